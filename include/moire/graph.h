@@ -1,0 +1,283 @@
+/* The language: a model is a static graph of operations, written as C expressions.
+ *
+ *   moire_value s = moire_abs2(moire_matmul(q, moire_hermitian(k)));       // f32[B, H, L, L]
+ *   moire_value p = moire_softmax(moire_add(moire_scale(s, 1.0 / d), mask));
+ *
+ * Values are small structs passed by value; each knows its graph. Nothing is computed while a graph is built.
+ *
+ * Invariants
+ *   - Errors are sticky. After the first mistake every call returns the null value and does nothing; the first
+ *     cause, with the op, what was wanted, what came, and the C file and line of the call, is reported by
+ *     moire_graph_status. A null value as an operand is silently passed on, so a model needs no checks.
+ *   - Every call records its source line and the current scope: messages, the printed graph, the profile and
+ *     debug information of compiled code refer to them.
+ *   - Complex values (MOIRE_C64) are first-class: add, sub, mul, neg, matmul, linear, sum, mean and the shape
+ *     operations take them. Gradients follow dL/dRe + i dL/dIm. Where a real and a complex operand meet in
+ *     arithmetic, the real one is read as complex.
+ *   - Element-wise operations broadcast as NumPy does: aligned at the last axis, extents equal or 1.
+ *   - An axis may be negative, counting from the last.
+ */
+#ifndef MOIRE_GRAPH_H
+#define MOIRE_GRAPH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "moire/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct moire_graph moire_graph;
+
+/* One result of one operation. id 0 is the null value. */
+typedef struct moire_value {
+  moire_graph *graph; /* borrows */
+  int32_t id;
+} moire_value;
+
+typedef enum moire_dtype {
+  MOIRE_F32 = 1,
+  MOIRE_F64,
+  MOIRE_BF16,
+  MOIRE_I32,
+  MOIRE_I64,
+  MOIRE_BOOL,
+  MOIRE_C64, /* two f32 planes */
+} moire_dtype;
+
+/* One extent: a size, or a multiple of a named extent. The low 48 bits hold the size or the factor, the bits
+ * above them the number of the named extent (0: none). Sizes are at least 0. */
+typedef int64_t moire_dim;
+
+enum { MOIRE_MAX_RANK = 8, MOIRE_MAX_EXTENTS = 15 };
+
+typedef struct moire_shape {
+  int rank;
+  moire_dim dims[MOIRE_MAX_RANK]; /* outermost first; unused entries are 0 */
+} moire_shape;
+
+/* MOIRE_SHAPE(b, 50, 64); a scalar is MOIRE_SCALAR. */
+#define MOIRE_SHAPE(...)                                                                                       \
+  ((moire_shape){(int)(sizeof((moire_dim[]){__VA_ARGS__}) / sizeof(moire_dim)), {__VA_ARGS__}})
+#define MOIRE_SCALAR ((moire_shape){0})
+
+typedef struct moire_source {
+  const char *file; /* borrowed for the graph's lifetime is not required: the graph keeps a copy */
+  int line;
+} moire_source;
+#define MOIRE_HERE ((moire_source){__FILE__, __LINE__})
+
+/* How a state is first filled. Draws depend on the seed and the state's name alone. */
+typedef enum moire_init_kind {
+  MOIRE_INIT_CONSTANT, /* a */
+  MOIRE_INIT_NORMAL,   /* mean a, standard deviation b */
+  MOIRE_INIT_UNIFORM,  /* in [a, b) */
+} moire_init_kind;
+
+typedef struct moire_init {
+  moire_init_kind kind;
+  double a, b;
+  const char *stream; /* NULL: the state's own name; otherwise states naming one stream start out equal */
+} moire_init;
+
+static inline moire_init moire_init_constant(double value) {
+  return (moire_init){MOIRE_INIT_CONSTANT, value, 0, NULL};
+}
+static inline moire_init moire_init_normal(double mean, double deviation) {
+  return (moire_init){MOIRE_INIT_NORMAL, mean, deviation, NULL};
+}
+static inline moire_init moire_init_uniform(double low, double high) {
+  return (moire_init){MOIRE_INIT_UNIFORM, low, high, NULL};
+}
+
+/* ---- graphs ---------------------------------------------------------------------------------------------- */
+
+/* Dropout is the identity in a graph made for inference. */
+typedef enum moire_mode { MOIRE_INFERENCE, MOIRE_TRAINING } moire_mode;
+
+/* Returns owned; `name` is copied. */
+moire_graph *moire_graph_create(const char *name, moire_mode mode);
+void moire_graph_destroy(moire_graph *g); /* NULL is fine; values of g become invalid */
+moire_mode moire_graph_mode(const moire_graph *g);
+
+/* MOIRE_OK, or the first mistake made while building g. */
+moire_status moire_graph_status(const moire_graph *g, moire_error *error);
+
+/* Records a mistake of the model's own ("heads do not divide the width") as the graph's failure. */
+void moire_graph_fail(moire_graph *g, moire_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* A named extent, such as the batch: declared on first use, equal afterwards. */
+moire_dim moire_extent(moire_graph *g, const char *name);
+
+/* Scopes give the dotted prefix of state names: push "layers.0", push "attn", parameter "q" is
+ * "layers.0.attn.q". printf style. */
+void moire_scope_push(moire_graph *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void moire_scope_pop(moire_graph *g);
+
+/* Type and shape of a value; a null value has dtype 0 and rank 0. */
+moire_dtype moire_value_dtype(moire_value x);
+moire_shape moire_value_shape(moire_value x);
+moire_dim moire_value_dim(moire_value x, int axis);
+static inline bool moire_value_is_null(moire_value x) { return x.id == 0; }
+
+/* The graph as text (returns owned, free with free()), and back. Reading what was printed gives the same text.
+ */
+char *moire_graph_print(const moire_graph *g);
+moire_graph *moire_graph_parse(const char *text, const char *file,
+                               moire_error *error); /* owned, NULL on error */
+char *moire_graph_print_dot(const moire_graph *g);
+
+/* ---- sources and sinks ----------------------------------------------------------------------------------- */
+
+moire_value moire_input_at(moire_source at, moire_graph *g, const char *name, moire_dtype dtype,
+                           moire_shape shape);
+/* A trained state: it gets a gradient and an optimizer step. The name gets the scope's prefix. */
+moire_value moire_parameter_at(moire_source at, moire_graph *g, const char *name, moire_shape shape,
+                               moire_init init);
+/* A state that outlives a step without a gradient (statistics, moments). */
+moire_value moire_state_at(moire_source at, moire_graph *g, const char *name, moire_dtype dtype,
+                           moire_shape shape, moire_init init);
+/* The state's value after the step. Reads in the graph see the value before it. */
+void moire_update_at(moire_source at, moire_graph *g, const char *full_name, moire_value value);
+void moire_output_at(moire_source at, moire_graph *g, const char *name, moire_value value); /* name: no scope */
+moire_value moire_constant_at(moire_source at, moire_graph *g, moire_dtype dtype, moire_shape shape,
+                              double value);
+moire_value moire_iota_at(moire_source at, moire_graph *g, moire_shape shape,
+                          int axis); /* i32: index on axis */
+
+/* ---- element-wise ---------------------------------------------------------------------------------------- */
+
+moire_value moire_add_at(moire_source at, moire_value a, moire_value b);
+moire_value moire_sub_at(moire_source at, moire_value a, moire_value b);
+moire_value moire_mul_at(moire_source at, moire_value a, moire_value b);
+moire_value moire_div_at(moire_source at, moire_value a, moire_value b);
+moire_value moire_pow_at(moire_source at, moire_value a, moire_value b);    /* a > 0 */
+moire_value moire_max_of_at(moire_source at, moire_value a, moire_value b); /* gradient to a where a >= b */
+moire_value moire_min_of_at(moire_source at, moire_value a, moire_value b);
+moire_value moire_atan2_at(moire_source at, moire_value y, moire_value x);
+moire_value moire_neg_at(moire_source at, moire_value x);
+moire_value moire_exp_at(moire_source at, moire_value x);
+moire_value moire_log_at(moire_source at, moire_value x);
+moire_value moire_sqrt_at(moire_source at, moire_value x);
+moire_value moire_rsqrt_at(moire_source at, moire_value x);
+moire_value moire_sin_at(moire_source at, moire_value x);
+moire_value moire_cos_at(moire_source at, moire_value x);
+moire_value moire_tanh_at(moire_source at, moire_value x);
+moire_value moire_erf_at(moire_source at, moire_value x);
+moire_value moire_sigmoid_at(moire_source at, moire_value x);
+moire_value moire_softplus_at(moire_source at, moire_value x);
+moire_value moire_relu_at(moire_source at, moire_value x);
+moire_value moire_silu_at(moire_source at, moire_value x);
+moire_value moire_gelu_at(moire_source at, moire_value x); /* x/2 (1 + erf(x/sqrt 2)); c64: by planes */
+moire_value moire_scale_at(moire_source at, moire_value x, double factor);
+moire_value moire_add_scalar_at(moire_source at, moire_value x, double term);
+moire_value moire_cast_at(moire_source at, moire_value x, moire_dtype dtype);
+moire_value moire_stop_gradient_at(moire_source at, moire_value x);
+/* Comparisons and logic: bool results. */
+moire_value moire_equal_at(moire_source at, moire_value a, moire_value b);
+moire_value moire_less_at(moire_source at, moire_value a, moire_value b);
+moire_value moire_less_equal_at(moire_source at, moire_value a, moire_value b);
+moire_value moire_and_at(moire_source at, moire_value a, moire_value b);
+moire_value moire_not_at(moire_source at, moire_value a);
+moire_value moire_where_at(moire_source at, moire_value condition, moire_value yes, moire_value no);
+
+/* ---- complex --------------------------------------------------------------------------------------------- */
+
+moire_value moire_complex_at(moire_source at, moire_value re, moire_value im);
+moire_value moire_polar_at(moire_source at, moire_value modulus, moire_value phase);
+moire_value moire_real_at(moire_source at, moire_value z);
+moire_value moire_imag_at(moire_source at, moire_value z);
+moire_value moire_conj_at(moire_source at, moire_value z);
+moire_value moire_abs_at(moire_source at, moire_value x);       /* also real; z: sqrt(re^2 + im^2) */
+moire_value moire_abs2_at(moire_source at, moire_value z);      /* re^2 + im^2 */
+moire_value moire_angle_at(moire_source at, moire_value z);     /* atan2(im, re) */
+moire_value moire_hermitian_at(moire_source at, moire_value z); /* conjugate, last two axes swapped */
+
+/* ---- shape ----------------------------------------------------------------------------------------------- */
+
+moire_value moire_reshape_at(moire_source at, moire_value x, moire_shape shape);
+moire_value moire_permute_at(moire_source at, moire_value x, int rank, const int *axes);
+moire_value moire_swap_axes_at(moire_source at, moire_value x, int a, int b);
+moire_value moire_broadcast_at(moire_source at, moire_value x, moire_shape shape);
+moire_value moire_slice_at(moire_source at, moire_value x, int axis, int64_t start, int64_t length);
+moire_value moire_pad_at(moire_source at, moire_value x, int axis, int64_t before, int64_t after); /* zeros */
+moire_value moire_concat_at(moire_source at, const moire_value *parts, int n, int axis);
+moire_value moire_gather_at(moire_source at, moire_value table,
+                            moire_value rows); /* table[rows]: rows i32[...] */
+/* A look-up whose row `padding` gets no gradient (it is read like any other). */
+moire_value moire_embedding_at(moire_source at, moire_value table, moire_value rows, int64_t padding);
+
+/* ---- reductions: the axis stays with extent 1 if `keep` -----------------------------------------------------
+ */
+
+moire_value moire_sum_at(moire_source at, moire_value x, int axis, bool keep);
+moire_value moire_mean_at(moire_source at, moire_value x, int axis, bool keep); /* of a static extent */
+moire_value moire_max_at(moire_source at, moire_value x, int axis, bool keep);
+
+/* ---- products ----------------------------------------------------------------------------------------------
+ */
+
+/* [..., M, K] x [..., K, N] -> [..., M, N]; leading axes broadcast; real, complex or one of each. */
+moire_value moire_matmul_at(moire_source at, moire_value a, moire_value b);
+/* x [..., in], weight [out, in], bias [out] or null -> x weight^T + bias; real or complex. */
+moire_value moire_linear_at(moire_source at, moire_value x, moire_value weight, moire_value bias);
+
+/* ---- rows: over the last axis -----------------------------------------------------------------------------
+ */
+
+moire_value moire_softmax_at(moire_source at, moire_value x);
+moire_value moire_log_softmax_at(moire_source at, moire_value x);
+/* (x - mean) / sqrt(var + eps) * weight + bias; weight and bias [D]; var is the biased estimate. */
+moire_value moire_layer_norm_at(moire_source at, moire_value x, moire_value weight, moire_value bias,
+                                double eps);
+/* logits [B, C], targets i32[B] -> [B]: -log softmax(logits)[target] */
+moire_value moire_cross_entropy_at(moire_source at, moire_value logits, moire_value targets);
+/* The mean over all elements, as a scalar; extents may be named. */
+moire_value moire_mean_all_at(moire_source at, moire_value x);
+moire_value moire_sum_all_at(moire_source at, moire_value x);
+/* Zero with probability p, otherwise scaled by 1/(1-p); c64: each plane by itself. The identity in inference.
+ */
+moire_value moire_dropout_at(moire_source at, moire_value x, double p);
+
+/* ---- sequences ---------------------------------------------------------------------------------------------
+ */
+
+/* Causal, one filter a channel: y[b,t,d] = sum_j w[d,0,k-1-j] x[b, t - j*dilation, d], x = 0 before the start.
+ * x [B, L, D], w [D, 1, k] (PyTorch's grouped Conv1d). */
+moire_value moire_depthwise_conv_at(moire_source at, moire_value x, moire_value weight, int64_t dilation);
+/* Sum over bands s of the depthwise convolutions with complex filters: weights[s] is c64[D, 1, k_s], x real;
+ * the result is c64[B, L, D]. */
+moire_value moire_filter_bank_at(moire_source at, moire_value x, const moire_value *weights,
+                                 const int64_t *dilations, int n);
+
+typedef enum moire_score {
+  MOIRE_SCORE_DOT,          /* q . k */
+  MOIRE_SCORE_INTERFERENCE, /* |q k^H|^2, q and k complex */
+} moire_score;
+
+/* softmax(score * scale + mask) v, by head. Masked positions are not removed: mask_value is added to their
+ * score, so a row with nothing allowed is a softmax over its raw scores. */
+typedef struct moire_attention_options {
+  moire_score score;
+  double scale;
+  double mask_value;     /* usually -10000 */
+  bool causal;           /* key j is allowed for query i only if j <= i + (keys - queries) */
+  moire_value key_valid; /* bool[B, keys], or null: all valid */
+  moire_value bias;      /* f32 broadcast to [B, H, queries, keys], or null; added to the scaled score */
+  double dropout;        /* on the weights, in training graphs */
+} moire_attention_options;
+
+/* q [B, H, queries, d], k and v [B, H, keys, d], real or complex -> [B, H, queries, d] of v's type. */
+moire_value moire_attention_at(moire_source at, moire_value q, moire_value k, moire_value v,
+                               moire_attention_options options);
+
+#include "moire/graph_here.h"
+
+#ifdef __cplusplus
+}
+#endif
+#endif

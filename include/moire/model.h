@@ -1,0 +1,103 @@
+/* Model descriptors: what a model is to the command and to a program that embeds Moire.
+ *
+ * A model is data: its name, the keys of its configuration with defaults and ranges, and a function that builds
+ * its graph in the language of moire/graph.h. Models of the library are listed in models/models.c; a user's own
+ * model is a shared object that exports `const moire_model *moire_model_main(void)` and is named by its path
+ * where a model name goes.
+ *
+ * Contract of a sequential recommender (MOIRE_MODEL_SEQUENTIAL): B is the named extent "B", L `max_seq_length`.
+ *   input   "input_ids"  i32[B, L]       left-padded with 0, items 1..item_size-1
+ *   input   "answers"    i32[B]          target item (needed for "loss" only)
+ *   output  "layers.<i>" f32[B, L, D]    what layer i returns
+ *   output  "logits"     f32[B, item_size]
+ *   output  "loss"       f32[]
+ */
+#ifndef MOIRE_MODEL_H
+#define MOIRE_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "moire/graph.h"
+#include "moire/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum moire_config_kind {
+  MOIRE_CONFIG_INT,
+  MOIRE_CONFIG_REAL,
+  MOIRE_CONFIG_BOOL,
+  MOIRE_CONFIG_STRING,
+  MOIRE_CONFIG_INTS, /* a list of integers; min and max hold for each of its elements */
+} moire_config_kind;
+
+/* One key. `text` is the default as it would stand in YAML ("64", "[3, 7]", "gelu"), or NULL: the key must be
+ * given. `min` and `max` are inclusive and ignored for BOOL and STRING. `choices` lists what a STRING may be,
+ * separated by '|', or is NULL: anything. */
+typedef struct moire_config_field {
+  const char *key;
+  moire_config_kind kind;
+  const char *text;
+  double min, max;
+  const char *choices;
+  const char *help;
+} moire_config_field;
+
+/* Typed, range-checked values of one configuration. Opaque; owned by whoever made it. */
+typedef struct moire_config moire_config;
+
+/* Getters. The key must be among the descriptor's fields with that kind: anything else is a defect of the
+ * caller and stops the program with a sentence. Strings and lists are borrowed from the config. */
+int64_t moire_config_int(const moire_config *config, const char *key);
+double moire_config_real(const moire_config *config, const char *key);
+bool moire_config_bool(const moire_config *config, const char *key);
+const char *moire_config_string(const moire_config *config, const char *key);
+int moire_config_ints(const moire_config *config, const char *key,
+                      const int64_t **values); /* returns the count */
+
+typedef enum moire_model_kind { MOIRE_MODEL_SEQUENTIAL } moire_model_kind;
+
+enum { MOIRE_MODEL_ABI = 1 };
+
+typedef struct moire_model {
+  int abi; /* MOIRE_MODEL_ABI */
+  moire_model_kind kind;
+  const char *name;    /* a C identifier */
+  const char *summary; /* one line */
+  const moire_config_field *fields;
+  int n_fields;
+  /* Constraints between keys ("hidden_size must be a multiple of num_attention_heads"); may be NULL. */
+  moire_status (*check)(const moire_config *config, moire_error *error);
+  /* Builds the graph: declares inputs, parameters and outputs as the kind asks. Mistakes are sticky in g. */
+  void (*build)(moire_graph *g, const moire_config *config);
+} moire_model;
+
+/* The keys that every sequential recommender accepts, whether its model uses them or not, since published
+ * configurations carry them all. Stands at the head of a model's own field table. */
+#define MOIRE_SEQUENTIAL_FIELDS                                                                                  \
+  {"item_size", MOIRE_CONFIG_INT, NULL, 2, 2147483647, NULL, "items and padding: largest item id + 1"},          \
+      {"hidden_size", MOIRE_CONFIG_INT, "64", 1, 65536, NULL, "width D of the embedding"},                       \
+      {"num_hidden_layers", MOIRE_CONFIG_INT, "2", 1, 1000, NULL, "blocks"},                                     \
+      {"num_attention_heads", MOIRE_CONFIG_INT, "4", 1, 65536, NULL, "heads; divides hidden_size"},              \
+      {"inner_size", MOIRE_CONFIG_INT, "256", 1, 1048576, NULL, "width of the feed-forward layer"},              \
+      {"hidden_act", MOIRE_CONFIG_STRING, "gelu", 0, 0, "gelu", "activation of the feed-forward layer"},         \
+      {"hidden_dropout_prob", MOIRE_CONFIG_REAL, "0.5", 0, 0.99, NULL, "dropout of embeddings and outputs"},     \
+      {"attention_probs_dropout_prob", MOIRE_CONFIG_REAL, "0.5", 0, 0.99, NULL, "dropout of attention weights"}, \
+      {"initializer_range", MOIRE_CONFIG_REAL, "0.02", 0, 10, NULL, "standard deviation of initial weights"},    \
+      {"max_seq_length", MOIRE_CONFIG_INT, "50", 1, 65536, NULL, "positions L"},                                 \
+      {"n_bands", MOIRE_CONFIG_INT, "4", 1, 64, NULL, "bands of the filter bank"},                               \
+      {"band_kernel_sizes", MOIRE_CONFIG_INTS, "[3, 7, 15, 31]", 1, 4096, NULL, "taps of each band"},            \
+      {"band_dilations", MOIRE_CONFIG_INTS, "[1, 2, 4, 8]", 1, 4096, NULL, "distance between taps of each band"}
+
+/* The library's models. `name` may also be the path of a shared object (it has a '/' or ends in ".so"), which
+ * is loaded and stays loaded. NULL with a sentence when there is no such model. */
+const moire_model *moire_model_find(const char *name, moire_error *error);
+int moire_model_count(void);
+const moire_model *moire_model_at(int index);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
