@@ -1,0 +1,11 @@
+#!/bin/bash
+# Every C file is as clang-format leaves it; `./dev format` makes it so.
+# shellcheck source=tests/support/lint.sh
+source "$(dirname "$0")/../support/lint.sh"
+
+if ! command -v clang-format-19 >/dev/null; then
+  echo "clang-format-19 is not installed (package clang-format-19)"
+  exit 1
+fi
+mapfile -t files < <(lint_files '*.c' '*.h')
+clang-format-19 --dry-run -Werror "${files[@]}"

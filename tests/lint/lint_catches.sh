@@ -1,0 +1,110 @@
+#!/bin/bash
+# The lint scripts find what they are there for: each is run on a small tree with one violation, and must complain
+# with its file and line, and on the same tree without it, and must not.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+tree=$(mktemp -d)
+trap 'rm -rf "$tree"' EXIT
+export SOURCE_DIR=$tree
+failures=0
+
+# fresh: an empty tree of rooms, with one public header and one file that breaks no rule.
+fresh() {
+  rm -rf "${tree:?}"/*
+  mkdir -p "$tree"/{include/moire,runtime/base,compiler/{ir,pass,codegen,driver},ops,models,tools,tests,docs/examples}
+  echo 'int moire_one(void);' >"$tree/include/moire/one.h"
+  echo 'int moire__two(void);' >"$tree/compiler/ir/two.h"
+  echo 'ROW(add)' >"$tree/ops/ops.def"
+  printf '#include "moire/one.h"\n#include <stdio.h>\nint moire_one(void) { return 1; }\n' >"$tree/runtime/one.c"
+}
+
+# expect SCRIPT WANTED: SCRIPT fails and prints WANTED. An empty WANTED: it succeeds.
+expect() {
+  local said status=0
+  said=$(bash "$here/$1.sh" 2>&1) || status=$?
+  if [[ -z $2 && $status != 0 ]]; then
+    echo "$1 complains where it should not: $said"
+    failures=$((failures + 1))
+  elif [[ -n $2 ]] && { [[ $status == 0 || $status == 77 ]] || [[ $said != *"$2"* ]]; }; then
+    echo "$1 should say \"$2\" and fail; it ended with $status and said: $said"
+    failures=$((failures + 1))
+  fi
+}
+
+# include FILE HEADER WANTED: a second line that includes HEADER.
+include() {
+  fresh
+  printf '\n#include %s\n' "$2" >"$tree/$1"
+  expect rooms "$3"
+}
+
+fresh
+expect rooms ''
+expect length ''
+expect claims ''
+include runtime/a.c '"compiler/ir/two.h"' 'runtime/a.c:2: runtime may not include compiler/ir/two.h'
+include runtime/base/a.c '"runtime/one.c"' 'runtime/base/a.c:2: runtime/base may not include'
+include compiler/pass/a.c '<llvm-c/Core.h>' 'compiler/pass/a.c:2: compiler/pass may not include <llvm-c/Core.h>'
+include compiler/codegen/a.c '<llvm-c/Core.h>' ''
+include compiler/codegen/a.c '"runtime/one.c"' 'compiler/codegen/a.c:2: compiler/codegen may not include'
+include compiler/ir/a.c '"ops/ops.def"' ''
+include compiler/pass/a.c '"ops/ops.def"' 'compiler/pass/a.c:2: compiler/pass may not include ops/ops.def'
+include ops/a.c '"compiler/ir/two.h"' ''
+include models/a.c '"compiler/ir/two.h"' 'models/a.c:2: models may not include compiler/ir/two.h'
+include models/a.c '"moire/one.h"' ''
+include docs/examples/a.c '"compiler/ir/two.h"' 'docs/examples/a.c:2: docs/examples may not include'
+include tools/a.c '"compiler/ir/two.h"' ''
+include ops/a.c '"../compiler/ir/two.h"' 'ops/a.c:2: "../compiler/ir/two.h": write the path from the root'
+include ops/a.c '"nowhere.h"' 'ops/a.c:2: "nowhere.h" is not there'
+include ops/a.c '<moire/one.h>' 'ops/a.c:2: <moire/one.h>: headers of ours'
+include tools/a.c '<criterion/criterion.h>' 'tools/a.c:2: tools may not include <criterion/criterion.h>'
+include a.c '<stdio.h>' 'a.c:1: the file lies in no room'
+
+# A function of exactly N lines, with a table, a prototype and a struct before it.
+function_of() {
+  printf 'struct s {\n  int a;\n};\nstatic const int t[] = {1, (2),\n};\nint f(int a,\n      int b);\n'
+  printf 'int f(int a,\n      int b) {\n'
+  for ((i = 0; i < $1 - 3; i++)); do echo '  a++;'; done
+  echo '}'
+}
+fresh
+function_of 120 >"$tree/ops/a.c"
+expect length ''
+function_of 121 >"$tree/ops/a.c"
+expect length 'ops/a.c:8: the function has 121 lines'
+fresh
+yes '/* */' | head -n 800 >"$tree/ops/a.h" || true
+expect length ''
+echo >>"$tree/ops/a.h"
+expect length 'ops/a.h:801: the file has 801 lines'
+
+for word in 'TO''DO: later' '/* FIX''ME */' 'see /wo''rk/notes' '"/ro''ot/x"' 'cd /ho''me/me'; do
+  fresh
+  echo "$word" >"$tree/ops/a.c"
+  expect claims 'ops/a.c:1:'
+done
+
+if command -v clang-format-19 >/dev/null; then
+  fresh
+  echo 'ColumnLimit: 80' >"$tree/.clang-format"
+  expect format ''
+  echo 'int  f (void);' >"$tree/ops/a.h"
+  expect format 'ops/a.h:1:'
+fi
+
+# symbols NAME WANTED: a library that defines NAME.
+symbols() {
+  fresh
+  mkdir -p "$tree/build"
+  echo "int $1 = 1;" | gcc -x c -c -o "$tree/build/a.o" -
+  rm -f "$tree/build/libmoire_a.a"
+  ar rc "$tree/build/libmoire_a.a" "$tree/build/a.o"
+  BUILD_DIR=$tree/build MOIRE_SANITIZE='' expect symbols "$2"
+}
+symbols moire_one ''
+symbols moire__hidden ''
+symbols moire_model_mine ''
+symbols moire_undeclared 'libmoire_a.a: moire_undeclared is not declared'
+symbols helper 'libmoire_a.a: helper does not begin with moire_'
+
+exit $((failures > 0))
