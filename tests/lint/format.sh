@@ -8,4 +8,9 @@ if ! command -v clang-format-19 >/dev/null; then
   exit 1
 fi
 mapfile -t files < <(lint_files '*.c' '*.h')
-clang-format-19 --dry-run -Werror "${files[@]}"
+# One line a file is enough to act on.
+if ! said=$(clang-format-19 --dry-run -Werror "${files[@]}" 2>&1); then
+  awk -F: '/^[^ :]+:[0-9]+:[0-9]+: error/ && !seen[$1]++ { print $1 ":" $2 ": not as clang-format has it (./dev format)" }' \
+    <<<"$said"
+  exit 1
+fi
