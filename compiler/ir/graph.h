@@ -55,6 +55,7 @@ typedef enum moire__attr_kind {
   MOIRE__ATTR_INT,
   MOIRE__ATTR_REAL,
   MOIRE__ATTR_INTS,
+  MOIRE__ATTR_DIMS,
   MOIRE__ATTR_TEXT
 } moire__attr_kind;
 
@@ -76,6 +77,9 @@ static inline moire__attr moire__attr_make_real(const char *name, double value) 
 }
 static inline moire__attr moire__attr_make_ints(const char *name, const int64_t *values, int n) {
   return (moire__attr){.name = name, .kind = MOIRE__ATTR_INTS, .ints = values, .n_ints = n};
+}
+static inline moire__attr moire__attr_make_dims(const char *name, const moire_shape *shape) {
+  return (moire__attr){.name = name, .kind = MOIRE__ATTR_DIMS, .ints = shape->dims, .n_ints = shape->rank};
 }
 static inline moire__attr moire__attr_make_text(const char *name, const char *value) {
   return (moire__attr){.name = name, .kind = MOIRE__ATTR_TEXT, .text = value};
@@ -153,6 +157,7 @@ int64_t moire__node_int(const moire__node *node, const char *name);
 int64_t moire__node_int_or(const moire__node *node, const char *name, int64_t otherwise);
 double moire__node_real(const moire__node *node, const char *name);
 const int64_t *moire__node_ints(const moire__node *node, const char *name, int *n);
+moire_shape moire__node_shape(const moire__node *node, const char *name); /* of a DIMS attribute */
 const char *moire__node_text(const moire__node *node, const char *name);
 
 /* Appends a node: copies operands and attributes, runs the op's inference, and returns its first result (result
