@@ -51,6 +51,9 @@ size_t moire__st_dtype_size(moire__st_dtype dtype);      /* bytes an element */
 /* Reads the file at `path`. On success *out is owned by the caller (moire__safetensors_close). Every error
  * names the file, and the tensor where there is one. */
 moire_status moire__safetensors_open(const char *path, moire__safetensors **out, moire_error *error);
+/* The same from the n bytes of a file; takes `bytes` (from moire__allocate), on failure too. */
+moire_status moire__safetensors_parse(const char *path, char *bytes, size_t n, moire__safetensors **out,
+                                      moire_error *error);
 void moire__safetensors_close(moire__safetensors *file); /* NULL is fine */
 
 const char *moire__safetensors_path(const moire__safetensors *file);

@@ -1,8 +1,9 @@
 /* Counter-based random numbers: Philox4x32-10.
  *
  * A word of randomness is a pure function of a key (the seed) and a counter, so a number is never stored, only
- * recomputed, and does not depend on which thread asks, in which order, or after which resumption. Four uses
- * share one seed; each has its own key, so that their counters may coincide without the numbers doing so.
+ * recomputed, and does not depend on which thread asks, in which order, or after which resumption. The uses of
+ * one seed (dropout, initial values, permutations, sequences) have a key each, so that counters may coincide
+ * without the numbers doing so.
  *
  * Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
  */
