@@ -1,0 +1,43 @@
+/* What a pass is, and what a compilation is asked for.
+ *
+ * A graph pass reads one graph and returns a new one (owned by the caller), or NULL with a sentence. It changes
+ * nothing that a run of the graph can observe, except what its own head comment says. The table that orders the
+ * passes is compiler/driver/pipeline.c.
+ */
+#ifndef MOIRE_COMPILER_PASS_PASS_H
+#define MOIRE_COMPILER_PASS_PASS_H
+
+#include "compiler/ir/graph.h"
+
+typedef enum moire__optimizer_kind {
+  MOIRE__OPTIMIZER_NONE,
+  MOIRE__OPTIMIZER_ADAM,
+  MOIRE__OPTIMIZER_ADAMW
+} moire__optimizer_kind;
+
+/* What is compiled from a model's graph. */
+typedef struct moire__goal {
+  const char *const *outputs; /* names of outputs that are wanted; the others are dropped */
+  int n_outputs;
+  const char *loss;    /* output to differentiate, or NULL: no gradients */
+  bool keep_gradients; /* gradients become outputs "grad.<parameter>" */
+  moire__optimizer_kind optimizer;
+  double lr, beta1, beta2, eps, weight_decay;
+} moire__goal;
+
+typedef moire_graph *moire__graph_pass(const moire_graph *g, const moire__goal *goal, moire_error *error);
+
+moire__graph_pass moire__pass_select; /* keeps the outputs that the goal names, and what they need */
+moire__graph_pass moire__pass_demand; /* slices move up to the operands: only rows that are read are computed */
+moire__graph_pass moire__pass_expand; /* COMPOSITE ops become others */
+moire__graph_pass moire__pass_autodiff;  /* adds outputs "grad.<parameter>" */
+moire__graph_pass moire__pass_optimize;  /* adds updates of parameters and moments; drops "grad." unless kept */
+moire__graph_pass moire__pass_decompose; /* ROW and remaining COMPOSITE ops become primitives */
+moire__graph_pass
+    moire__pass_split; /* c64 becomes planes; complex outputs become "<name>.re" and "<name>.im" */
+moire__graph_pass moire__pass_simplify;
+moire__graph_pass moire__pass_cse;
+moire__graph_pass moire__pass_dce;
+moire__graph_pass moire__pass_fuse; /* gives every node the number of the kernel that computes it */
+
+#endif

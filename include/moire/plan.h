@@ -1,0 +1,72 @@
+/* A plan: what a compiled graph is at run time. Pure data: kernels, buffers, steps.
+ *
+ * The compiler writes it, the runtime executes it, and nothing in it refers to the compiler. All sizes are
+ * dims, so that one plan serves every size of the named extents; moire_run binds them. Arrays and strings
+ * belong to whoever made the plan and outlive it.
+ *
+ * A step runs one kernel over `count / block` parallel pieces (rounded up). Steps run one after the other; the
+ * pieces of a step run on any number of threads and write disjoint elements, so results do not depend on the
+ * number of threads.
+ */
+#ifndef MOIRE_PLAN_H
+#define MOIRE_PLAN_H
+
+#include "moire/graph.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Runs pieces [begin, end) of a step. buffers[i]: parameter i, aligned to 64 bytes; extents[i]: the size of
+ * named extent i, from 1. */
+typedef void (*moire_kernel_function)(void *const *buffers, const int64_t *extents, int64_t begin, int64_t end);
+
+typedef enum moire_plan_role {
+  MOIRE_PLAN_INPUT,     /* given by the caller of every run */
+  MOIRE_PLAN_STATE,     /* a state before the step; kernels may write an updated state in place */
+  MOIRE_PLAN_OUTPUT,    /* kept after the run for the caller to read */
+  MOIRE_PLAN_TEMPORARY, /* lives from first_step to last_step, at `offset` of the workspace */
+} moire_plan_role;
+
+typedef struct moire_plan_buffer {
+  const char *name; /* input, state or output name; for temporaries a description */
+  moire_plan_role role;
+  moire_dtype dtype; /* never c64 */
+  moire_shape shape;
+  moire_dim elements;
+  int first_step, last_step; /* steps that touch it, inclusive */
+} moire_plan_buffer;
+
+typedef struct moire_plan_step {
+  int kernel;         /* index into kernels */
+  const int *buffers; /* one for each parameter of the kernel */
+  int n_buffers;
+  moire_dim count;
+  int64_t block;
+  const char *name; /* "layers.0.attn.q_proj: complex_linear+bias" */
+} moire_plan_step;
+
+/* After the run, state `state` holds what buffer `from` holds (both indices of buffers). An update whose buffer
+ * is the state's own has been done in place and is not listed. */
+typedef struct moire_plan_update {
+  int state, from;
+} moire_plan_update;
+
+typedef struct moire_plan {
+  const char *name;
+  const char *const *extents; /* names of the named extents: [1 .. n_extents] */
+  int n_extents;
+  const moire_plan_buffer *buffers;
+  int n_buffers;
+  const moire_plan_step *steps;
+  int n_steps;
+  const moire_plan_update *updates;
+  int n_updates;
+  const moire_kernel_function *kernels;
+  int n_kernels;
+} moire_plan;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
