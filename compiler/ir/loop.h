@@ -1,6 +1,6 @@
 /* The loop IR: a kernel is a loop nest over flat buffers, with explicit vector lanes.
  *
- *   kernel @softmax.3 (in f32 %x[50*B], out f32 %y[50*B]) parallel %p < B step 8 {
+ *   kernel @softmax.3 <B> (in f32 %x[50*B], out f32 %y[50*B]) parallel %p < ceil(B / 8) {
  *     ...
  *   }
  *
@@ -101,11 +101,12 @@ typedef struct moire__loop_value_info {
   moire__loop_type type;
   moire__loop_value operands[5];
   int n_operands;
-  moire__loop_buffer buffer; /* load */
-  moire__loop_var var;       /* get */
-  bool is_index;             /* the variable of a loop: no instruction */
-  double real;               /* const of a float type */
-  int64_t integer;           /* const of an integer type or bool; extent: a moire_dim */
+  moire__loop_buffer buffer;     /* load */
+  moire__loop_var var;           /* get */
+  bool is_index;                 /* the variable of a loop: no instruction, op is MOIRE__LOOP_OP_COUNT */
+  double real;                   /* const of a float type, not rounded to it before it is used */
+  int64_t integer;               /* const of an integer type or bool; extent: a moire_dim */
+  moire__loop_value next_shared; /* const, extent: chain of the kernel's `shared` */
 } moire__loop_value_info;
 
 typedef struct moire__loop_var_info {
@@ -148,9 +149,10 @@ typedef struct moire__loop_kernel {
   int n_values, value_capacity;
   moire__loop_var_info *vars; /* [0] unused */
   int n_vars, var_capacity;
-  moire_dim count;            /* parallel extent … */
-  int64_t block;              /* … in pieces of this many */
-  moire__loop_value parallel; /* the index value p */
+  moire_dim count;              /* parallel extent … */
+  int64_t block;                /* … in pieces of this many */
+  moire__loop_value parallel;   /* the index value p */
+  moire__loop_value shared[64]; /* consts and extents by hash, chained by next_shared */
   moire__loop_statement *body;
   const moire_source *sources; /* lines of the model that it serves, most important first */
   int n_sources;
@@ -160,7 +162,9 @@ typedef struct moire__loop_kernel {
  * -------------------------------------------------------------------------------------------------- */
 
 /* Appends to the end of the innermost open block. Constant operands of integer arithmetic are folded, and equal
- * constants shared, so that addresses stay short. */
+ * constants shared, so that addresses stay short: what an operation returns may be one of its operands or a
+ * constant. Consts and extents have no statement and are visible everywhere. Wrong types give a value of type
+ * void, which the verifier refuses. */
 typedef struct moire__loop_builder {
   moire__loop_kernel *kernel;
   struct {
@@ -170,7 +174,8 @@ typedef struct moire__loop_builder {
   int depth;
 } moire__loop_builder;
 
-/* Makes an empty kernel in `arena`; parameters are added before the body. */
+/* Makes an empty kernel in `arena` with the named extents of a graph (NULL: none); parameters are added before
+ * locals and both before the body. A buffer whose name is taken gets another: "x", "x_2". */
 moire__loop_kernel *moire__loop_kernel_create(moire__arena *arena, const char *name,
                                               const moire_graph *extents_of);
 moire__loop_buffer moire__loop_add_parameter(moire__loop_kernel *k, const char *name, moire__buffer_role role,
@@ -212,6 +217,14 @@ moire__loop_type moire__loop_type_from_dtype(moire_dtype dtype);
 size_t moire__loop_type_bytes(moire__loop_type type);
 const char *moire__loop_type_name(moire__loop_type type);
 const char *moire__loop_op_name(moire__loop_op op);
+int moire__loop_op_arity(moire__loop_op op);
+bool moire__loop_type_is_float(moire__loop_type type);           /* f32, f64 */
+bool moire__loop_type_is_int(moire__loop_type type);             /* i32, i64 */
+moire__loop_type moire__loop_type_loaded(moire__loop_type type); /* type of a loaded value: bf16 gives f32 */
+/* The type of op's result for operands of these types; VOID where they do not fit, and for const, cast, load
+ * and get, whose type is not a matter of their operands. Arithmetic: two of one type, not bool; fma and
+ * functions: float; compare: two of one type, gives bool. */
+moire__loop_type moire__loop_result_type(moire__loop_op op, const moire__loop_type *operands);
 
 /* ---- text, checks, meaning
  * ---------------------------------------------------------------------------------------- */
