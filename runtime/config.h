@@ -84,4 +84,8 @@ void moire__config_free(moire_config *config); /* NULL is fine */
 /* Appends a JSON object with all keys in the order of the fields; reading it back gives equal values. */
 void moire__config_to_json(const moire_config *config, moire__text *out);
 
+/* Appends the fewest digits that read back as the same finite number, with a point or an exponent ("0.02",
+ * "1.0"). */
+void moire__config_add_real(moire__text *out, double number);
+
 #endif
