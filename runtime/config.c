@@ -349,9 +349,7 @@ static void add_quoted(moire__text *out, const char *text) {
   moire__text_add_char(out, '"');
 }
 
-/* The fewest digits that read back as the same number, with a point or an exponent, so that it reads as a real.
- */
-static void add_real(moire__text *out, double number) {
+void moire__config_add_real(moire__text *out, double number) {
   char digits[40];
   for (int precision = 1; precision <= 17; precision++) {
     snprintf(digits, sizeof digits, "%.*g", precision, number);

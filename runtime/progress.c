@@ -58,7 +58,7 @@ void moire__progress_line(const moire__progress *progress, int64_t done, double 
   } else {
     moire__text_add(line, "%jd", (intmax_t)done);
   }
-  if (rate > 0) moire__text_add(line, "  %.3g %ss/s", rate, progress->unit);
+  if (rate > 0) moire__text_add(line, rate < 100 ? "  %.3g %ss/s" : "  %.0f %ss/s", rate, progress->unit);
   if (rate > 0 && total > done) {
     moire__text_add(line, "  ");
     add_duration(line, (double)(total - done) / rate);
