@@ -110,15 +110,17 @@ moire_status moire_graph_status(const moire_graph *g, moire_error *error);
 void moire_graph_fail(moire_graph *g, moire_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* A named extent, such as the batch: declared on first use, equal afterwards. */
+/* A named extent, such as the batch: declared on first use, equal afterwards. The name is a C identifier. */
 moire_dim moire_extent(moire_graph *g, const char *name);
+/* factor * d, for axes that are merged; -1, which no operation takes, where it cannot be. */
+moire_dim moire_dim_times(moire_dim d, int64_t factor);
 
 /* Scopes give the dotted prefix of state names: push "layers.0", push "attn", parameter "q" is
  * "layers.0.attn.q". printf style. */
 void moire_scope_push(moire_graph *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void moire_scope_pop(moire_graph *g);
 
-/* Type and shape of a value; a null value has dtype 0 and rank 0. */
+/* Type and shape of a value; a null value has dtype 0, rank 0 and extents of 1. */
 moire_dtype moire_value_dtype(moire_value x);
 moire_shape moire_value_shape(moire_value x);
 moire_dim moire_value_dim(moire_value x, int axis);
@@ -215,7 +217,7 @@ moire_value moire_embedding_at(moire_source at, moire_value table, moire_value r
  */
 
 moire_value moire_sum_at(moire_source at, moire_value x, int axis, bool keep);
-moire_value moire_mean_at(moire_source at, moire_value x, int axis, bool keep); /* of a static extent */
+moire_value moire_mean_at(moire_source at, moire_value x, int axis, bool keep);
 moire_value moire_max_at(moire_source at, moire_value x, int axis, bool keep);
 
 /* ---- products ----------------------------------------------------------------------------------------------

@@ -52,6 +52,15 @@ typedef struct moire_plan_update {
   int state, from;
 } moire_plan_update;
 
+/* A state that the plan reads or writes, and how it starts out. */
+typedef struct moire_plan_state {
+  const char *name;
+  moire_dtype dtype;
+  moire_shape shape; /* static */
+  moire_init init;
+  bool trained; /* a parameter, saved in every checkpoint; other states are the optimizer's */
+} moire_plan_state;
+
 typedef struct moire_plan {
   const char *name;
   const char *const *extents; /* names of the named extents: [1 .. n_extents] */
@@ -62,6 +71,8 @@ typedef struct moire_plan {
   int n_steps;
   const moire_plan_update *updates;
   int n_updates;
+  const moire_plan_state *states;
+  int n_states;
   const moire_kernel_function *kernels;
   int n_kernels;
 } moire_plan;

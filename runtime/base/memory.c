@@ -102,6 +102,11 @@ static void add_chunk(moire__arena *arena, size_t bytes) {
 }
 
 void *moire__arena_alloc(moire__arena *arena, size_t bytes) {
+  const moire__allocator *from = arena->allocator ? arena->allocator : moire__heap();
+  if (bytes > PTRDIFF_MAX) {
+    from->out_of_memory(from->context, bytes);
+    abort();
+  }
   size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
   if (!arena->next || (size_t)(arena->end - arena->next) < rounded) add_chunk(arena, rounded);
   void *block = arena->next;

@@ -1,0 +1,80 @@
+/* Compiling: from a model's graph to a program, native code for this machine behind a plan.
+ *
+ *   moire_graph *g = moire_graph_create("qia", MOIRE_TRAINING);
+ *   model->build(g, config);
+ *   moire_compile_options options = moire_compile_defaults();
+ *   options.outputs = (const char *[]){"loss"}; options.n_outputs = 1;
+ *   options.loss = "loss"; options.optimizer = MOIRE_OPTIMIZER_ADAM;
+ *   moire_program *program = moire_compile(g, &options, &error);
+ */
+#ifndef MOIRE_COMPILE_H
+#define MOIRE_COMPILE_H
+
+#include "moire/graph.h"
+#include "moire/plan.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum moire_optimizer {
+  MOIRE_OPTIMIZER_NONE,
+  MOIRE_OPTIMIZER_ADAM,
+  MOIRE_OPTIMIZER_ADAMW
+} moire_optimizer;
+
+typedef struct moire_compile_options {
+  const char *const *outputs; /* outputs of the graph that are wanted (borrowed during the call) */
+  int n_outputs;
+  const char *loss;    /* the output to differentiate, or NULL */
+  bool keep_gradients; /* gradients become outputs "grad.<parameter>" */
+  /* The optimizer's step is part of the program. It reads the inputs "optimizer.step_size" and
+   * "optimizer.bias2" (f32 scalars) that moire_optimizer_scalars computes for a step number. */
+  moire_optimizer optimizer;
+  double lr, beta1, beta2, eps, weight_decay;
+  const char *target; /* "host" (default, NULL), "x86-64-v3", "x86-64-v4", "generic" */
+  int threads;        /* threads that compile, at least 1 */
+} moire_compile_options;
+
+/* No outputs, no loss; lr 1e-3, beta 0.9 and 0.999, eps 1e-8, weight decay 0; host; one thread. */
+moire_compile_options moire_compile_defaults(void);
+
+typedef struct moire_program moire_program;
+
+/* Returns owned, NULL with a sentence on failure. The graph is only read and may be destroyed afterwards. */
+moire_program *moire_compile(const moire_graph *graph, const moire_compile_options *options,
+                             moire_error *error);
+void moire_program_destroy(moire_program *program); /* NULL is fine; no runner of it may exist any more */
+/* Borrowed from the program. */
+const moire_plan *moire_program_plan(const moire_program *program);
+
+/* The graph, kernels or plan after pass `after` (a name of the pipeline; NULL: the last) as text, owned by the
+ * caller (free()). NULL with a sentence; an unknown pass is answered with the list of passes. */
+char *moire_compile_print(const moire_graph *graph, const moire_compile_options *options, const char *after,
+                          moire_error *error);
+/* The name of pass i in order, NULL past the last. */
+const char *moire_compile_pass_name(int i);
+
+/* Runs the graph in double by the reference meaning of every op: the oracle. Every state, input and output is
+ * an array of doubles. Same options as moire_compile (target and threads are ignored). */
+typedef struct moire_oracle moire_oracle;
+moire_oracle *moire_oracle_create(const moire_graph *graph, const moire_compile_options *options,
+                                  moire_error *error);
+void moire_oracle_destroy(moire_oracle *oracle);
+/* States are declared by the oracle's plan-like table; set before the first run. `n` elements must agree. */
+int moire_oracle_state_count(const moire_oracle *oracle);
+moire_plan_state moire_oracle_state(const moire_oracle *oracle, int i);
+double *moire_oracle_state_data(moire_oracle *oracle, const char *name,
+                                int64_t *elements); /* NULL: no such state */
+moire_status moire_oracle_set_extent(moire_oracle *oracle, const char *name, int64_t size, moire_error *error);
+moire_status moire_oracle_set_input(moire_oracle *oracle, const char *name, const double *data,
+                                    int64_t elements, moire_error *error); /* borrows data until the run */
+bool moire_oracle_has_input(const moire_oracle *oracle, const char *name);
+moire_status moire_oracle_run(moire_oracle *oracle, moire_error *error); /* updates are stored in the states */
+/* The output of the last run: borrowed until the next; NULL if there is none of that name. */
+const double *moire_oracle_output(const moire_oracle *oracle, const char *name, int64_t *elements);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
