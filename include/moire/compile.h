@@ -28,8 +28,8 @@ typedef struct moire_compile_options {
   int n_outputs;
   const char *loss;    /* the output to differentiate, or NULL */
   bool keep_gradients; /* gradients become outputs "grad.<parameter>" */
-  /* The optimizer's step is part of the program. It reads the inputs "optimizer.step_size" and
-   * "optimizer.bias2" (f32 scalars) that moire_optimizer_scalars computes for a step number. */
+  /* The optimizer's step is part of the program. It reads the inputs "adam.step_size" and
+   * "adam.bias2" (f32 scalars) that moire_optimizer_scalars computes for a step number. */
   moire_optimizer optimizer;
   double lr, beta1, beta2, eps, weight_decay;
   const char *target; /* "host" (default, NULL), "x86-64-v3", "x86-64-v4", "generic" */
