@@ -12,12 +12,14 @@
  * instruction's value has an element type and is visible in the rest of its block and in blocks nested there.
  *
  * Invariants (moire__loop_verify)
- *   - operands are visible, of the types that the operation wants;
- *   - addresses are i64 element offsets into one buffer or local;
+ *   - operands are visible, of the types that the operation wants; each value and variable has one statement;
+ *   - addresses are i64 element offsets into one buffer or local; nothing is stored to an `in` buffer;
+ *   - steps are positive, lanes a power of two up to 64;
  *   - a vector loop contains no vector loop; inside it a serial loop's bounds and an `if`'s condition do not
- *     vary over the lanes; a store's address varies; a variable declared outside is changed by `reduce` only,
- * and not read;
- *   - the parallel iterations write disjoint elements: this is promised by whoever made the kernel.
+ *     vary over the lanes (what a variable holds is taken to vary); a store's address varies; a variable
+ *     declared outside is changed by `reduce` only, always with the same operation, and not read;
+ *   - the parallel iterations write disjoint elements, and so do the lanes of a vector loop, none of which
+ * loads what another stores: this is promised by whoever made the kernel.
  */
 #ifndef MOIRE_COMPILER_IR_LOOP_H
 #define MOIRE_COMPILER_IR_LOOP_H
@@ -175,7 +177,7 @@ typedef struct moire__loop_builder {
 } moire__loop_builder;
 
 /* Makes an empty kernel in `arena` with the named extents of a graph (NULL: none); parameters are added before
- * locals and both before the body. A buffer whose name is taken gets another: "x", "x_2". */
+ * locals and before the body. A buffer whose name is taken gets another: "x", "x_2". */
 moire__loop_kernel *moire__loop_kernel_create(moire__arena *arena, const char *name,
                                               const moire_graph *extents_of);
 moire__loop_buffer moire__loop_add_parameter(moire__loop_kernel *k, const char *name, moire__buffer_role role,
@@ -229,8 +231,11 @@ moire__loop_type moire__loop_result_type(moire__loop_op op, const moire__loop_ty
 /* ---- text, checks, meaning
  * ---------------------------------------------------------------------------------------- */
 
+/* Any kernel, also one that does not verify. Values are numbered in the order of printing. */
 void moire__loop_print(const moire__loop_kernel *k, moire__text *text);
-/* Reads one kernel; parse(print(k)) prints the same text. NULL on error. */
+/* Reads one kernel, as it is written: nothing is folded. parse(print(k)) prints the same text. NULL on error.
+ * It refuses unknown names and wrong types; the other invariants are moire__loop_verify's. The grammar is at
+ * the head of loop_parse.c. */
 moire__loop_kernel *moire__loop_parse(moire__arena *arena, const char *text, const char *file,
                                       moire_error *error);
 moire_status moire__loop_verify(const moire__loop_kernel *k, moire_error *error);
