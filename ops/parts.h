@@ -28,6 +28,7 @@
 #define MOIRE__PROTOTYPE_sample(op) bool moire__##op##_sample(moire__sampler *s);
 #define MOIRE__PROTOTYPE_element(op) moire__element_function moire__##op##_element;
 #define MOIRE__PROTOTYPE_map(op) void moire__##op##_map(moire__index_map *m);
+#define MOIRE__PROTOTYPE_source(op) moire__source_function moire__##op##_source;
 #define MOIRE__PROTOTYPE_lower(op) void moire__##op##_lower(struct moire__lowering *l);
 #define MOIRE__PROTOTYPE(op, part) MOIRE__PROTOTYPE_##part(op)
 

@@ -43,6 +43,7 @@ enum {
 #define ENTRY_sample(op) .sample = moire__##op##_sample,
 #define ENTRY_element(op) .element = moire__##op##_element,
 #define ENTRY_map(op) .map = moire__##op##_map,
+#define ENTRY_source(op) .source = moire__##op##_source,
 #define ENTRY_lower(op) .lower = moire__##op##_lower,
 #define ENTRY(op, part) ENTRY_##part(op)
 

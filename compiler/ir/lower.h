@@ -24,6 +24,7 @@ typedef struct moire__index {
   moire_dim dims[MOIRE_MAX_RANK];
   moire__loop_value at[MOIRE_MAX_RANK];
   moire__loop_value linear;
+  bool is_current; /* the element that the kernel is at: registers hold values of it */
 } moire__index;
 
 typedef struct moire__lowering {
@@ -36,8 +37,8 @@ typedef struct moire__lowering {
   const moire__node *node; /* KERNEL ops: the node */
   int32_t *parameters;     /* values that have a buffer here, in the order of the kernel's parameters */
   int n_parameters, parameter_capacity;
-  /* Registers: the element of value v at the current index, or 0. Valid while `current` is the index. */
-  moire__loop_value *registers;
+  bool needs_axes;              /* some read is not at the row-major offset of the current element */
+  moire__loop_value *registers; /* of value v: its element at the current index, or 0 */
   /* An op may need more than one kernel (a reduction in parts): partial results live in extra buffers. */
   struct moire__lowered *lowered; /* where finished kernels go */
 } moire__lowering;

@@ -5,7 +5,7 @@
  * order of this header.
  *
  *   class         parts beside infer, reference, sample
- *   SOURCE        lower_element where it is computed (constant, iota, random_mask): see compiler/ir/lower.h
+ *   SOURCE        source where it is computed (constant, iota, random_mask)
  *   POINTWISE     gradient (unless FIXED), element
  *   COMPLEX_PART  gradient, split
  *   VIEW          gradient, map
@@ -185,6 +185,11 @@ typedef struct moire__index_map {
 } moire__index_map;
 
 struct moire__lowering; /* KERNEL: compiler/ir/lower.h */
+struct moire__index;
+
+/* SOURCE: one element at an index, where it is computed rather than given (constant, iota, random_mask). */
+typedef moire__loop_value moire__source_function(struct moire__lowering *l, const moire__node *node,
+                                                 struct moire__index *index);
 
 /* ---- the table
  * ---------------------------------------------------------------------------------------------------------- */
@@ -204,6 +209,7 @@ typedef struct moire__op_info {
   bool (*sample)(moire__sampler *s);
   moire__element_function *element;
   void (*map)(moire__index_map *m);
+  moire__source_function *source;
   void (*lower)(struct moire__lowering *l);
 } moire__op_info;
 

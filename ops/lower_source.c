@@ -1,0 +1,44 @@
+/* Sources that are computed where they are read: constant, iota, random_mask. */
+#include "compiler/ir/lower.h"
+#include "ops/parts.h"
+#include "ops/support.h"
+
+moire__loop_value moire__constant_source(moire__lowering *l, const moire__node *node, moire__index *index) {
+  (void)index;
+  moire__loop_builder *b = &l->builder;
+  moire__loop_type type = moire__loop_type_from_dtype((moire_dtype)moire__node_int(node, "dtype"));
+  if (type == MOIRE__LOOP_BF16) type = MOIRE__LOOP_F32;
+  moire__loop_value value = moire__loop_const(b, type, moire__node_real(node, "value"));
+  if (!moire__node_attr(node, "per")) return value;
+  moire_shape per = moire__node_shape(node, "per");
+  moire__loop_value size = moire__loop_cast(b, moire__loop_extent(b, per.dims[0]), type);
+  return moire__loop_binary(b, MOIRE__LOOP_div, value, size);
+}
+
+moire__loop_value moire__iota_source(moire__lowering *l, const moire__node *node, moire__index *index) {
+  moire__loop_value at = moire__lower_index_at(l, index, (int)moire__node_int(node, "axis"));
+  return moire__loop_cast(&l->builder, at, MOIRE__LOOP_I32);
+}
+
+/* The words are unsigned, the comparison is signed: both sides are shifted by 2^31. */
+moire__loop_value moire__random_mask_source(moire__lowering *l, const moire__node *node, moire__index *index) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value element = moire__lower_index_linear(l, index);
+  moire__loop_value words[5] = {0};
+  moire__index counters = moire__lower_index(l->g, node->operands[0]);
+  for (int i = 0; i < 3; i++) {
+    counters.linear = moire__loop_index(b, i);
+    words[i] = moire__lower_read(l, node->operands[0], &counters);
+  }
+  words[3] = moire__loop_const(b, MOIRE__LOOP_I32, (double)moire__node_int(node, "stream"));
+  words[4] = element;
+  moire__loop_value word = moire__loop_emit(b, MOIRE__LOOP_random, words, 5);
+  double p = moire__node_real(node, "p");
+  int64_t threshold = (int64_t)moire__mask_threshold(p) - ((int64_t)1 << 31);
+  moire__loop_value shifted =
+      moire__loop_binary(b, MOIRE__LOOP_add, word, moire__loop_const(b, MOIRE__LOOP_I32, -2147483648.0));
+  moire__loop_value dropped =
+      moire__loop_binary(b, MOIRE__LOOP_lt, shifted, moire__loop_const(b, MOIRE__LOOP_I32, (double)threshold));
+  return moire__loop_ternary(b, MOIRE__LOOP_select, dropped, moire__loop_const(b, MOIRE__LOOP_F32, 0),
+                             moire__loop_const(b, MOIRE__LOOP_F32, 1 / (1 - p)));
+}
