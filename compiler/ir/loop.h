@@ -239,10 +239,11 @@ void moire__loop_print(const moire__loop_kernel *k, moire__text *text);
 moire__loop_kernel *moire__loop_parse(moire__arena *arena, const char *text, const char *file,
                                       moire_error *error);
 moire_status moire__loop_verify(const moire__loop_kernel *k, moire_error *error);
-/* Runs iterations [begin, end) on buffers of exactly the declared sizes, every access checked. `buffers[i]` is
- * parameter i; `extents[i]` the size of named extent i (from 1). Arithmetic is done in the declared types,
- * except that with `in_double` every f32 parameter is an array of doubles and f32 arithmetic is done in double.
- */
+/* Runs iterations [begin, end) on buffers of exactly the declared sizes, after verifying k, every access
+ * checked. buffers[i] is the i-th parameter, from 0 (buffer id i + 1), as in moire/plan.h; extents[i] the size
+ * of named extent i, from 1 (NULL where there are none). Arithmetic is done in the declared types, except that
+ * with `in_double` every f32 parameter is an array of doubles and f32 arithmetic is done in double. bf16
+ * parameters are arrays of bf16 in either mode. */
 moire_status moire__loop_interpret(const moire__loop_kernel *k, void *const *buffers, const int64_t *extents,
                                    int64_t begin, int64_t end, bool in_double, moire_error *error);
 
