@@ -34,9 +34,11 @@ static inline moire_dim moire__dim_make(int64_t factor, int extent) { return fac
 static inline bool moire__dim_is_static(moire_dim d) { return moire__dim_extent(d) == 0; }
 /* False if both are named or the product does not fit in 48 bits. */
 bool moire__dim_multiply(moire_dim a, moire_dim b, moire_dim *product);
-/* Elements of a shape; false as above. */
+/* Elements of a shape; false as above. A product with a factor 0 is 0. */
 bool moire__shape_elements(const moire_shape *shape, moire_dim *elements);
 bool moire__shape_equal(const moire_shape *a, const moire_shape *b);
+/* Rank, dims and extents are ones that g can have, and there are fewer than 2^48 elements for extents of 1. */
+moire_status moire__shape_check(const moire_graph *g, const moire_shape *shape, moire_error *error);
 /* Axis in [0, rank) from a possibly negative one; -1 if out of range. */
 int moire__axis(int axis, int rank);
 /* The size of d where extents[i] is the size of named extent i (extents[0] is unused). */
@@ -45,14 +47,17 @@ static inline int64_t moire__dim_size(moire_dim d, const int64_t *extents) {
 }
 bool moire__dtype_is_float(moire_dtype dtype); /* f32, f64, bf16 */
 bool moire__dtype_is_int(moire_dtype dtype);   /* i32, i64 */
-const char *moire__dtype_name(moire_dtype dtype);
+const char *moire__dtype_name(moire_dtype dtype); /* "?" for what is none */
+moire_dtype moire__dtype_find(const char *name, size_t length); /* 0 if there is none */
+/* As in messages and in the text form: `50*B`, `[B,50,64]`, `c64[B,50,64]`. */
+void moire__text_add_dim(moire__text *text, const moire_graph *g, moire_dim d);
+void moire__text_add_dims(moire__text *text, const moire_graph *g, const moire_dim *dims, int n);
 void moire__text_add_type(moire__text *text, const moire_graph *g, moire_dtype dtype, const moire_shape *shape);
 
-/* ---- attributes: what an op needs besides operands ----------------------------------------------------------
- */
+/* ---- attributes: what an op needs besides operands ------------------------------------------------------- */
 
 typedef enum moire__attr_kind {
-  MOIRE__ATTR_INT,
+  MOIRE__ATTR_INT, /* named "dtype": a moire_dtype, which the text form writes by its name */
   MOIRE__ATTR_REAL,
   MOIRE__ATTR_INTS,
   MOIRE__ATTR_DIMS,
@@ -85,8 +90,7 @@ static inline moire__attr moire__attr_make_text(const char *name, const char *va
   return (moire__attr){.name = name, .kind = MOIRE__ATTR_TEXT, .text = value};
 }
 
-/* ---- nodes, values, tables
- * ------------------------------------------------------------------------------------ */
+/* ---- nodes, values, tables ------------------------------------------------------------------------------- */
 
 typedef struct moire__node {
   moire__op op;
@@ -139,7 +143,7 @@ struct moire_graph {
   const char *scope;
   const char **scope_stack;
   int scope_depth, scope_capacity;
-  bool pinned; /* sources and scopes come from `pinned_node`'s, whatever the caller's line is */
+  bool pinned; /* sources and scopes are these, whatever the caller's line is */
   moire_source pinned_source;
   const char *pinned_scope;
   moire_error error; /* the first mistake */
@@ -151,7 +155,8 @@ static inline moire__node *moire__node_of(const moire_graph *g, int32_t value) {
 }
 static inline moire_value moire__value(moire_graph *g, int32_t id) { return (moire_value){g, id}; }
 
-/* Attribute look-up; the attribute must be there with that kind, unless a default is given. */
+/* Attribute look-up. The attribute must be there with that kind, unless a default is given: anything else is a
+ * defect and stops the program, so inference looks before anybody else does. */
 const moire__attr *moire__node_attr(const moire__node *node, const char *name); /* NULL if absent */
 int64_t moire__node_int(const moire__node *node, const char *name);
 int64_t moire__node_int_or(const moire__node *node, const char *name, int64_t otherwise);
@@ -162,24 +167,46 @@ const char *moire__node_text(const moire__node *node, const char *name);
 
 /* Appends a node: copies operands and attributes, runs the op's inference, and returns its first result (result
  * i is id + i). On a mistake: records it (with op, file and line) and returns the null value. A null operand
- * gives the null value silently, unless the op allows it there. */
+ * gives the null value silently: an operand that an op can do without is left out, not null. */
 moire_value moire__graph_emit(moire_graph *g, moire_source at, moire__op op, const moire_value *operands,
                               int n_operands, const moire__attr *attrs, int n_attrs);
+
+/* Runs the op's inference for a node of g with its operands and attributes: dtype[i] and shape[i] of each result.
+ * `error` gets the sentence without the op's name. */
+moire_status moire__graph_infer(const moire_graph *g, const moire__node *node, moire_dtype *dtype,
+                                moire_shape *shape, moire_error *error);
+
+/* Records the sentence "what: … (file:line)" as the graph's failure, unless there is one already. */
+void moire__graph_fail_at(moire_graph *g, moire_source at, const char *what, moire_status status,
+                          const char *format, ...) __attribute__((format(printf, 5, 6)));
+void moire__graph_fail_at_v(moire_graph *g, moire_source at, const char *what, moire_status status,
+                            const char *format, va_list args) __attribute__((format(printf, 5, 0)));
 
 /* From here on, nodes carry the source and scope of `like`, until moire__graph_unpin. Passes and gradients use
  * it. */
 void moire__graph_pin(moire_graph *g, const moire__node *like);
 void moire__graph_unpin(moire_graph *g);
 
-/* Declares a state by its full name; a second declaration must be the same. */
+/* The number of a named extent, declared on first use; 0 with a mistake recorded. */
+int moire__graph_declare_extent(moire_graph *g, const char *name, size_t length);
+int moire__graph_find_extent(const moire_graph *g, const char *name, size_t length); /* 0 if there is none */
+
+/* Declares a state by its full name; a second declaration must be the same. A mistake is recorded in g. */
 moire_status moire__graph_declare_state(moire_graph *g, const moire__state_info *state);
 int moire__graph_find_state(const moire_graph *g, const char *full_name); /* index or -1 */
 int32_t moire__graph_find_output(const moire_graph *g, const char *name); /* value id or 0 */
 int32_t moire__graph_find_input(const moire_graph *g, const char *name);  /* value id or 0 */
 
 /* The three counters i32[3] (seed low, seed high, step) that random masks read: the input "rng", made on first
- * use. Each random mask of a graph has a stream number of its own. */
+ * use. */
 moire_value moire__graph_rng(moire_graph *g, moire_source at);
+/* A stream number (attribute `stream`) that no node of g has: each random mask has one of its own, so that its
+ * draws depend on nothing else. */
+int64_t moire__graph_fresh_stream(const moire_graph *g);
+
+/* Appends to outputs or updates (`full_name` is a state's), checking names and types. */
+void moire__graph_add_output(moire_graph *g, moire_source at, const char *name, moire_value value);
+void moire__graph_add_update(moire_graph *g, moire_source at, const char *full_name, moire_value value);
 
 /* Every invariant of the head of this file, as a sentence on failure (naming the node). */
 moire_status moire__graph_verify(const moire_graph *g, moire_error *error);
