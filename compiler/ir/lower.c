@@ -27,6 +27,7 @@ void moire__lower_begin(moire__lowering *l, const char *suffix) {
   l->parameters = NULL;
   l->n_parameters = l->parameter_capacity = 0;
   l->needs_axes = false;
+  l->visited = moire__arena_array(l->arena, (size_t)l->g->n_values, sizeof *l->visited);
   l->registers = moire__arena_array(l->arena, (size_t)l->g->n_values, sizeof *l->registers);
 }
 
@@ -60,26 +61,22 @@ static bool is_computed_here(const moire__lowering *l, const moire__node *node) 
   return moire__is_view(node) || moire__op_get(node->op)->source;
 }
 
-/* Do the strides walk the base row-major, so that the linear offset is the address? */
-static bool is_contiguous(const moire__view *view) {
-  if (view->offset != 0) return false;
-  moire_dim expected = 1;
-  for (int d = view->rank - 1; d >= 0; d--) {
-    if (view->dims[d] != 1 && view->strides[d] != expected) return false;
-    if (!moire__dim_multiply(expected, view->dims[d], &expected)) expected = -1;
+void moire__lower_add_reads(moire__lowering *l, int32_t value) {
+  if (l->visited[value]) return;
+  l->visited[value] = true;
+  const moire__node *node = moire__node_of(l->g, value);
+  if (is_computed_here(l, node)) {
+    moire__lower_add_reads_of(l, node);
+  } else {
+    add_parameter(l, value, MOIRE__BUFFER_IN);
   }
-  return true;
 }
 
-void moire__lower_add_reads(moire__lowering *l, int32_t value) {
-  const moire__node *node = moire__node_of(l->g, value);
-  if (!is_computed_here(l, node)) {
-    add_parameter(l, value, MOIRE__BUFFER_IN);
-    return;
-  }
+/* A copy's own element is read through it, any other operand view is inline. */
+void moire__lower_add_reads_of(moire__lowering *l, const moire__node *node) {
   moire__view view = {0};
   if (moire__is_view(node)) {
-    bool strided = moire__view_of(l->g, value, &view) && is_contiguous(&view);
+    bool strided = moire__view_through(l->g, node->first_result, &view) && moire__view_is_contiguous(&view);
     l->needs_axes = l->needs_axes || !strided;
   }
   l->needs_axes = l->needs_axes || node->op == MOIRE__OP_iota;
@@ -192,7 +189,7 @@ moire__loop_buffer moire__lower_buffer(const moire__lowering *l, int32_t value) 
 
 static moire__loop_value read_buffer(moire__lowering *l, const moire__view *view, moire__index *index) {
   moire__loop_value address = 0;
-  if (is_contiguous(view)) {
+  if (moire__view_is_contiguous(view)) {
     address = moire__lower_index_linear(l, index);
   } else {
     moire__loop_value at[MOIRE_MAX_RANK] = {0};
@@ -238,26 +235,28 @@ static int32_t below_views(const moire_graph *g, int32_t value) {
   return value;
 }
 
-moire__loop_value moire__lower_read(moire__lowering *l, int32_t value, moire__index *index) {
+moire__loop_value moire__lower_compute(moire__lowering *l, int32_t value, moire__index *index) {
   const moire__node *node = moire__node_of(l->g, value);
+  const moire__op_info *op = moire__op_get(node->op);
+  if (op->source) return op->source(l, node, index);
+  if (!moire__is_view(node)) return read_element(l, node, index);
+  int32_t below = node->op == MOIRE__OP_gather ? value : below_views(l->g, node->operands[0]);
+  moire__view view = {0};
+  bool in_buffer = below != value && !is_computed_here(l, moire__node_of(l->g, below));
+  if (in_buffer && moire__view_through(l->g, value, &view)) return read_buffer(l, &view, index);
+  return read_mapped(l, node, index);
+}
+
+moire__loop_value moire__lower_read(moire__lowering *l, int32_t value, moire__index *index) {
   if (index->is_current) {
     if (l->registers[value]) return l->registers[value];
     int32_t source = below_views(l->g, value);
     if (source != value && l->registers[source]) return l->registers[source];
   }
-  if (!is_computed_here(l, node)) {
-    moire__view whole = {0};
-    moire__view_of(l->g, value, &whole);
-    return read_buffer(l, &whole, index);
-  }
-  if (node->kernel < 0 && moire__op_get(node->op)->source)
-    return moire__op_get(node->op)->source(l, node, index);
-  if (!moire__is_view(node)) return read_element(l, node, index);
-  int32_t below = below_views(l->g, value);
-  moire__view view = {0};
-  bool in_buffer = !is_computed_here(l, moire__node_of(l->g, below));
-  if (in_buffer && moire__view_of(l->g, value, &view)) return read_buffer(l, &view, index);
-  return read_mapped(l, node, index);
+  if (is_computed_here(l, moire__node_of(l->g, value))) return moire__lower_compute(l, value, index);
+  moire__view whole = {0};
+  moire__view_of(l->g, value, &whole);
+  return read_buffer(l, &whole, index);
 }
 
 void moire__lower_write(moire__lowering *l, int32_t value, moire__loop_value offset,

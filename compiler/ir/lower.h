@@ -65,6 +65,7 @@ typedef struct moire__lowered {
 void moire__lower_begin(moire__lowering *l, const char *suffix);
 /* Adds what reading `value` at any index loads from buffers; nothing if it is there already. */
 void moire__lower_add_reads(moire__lowering *l, int32_t value);
+void moire__lower_add_reads_of(moire__lowering *l, const moire__node *node); /* of all its operands */
 moire__loop_buffer moire__lower_add_write(moire__lowering *l, int32_t value);
 /* `in_place` is a state that this kernel reads and `value` replaces, at the same elements: one buffer for both.
  */
@@ -80,6 +81,8 @@ void moire__lower_finish(moire__lowering *l);
 
 /* The element of `value` at `index`, as its own element type. */
 moire__loop_value moire__lower_read(moire__lowering *l, int32_t value, moire__index *index);
+/* The element of a value of this kernel's own, computed from what it reads: never a register or a buffer. */
+moire__loop_value moire__lower_compute(moire__lowering *l, int32_t value, moire__index *index);
 /* Stores the element of `value` at the row-major offset. */
 void moire__lower_write(moire__lowering *l, int32_t value, moire__loop_value offset, moire__loop_value element);
 moire__loop_buffer moire__lower_buffer(const moire__lowering *l, int32_t value); /* of a parameter; 0 if none */

@@ -120,11 +120,25 @@ static bool is_empty(const moire_shape *shape) {
 bool moire__view_of(const moire_graph *g, int32_t value, moire__view *view) {
   const moire__value_info *info = &g->values[value];
   const moire__node *node = &g->nodes[info->node];
-  if (!moire__is_view(node) || node->kernel >= 0) {
-    *view = (moire__view){.base = value, .rank = info->shape.rank};
-    memcpy(view->dims, info->shape.dims, sizeof view->dims);
-    return row_major(view);
+  if (moire__is_view(node) && node->kernel < 0) return moire__view_through(g, value, view);
+  *view = (moire__view){.base = value, .rank = info->shape.rank};
+  memcpy(view->dims, info->shape.dims, sizeof view->dims);
+  return row_major(view);
+}
+
+bool moire__view_is_contiguous(const moire__view *view) {
+  if (view->offset != 0) return false;
+  moire_dim expected = 1;
+  for (int d = view->rank - 1; d >= 0; d--) {
+    if (view->dims[d] != 1 && view->strides[d] != expected) return false;
+    if (!moire__dim_multiply(expected, view->dims[d], &expected)) expected = -1;
   }
+  return true;
+}
+
+bool moire__view_through(const moire_graph *g, int32_t value, moire__view *view) {
+  const moire__value_info *info = &g->values[value];
+  const moire__node *node = &g->nodes[info->node];
   if (node->op == MOIRE__OP_pad || node->op == MOIRE__OP_gather || is_empty(&info->shape)) return false;
   if (!moire__view_of(g, node->operands[0], view)) return false;
   if (node->op == MOIRE__OP_permute) return view_permute(node, view);

@@ -23,5 +23,9 @@ bool moire__is_view(const moire__node *node);
  * (one that is copied). False where the chain cannot be written with strides (pad, gather, a reshape that
  * merges what is not contiguous). */
 bool moire__view_of(const moire_graph *g, int32_t value, moire__view *view);
+/* The same, looking through `value` itself even if it has a kernel number: how its copy is made. */
+bool moire__view_through(const moire_graph *g, int32_t value, moire__view *view);
+/* Do the strides walk the base row-major from its first element? */
+bool moire__view_is_contiguous(const moire__view *view);
 
 #endif
