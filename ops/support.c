@@ -63,21 +63,59 @@ moire_status moire__infer_alike(moire__infer *c, int a, int b) {
                     moire__operand_type(c, b).text);
 }
 
+static moire_status find_attr(moire__infer *c, const char *name, moire__attr_kind kind, const char *wanted,
+                              const moire__attr **attr) {
+  *attr = moire__node_attr(c->node, name);
+  if (!*attr)
+    return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "attribute %s is missing, wanted %s", name, wanted);
+  if ((*attr)->kind != kind)
+    return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "attribute %s is not %s", name, wanted);
+  return MOIRE_OK;
+}
+
 moire_status moire__infer_int(moire__infer *c, const char *name, int64_t low, int64_t high, int64_t *value) {
-  *value = moire__node_int(c->node, name);
+  const moire__attr *attr;
+  MOIRE__TRY(find_attr(c, name, MOIRE__ATTR_INT, "an integer", &attr));
+  *value = attr->integer;
   if (*value >= low && *value <= high) return MOIRE_OK;
   return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "%s is %lld, wanted %lld to %lld", name, (long long)*value,
                     (long long)low, (long long)high);
 }
 
+moire_status moire__infer_int_or(moire__infer *c, const char *name, int64_t otherwise, int64_t low,
+                                 int64_t high, int64_t *value) {
+  *value = otherwise;
+  return moire__node_attr(c->node, name) ? moire__infer_int(c, name, low, high, value) : MOIRE_OK;
+}
+
+moire_status moire__infer_real(moire__infer *c, const char *name, double *value) {
+  const moire__attr *attr;
+  MOIRE__TRY(find_attr(c, name, MOIRE__ATTR_REAL, "a real number", &attr));
+  *value = attr->real;
+  return MOIRE_OK;
+}
+
+moire_status moire__infer_ints(moire__infer *c, const char *name, const int64_t **values, int *n) {
+  const moire__attr *attr;
+  MOIRE__TRY(find_attr(c, name, MOIRE__ATTR_INTS, "a list of integers", &attr));
+  *values = attr->ints;
+  *n = attr->n_ints;
+  return MOIRE_OK;
+}
+
 moire_status moire__infer_shape(moire__infer *c, const char *name, moire_shape *shape) {
-  *shape = moire__node_shape(c->node, name);
-  for (int i = 0; i < shape->rank; i++)
-    if (shape->dims[i] < 0 || moire__dim_extent(shape->dims[i]) > c->g->n_extents)
-      return moire_fail(c->error, MOIRE_ERROR_SHAPE, "extent %d of %s is no extent of this graph", i, name);
-  moire_dim elements;
-  if (moire__shape_elements(shape, &elements)) return MOIRE_OK;
-  return moire_fail(c->error, MOIRE_ERROR_SHAPE, "%s has too many elements, or two named extents", name);
+  const moire__attr *attr;
+  MOIRE__TRY(find_attr(c, name, MOIRE__ATTR_DIMS, "a shape", &attr));
+  *shape = (moire_shape){.rank = attr->n_ints};
+  for (int i = 0; i < attr->n_ints; i++) shape->dims[i] = attr->ints[i];
+  return MOIRE_OK;
+}
+
+moire_status moire__infer_text(moire__infer *c, const char *name, const char **text) {
+  const moire__attr *attr;
+  MOIRE__TRY(find_attr(c, name, MOIRE__ATTR_TEXT, "a text", &attr));
+  *text = attr->text;
+  return MOIRE_OK;
 }
 
 moire_status moire__infer_axis(moire__infer *c, const char *name, int rank, int *axis) {

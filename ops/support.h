@@ -1,8 +1,8 @@
 /* What the files of ops share: inference with sentences, tensors of the references, building samples.
  *
- * A node that comes to inference has the operands and attributes that its row and ops/attributes.def ask for,
- * but their types, shapes and ranges may be anything (a graph may come from text): inference checks them all,
- * with a sentence, and the other parts rely on it.
+ * A node that comes to inference has the right number of operands, but their types and shapes and all
+ * attributes may be anything (a graph may come from text): inference reads attributes with the functions below,
+ * which fail with a sentence; the other parts rely on it and read them with moire__node_int and its like.
  */
 #ifndef MOIRE_OPS_SUPPORT_H
 #define MOIRE_OPS_SUPPORT_H
@@ -43,9 +43,15 @@ moire_status moire__infer_dtype(moire__infer *c, int operand,
 moire_status moire__infer_rank(moire__infer *c, int operand, int low, int high);
 moire_status moire__infer_alike(moire__infer *c, int a, int b); /* same element type and same shape */
 
-/* Attributes in a range; a shape's extents are the graph's and can be multiplied. */
+/* Attributes: there, of that kind, in the range, and copied out. That a shape is one of the graph's, with few
+ * enough elements, has been checked before inference. */
 moire_status moire__infer_int(moire__infer *c, const char *name, int64_t low, int64_t high, int64_t *value);
+moire_status moire__infer_int_or(moire__infer *c, const char *name, int64_t otherwise, int64_t low,
+                                 int64_t high, int64_t *value); /* may be absent */
+moire_status moire__infer_real(moire__infer *c, const char *name, double *value);
+moire_status moire__infer_ints(moire__infer *c, const char *name, const int64_t **values, int *n);
 moire_status moire__infer_shape(moire__infer *c, const char *name, moire_shape *shape);
+moire_status moire__infer_text(moire__infer *c, const char *name, const char **text);
 moire_status moire__infer_axis(moire__infer *c, const char *name, int rank, int *axis); /* in [0, rank) */
 moire_status moire__infer_element_type(moire__infer *c, const char *name, unsigned set, moire_dtype *dtype);
 
