@@ -1,0 +1,95 @@
+/* Code generation: kernels of the loop IR to native code, through LLVM.
+ *
+ * One emitter serves ahead-of-time objects and the JIT: the JIT is an object file that is loaded in process, so
+ * an object may as well come from a cache. Everything that decides about code is in the kernel, the target and
+ * the options; nothing is read from the environment.
+ *
+ * What compiled code may assume
+ *   - a parameter's buffer is aligned to 64 bytes and has at least the declared number of elements;
+ *   - no two parameters of one call overlap, unless both are MOIRE__BUFFER_IN. An update in place is one
+ *     parameter with MOIRE__BUFFER_INOUT, never an IN and an OUT with the same address;
+ *   - every kernel was accepted by moire__loop_verify.
+ * Floating point keeps NaN, infinities, signed zeros and denormals. The only freedom taken is that a product
+ * and a sum may become one fma (unless options.no_contract), and the order of a `reduce` in a vector loop: lane
+ * i collects every W-th element, then halves are combined pairwise. Results depend on kernel, target and
+ * options alone.
+ *
+ * Threads: everything here may be called from several threads at once, on different jits.
+ */
+#ifndef MOIRE_COMPILER_CODEGEN_H
+#define MOIRE_COMPILER_CODEGEN_H
+
+#include "compiler/ir/loop.h"
+#include "moire/plan.h"
+
+/* What code is generated for: chosen by feature bits, since the CPU's name is not to be trusted on virtual
+ * machines. Plain data. */
+typedef struct moire__target {
+  char name[16];        /* "x86-64-v4", "x86-64-v3" or "generic" */
+  char triple[96];      /* LLVM's */
+  char cpu[16];         /* LLVM's name of the instruction set level, for its tables of costs */
+  const char *features; /* LLVM's target-features; static storage */
+  int vector_bits;      /* 512, 256 or 128 */
+  int n_vector_registers;
+  bool has_fma;
+} moire__target;
+
+/* The best level that this machine runs: x86-64-v4 (AVX-512 F, BW, DQ, VL, CD), x86-64-v3 (AVX2, FMA), or
+ * generic. */
+moire__target moire__target_host(void);
+/* "x86-64-v3", "x86-64-v4", "generic" (the machine's architecture without optional features) or "host". */
+moire_status moire__target_named(const char *name, moire__target *target, moire_error *error);
+/* MOIRE_ERROR_UNSUPPORTED, naming what is missing, if this machine cannot run code for `target`. */
+moire_status moire__target_runs_here(const moire__target *target, moire_error *error);
+
+/* Zero-initialised: optimised, contracting, without debug information. */
+typedef struct moire__codegen_options {
+  bool no_optimize;           /* skip the pass pipeline: for looking at what the emitter does */
+  bool no_contract;           /* never make an fma of a product and a sum */
+  bool debug_info;            /* kernels carry their name, and the first source line that they serve */
+  int first_index;            /* kernel i has the symbol moire_kernel_<first_index + i> ... */
+  const char *const *symbols; /* ... or symbols[i] (a C identifier), if symbols is not NULL; borrows */
+} moire__codegen_options;
+
+/* An object file in memory. */
+typedef struct moire__object {
+  char *bytes; /* owned */
+  size_t size;
+} moire__object;
+void moire__object_free(moire__object *object); /* empty is fine */
+
+/* The kernels as one relocatable, position-independent object. On failure `object` is empty. */
+moire_status moire__codegen_emit_object(const moire__loop_kernel *const *kernels, int n,
+                                        const moire__target *target, const moire__codegen_options *options,
+                                        moire__object *object, moire_error *error);
+
+typedef enum moire__codegen_text_kind {
+  MOIRE__CODEGEN_LLVM,           /* LLVM IR as emitted, before any pass */
+  MOIRE__CODEGEN_LLVM_OPTIMIZED, /* LLVM IR after the passes */
+  MOIRE__CODEGEN_ASSEMBLY,
+} moire__codegen_text_kind;
+moire_status moire__codegen_emit_text(const moire__loop_kernel *const *kernels, int n,
+                                      const moire__target *target, const moire__codegen_options *options,
+                                      moire__codegen_text_kind kind, moire__text *text, moire_error *error);
+
+/* As emit_object, divided among n_threads threads (at least 1): objects[0 .. n_threads) together hold all the
+ * kernels, with the symbols that one object would have; some may be empty. The division depends on the
+ * kernels and n_threads alone. On failure all are empty. */
+moire_status moire__codegen_compile_parallel(const moire__loop_kernel *const *kernels, int n,
+                                             const moire__target *target, const moire__codegen_options *options,
+                                             int n_threads, moire__object *objects, moire_error *error);
+
+/* Code loaded into this process. One name space: the symbols of its objects are distinct. */
+typedef struct moire__jit moire__jit;
+moire__jit *moire__jit_create(moire_error *error); /* owned; NULL on failure */
+void moire__jit_destroy(moire__jit *jit); /* unloads; its functions must not be running. NULL is fine */
+/* Copies the object's bytes. An empty object is fine. The caller checks moire__target_runs_here. */
+moire_status moire__jit_add(moire__jit *jit, const moire__object *object, moire_error *error);
+/* NULL, with an error, if there is no such symbol. */
+moire_kernel_function moire__jit_find(moire__jit *jit, const char *symbol, moire_error *error);
+/* compile_parallel for a target that runs here, add, and find: functions[i] is kernel i. */
+moire_status moire__jit_compile(moire__jit *jit, const moire__loop_kernel *const *kernels, int n,
+                                const moire__target *target, const moire__codegen_options *options,
+                                int n_threads, moire_kernel_function *functions, moire_error *error);
+
+#endif

@@ -1,0 +1,24 @@
+/* Vector math of our own, written as LLVM IR into the kernel that uses it.
+ *
+ * LLVM has no vector exp, log, tanh ...: it would call a scalar library function for each lane. These are
+ * branch-free (but for huge arguments of sin and cos) and take scalars and vectors alike. Results keep NaN,
+ * infinities, signed zeros and denormals. The largest error over all arguments, in units of the last place of
+ * the correctly rounded result, is stated at each function and tested (tests/codegen/math_test.c).
+ */
+#ifndef MOIRE_COMPILER_CODEGEN_MATH_H
+#define MOIRE_COMPILER_CODEGEN_MATH_H
+
+#include "compiler/codegen/llvm_ir.h"
+#include "compiler/ir/loop.h"
+
+/* op (exp, log, sin, cos, tanh, erf, atan2 or pow) on operands of one type and shape. vector_bits is that of
+ * the target: wider vectors are computed a register at a time, so that temporaries do not spill. NULL if there
+ * is no such function for the element type. */
+LLVMValueRef moire__math_emit(const moire__ir *ir, moire__loop_op op, int vector_bits,
+                              const LLVMValueRef *operands, int n);
+
+/* The Philox word of each element (runtime/base/philox.h says which): seed_lo, seed_hi, step and stream are i32
+ * scalars or vectors, element an i64 vector, or scalar if all are. */
+LLVMValueRef moire__math_random(const moire__ir *ir, const LLVMValueRef operands[5]);
+
+#endif

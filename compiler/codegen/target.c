@@ -1,0 +1,91 @@
+/* Targets: levels of the x86-64 instruction set by feature bits, and a generic one for everything else. */
+#include "compiler/codegen/codegen.h"
+#include "compiler/codegen/module.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <llvm-c/Core.h>
+#include <llvm-c/TargetMachine.h>
+
+/* All that a level's code may use. 512-bit registers are wanted although LLVM's tables prefer 256. */
+#define V3_FEATURES "+sse4.2,+popcnt,+avx,+avx2,+fma,+f16c,+bmi,+bmi2,+lzcnt,+movbe"
+#define V4_FEATURES V3_FEATURES ",+avx512f,+avx512bw,+avx512dq,+avx512vl,+avx512cd,+evex512,-prefer-256-bit"
+
+static const moire__target levels[] = {
+    {"x86-64-v4", "x86_64-unknown-linux-gnu", "x86-64-v4", V4_FEATURES, 512, 32, true},
+    {"x86-64-v3", "x86_64-unknown-linux-gnu", "x86-64-v3", V3_FEATURES, 256, 16, true},
+};
+enum { N_LEVELS = sizeof levels / sizeof *levels };
+
+static moire__target generic(void) {
+  moire__target target = {.name = "generic", .features = "", .vector_bits = 128, .n_vector_registers = 16};
+  char *triple = LLVMGetDefaultTargetTriple();
+  snprintf(target.triple, sizeof target.triple, "%s", triple);
+  LLVMDisposeMessage(triple);
+  bool is_arm = strncmp(target.triple, "aarch64", 7) == 0, is_x86 = strncmp(target.triple, "x86_64", 6) == 0;
+  snprintf(target.cpu, sizeof target.cpu, "%s", is_x86 ? "x86-64" : "generic");
+  if (is_arm) {
+    target.n_vector_registers = 32;
+    target.has_fma = true;
+  }
+  return target;
+}
+
+static bool host_is_x86(void) {
+  char *triple = LLVMGetDefaultTargetTriple();
+  bool is = strncmp(triple, "x86_64", 6) == 0;
+  LLVMDisposeMessage(triple);
+  return is;
+}
+
+/* The first feature of the list `wanted` that `host` lacks: its length, and where it begins; 0 if it has all.
+ */
+static int missing_feature(const char *wanted, const char *host, const char **missing) {
+  for (const char *at = wanted; *at;) {
+    int n = (int)strcspn(at, ",");
+    bool compiler_only = strncmp(at, "+evex512", (size_t)n) == 0; /* not a feature of the processor */
+    bool found = compiler_only || *at != '+';
+    for (const char *in = host; !found && (in = strchr(in, '+')); in++)
+      found = strncmp(in, at, (size_t)n) == 0 && (in[n] == ',' || in[n] == 0);
+    *missing = at + 1;
+    if (!found) return n - 1;
+    at += n + (at[n] == ',');
+  }
+  return 0;
+}
+
+moire_status moire__target_runs_here(const moire__target *target, moire_error *error) {
+  if (strcmp(target->name, "generic") == 0) return MOIRE_OK;
+  if (!host_is_x86())
+    return moire_fail(error, MOIRE_ERROR_UNSUPPORTED, "target %s: this machine is not an x86-64", target->name);
+  const char *missing = NULL;
+  char *host = LLVMGetHostCPUFeatures();
+  int n = missing_feature(target->features, host, &missing);
+  LLVMDisposeMessage(host);
+  if (!n) return MOIRE_OK;
+  return moire_fail(error, MOIRE_ERROR_UNSUPPORTED, "target %s: this machine lacks the feature %.*s",
+                    target->name, n, missing);
+}
+
+moire__target moire__target_host(void) {
+  for (int i = 0; i < N_LEVELS; i++) {
+    if (moire__target_runs_here(&levels[i], NULL) == MOIRE_OK) return levels[i];
+  }
+  return generic();
+}
+
+moire_status moire__target_named(const char *name, moire__target *target, moire_error *error) {
+  for (int i = 0; i < N_LEVELS; i++) {
+    if (strcmp(name, levels[i].name) == 0) {
+      *target = levels[i];
+      return MOIRE_OK;
+    }
+  }
+  bool is_host = strcmp(name, "host") == 0;
+  if (!is_host && strcmp(name, "generic") != 0)
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT,
+                      "target %s: there are x86-64-v3, x86-64-v4, generic and host", name);
+  *target = is_host ? moire__target_host() : generic();
+  return MOIRE_OK;
+}
