@@ -203,7 +203,6 @@ static moire_status read_yaml(moire__config_table *table, const char *origin, co
   if (!yaml_parser_initialize(&r.parser)) {
     return moire_fail(error, MOIRE_ERROR_MEMORY, "%s: no memory to read it", origin);
   }
-  yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
   yaml_parser_set_input_string(&r.parser, (const unsigned char *)bytes, n);
   moire_status status = read(&r);
   if (!status) merge(table, &fresh);
