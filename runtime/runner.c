@@ -1,0 +1,346 @@
+/* The execution of plans: binds names to memory, sizes to extents, and runs the steps in order.
+ *
+ * All temporaries and outputs lie in one workspace, at offsets that layout.c computes. A layout stays valid for
+ * smaller sizes, so it is made anew only when an extent grows beyond all before; otherwise a run allocates
+ * nothing. Outputs live to the end of the run, and so does whatever an update copies into a state.
+ *
+ * Requires: a plan whose kernels write only what it says. Breaks nothing when a run is refused: states and
+ * outputs are as before. */
+#include "moire/run.h"
+
+#include "runtime/base/memory.h"
+#include "runtime/layout.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+typedef struct bound {
+  void *data;       /* where kernels find it in the current run */
+  int64_t elements; /* at the sizes of the last run, or of the current one while it runs */
+  size_t offset;    /* in the workspace: temporaries and outputs */
+  const void *given;
+  int64_t given_elements;
+  void *copy; /* an input that did not come aligned */
+  size_t copy_bytes;
+} bound;
+
+struct moire_runner {
+  const moire_plan *plan;
+  moire_store *store;
+  moire_threads *threads;
+  moire__arena arena;
+  int64_t extents[MOIRE_MAX_EXTENTS + 1]; /* wanted in the next run; -1: not set */
+  int64_t laid_out[MOIRE_MAX_EXTENTS + 1];
+  bool has_layout, has_run;
+  bound *buffers;    /* [plan->n_buffers] */
+  int *last;         /* [plan->n_buffers], the last step that needs it */
+  void ***arguments; /* [plan->n_steps][n_buffers of the step] */
+  void **staged;     /* [plan->n_updates]: copies of states that are overwritten by one update and read by
+                        another, or NULL */
+  char *workspace;
+  size_t workspace_bytes;
+};
+
+/* ---- Creating ---------------------------------------------------------------------------------------------
+ */
+
+static moire_status broken(const moire_plan *plan, moire_error *error, const char *what, int index) {
+  return moire_fail(error, MOIRE_ERROR_INTERNAL, "plan %s: %s %d refers to something that is not there",
+                    plan->name, what, index);
+}
+
+static bool dim_is_known(const moire_plan *plan, moire_dim dim) {
+  return dim >= 0 && dim >> 48 <= plan->n_extents;
+}
+
+/* Everything that the runner later indexes by. */
+static moire_status check_plan(const moire_plan *plan, moire_error *error) {
+  if (plan->n_extents > MOIRE_MAX_EXTENTS) return broken(plan, error, "extent", plan->n_extents);
+  for (int i = 0; i < plan->n_buffers; i++) {
+    const moire_plan_buffer *b = &plan->buffers[i];
+    if (!moire__dtype_bytes(b->dtype) || !dim_is_known(plan, b->elements) || b->first_step > b->last_step) {
+      return broken(plan, error, "buffer", i);
+    }
+  }
+  for (int i = 0; i < plan->n_steps; i++) {
+    const moire_plan_step *s = &plan->steps[i];
+    bool good = s->kernel >= 0 && s->kernel < plan->n_kernels && s->block >= 1 && dim_is_known(plan, s->count);
+    for (int j = 0; j < s->n_buffers; j++) good = good && s->buffers[j] >= 0 && s->buffers[j] < plan->n_buffers;
+    if (!good) return broken(plan, error, "step", i);
+  }
+  for (int i = 0; i < plan->n_updates; i++) {
+    const moire_plan_update *u = &plan->updates[i];
+    bool good = u->state >= 0 && u->state < plan->n_buffers && u->from >= 0 && u->from < plan->n_buffers;
+    if (!good || plan->buffers[u->state].role != MOIRE_PLAN_STATE ||
+        plan->buffers[u->state].dtype != plan->buffers[u->from].dtype ||
+        plan->buffers[u->state].elements != plan->buffers[u->from].elements) {
+      return broken(plan, error, "update", i);
+    }
+  }
+  return MOIRE_OK;
+}
+
+static moire_status bind_states(moire_runner *r, moire_error *error) {
+  for (int i = 0; i < r->plan->n_buffers; i++) {
+    const moire_plan_buffer *b = &r->plan->buffers[i];
+    if (b->role != MOIRE_PLAN_STATE) continue;
+    bound *to = &r->buffers[i];
+    to->data = moire_store_data(r->store, b->name, &to->elements);
+    int64_t wanted = 0;
+    bool fixed = b->elements >> 48 == 0 && moire__extent_size(b->elements, NULL, &wanted);
+    if (!to->data || !fixed || wanted != to->elements) {
+      return moire_fail(error, MOIRE_ERROR_ARGUMENT,
+                        "state %s of %s: wanted %" PRId64 " elements in the store, but %" PRId64 " are there",
+                        b->name, r->plan->name, wanted, to->elements);
+    }
+  }
+  return MOIRE_OK;
+}
+
+static bool is_updated(const moire_plan *plan, int buffer) {
+  for (int i = 0; i < plan->n_updates; i++) {
+    if (plan->updates[i].state == buffer) return true;
+  }
+  return false;
+}
+
+static void prepare_updates(moire_runner *r) {
+  const moire_plan *plan = r->plan;
+  r->staged = moire__arena_array(&r->arena, (size_t)plan->n_updates + 1, sizeof *r->staged);
+  for (int i = 0; i < plan->n_updates; i++) {
+    int from = plan->updates[i].from;
+    r->last[from] = plan->n_steps;
+    if (plan->buffers[from].role != MOIRE_PLAN_STATE || !is_updated(plan, from)) continue;
+    size_t bytes = (size_t)r->buffers[from].elements * moire__dtype_bytes(plan->buffers[from].dtype);
+    r->staged[i] = moire__arena_alloc(&r->arena, bytes);
+  }
+}
+
+moire_runner *moire_runner_create(const moire_plan *plan, moire_store *store, moire_threads *threads,
+                                  moire_error *error) {
+  if (check_plan(plan, error)) return NULL;
+  moire_runner *r = moire__allocate(sizeof *r);
+  r->plan = plan;
+  r->store = store;
+  r->threads = threads;
+  r->buffers = moire__arena_array(&r->arena, (size_t)plan->n_buffers + 1, sizeof *r->buffers);
+  r->last = moire__arena_array(&r->arena, (size_t)plan->n_buffers + 1, sizeof *r->last);
+  r->arguments = moire__arena_array(&r->arena, (size_t)plan->n_steps + 1, sizeof *r->arguments);
+  for (int i = 0; i < plan->n_steps; i++) {
+    r->arguments[i] = moire__arena_array(&r->arena, (size_t)plan->steps[i].n_buffers + 1, sizeof(void *));
+  }
+  for (int i = 0; i <= MOIRE_MAX_EXTENTS; i++) r->extents[i] = -1;
+  if (bind_states(r, error)) {
+    moire_runner_destroy(r);
+    return NULL;
+  }
+  for (int i = 0; i < plan->n_buffers; i++) {
+    bool kept = plan->buffers[i].role == MOIRE_PLAN_OUTPUT;
+    r->last[i] = kept ? plan->n_steps : plan->buffers[i].last_step;
+  }
+  prepare_updates(r);
+  return r;
+}
+
+void moire_runner_destroy(moire_runner *r) {
+  if (!r) return;
+  for (int i = 0; i < r->plan->n_buffers; i++) moire__release_aligned(r->buffers[i].copy);
+  moire__release_aligned(r->workspace);
+  moire__arena_free(&r->arena);
+  moire__release(r);
+}
+
+/* ---- Sizes and inputs -------------------------------------------------------------------------------------
+ */
+
+moire_status moire_runner_set_extent(moire_runner *r, const char *name, int64_t size, moire_error *error) {
+  if (size < 0) {
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "extent %s of %s: wanted at least 0, but %" PRId64 " came",
+                      name, r->plan->name, size);
+  }
+  for (int i = 1; i <= r->plan->n_extents; i++) {
+    if (!strcmp(r->plan->extents[i], name)) r->extents[i] = size;
+  }
+  return MOIRE_OK;
+}
+
+static int find_buffer(const moire_runner *r, moire_plan_role role, const char *name) {
+  for (int i = 0; i < r->plan->n_buffers; i++) {
+    if (r->plan->buffers[i].role == role && !strcmp(r->plan->buffers[i].name, name)) return i;
+  }
+  return -1;
+}
+
+bool moire_runner_has_input(const moire_runner *r, const char *name) {
+  return find_buffer(r, MOIRE_PLAN_INPUT, name) >= 0;
+}
+
+moire_status moire_runner_set_input(moire_runner *r, const char *name, const void *data, int64_t elements,
+                                    moire_error *error) {
+  int i = find_buffer(r, MOIRE_PLAN_INPUT, name);
+  if (i < 0) {
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s has no input %s", r->plan->name, name);
+  }
+  r->buffers[i].given = data;
+  r->buffers[i].given_elements = elements;
+  return MOIRE_OK;
+}
+
+/* ---- Running ----------------------------------------------------------------------------------------------
+ */
+
+static size_t bytes_of(const moire_runner *r, int buffer, int64_t elements) {
+  return (size_t)elements * moire__dtype_bytes(r->plan->buffers[buffer].dtype);
+}
+
+/* Fails without a trace in the runner: sizes are stored by `bind`. */
+static moire_status check_run(const moire_runner *r, moire_error *error) {
+  const moire_plan *plan = r->plan;
+  for (int i = 1; i <= plan->n_extents; i++) {
+    if (r->extents[i] < 0) {
+      return moire_fail(error, MOIRE_ERROR_ARGUMENT, "extent %s of %s: has not been set", plan->extents[i],
+                        plan->name);
+    }
+  }
+  for (int i = 0; i < plan->n_steps; i++) {
+    int64_t count = 0;
+    if (!moire__extent_size(plan->steps[i].count, r->extents, &count)) {
+      return moire_fail(error, MOIRE_ERROR_MEMORY, "step %s of %s: is too long for the sizes that are set",
+                        plan->steps[i].name, plan->name);
+    }
+  }
+  for (int i = 0; i < plan->n_buffers; i++) {
+    const moire_plan_buffer *b = &plan->buffers[i];
+    int64_t elements = 0;
+    if (!moire__extent_size(b->elements, r->extents, &elements)) {
+      return moire_fail(error, MOIRE_ERROR_MEMORY, "%s of %s: is too large for the sizes that are set", b->name,
+                        plan->name);
+    }
+    if (b->role != MOIRE_PLAN_INPUT) continue;
+    if (!r->buffers[i].given && elements) {
+      return moire_fail(error, MOIRE_ERROR_ARGUMENT, "input %s of %s: has not been set", b->name, plan->name);
+    }
+    if (r->buffers[i].given_elements != elements) {
+      return moire_fail(error, MOIRE_ERROR_SHAPE,
+                        "input %s of %s: wanted %" PRId64 " elements, but %" PRId64 " came", b->name,
+                        plan->name, elements, r->buffers[i].given_elements);
+    }
+  }
+  return MOIRE_OK;
+}
+
+static bool in_workspace(moire_plan_role role) {
+  return role == MOIRE_PLAN_TEMPORARY || role == MOIRE_PLAN_OUTPUT;
+}
+
+static void lay_out(moire_runner *r) {
+  const moire_plan *plan = r->plan;
+  moire__arena scratch = {0};
+  size_t n = (size_t)plan->n_buffers + 1;
+  moire__layout_item *items = moire__arena_array(&scratch, n, sizeof *items);
+  size_t *offsets = moire__arena_array(&scratch, n, sizeof *offsets);
+  int *members = moire__arena_array(&scratch, n, sizeof *members), n_members = 0;
+  for (int i = 1; i <= plan->n_extents; i++) {
+    if (r->extents[i] > r->laid_out[i]) r->laid_out[i] = r->extents[i];
+  }
+  for (int i = 0; i < plan->n_buffers; i++) {
+    if (!in_workspace(plan->buffers[i].role)) continue;
+    int64_t elements = 0;
+    moire__extent_size(plan->buffers[i].elements, r->laid_out, &elements);
+    items[n_members] = (moire__layout_item){bytes_of(r, i, elements), plan->buffers[i].first_step, r->last[i]};
+    members[n_members++] = i;
+  }
+  size_t bytes = moire__layout_assign(items, n_members, &scratch, offsets);
+  for (int i = 0; i < n_members; i++) r->buffers[members[i]].offset = offsets[i];
+  moire__arena_free(&scratch);
+  moire__release_aligned(r->workspace);
+  r->workspace = moire__allocate_aligned(bytes ? bytes : 1, MOIRE__ALIGNMENT);
+  r->workspace_bytes = bytes;
+  r->has_layout = true;
+}
+
+static bool layout_serves(const moire_runner *r) {
+  bool serves = r->has_layout;
+  for (int i = 1; i <= r->plan->n_extents; i++) serves = serves && r->extents[i] <= r->laid_out[i];
+  return serves;
+}
+
+static void bind_input(moire_runner *r, int i) {
+  bound *b = &r->buffers[i];
+  b->data = (void *)(uintptr_t)b->given;
+  if ((uintptr_t)b->given % MOIRE__ALIGNMENT == 0 && b->given) return;
+  size_t bytes = bytes_of(r, i, b->elements);
+  if (!b->copy || bytes > b->copy_bytes) {
+    moire__release_aligned(b->copy);
+    b->copy = moire__allocate_aligned(bytes ? bytes : 1, MOIRE__ALIGNMENT);
+    b->copy_bytes = bytes;
+  }
+  if (bytes) memcpy(b->copy, b->given, bytes);
+  b->data = b->copy;
+}
+
+static void bind(moire_runner *r) {
+  const moire_plan *plan = r->plan;
+  if (!layout_serves(r)) lay_out(r);
+  for (int i = 0; i < plan->n_buffers; i++) {
+    bound *b = &r->buffers[i];
+    moire__extent_size(plan->buffers[i].elements, r->extents, &b->elements);
+    if (in_workspace(plan->buffers[i].role)) b->data = r->workspace + b->offset;
+    if (plan->buffers[i].role == MOIRE_PLAN_INPUT) bind_input(r, i);
+  }
+  for (int i = 0; i < plan->n_steps; i++) {
+    for (int j = 0; j < plan->steps[i].n_buffers; j++) {
+      r->arguments[i][j] = r->buffers[plan->steps[i].buffers[j]].data;
+    }
+  }
+}
+
+typedef struct call {
+  moire_kernel_function kernel;
+  void *const *buffers;
+  const int64_t *extents;
+} call;
+
+static void run_pieces(void *context, int64_t begin, int64_t end) {
+  const call *c = context;
+  c->kernel(c->buffers, c->extents, begin, end);
+}
+
+static void update_states(moire_runner *r) {
+  const moire_plan *plan = r->plan;
+  for (int i = 0; i < plan->n_updates; i++) {
+    const bound *from = &r->buffers[plan->updates[i].from];
+    if (r->staged[i]) memcpy(r->staged[i], from->data, bytes_of(r, plan->updates[i].from, from->elements));
+  }
+  for (int i = 0; i < plan->n_updates; i++) {
+    const bound *from = &r->buffers[plan->updates[i].from];
+    const void *source = r->staged[i] ? r->staged[i] : from->data;
+    void *target = r->buffers[plan->updates[i].state].data;
+    size_t bytes = bytes_of(r, plan->updates[i].from, from->elements);
+    if (bytes && target != source) memcpy(target, source, bytes);
+  }
+}
+
+moire_status moire_runner_run(moire_runner *r, moire_error *error) {
+  moire_status status = check_run(r, error);
+  if (status) return status;
+  bind(r);
+  for (int i = 0; i < r->plan->n_steps; i++) {
+    const moire_plan_step *step = &r->plan->steps[i];
+    int64_t count = 0;
+    moire__extent_size(step->count, r->extents, &count);
+    call c = {r->plan->kernels[step->kernel], r->arguments[i], r->extents};
+    moire_threads_run(r->threads, count / step->block + (count % step->block != 0), run_pieces, &c);
+  }
+  update_states(r);
+  r->has_run = true;
+  return MOIRE_OK;
+}
+
+const void *moire_runner_output(const moire_runner *r, const char *name, int64_t *elements) {
+  int i = r->has_run ? find_buffer(r, MOIRE_PLAN_OUTPUT, name) : -1;
+  if (elements) *elements = i < 0 ? 0 : r->buffers[i].elements;
+  return i < 0 ? NULL : r->buffers[i].data;
+}
+
+size_t moire_runner_workspace_bytes(const moire_runner *r) { return r->workspace_bytes; }

@@ -1,0 +1,146 @@
+/* The store of named states: who declares first decides how a state starts out, later plans share it.
+ *
+ * Every state has a block of its own, so pointers stay valid while others are added. A first value is a
+ * function of (seed, stream, index) alone: neither the order of declaration nor other states have a part in it.
+ */
+#include "moire/run.h"
+
+#include "runtime/base/memory.h"
+#include "runtime/base/philox.h"
+#include "runtime/layout.h"
+
+#include <string.h>
+
+typedef struct state {
+  moire_plan_state info; /* strings are in the arena */
+  int64_t elements;
+  void *data;
+} state;
+
+struct moire_store {
+  moire__arena arena;
+  state *states;
+  int n, capacity;
+};
+
+moire_store *moire_store_create(void) { return moire__allocate(sizeof(moire_store)); }
+
+void moire_store_destroy(moire_store *store) {
+  if (!store) return;
+  for (int i = 0; i < store->n; i++) moire__release_aligned(store->states[i].data);
+  moire__arena_free(&store->arena);
+  moire__release(store);
+}
+
+int moire_store_count(const moire_store *store) { return store->n; }
+
+moire_plan_state moire_store_at(const moire_store *store, int i) { return store->states[i].info; }
+
+static state *find(const moire_store *store, const char *name) {
+  for (int i = 0; i < store->n; i++) {
+    if (!strcmp(store->states[i].info.name, name)) return &store->states[i];
+  }
+  return NULL;
+}
+
+void *moire_store_data(const moire_store *store, const char *name, int64_t *elements) {
+  state *s = find(store, name);
+  if (elements) *elements = s ? s->elements : 0;
+  return s ? s->data : NULL;
+}
+
+/* ---- First values -----------------------------------------------------------------------------------------
+ */
+
+static double first_value(const moire_init *init, uint64_t seed, uint64_t stream, uint64_t index) {
+  switch (init->kind) {
+    case MOIRE_INIT_CONSTANT: return init->a;
+    case MOIRE_INIT_NORMAL: return init->a + init->b * moire__normal(seed, stream, index);
+    case MOIRE_INIT_UNIFORM: return init->a + (init->b - init->a) * moire__uniform(seed, stream, index);
+  }
+  return 0;
+}
+
+/* Round to nearest, ties to even; a NaN stays one. */
+static uint16_t to_bf16(double value) {
+  float single = (float)value;
+  uint32_t bits = 0;
+  memcpy(&bits, &single, sizeof bits);
+  if (single != single) return 0x7FC0;
+  return (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
+
+static void put(void *data, moire_dtype dtype, int64_t i, double value) {
+  switch (dtype) {
+    case MOIRE_F32: ((float *)data)[i] = (float)value; break;
+    case MOIRE_F64: ((double *)data)[i] = value; break;
+    case MOIRE_BF16: ((uint16_t *)data)[i] = to_bf16(value); break;
+    case MOIRE_I32: ((int32_t *)data)[i] = (int32_t)value; break;
+    case MOIRE_I64: ((int64_t *)data)[i] = (int64_t)value; break;
+    case MOIRE_BOOL: ((uint8_t *)data)[i] = value != 0; break;
+    case MOIRE_C64: break;
+  }
+}
+
+static void fill(state *s, uint64_t seed) {
+  const moire_init *init = &s->info.init;
+  uint64_t stream = moire__hash_name(init->stream ? init->stream : s->info.name);
+  for (int64_t i = 0; i < s->elements; i++) {
+    put(s->data, s->info.dtype, i, first_value(init, seed, stream, (uint64_t)i));
+  }
+}
+
+/* ---- Declaring --------------------------------------------------------------------------------------------
+ */
+
+static bool equal_shapes(const moire_shape *a, const moire_shape *b) {
+  if (a->rank != b->rank) return false;
+  for (int i = 0; i < a->rank; i++) {
+    if (a->dims[i] != b->dims[i]) return false;
+  }
+  return true;
+}
+
+static bool static_elements(const moire_shape *shape, int64_t *elements) {
+  *elements = 1;
+  if (shape->rank < 0 || shape->rank > MOIRE_MAX_RANK) return false;
+  for (int i = 0; i < shape->rank; i++) {
+    int64_t size = 0;
+    if (shape->dims[i] >> 48 || !moire__extent_size(shape->dims[i], NULL, &size)) return false;
+    if (__builtin_mul_overflow(*elements, size, elements) || *elements >= (int64_t)1 << 47) return false;
+  }
+  return true;
+}
+
+static moire_status add(moire_store *store, const moire_plan_state *wanted, uint64_t seed, moire_error *error) {
+  state s = {.info = *wanted};
+  size_t size = moire__dtype_bytes(wanted->dtype);
+  if (!size || !static_elements(&wanted->shape, &s.elements)) {
+    return moire_fail(error, MOIRE_ERROR_UNSUPPORTED, "state %s: wanted a real type and fixed extents",
+                      wanted->name);
+  }
+  s.info.name = moire__arena_copy_string(&store->arena, wanted->name);
+  if (wanted->init.stream) s.info.init.stream = moire__arena_copy_string(&store->arena, wanted->init.stream);
+  s.data = moire__allocate_aligned((size_t)s.elements * size, MOIRE__ALIGNMENT);
+  fill(&s, seed);
+  MOIRE__PUSH(&store->arena, store->states, store->n, store->capacity, s);
+  return MOIRE_OK;
+}
+
+moire_status moire_store_declare(moire_store *store, const moire_plan *plan, uint64_t seed,
+                                 moire_error *error) {
+  for (int i = 0; i < plan->n_states; i++) {
+    const moire_plan_state *wanted = &plan->states[i];
+    const state *there = find(store, wanted->name);
+    moire_status status = MOIRE_OK;
+    if (!there) {
+      status = add(store, wanted, seed, error);
+    } else if (there->info.dtype != wanted->dtype || !equal_shapes(&there->info.shape, &wanted->shape)) {
+      status =
+          moire_fail(error, MOIRE_ERROR_SHAPE, "state %s of %s: is in the store with another type or shape",
+                     wanted->name, plan->name);
+    }
+    if (status) return status;
+  }
+  return MOIRE_OK;
+}

@@ -1,0 +1,189 @@
+/* Plans made by hand, with kernels in C: y = (x + w) * 2, total = sum of y, w' = w + 1, and what is refused. */
+#include <criterion/criterion.h>
+
+#include "moire/run.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { B = 1, WIDTH = 3, BLOCK = 4 };
+#define TIMES_B(n) ((moire_dim)1 << 48 | (n))
+
+static void add_kernel(void *const *buffers, const int64_t *extents, int64_t begin, int64_t end) {
+  const float *x = buffers[0], *w = buffers[1];
+  float *sum = buffers[2];
+  for (int64_t i = begin * BLOCK; i < end * BLOCK && i < extents[B]; i++) {
+    for (int64_t j = 0; j < WIDTH; j++) sum[i * WIDTH + j] = x[i * WIDTH + j] + w[j];
+  }
+}
+
+static void double_kernel(void *const *buffers, const int64_t *extents, int64_t begin, int64_t end) {
+  const float *sum = buffers[0];
+  float *y = buffers[1];
+  for (int64_t i = begin * BLOCK; i < end * BLOCK && i < extents[B] * WIDTH; i++) y[i] = 2 * sum[i];
+}
+
+static void total_kernel(void *const *buffers, const int64_t *extents, int64_t begin, int64_t end) {
+  const float *y = buffers[0];
+  float *total = buffers[1];
+  if (begin == end) return;
+  *total = 0;
+  for (int64_t i = 0; i < extents[B] * WIDTH; i++) *total += y[i];
+}
+
+static void next_kernel(void *const *buffers, const int64_t *extents, int64_t begin, int64_t end) {
+  (void)extents;
+  const float *w = buffers[0];
+  float *next = buffers[1];
+  for (int64_t i = begin; i < end; i++) next[i] = w[i] + 1;
+}
+
+static const moire_plan_buffer buffers[] = {
+    {"x", MOIRE_PLAN_INPUT, MOIRE_F32, {2, {TIMES_B(1), WIDTH}}, TIMES_B(WIDTH), 0, 0},
+    {"w", MOIRE_PLAN_STATE, MOIRE_F32, {1, {WIDTH}}, WIDTH, 0, 3},
+    {"x + w", MOIRE_PLAN_TEMPORARY, MOIRE_F32, {2, {TIMES_B(1), WIDTH}}, TIMES_B(WIDTH), 0, 1},
+    {"y", MOIRE_PLAN_OUTPUT, MOIRE_F32, {2, {TIMES_B(1), WIDTH}}, TIMES_B(WIDTH), 1, 2},
+    {"total", MOIRE_PLAN_OUTPUT, MOIRE_F32, {0, {0}}, 1, 2, 2},
+    {"w + 1", MOIRE_PLAN_TEMPORARY, MOIRE_F32, {1, {WIDTH}}, WIDTH, 3, 3},
+    {"v", MOIRE_PLAN_STATE, MOIRE_F32, {1, {WIDTH}}, WIDTH, 3, 3},
+};
+static const moire_plan_step steps[] = {
+    {0, (const int[]){0, 1, 2}, 3, TIMES_B(1), BLOCK, "add"},
+    {1, (const int[]){2, 3}, 2, TIMES_B(WIDTH), BLOCK, "double"},
+    {2, (const int[]){3, 4}, 2, 1, 1, "total"},
+    {3, (const int[]){1, 5}, 2, WIDTH, 1, "next"},
+};
+/* v takes what w was before the run, though w itself is overwritten. */
+static const moire_plan_update updates[] = {{1, 5}, {6, 1}};
+static const moire_plan_state states[] = {
+    {"w", MOIRE_F32, {1, {WIDTH}}, {MOIRE_INIT_CONSTANT, 10, 0, NULL}, true},
+    {"v", MOIRE_F32, {1, {WIDTH}}, {MOIRE_INIT_CONSTANT, -1, 0, NULL}, false},
+};
+static const moire_kernel_function kernels[] = {add_kernel, double_kernel, total_kernel, next_kernel};
+static const char *const extents[] = {NULL, "B"};
+static const moire_plan plan = {"hand-made", extents, 1,      buffers, 7,       steps, 4,
+                                updates,     2,       states, 2,       kernels, 4};
+
+typedef struct fixture {
+  moire_store *store;
+  moire_threads *threads;
+  moire_runner *runner;
+} fixture;
+
+static fixture start(int n_threads) {
+  moire_error error = {0};
+  fixture f = {moire_store_create(), moire_threads_create(n_threads, NULL), NULL};
+  cr_assert_eq(moire_store_declare(f.store, &plan, 1, &error), MOIRE_OK, "%s", error.message);
+  f.runner = moire_runner_create(&plan, f.store, f.threads, &error);
+  cr_assert_not_null(f.runner, "%s", error.message);
+  return f;
+}
+
+static void stop(fixture f) {
+  moire_runner_destroy(f.runner);
+  moire_threads_destroy(f.threads);
+  moire_store_destroy(f.store);
+}
+
+static void run(fixture f, const float *x, int64_t b) {
+  moire_error error = {0};
+  moire_runner_set_extent(f.runner, "B", b, &error);
+  moire_runner_set_input(f.runner, "x", x, b * WIDTH, &error);
+  cr_assert_eq(moire_runner_run(f.runner, &error), MOIRE_OK, "%s", error.message);
+}
+
+/* Rises, falls and rises again: a smaller batch uses the larger one's layout. The input is not aligned. */
+Test(runner, batches_of_many_sizes) {
+  static const int64_t sizes[] = {1, 5, 100, 7, 0, 64, 101};
+  static float store[1 + 101 * WIDTH];
+  float *x = store + 1;
+  for (int i = 0; i < 101 * WIDTH; i++) x[i] = (float)(i % 17);
+  for (int n = 1; n <= 3; n++) {
+    fixture f = start(n);
+    for (int r = 0; r < 7; r++) {
+      run(f, x, sizes[r]);
+      int64_t elements = 0;
+      const float *y = moire_runner_output(f.runner, "y", &elements);
+      cr_assert_eq(elements, sizes[r] * WIDTH);
+      float w = 10 + (float)r, total = 0;
+      for (int64_t i = 0; i < elements; i++) {
+        cr_assert_eq(y[i], 2 * (x[i] + w));
+        total += y[i];
+      }
+      cr_assert_eq(*(const float *)moire_runner_output(f.runner, "total", &elements), total);
+      cr_assert_eq(elements, 1);
+      cr_assert_eq(((float *)moire_store_data(f.store, "w", NULL))[2], w + 1);
+      cr_assert_eq(((float *)moire_store_data(f.store, "v", NULL))[2], w);
+    }
+    stop(f);
+  }
+}
+
+Test(runner, outputs_share_no_memory_with_what_lives_later) {
+  fixture f = start(1);
+  float x[4 * WIDTH] = {0};
+  run(f, x, 4);
+  cr_assert_eq(moire_runner_workspace_bytes(f.runner) % 64, 0);
+  cr_assert_geq(moire_runner_workspace_bytes(f.runner), 64u * 3);
+  cr_assert_null(moire_runner_output(f.runner, "x + w", NULL));
+  cr_assert_null(moire_runner_output(f.runner, "w", NULL));
+  stop(f);
+}
+
+static void assert_refused(fixture f, moire_status want, const char *words) {
+  moire_error error = {0};
+  cr_assert_eq(moire_runner_run(f.runner, &error), want, "%s", error.message);
+  cr_assert(strstr(error.message, words), "%s", error.message);
+  cr_assert_eq(((float *)moire_store_data(f.store, "w", NULL))[0], 10);
+}
+
+Test(runner, what_is_missing_is_named_before_anything_runs) {
+  fixture f = start(2);
+  float x[8 * WIDTH] = {0};
+  assert_refused(f, MOIRE_ERROR_ARGUMENT, "extent B");
+  moire_runner_set_extent(f.runner, "B", 2, NULL);
+  assert_refused(f, MOIRE_ERROR_ARGUMENT, "input x");
+  moire_runner_set_input(f.runner, "x", x, 8 * WIDTH, NULL);
+  assert_refused(f, MOIRE_ERROR_SHAPE, "wanted 6 elements, but 24 came");
+  moire_runner_set_extent(f.runner, "B", INT64_MAX / 2, NULL);
+  assert_refused(f, MOIRE_ERROR_MEMORY, "too l");
+  cr_assert_null(moire_runner_output(f.runner, "y", NULL));
+  cr_assert_eq(moire_runner_set_extent(f.runner, "B", -1, NULL), MOIRE_ERROR_ARGUMENT);
+  cr_assert_eq(moire_runner_set_extent(f.runner, "other", 5, NULL), MOIRE_OK);
+  cr_assert_eq(moire_runner_set_input(f.runner, "w", x, 3, NULL), MOIRE_ERROR_ARGUMENT);
+  cr_assert(moire_runner_has_input(f.runner, "x") && !moire_runner_has_input(f.runner, "y"));
+  stop(f);
+}
+
+Test(runner, a_broken_plan_is_refused) {
+  const moire_plan_step wrong_step[] = {{0, (const int[]){0, 1, 9}, 3, TIMES_B(1), BLOCK, "add"}};
+  const moire_plan_update wrong_update[] = {{0, 5}};
+  moire_store *store = moire_store_create();
+  moire_threads *threads = moire_threads_create(1, NULL);
+  moire_error error = {0};
+  cr_assert_null(moire_runner_create(&plan, store, threads, &error));
+  cr_assert(error.status == MOIRE_ERROR_ARGUMENT && strstr(error.message, "state w"), "%s", error.message);
+  moire_store_declare(store, &plan, 1, NULL);
+  moire_plan p = plan;
+  p.steps = wrong_step;
+  p.n_steps = 1;
+  error = (moire_error){0};
+  cr_assert_null(moire_runner_create(&p, store, threads, &error));
+  cr_assert(error.status == MOIRE_ERROR_INTERNAL && strstr(error.message, "step 0"), "%s", error.message);
+  p = plan;
+  p.updates = wrong_update;
+  p.n_updates = 1;
+  error = (moire_error){0};
+  cr_assert_null(moire_runner_create(&p, store, threads, &error));
+  cr_assert(strstr(error.message, "update 0"), "%s", error.message);
+  moire_threads_destroy(threads);
+  moire_store_destroy(store);
+}
+
+Test(runner, optimizer_scalars) {
+  double step_size = 0, bias2 = 0;
+  moire_optimizer_scalars(1e-3, 0.9, 0.999, 1, &step_size, &bias2);
+  cr_assert(fabs(step_size - 1e-2) < 1e-15 && fabs(bias2 - sqrt(1e-3)) < 1e-12);
+  moire_optimizer_scalars(1e-3, 0.9, 0.999, 1000000, &step_size, &bias2);
+  cr_assert(step_size == 1e-3 && fabs(bias2 - 1) < 1e-12);
+}
