@@ -4,11 +4,14 @@
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -164,4 +167,33 @@ moire_status moire__file_write_pieces(const char *path, const moire__piece *piec
 moire_status moire__file_write_atomic(const char *path, const void *bytes, size_t n, moire_error *error) {
   const moire__piece piece = {bytes, n};
   return moire__file_write_pieces(path, &piece, 1, error);
+}
+
+/* The process number that ends `name` = BASE.tmp.NUMBER, or 0. */
+static pid_t writer_of(const char *name, const char *base) {
+  static const char infix[] = ".tmp.";
+  size_t length = strlen(base);
+  if (strncmp(name, base, length) || strncmp(name + length, infix, sizeof infix - 1)) return 0;
+  const char *digits = name + length + sizeof infix - 1;
+  char *end = NULL;
+  errno = 0;
+  long number = *digits >= '1' && *digits <= '9' ? strtol(digits, &end, 10) : 0;
+  return number > 0 && number <= INT_MAX && !errno && !*end ? (pid_t)number : 0;
+}
+
+void moire__file_remove_leftovers(const char *path) {
+  moire__text directory_name = {0};
+  int directory = open_directory_of(path, &directory_name);
+  moire__text_free(&directory_name);
+  DIR *entries = directory < 0 ? NULL : fdopendir(directory);
+  if (!entries) {
+    if (directory >= 0) close(directory);
+    return;
+  }
+  const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+  for (const struct dirent *entry = readdir(entries); entry; entry = readdir(entries)) {
+    pid_t writer = writer_of(entry->d_name, base);
+    if (writer && kill(writer, 0) && errno == ESRCH) unlinkat(directory, entry->d_name, 0);
+  }
+  closedir(entries);
 }

@@ -28,6 +28,11 @@ moire_status moire__file_write_pieces(const char *path, const moire__piece *piec
                                       moire_error *error);
 moire_status moire__file_write_atomic(const char *path, const void *bytes, size_t n, moire_error *error);
 
+/* Removes the temporaries `PATH.tmp.PID` that writers which were killed left beside `path`: those whose process
+ * is no more. Call it before a program's first write of `path`; what cannot be removed does no harm and stays.
+ */
+void moire__file_remove_leftovers(const char *path);
+
 /* A copy of at most 60 of the `n` bytes, fit for a one-line message: bytes that are not printable ASCII become
  * '?', and a cut is shown by "...". Returns `out`. */
 typedef char moire__printable_buffer[64];

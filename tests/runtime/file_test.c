@@ -6,10 +6,12 @@
 #include "tests/support/files.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static test_path directory;
@@ -132,6 +134,27 @@ Test(file, a_disk_that_fills_up_loses_nothing) {
   cr_assert_eq(test_count_files(directory), 1);
   assert_holds(path, "earlier");
   free(bytes);
+}
+
+Test(file, what_a_killed_writer_left_is_removed_and_nothing_else) {
+  pid_t gone = fork();
+  cr_assert_geq(gone, 0);
+  if (gone == 0) _exit(0);
+  cr_assert_eq(waitpid(gone, NULL, 0), gone);
+  static const char *const kept[] = {
+      "a", "a.tmp.", "a.tmp.x", "a.tmp.0", "a.tmp.1", "a.tmp.99999999999999999999", "b"};
+  enum { N_KEPT = sizeof kept / sizeof *kept };
+  test_path path;
+  for (int i = 0; i < N_KEPT; i++) test_write_file(test_join(directory, kept[i], path), "x", 1);
+  char name[64];
+  snprintf(name, sizeof name, "b.tmp.%ld", (long)gone);
+  test_write_file(test_join(directory, name, path), "x", 1);
+  snprintf(name, sizeof name, "a.tmp.%ld", (long)gone);
+  test_write_file(test_join(directory, name, path), "x", 1);
+  moire__file_remove_leftovers(test_join(directory, "a", path));
+  cr_assert_eq(test_count_files(directory), N_KEPT + 1);
+  cr_assert_eq(access(test_join(directory, name, path), F_OK), -1);
+  moire__file_remove_leftovers(test_join(directory, "absent/a", path));
 }
 
 Test(file, printable_text_is_cut_and_cleaned) {
