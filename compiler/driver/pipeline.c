@@ -1,0 +1,61 @@
+/* The pipeline: what happens to a model's graph between the language and the kernels. Read this page first.
+ *
+ * Each row of PIPELINE is a pass (compiler/pass/<name>.c: its head comment says what it requires, ensures and
+ * breaks). The manager runs them from top to bottom and verifies the graph after each. Each ORDER row says of
+ * two passes why they cannot be exchanged; a test holds the two tables against each other.
+ */
+#include "compiler/driver/driver.h"
+
+#define PIPELINE(PASS)                                                                                         \
+  PASS(select, "keeps the outputs that are asked for, and what they need")                                     \
+  PASS(demand, "slices move up to the operands: what nobody reads is not computed")                            \
+  PASS(expand, "composites become other ops")                                                                  \
+  PASS(autodiff, "adds the gradients of the loss")                                                             \
+  PASS(optimize, "gradients become steps of the optimizer")                                                    \
+  PASS(decompose, "row ops become primitives")                                                                 \
+  PASS(split, "complex values become two planes")                                                              \
+  PASS(simplify, "equations of arithmetic and shape")                                                          \
+  PASS(cse, "what is computed twice is computed once")                                                         \
+  PASS(simplify, "again: equal operands open up new rules")                                                    \
+  PASS(cse, "again: simplified nodes may be equal now")                                                        \
+  PASS(dce, "drops what nothing needs")
+
+#define ORDERS(ORDER)                                                                                          \
+  ORDER(select, demand, "an output that nobody asked for would keep whole what is read in part")               \
+  ORDER(select, autodiff, "it drops the outputs that are not asked for, and gradients would be among them")    \
+  ORDER(demand, expand, "a slice passes a composite as one step; its parts mix the axis")                      \
+  ORDER(demand, autodiff, "the backward pass reads forward values whole and would stop every slice")           \
+  ORDER(expand, autodiff, "composites have no gradient of their own")                                          \
+  ORDER(autodiff, optimize, "there must be gradients to step along")                                           \
+  ORDER(autodiff, decompose,                                                                                   \
+        "rows have gradients in closed form; those of their parts are longer and less exact")                  \
+  ORDER(autodiff, split, "gradients know complex ops, not planes: cmatmul has none")                           \
+  ORDER(autodiff, simplify, "it drops stop_gradient")                                                          \
+  ORDER(optimize, decompose, "it adds adam, which is a composite")                                             \
+  ORDER(decompose, split, "the parts of a row may be complex")                                                 \
+  ORDER(split, simplify, "planes that are zero, and conjugations, show only then")                             \
+  ORDER(simplify, dce, "rules leave their operands behind")                                                    \
+  ORDER(cse, dce, "merged nodes leave their operands behind")
+
+moire_graph *moire__driver_run_passes(const moire_graph *model, const moire__goal *goal, const char *until,
+                                      const moire__dump *dump, moire_error *error) {
+  int n = 0;
+  const moire__pass_row *rows = moire__driver_passes(&n);
+  return moire__manager_run(rows, n, model, goal, until, dump, error);
+}
+
+const moire__pass_row *moire__driver_passes(int *n) {
+#define PASS(name, purpose) {#name, moire__pass_##name, purpose},
+  static const moire__pass_row rows[] = {PIPELINE(PASS)};
+#undef PASS
+  *n = (int)(sizeof rows / sizeof *rows);
+  return rows;
+}
+
+const moire__order_row *moire__driver_orders(int *n) {
+#define ORDER(before, after, why) {#before, #after, why},
+  static const moire__order_row rows[] = {ORDERS(ORDER)};
+#undef ORDER
+  *n = (int)(sizeof rows / sizeof *rows);
+  return rows;
+}

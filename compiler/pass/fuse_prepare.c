@@ -1,0 +1,118 @@
+/* Fusion, first half: which views must be copied, and which nodes are computed inside the kernel of their only
+ * user.
+ *
+ * forced   A view or a source of constants gets a kernel of its own (a copy) if it is an output or an update,
+ * or if a product, convolution, scatter or concatenation reads it and it is not strided as that needs. sink An
+ * element-wise node whose only use is a reduction over leading axes, a copy, or another sunk node is computed
+ * there, element by element, and never stored.
+ */
+#include "compiler/pass/fuse_private.h"
+
+#include "compiler/ir/rewrite.h"
+#include "compiler/ir/view.h"
+
+static bool is_class(const moire__node *node, moire__op_class wanted) {
+  return moire__op_get(node->op)->op_class == wanted;
+}
+
+bool moire__fuse_is_row_reduction(const moire_graph *g, const moire__node *node) {
+  if (!is_class(node, MOIRE__CLASS_REDUCE)) return false;
+  int n = 0;
+  const int64_t *axes = moire__node_ints(node, "axes", &n);
+  const moire_shape *shape = &g->values[node->operands[0]].shape;
+  return n == 1 && axes[0] == shape->rank - 1 && moire__dim_is_static(shape->dims[shape->rank - 1]);
+}
+
+/* How an op's loop nest reads an operand. */
+typedef enum need { NEED_STRIDES, NEED_UNIT_STRIDE, NEED_CONTIGUOUS } need;
+
+static need operand_need(const moire__node *node, int operand) {
+  switch ((int)node->op) {
+    case MOIRE__OP_matmul: return operand == 0 ? NEED_STRIDES : NEED_UNIT_STRIDE;
+    case MOIRE__OP_cmatmul: return operand < 2 ? NEED_STRIDES : NEED_UNIT_STRIDE;
+    case MOIRE__OP_depthwise_conv:
+    case MOIRE__OP_depthwise_conv_weight: return NEED_UNIT_STRIDE;
+    default: return NEED_CONTIGUOUS;
+  }
+}
+
+static bool is_met(const moire_graph *g, int32_t value, need wanted) {
+  moire__view view = {0};
+  const moire__node *node = moire__node_of(g, value);
+  if (moire__op_get(node->op)->source) return false;
+  if (!moire__is_view(node)) return true;
+  if (!moire__view_of(g, value, &view)) return false;
+  if (moire__op_get(moire__node_of(g, view.base)->op)->source) return false;
+  if (wanted == NEED_CONTIGUOUS) return moire__view_is_contiguous(&view);
+  int last = view.rank - 1;
+  return wanted == NEED_STRIDES || last < 0 || view.dims[last] == 1 || view.strides[last] == 1;
+}
+
+/* Outputs and updates are marked first, since a view that is copied anyway is a buffer for what reads it. */
+static void find_forced(moire__fuse *f) {
+  const moire_graph *g = f->g;
+  for (int pass = 0; pass < 2; pass++) {
+    const moire__named_value *list = pass ? g->updates : g->outputs;
+    int n = pass ? g->n_updates : g->n_outputs;
+    for (int i = 0; i < n; i++) {
+      const moire__node *node = moire__node_of(g, list[i].value);
+      if (moire__is_view(node) || moire__op_get(node->op)->source)
+        f->forced[g->values[list[i].value].node] = true;
+    }
+  }
+  for (int i = 0; i < g->n_nodes; i++) {
+    const moire__node *node = &g->nodes[i];
+    if (!is_class(node, MOIRE__CLASS_KERNEL)) continue;
+    for (int o = 0; o < node->n_operands; o++) {
+      int32_t value = node->operands[o];
+      if (!is_met(g, value, operand_need(node, o))) f->forced[g->values[value].node] = true;
+    }
+  }
+}
+
+static void find_users(moire__fuse *f) {
+  const moire_graph *g = f->g;
+  f->uses = moire__graph_count_uses(g, &f->arena);
+  f->only_user = moire__arena_array(&f->arena, (size_t)g->n_values, sizeof *f->only_user);
+  for (int v = 0; v < g->n_values; v++) f->only_user[v] = -1;
+  for (int i = 0; i < g->n_nodes; i++) {
+    for (int o = 0; o < g->nodes[i].n_operands; o++) {
+      int32_t value = g->nodes[i].operands[o];
+      if (f->uses[value] == 1) f->only_user[value] = i;
+    }
+  }
+}
+
+/* The node in whose kernel node i is computed, following inline views from its only use; -1: none. */
+static int find_sink(const moire__fuse *f, int i) {
+  const moire_graph *g = f->g;
+  int32_t value = g->nodes[i].first_result;
+  bool through_view = false;
+  for (;;) {
+    int user = f->only_user[value];
+    if (user < 0) return -1;
+    const moire__node *node = &g->nodes[user];
+    if (moire__is_view(node)) {
+      bool repeats = node->op == MOIRE__OP_broadcast || node->op == MOIRE__OP_gather;
+      if (repeats) return -1;
+      if (f->forced[user]) return user;
+      value = node->first_result;
+      through_view = true;
+      continue;
+    }
+    if (is_class(node, MOIRE__CLASS_REDUCE)) return moire__fuse_is_row_reduction(g, node) ? -1 : user;
+    if (is_class(node, MOIRE__CLASS_POINTWISE) && !through_view) return f->sink[user];
+    return -1;
+  }
+}
+
+void moire__fuse_prepare(moire__fuse *f) {
+  const moire_graph *g = f->g;
+  f->forced = moire__arena_array(&f->arena, (size_t)g->n_nodes, sizeof *f->forced);
+  f->sink = moire__arena_array(&f->arena, (size_t)g->n_nodes, sizeof *f->sink);
+  find_users(f);
+  find_forced(f);
+  for (int i = g->n_nodes - 1; i >= 0; i--) {
+    f->sink[i] = is_class(&g->nodes[i], MOIRE__CLASS_POINTWISE) ? find_sink(f, i) : -1;
+  }
+}

@@ -1,0 +1,38 @@
+/* What passes share. */
+#include "compiler/pass/walk.h"
+
+#include <string.h>
+
+bool *moire__live_nodes(const moire_graph *g, moire__arena *arena) {
+  bool *live = moire__arena_array(arena, (size_t)g->n_nodes + 1, sizeof *live);
+  for (int i = 0; i < g->n_outputs; i++) live[g->values[g->outputs[i].value].node] = true;
+  for (int i = 0; i < g->n_updates; i++) live[g->values[g->updates[i].value].node] = true;
+  for (int n = g->n_nodes - 1; n >= 0; n--) {
+    if (!live[n]) continue;
+    const moire__node *node = &g->nodes[n];
+    for (int i = 0; i < node->n_operands; i++) {
+      live[g->values[node->operands[i]].node] = true;
+    }
+  }
+  return live;
+}
+
+moire__rewrite moire__rewrite_all(const moire_graph *g) {
+  moire__rewrite r = moire__rewrite_begin(g);
+  for (int n = 0; n < g->n_nodes; n++) moire__rewrite_clone(&r, &g->nodes[n]);
+  return r;
+}
+
+bool moire__goal_wants(const moire__goal *goal, const char *output) {
+  for (int i = 0; i < goal->n_outputs; i++) {
+    if (strcmp(goal->outputs[i], output) == 0) return true;
+  }
+  return false;
+}
+
+bool moire__constant_number(const moire_graph *g, int32_t value, double *number) {
+  const moire__node *node = moire__node_of(g, value);
+  if (node->op != MOIRE__OP_constant || moire__node_attr(node, "per")) return false;
+  *number = moire__node_real(node, "value");
+  return true;
+}

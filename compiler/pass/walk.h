@@ -1,0 +1,24 @@
+/* What passes share: which nodes are needed, a copy of a graph, questions to the goal. */
+#ifndef MOIRE_COMPILER_PASS_WALK_H
+#define MOIRE_COMPILER_PASS_WALK_H
+
+#include "compiler/ir/op.h"
+#include "compiler/ir/rewrite.h"
+#include "compiler/pass/pass.h"
+
+/* The source of what no line of a model asks for. */
+#define MOIRE__NOWHERE ((moire_source){NULL, 0})
+
+/* For every node of g: whether an output or an update needs it. An array of g->n_nodes in `arena`. */
+bool *moire__live_nodes(const moire_graph *g, moire__arena *arena);
+
+/* A rewrite of g in which every node has been cloned, so that the pass goes on appending. */
+moire__rewrite moire__rewrite_all(const moire_graph *g);
+
+/* Whether the goal names this output. */
+bool moire__goal_wants(const moire__goal *goal, const char *output);
+
+/* Whether the value is a `constant` that is a plain number (not divided by named extents), and which. */
+bool moire__constant_number(const moire_graph *g, int32_t value, double *number);
+
+#endif
