@@ -100,7 +100,8 @@ typedef struct moire__node {
   const moire__attr *attrs;
   const char *scope; /* "layers.0.attn", "" at the top */
   moire_source source;
-  int kernel; /* number of the kernel that computes it, -1 before fusion */
+  int kernel;           /* number of the kernel that computes it, -1 before fusion */
+  const char **missing; /* only during inference: where a look-up that fails leaves the attribute's name */
 } moire__node;
 
 typedef struct moire__value_info {
@@ -155,8 +156,9 @@ static inline moire__node *moire__node_of(const moire_graph *g, int32_t value) {
 }
 static inline moire_value moire__value(moire_graph *g, int32_t id) { return (moire_value){g, id}; }
 
-/* Attribute look-up. The attribute must be there with that kind, unless a default is given: anything else is a
- * defect and stops the program, so inference looks before anybody else does. */
+/* Attribute look-up. The attribute must be there with that kind, unless a default is given. During inference its
+ * absence becomes the failure of that inference; afterwards it is a defect, which stops the program. So inference
+ * looks at every attribute that the op's other parts read. */
 const moire__attr *moire__node_attr(const moire__node *node, const char *name); /* NULL if absent */
 int64_t moire__node_int(const moire__node *node, const char *name);
 int64_t moire__node_int_or(const moire__node *node, const char *name, int64_t otherwise);

@@ -153,9 +153,15 @@ moire_status moire__graph_infer(const moire_graph *g, const moire__node *node, m
   }
   moire_status status = check_attrs(g, node, error);
   if (status) return status;
-  moire__infer c = {.g = g, .node = node, .n_operands = node->n_operands, .error = &cause};
+  const char *missing = NULL;
+  moire__node judged = *node;
+  judged.missing = &missing;
+  moire__infer c = {.g = g, .node = &judged, .n_operands = node->n_operands, .error = &cause};
   for (int i = 0; i < node->n_operands; i++) c.operands[i] = &g->values[node->operands[i]];
   status = info->infer(&c);
+  if (missing) {
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "attribute %s is missing or of another kind", missing);
+  }
   if (status) {
     return moire_fail(error, status, "%s", cause.message[0] ? cause.message : "operands do not fit");
   }

@@ -107,9 +107,8 @@ moire_status moire__graph_declare_state(moire_graph *g, const moire__state_info 
 int32_t moire__graph_find_input(const moire_graph *g, const char *name) {
   for (int i = 0; i < g->n_nodes; i++) {
     const moire__node *node = &g->nodes[i];
-    if (node->op == MOIRE__OP_input && strcmp(moire__node_text(node, "name"), name) == 0) {
-      return node->first_result;
-    }
+    if (node->op != MOIRE__OP_input) continue;
+    if (strcmp(moire__node_text(node, "name"), name) == 0) return node->first_result;
   }
   return 0;
 }

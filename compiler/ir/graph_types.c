@@ -150,8 +150,13 @@ const moire__attr *moire__node_attr(const moire__node *node, const char *name) {
 }
 
 static const moire__attr *must_have(const moire__node *node, const char *name, moire__attr_kind kind) {
+  static const moire__attr none = {.text = ""};
   const moire__attr *attr = moire__node_attr(node, name);
   if (!attr || attr->kind != kind) {
+    if (node->missing) {
+      if (!*node->missing) *node->missing = name;
+      return &none;
+    }
     fprintf(stderr, "moire: defect: %s has %s attribute %s (%s:%d)\n", moire__op_get(node->op)->name,
             attr ? "another kind of" : "no", name, node->source.file ? node->source.file : "?",
             node->source.line);
