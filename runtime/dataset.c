@@ -84,8 +84,6 @@ static void add_user(parser *p) {
 }
 
 static moire_status parse_line(parser *p) {
-  if (memchr(p->next, 0, (size_t)(p->end - p->next)))
-    return bad(p, "there is a NUL byte; the file is not text");
   size_t n = 0;
   const char *user = next_word(p, &n);
   if (!user) return MOIRE_OK;
@@ -114,11 +112,13 @@ static moire_status parse_lines(parser *p, const char *bytes, size_t n) {
   const char *end = bytes + n;
   for (const char *line = bytes; line < end;) {
     const char *newline = memchr(line, '\n', (size_t)(end - line));
-    p->next = line;
-    p->end = newline ? newline : end;
+    size_t length = (size_t)((newline ? newline : end) - line);
     p->line++;
+    if (memchr(line, 0, length)) return bad(p, "there is a NUL byte; the file is not text");
+    p->next = line;
+    p->end = line + length;
     line = newline ? newline + 1 : end;
-    if (p->end > p->next && p->end[-1] == '\r') p->end--;
+    if (length && p->end[-1] == '\r') p->end--;
     moire_status status = parse_line(p);
     if (status) return status;
   }
