@@ -1,0 +1,139 @@
+/* filter_bank: y = sum over bands s of depthwise_conv(x, w_s, dilations[s]); operands x f32[B,L,D], then a
+ * weight c64[k_s, D] for each band, tap-major; the result is c64[B,L,D]. */
+#include "ops/parts.h"
+#include "ops/sample_row.h"
+#include "ops/support.h"
+
+moire_status moire__filter_bank_infer(moire__infer *c) {
+  MOIRE__TRY(moire__infer_dtype(c, 0, 1u << MOIRE_F32));
+  MOIRE__TRY(moire__infer_rank(c, 0, 3, 3));
+  int n = 0;
+  const int64_t *dilations = moire__node_ints(c->node, "dilations", &n);
+  if (n != c->n_operands - 1)
+    return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "there are %d dilations for %d weights", n,
+                      c->n_operands - 1);
+  for (int i = 0; i < n; i++) {
+    if (dilations[i] < 1 || dilations[i] > INT32_MAX)
+      return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "dilation %d is %lld, wanted 1 to %d", i,
+                        (long long)dilations[i], INT32_MAX);
+    MOIRE__TRY(moire__infer_dtype(c, i + 1, MOIRE__SET_COMPLEX));
+    MOIRE__TRY(moire__infer_rank(c, i + 1, 2, 2));
+    const moire_shape *w = &c->operands[i + 1]->shape;
+    if (!moire__dim_is_static(w->dims[0]) || w->dims[0] < 1 || w->dims[0] > INT32_MAX ||
+        w->dims[1] != c->operands[0]->shape.dims[2])
+      return moire_fail(c->error, MOIRE_ERROR_SHAPE, "weight %d is %s, wanted taps and the channels of x, %s",
+                        i, moire__operand_type(c, i + 1).text, moire__operand_type(c, 0).text);
+  }
+  return moire__infer_result(c, 0, MOIRE_C64, c->operands[0]->shape);
+}
+
+void moire__filter_bank_expand(moire__expand *c) {
+  int n = 0;
+  const int64_t *dilations = moire__node_ints(c->node, "dilations", &n);
+  for (int i = 0; i < n; i++) {
+    moire__attr attr = moire__attr_make_int("dilation", dilations[i]);
+    moire_value operands[] = {c->operands[0], c->operands[i + 1]};
+    moire_value band = moire__graph_emit(c->g, MOIRE_HERE, MOIRE__OP_depthwise_conv, operands, 2, &attr, 1);
+    c->results[0] = i == 0 ? band : moire_add(c->results[0], band);
+  }
+}
+
+/* As depthwise_conv: samples, channels, and a beginning of the sequence. */
+bool moire__filter_bank_demand(moire__demand *c) {
+  if (c->axis == 1 && c->start != 0) return false;
+  moire__demand_slice(c, 0, c->axis, c->start, c->length);
+  for (int i = 1; i < c->n_operands && c->axis == 2; i++) moire__demand_slice(c, i, 1, c->start, c->length);
+  return true;
+}
+
+void moire__filter_bank_reference(moire__reference *c) {
+  const moire__tensor *x = c->operands[0];
+  moire__tensor *y = c->results[0];
+  int n = 0;
+  const int64_t *dilations = moire__node_ints(c->node, "dilations", &n);
+  int64_t length = x->dims[1], width = x->dims[2];
+  for (int s = 0; s < n; s++) {
+    const moire__tensor *w = c->operands[s + 1];
+    for (int64_t i = 0; i < y->elements; i++)
+      for (int64_t j = 0; j < w->dims[0]; j++) {
+        if (i / width % length < j * dilations[s]) break;
+        int64_t tap = (w->dims[0] - 1 - j) * width + i % width, at = i - j * dilations[s] * width;
+        y->re[i] += w->re[tap] * x->re[at];
+        y->im[i] += w->im[tap] * x->re[at];
+      }
+  }
+}
+
+bool moire__filter_bank_sample(moire__sampler *s) {
+  moire_dim b = moire__sample_batch(s);
+  const struct {
+    moire__sample_kind kind;
+    moire_dtype x_type, w_type;
+    moire_shape x;
+    moire_dim width; /* of the weights */
+    int n, n_dilations;
+    int64_t taps[4], dilations[4];
+    moire_status expected;
+  } cases[] = {
+      {MOIRE__SAMPLE_GOOD, MOIRE_F32, MOIRE_C64, MOIRE_SHAPE(2, 9, 4), 4, 1, 1, {3}, {1}, MOIRE_OK},
+      {MOIRE__SAMPLE_GOOD,
+       MOIRE_F32,
+       MOIRE_C64,
+       MOIRE_SHAPE(b, 20, 16),
+       16,
+       4,
+       4,
+       {3, 7, 15, 31},
+       {1, 2, 4, 8},
+       MOIRE_OK},
+      {MOIRE__SAMPLE_HARD, MOIRE_F32, MOIRE_C64, MOIRE_SHAPE(1, 1, 1), 1, 2, 2, {1, 7}, {1, 3}, MOIRE_OK},
+      {MOIRE__SAMPLE_HARD,
+       MOIRE_F32,
+       MOIRE_C64,
+       MOIRE_SHAPE(3, 13, 17),
+       17,
+       3,
+       3,
+       {2, 2, 3},
+       {13, 12, 6},
+       MOIRE_OK},
+      {MOIRE__SAMPLE_HARD, MOIRE_F32, MOIRE_C64, MOIRE_SHAPE(0, 5, 3), 3, 2, 2, {1, 3}, {1, 1}, MOIRE_OK},
+      {MOIRE__SAMPLE_HARD, MOIRE_F32, MOIRE_C64, MOIRE_SHAPE(2, 0, 3), 3, 2, 2, {1, 3}, {1, 1}, MOIRE_OK},
+      {MOIRE__SAMPLE_HARD, MOIRE_F32, MOIRE_C64, MOIRE_SHAPE(2, 3, 0), 0, 2, 2, {1, 3}, {1, 1}, MOIRE_OK},
+      {MOIRE__SAMPLE_WRONG, MOIRE_F32, MOIRE_C64, MOIRE_SHAPE(2, 9, 4), 5, 1, 1, {3}, {1}, MOIRE_ERROR_SHAPE},
+      {MOIRE__SAMPLE_WRONG, MOIRE_F32, MOIRE_C64, MOIRE_SHAPE(9, 4), 4, 1, 1, {3}, {1}, MOIRE_ERROR_SHAPE},
+      {MOIRE__SAMPLE_WRONG, MOIRE_F32, MOIRE_C64, MOIRE_SHAPE(2, 9, 4), 4, 1, 1, {0}, {1}, MOIRE_ERROR_SHAPE},
+      {MOIRE__SAMPLE_WRONG,
+       MOIRE_F32,
+       MOIRE_C64,
+       MOIRE_SHAPE(2, 9, 4),
+       4,
+       1,
+       1,
+       {3},
+       {0},
+       MOIRE_ERROR_ARGUMENT},
+      {MOIRE__SAMPLE_WRONG,
+       MOIRE_F32,
+       MOIRE_C64,
+       MOIRE_SHAPE(2, 9, 4),
+       4,
+       2,
+       1,
+       {3, 3},
+       {1},
+       MOIRE_ERROR_ARGUMENT},
+      {MOIRE__SAMPLE_WRONG, MOIRE_C64, MOIRE_C64, MOIRE_SHAPE(2, 9, 4), 4, 1, 1, {3}, {1}, MOIRE_ERROR_TYPE},
+      {MOIRE__SAMPLE_WRONG, MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(2, 9, 4), 4, 1, 1, {3}, {1}, MOIRE_ERROR_TYPE},
+  };
+  int i = MOIRE__SAMPLE_ROW(s, cases);
+  if (i < 0) return false;
+  moire_value operands[5] = {moire__sample_input(s, cases[i].x_type, cases[i].x, -1, 1)};
+  for (int j = 0; j < cases[i].n; j++)
+    operands[j + 1] =
+        moire__sample_input(s, cases[i].w_type, MOIRE_SHAPE(cases[i].taps[j], cases[i].width), -1, 1);
+  moire__attr attr = moire__attr_make_ints("dilations", cases[i].dilations, cases[i].n_dilations);
+  moire_value y = moire__sample_emit(s, MOIRE__OP_filter_bank, operands, cases[i].n + 1, &attr, 1);
+  return s->kind == MOIRE__SAMPLE_WRONG ? moire__sample_refuse(s, cases[i].expected)
+                                        : moire__sample_finish(s, y);
+}
