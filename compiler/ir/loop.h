@@ -160,8 +160,7 @@ typedef struct moire__loop_kernel {
   int n_sources;
 } moire__loop_kernel;
 
-/* ---- building
- * -------------------------------------------------------------------------------------------------- */
+/* ---- building -------------------------------------------------------------------------------------------- */
 
 /* Appends to the end of the innermost open block. Constant operands of integer arithmetic are folded, and equal
  * constants shared, so that addresses stay short: what an operation returns may be one of its operands or a
@@ -228,8 +227,7 @@ moire__loop_type moire__loop_type_loaded(moire__loop_type type); /* type of a lo
  * functions: float; compare: two of one type, gives bool. */
 moire__loop_type moire__loop_result_type(moire__loop_op op, const moire__loop_type *operands);
 
-/* ---- text, checks, meaning
- * ---------------------------------------------------------------------------------------- */
+/* ---- text, checks, meaning ------------------------------------------------------------------------------- */
 
 /* Any kernel, also one that does not verify. Values are numbered in the order of printing. */
 void moire__loop_print(const moire__loop_kernel *k, moire__text *text);

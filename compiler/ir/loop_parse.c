@@ -14,7 +14,7 @@
  *              | store %NAME [ operand ] = operand
  *              | for %NAME = operand to operand [step INT] [vector INT] { block }
  *              | if operand { block }
- *   operand   := %NAME | number [: TYPE] | true | false | dim
+ *   operand   := %NAME | NUMBER [_TYPE] | true | false | inf | nan | inf_f64 | nan_f64 | dim
  *   dim       := INT | [INT *] WORD
  *
  * A name is used after it was given, once in a kernel; values, buffers and variables have names of their own.
@@ -83,7 +83,8 @@ static bool read_number(moire__scan *s, moire__loop_value_info *info) {
   bool is_integer;
   if (!moire__scan_number(s, &is_integer, &info->integer, &info->real)) return false;
   info->type = is_integer ? MOIRE__LOOP_I64 : MOIRE__LOOP_F32;
-  if (!moire__scan_accept(s, ":")) return true;
+  if (*s->at != '_') return true;
+  s->at++;
   if (!read_type(s, &info->type)) return false;
   if (is_integer ? !moire__loop_type_is_int(info->type) : !moire__loop_type_is_float(info->type)) {
     return moire__scan_fail(s, "%s is not written as a number of type %s",
@@ -96,22 +97,37 @@ static bool read_number(moire__scan *s, moire__loop_value_info *info) {
   return true;
 }
 
+/* A constant that is a word; 0 if none comes next. */
+static moire__loop_value read_named(parser *p) {
+  static const struct {
+    const char *word;
+    moire__loop_type type;
+    double value;
+  } words[] = {{"true", MOIRE__LOOP_BOOL, 1},
+               {"false", MOIRE__LOOP_BOOL, 0},
+               {"inf", MOIRE__LOOP_F32, (double)INFINITY},
+               {"nan", MOIRE__LOOP_F32, (double)NAN},
+               {"inf_f64", MOIRE__LOOP_F64, (double)INFINITY},
+               {"nan_f64", MOIRE__LOOP_F64, (double)NAN}};
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+    if (moire__scan_accept(&p->scan, words[i].word)) {
+      return moire__loop_const(&p->builder, words[i].type, words[i].value);
+    }
+  }
+  return 0;
+}
+
 /* 0 after a failure. */
 static moire__loop_value read_operand(parser *p) {
   moire__scan *s = &p->scan;
-  moire__loop_value_info info = {.op = MOIRE__LOOP_const, .type = MOIRE__LOOP_BOOL};
+  moire__loop_value_info info = {.op = MOIRE__LOOP_const};
   moire__scan_space(s);
   if (*s->at == '%') return moire__scan_known(s, MOIRE__SCAN_VALUE);
-  if (moire__scan_accept(s, "true")) {
-    info.integer = 1;
-    return moire__loop_share(p->kernel, info);
-  }
-  if (moire__scan_accept(s, "false")) return moire__loop_share(p->kernel, info);
-  const char *start = s->at;
-  int line = s->line;
-  bool number = begins_number(s) || moire__scan_accept(s, "inf") || moire__scan_accept(s, "nan");
-  s->at = start;
-  if (number) {
+  moire__loop_value named = read_named(p);
+  if (named) return named;
+  if (begins_number(s)) {
+    const char *start = s->at;
+    int line = s->line;
     if (!read_number(s, &info)) return 0;
     if (!moire__scan_accept(s, "*")) return moire__loop_share(p->kernel, info);
     s->at = start; /* it was the factor of an extent */

@@ -14,7 +14,7 @@
  *   }
  *
  * Values are numbered in the order of their statements, so the text does not depend on the history of the
- * tables. Constants and extents stand where they are used: 64 is i64, 1.5 is f32, 7:i32 and 0.5:f64 say their
+ * tables. Constants and extents stand where they are used: 64 is i64, 1.5 is f32, 7_i32 and 0.5_f64 say their
  * type, true and false are bool, 50*B is an extent. A float has as many digits as it takes to read back the
  * same bits. Printing never fails: what does not exist shows as `%?7`.
  */
@@ -57,7 +57,7 @@ bool moire__loop_name_char(char c) {
 }
 
 static bool is_plain(const char *name, bool word) {
-  static const char *const keywords[] = {"true", "false", "inf", "nan"};
+  static const char *const keywords[] = {"true", "false", "inf", "nan", "inf_f64", "nan_f64"};
   if (!*name) return false;
   if (word && isdigit((unsigned char)*name)) return false;
   for (size_t i = 0; word && i < sizeof keywords / sizeof keywords[0]; i++) {
@@ -128,7 +128,7 @@ static void print_constant(const moire__loop_value_info *info, moire__text *text
   if (is_float) print_real(info->real, text);
   if (!is_float) moire__text_add(text, "%lld", (long long)info->integer);
   if (info->type != MOIRE__LOOP_F32 && info->type != MOIRE__LOOP_I64) {
-    moire__text_add(text, ":%s", moire__loop_type_name(info->type));
+    moire__text_add(text, "_%s", moire__loop_type_name(info->type));
   }
 }
 

@@ -38,7 +38,7 @@ const char *moire__scan_string(moire__scan *s);                  /* "quoted" */
 const char *moire__scan_word(moire__scan *s, const char *what);  /* a name without a sigil, quoted or not */
 const char *moire__scan_name(moire__scan *s, const char *sigil); /* %name, $name, @name, quoted or not */
 bool moire__scan_int(moire__scan *s, int64_t low, int64_t high, int64_t *value);
-/* An integer, or else a float: inf, nan, 0x1.8p+1 and so on. */
+/* An integer, or else a float: 1.5, 1e-12, -inf, 0x1.8p+1. */
 bool moire__scan_number(moire__scan *s, bool *is_integer, int64_t *integer, double *real);
 
 bool moire__scan_define(moire__scan *s, moire__scan_kind kind, const char *name, int32_t id);
