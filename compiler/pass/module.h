@@ -1,0 +1,29 @@
+/* A module: the loop nests of a fused graph and the plan that runs them. */
+#ifndef MOIRE_COMPILER_PASS_MODULE_H
+#define MOIRE_COMPILER_PASS_MODULE_H
+
+#include "compiler/ir/lower.h"
+#include "moire/plan.h"
+
+typedef struct moire__module {
+  moire__arena arena;
+  moire_graph *graph;           /* owned: the fused graph, whose strings the plan borrows */
+  moire__loop_kernel **kernels; /* distinct; steps of the same text share one */
+  int n_kernels, kernel_capacity;
+  moire_plan plan; /* its kernels are NULL until code is there */
+} moire__module;
+
+/* lower: takes the fused graph (destroyed also on failure); returns owned, every kernel verified. */
+moire__module *moire__pass_lower(moire_graph *fused, moire__lower_target target, moire_error *error);
+void moire__module_destroy(moire__module *module);
+
+/* memory_plan: which steps each buffer lives for, and which updates are done in place. Part of lowering; kept
+ * apart so that it can be read and tested apart. `first_step` and `last_step` of every buffer are set. */
+void moire__pass_memory_plan(moire_plan_buffer *buffers, int n_buffers, const moire_plan_step *steps,
+                             int n_steps, const moire_plan_update *updates, int n_updates);
+
+/* Kernels, then the plan, as text. The kernels read back with moire__loop_parse. */
+void moire__module_print_kernels(const moire__module *module, moire__text *text);
+void moire__module_print_plan(const moire__module *module, moire__text *text);
+
+#endif
