@@ -42,13 +42,14 @@ void moire__promote(moire_source at, moire_value *values, int n) {
 bool moire__broadcast_shape(const moire_shape *a, int keep_a, const moire_shape *b, int keep_b,
                             moire_shape *out) {
   int rank_a = a->rank - keep_a, rank_b = b->rank - keep_b;
-  *out = (moire_shape){.rank = rank_a > rank_b ? rank_a : rank_b};
-  for (int i = 1; i <= out->rank; i++) {
+  moire_shape common = {.rank = rank_a > rank_b ? rank_a : rank_b}; /* `out` may be `a` or `b` */
+  for (int i = 1; i <= common.rank; i++) {
     moire_dim x = i <= rank_a ? a->dims[rank_a - i] : 1;
     moire_dim y = i <= rank_b ? b->dims[rank_b - i] : 1;
     if (x != y && x != 1 && y != 1) return false;
-    out->dims[out->rank - i] = x == 1 ? y : x;
+    common.dims[common.rank - i] = x == 1 ? y : x;
   }
+  *out = common;
   return true;
 }
 
