@@ -18,7 +18,10 @@
   PASS(cse, "what is computed twice is computed once")                                                         \
   PASS(simplify, "again: equal operands open up new rules")                                                    \
   PASS(cse, "again: simplified nodes may be equal now")                                                        \
-  PASS(dce, "drops what nothing needs")
+  PASS(dce, "drops what nothing needs")                                                                        \
+  PASS(layout, "operands of products and outputs as the loop nests need them")                                 \
+  PASS(cse, "equal permutations of one operand are one")                                                       \
+  PASS(fuse, "nodes are gathered into kernels")
 
 #define ORDERS(ORDER)                                                                                          \
   ORDER(select, demand, "an output that nobody asked for would keep whole what is read in part")               \
@@ -35,7 +38,10 @@
   ORDER(decompose, split, "the parts of a row may be complex")                                                 \
   ORDER(split, simplify, "planes that are zero, and conjugations, show only then")                             \
   ORDER(simplify, dce, "rules leave their operands behind")                                                    \
-  ORDER(cse, dce, "merged nodes leave their operands behind")
+  ORDER(cse, dce, "merged nodes leave their operands behind")                                                  \
+  ORDER(simplify, layout, "it folds permutations into products, which layout undoes for all alike")            \
+  ORDER(layout, fuse, "fusion decides which permutations are copied")                                          \
+  ORDER(split, fuse, "kernels are real")
 
 moire_graph *moire__driver_run_passes(const moire_graph *model, const moire__goal *goal, const char *until,
                                       const moire__dump *dump, moire_error *error) {

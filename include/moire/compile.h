@@ -61,14 +61,14 @@ typedef struct moire_oracle moire_oracle;
 moire_oracle *moire_oracle_create(const moire_graph *graph, const moire_compile_options *options,
                                   moire_error *error);
 void moire_oracle_destroy(moire_oracle *oracle);
-/* States are declared by the oracle's plan-like table; set before the first run. `n` elements must agree. */
+/* The graph's states, zero until their data is written. */
 int moire_oracle_state_count(const moire_oracle *oracle);
 moire_plan_state moire_oracle_state(const moire_oracle *oracle, int i);
 double *moire_oracle_state_data(moire_oracle *oracle, const char *name,
                                 int64_t *elements); /* NULL: no such state */
 moire_status moire_oracle_set_extent(moire_oracle *oracle, const char *name, int64_t size, moire_error *error);
 moire_status moire_oracle_set_input(moire_oracle *oracle, const char *name, const double *data,
-                                    int64_t elements, moire_error *error); /* borrows data until the run */
+                                    int64_t elements, moire_error *error); /* copies; set the extents first */
 bool moire_oracle_has_input(const moire_oracle *oracle, const char *name);
 moire_status moire_oracle_run(moire_oracle *oracle, moire_error *error); /* updates are stored in the states */
 /* The output of the last run: borrowed until the next; NULL if there is none of that name. */

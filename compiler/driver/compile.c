@@ -1,0 +1,175 @@
+/* Compiling a graph: passes, lowering, code generation, and the plan with its functions.
+ *
+ *   model graph -> pipeline (pipeline.c) -> fused graph -> lower -> loop nests and plan -> native code ->
+ * program
+ */
+#include "compiler/driver/compile.h"
+
+#include "compiler/codegen/codegen.h"
+#include "compiler/driver/driver.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct moire_program {
+  moire__module *module;
+  moire__jit *jit;
+  moire_kernel_function *functions;
+};
+
+moire_compile_options moire_compile_defaults(void) {
+  return (moire_compile_options){.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .threads = 1};
+}
+
+moire__goal moire__goal_from_options(const moire_compile_options *options) {
+  static const moire__optimizer_kind kinds[] = {
+      [MOIRE_OPTIMIZER_NONE] = MOIRE__OPTIMIZER_NONE,
+      [MOIRE_OPTIMIZER_ADAM] = MOIRE__OPTIMIZER_ADAM,
+      [MOIRE_OPTIMIZER_ADAMW] = MOIRE__OPTIMIZER_ADAMW,
+  };
+  return (moire__goal){.outputs = options->outputs,
+                       .n_outputs = options->n_outputs,
+                       .loss = options->loss,
+                       .keep_gradients = options->keep_gradients,
+                       .optimizer = kinds[options->optimizer],
+                       .lr = options->lr,
+                       .beta1 = options->beta1,
+                       .beta2 = options->beta2,
+                       .eps = options->eps,
+                       .weight_decay = options->weight_decay};
+}
+
+static moire_status find_target(const moire_compile_options *options, moire__target *target,
+                                moire_error *error) {
+  return moire__target_named(options->target ? options->target : "host", target, error);
+}
+
+static moire__module *lower(const moire_graph *graph, const moire_compile_options *options,
+                            const moire__target *target, moire_error *error) {
+  if (moire_graph_status(graph, error) != MOIRE_OK) return NULL;
+  moire__goal goal = moire__goal_from_options(options);
+  moire_graph *fused = moire__driver_run_passes(graph, &goal, NULL, NULL, error);
+  if (!fused) return NULL;
+  moire__lower_target shape = {target->vector_bits / 32, target->n_vector_registers};
+  return moire__pass_lower(fused, shape, error);
+}
+
+static moire_status generate(moire_program *program, const moire__target *target, int threads,
+                             moire_error *error) {
+  moire__module *m = program->module;
+  moire__codegen_options options = {0};
+  program->jit = moire__jit_create(error);
+  if (!program->jit) return error ? error->status : MOIRE_ERROR_INTERNAL;
+  program->functions = moire__allocate_array((size_t)m->n_kernels + 1, sizeof *program->functions);
+  moire_status status = moire__jit_compile(program->jit, (const moire__loop_kernel *const *)m->kernels,
+                                           m->n_kernels, target, &options, threads, program->functions, error);
+  m->plan.kernels = program->functions;
+  return status;
+}
+
+moire_program *moire_compile(const moire_graph *graph, const moire_compile_options *options,
+                             moire_error *error) {
+  moire__target target;
+  if (find_target(options, &target, error) != MOIRE_OK) return NULL;
+  if (moire__target_runs_here(&target, error) != MOIRE_OK) return NULL;
+  moire__module *module = lower(graph, options, &target, error);
+  if (!module) return NULL;
+  moire_program *program = moire__allocate(sizeof *program);
+  program->module = module;
+  int threads = options->threads < 1 ? 1 : options->threads;
+  if (generate(program, &target, threads, error) == MOIRE_OK) return program;
+  moire_program_destroy(program);
+  return NULL;
+}
+
+void moire_program_destroy(moire_program *program) {
+  if (!program) return;
+  moire__jit_destroy(program->jit);
+  moire__module_destroy(program->module);
+  moire__release(program->functions);
+  moire__release(program);
+}
+
+const moire_plan *moire_program_plan(const moire_program *program) { return &program->module->plan; }
+
+/* ---- looking at the stages ---- */
+
+static const char *const later_stages[] = {"lower", "memory_plan", "llvm", "assembly"};
+
+const char *moire_compile_pass_name(int i) {
+  int n = 0;
+  const moire__pass_row *rows = moire__driver_passes(&n);
+  if (i < 0) return NULL;
+  if (i < n) return rows[i].name;
+  i -= n;
+  return i < (int)(sizeof later_stages / sizeof *later_stages) ? later_stages[i] : NULL;
+}
+
+static bool is_graph_pass(const char *name) {
+  int n = 0;
+  const moire__pass_row *rows = moire__driver_passes(&n);
+  for (int i = 0; i < n; i++) {
+    if (strcmp(rows[i].name, name) == 0) return true;
+  }
+  return false;
+}
+
+static moire_status unknown_pass(const char *name, moire_error *error) {
+  moire__text list = {0};
+  const char *before = "";
+  for (int i = 0; moire_compile_pass_name(i); i++) {
+    bool repeated = false;
+    for (int j = 0; j < i; j++)
+      repeated = repeated || !strcmp(moire_compile_pass_name(i), moire_compile_pass_name(j));
+    if (repeated) continue;
+    moire__text_add(&list, "%s%s", before, moire_compile_pass_name(i));
+    before = ", ";
+  }
+  moire_status status = moire_fail(error, MOIRE_ERROR_ARGUMENT, "there is no pass \"%s\"; the passes are %s",
+                                   name, moire__text_string(&list));
+  moire__text_free(&list);
+  return status;
+}
+
+static moire_status print_stage(const moire__module *m, const moire__target *target, const char *stage,
+                                moire__text *text, moire_error *error) {
+  if (strcmp(stage, "lower") == 0) moire__module_print_kernels(m, text);
+  if (strcmp(stage, "memory_plan") == 0) moire__module_print_plan(m, text);
+  bool llvm = strcmp(stage, "llvm") == 0;
+  if (!llvm && strcmp(stage, "assembly") != 0) return MOIRE_OK;
+  moire__codegen_options options = {0};
+  return moire__codegen_emit_text((const moire__loop_kernel *const *)m->kernels, m->n_kernels, target, &options,
+                                  llvm ? MOIRE__CODEGEN_LLVM_OPTIMIZED : MOIRE__CODEGEN_ASSEMBLY, text, error);
+}
+
+static char *print_module(const moire_graph *graph, const moire_compile_options *options, const char *stage,
+                          moire_error *error) {
+  moire__target target;
+  if (find_target(options, &target, error) != MOIRE_OK) return NULL;
+  moire__module *m = lower(graph, options, &target, error);
+  if (!m) return NULL;
+  moire__text text = {0};
+  moire_status status = print_stage(m, &target, stage, &text, error);
+  char *copy = status == MOIRE_OK ? strdup(moire__text_string(&text)) : NULL;
+  moire__text_free(&text);
+  moire__module_destroy(m);
+  return copy;
+}
+
+char *moire_compile_print(const moire_graph *graph, const moire_compile_options *options, const char *after,
+                          moire_error *error) {
+  if (moire_graph_status(graph, error) != MOIRE_OK) return NULL;
+  for (size_t i = 0; after && i < sizeof later_stages / sizeof *later_stages; i++) {
+    if (strcmp(after, later_stages[i]) == 0) return print_module(graph, options, after, error);
+  }
+  if (after && !is_graph_pass(after)) {
+    unknown_pass(after, error);
+    return NULL;
+  }
+  moire__goal goal = moire__goal_from_options(options);
+  moire_graph *g = moire__driver_run_passes(graph, &goal, after, NULL, error);
+  if (!g) return NULL;
+  char *text = moire_graph_print(g);
+  moire_graph_destroy(g);
+  return text;
+}
