@@ -27,6 +27,8 @@
 typedef struct parser {
   moire__scan scan;
   moire_graph *graph;
+  const char *item; /* where the current one begins … */
+  int item_line;
 } parser;
 
 typedef struct parsed_type {
@@ -34,9 +36,16 @@ typedef struct parsed_type {
   moire_shape shape;
 } parsed_type;
 
+/* What is wrong is the item as a whole. */
+static void blame_item(parser *p) {
+  p->scan.at = p->item;
+  p->scan.line = p->item_line;
+}
+
 /* A mistake that building the graph has found is one of the text. */
 static bool is_built(parser *p) {
   if (p->graph->error.status == MOIRE_OK) return true;
+  blame_item(p);
   return moire__scan_fail(&p->scan, "%.550s", p->graph->error.message);
 }
 
@@ -273,6 +282,7 @@ static bool is_as_written(parser *p, const moire__node *node, const parsed_type 
     moire__text_add_type(&text, p->graph, info->dtype, &info->shape);
     moire__text_add(&text, ", not ");
     moire__text_add_type(&text, p->graph, types[i].dtype, &types[i].shape);
+    blame_item(p);
     moire__scan_fail(&p->scan, "%s", moire__text_string(&text));
     moire__text_free(&text);
     return false;
@@ -321,6 +331,8 @@ static bool read_handed_out(parser *p, bool is_output) {
 static bool read_item(parser *p) {
   moire__scan *s = &p->scan;
   moire__scan_space(s);
+  p->item = s->at;
+  p->item_line = s->line;
   if (*s->at == '%') return read_node(p);
   if (moire__scan_accept(s, "extent")) return read_extent(p);
   if (moire__scan_accept(s, "state")) return read_state(p);
@@ -348,7 +360,7 @@ static bool read_graph(parser *p) {
 }
 
 moire_graph *moire_graph_parse(const char *text, const char *file, moire_error *error) {
-  parser p = {.scan = {.at = text, .file = file ? file : "text", .line = 1, .error = error}};
+  parser p = {.scan = {.at = text, .begin = text, .file = file ? file : "text", .line = 1, .error = error}};
   bool good = read_graph(&p);
   moire__arena_free(&p.scan.names);
   if (!good) {

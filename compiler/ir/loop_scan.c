@@ -16,7 +16,13 @@ bool moire__scan_fail(moire__scan *s, const char *format, ...) {
   va_start(arguments, format);
   vsnprintf(message, sizeof message, format, arguments);
   va_end(arguments);
-  moire_fail(s->error, MOIRE_ERROR_FORMAT, "%s:%d: %s", s->file, s->line, message);
+  if (!s->begin) {
+    moire_fail(s->error, MOIRE_ERROR_FORMAT, "%s:%d: %s", s->file, s->line, message);
+    return false;
+  }
+  const char *start = s->at;
+  while (start > s->begin && start[-1] != '\n') start--;
+  moire_fail(s->error, MOIRE_ERROR_FORMAT, "%s:%d:%d: %s", s->file, s->line, (int)(s->at - start) + 1, message);
   return false;
 }
 

@@ -19,7 +19,8 @@ typedef struct moire__scan_symbol {
 } moire__scan_symbol;
 
 typedef struct moire__scan {
-  const char *at; /* NUL-terminated rest of the text */
+  const char *at;    /* NUL-terminated rest of the text */
+  const char *begin; /* of the text, for the column in messages; NULL: they have none */
   const char *file;
   int line;
   moire_error *error;
