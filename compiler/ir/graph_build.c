@@ -196,6 +196,17 @@ static moire_value append(moire_graph *g, const moire__node *draft, const moire_
   return (moire_value){g, node.first_result};
 }
 
+/* Inputs have names of their own: what inference, which sees one node, cannot know. */
+static moire_status check_input(const moire_graph *g, const moire__node *node, moire_error *error) {
+  if (node->op != MOIRE__OP_input) return MOIRE_OK;
+  const moire__attr *name = moire__node_attr(node, "name");
+  if (!name || name->kind != MOIRE__ATTR_TEXT || !name->text[0]) {
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "it has no name");
+  }
+  if (!moire__graph_find_input(g, name->text)) return MOIRE_OK;
+  return moire_fail(error, MOIRE_ERROR_ARGUMENT, "there is an input %s already", name->text);
+}
+
 moire_value moire__graph_emit(moire_graph *g, moire_source at, moire__op op, const moire_value *operands,
                               int n_operands, const moire__attr *attrs, int n_attrs) {
   const moire_value null = {g, 0};
@@ -223,6 +234,7 @@ moire_value moire__graph_emit(moire_graph *g, moire_source at, moire__op op, con
   moire_shape shape[MOIRE__MAX_RESULTS] = {0};
   moire_error cause = {0};
   moire_status status = moire__graph_infer(g, &draft, dtype, shape, &cause);
+  if (status == MOIRE_OK) status = check_input(g, &draft, &cause);
   if (status) {
     moire__graph_fail_at(g, at, info->name, status, "%s", cause.message);
     return null;

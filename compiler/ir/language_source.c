@@ -3,10 +3,6 @@
 
 moire_value moire_input_at(moire_source at, moire_graph *g, const char *name, moire_dtype dtype,
                            moire_shape shape) {
-  if (moire__graph_find_input(g, name)) {
-    moire__graph_fail_at(g, at, "input", MOIRE_ERROR_ARGUMENT, "there is an input %s already", name);
-    return (moire_value){g, 0};
-  }
   const moire__attr attrs[] = {
       moire__attr_make_text("name", name),
       moire__attr_make_int("dtype", dtype),

@@ -112,30 +112,33 @@ Test(graph_text, what_is_no_graph_is_a_sentence) {
   }
 }
 
-/* Damaged text is read or refused, never worse; what is read prints a text that reads back. */
-Test(graph_text, damage_is_harmless) {
+/* One change to the text, which has room for one more character. */
+static void damage(char *text, moire__random *random) {
   static const char alphabet[] = "%$@\"{}()[],:=.*-0123456789BCeix \n";
-  moire__random random = moire__random_start(7, 1);
-  size_t length = strlen(sample_text);
-  char *text = malloc(2 * length + 2);
+  size_t length = strlen(text);
+  if (length == 0) return;
+  size_t at = moire__random_below(random, length);
+  char c = alphabet[moire__random_below(random, sizeof alphabet - 1)];
+  switch (moire__random_below(random, 4)) {
+    case 0: text[at] = c; break;
+    case 1: memmove(text + at, text + at + 1, length - at); break;
+    case 2:
+      memmove(text + at + 1, text + at, length - at + 1);
+      text[at] = c;
+      break;
+    default: text[at] = text[moire__random_below(random, length)]; break;
+  }
+}
+
+/* Damaged text is read or refused, never worse; what is read verifies, and prints a text that reads back.
+ * Returns how many of the rounds were read. */
+static int survive_damage(const char *original, int rounds, moire__random *random) {
+  size_t length = strlen(original);
+  char *text = malloc(length + 5);
   int accepted = 0;
-  for (int round = 0; round < 3000; round++) {
-    memcpy(text, sample_text, length + 1);
-    for (uint64_t n = moire__random_below(&random, 4) + 1; n > 0; n--) {
-      size_t now = strlen(text), at = moire__random_below(&random, now), to = moire__random_below(&random, now);
-      char c = alphabet[moire__random_below(&random, sizeof alphabet - 1)];
-      switch (moire__random_below(&random, 4)) {
-        case 0: text[at] = c; break;
-        case 1: memmove(text + at, text + at + 1, now - at); break;
-        case 2:
-          memmove(text + at + 1, text + at, now - at + 1);
-          text[at] = c;
-          break;
-        default: text[at] = text[to]; break;
-      }
-      if (strlen(text) >= 2 * length) break;
-      if (!text[0]) break;
-    }
+  for (int round = 0; round < rounds; round++) {
+    memcpy(text, original, length + 1);
+    for (uint64_t n = moire__random_below(random, 4) + 1; n > 0; n--) damage(text, random);
     moire_error error = {0};
     moire_graph *g = moire_graph_parse(text, "f", &error);
     cr_assert_eq(g == NULL, error.status != MOIRE_OK);
@@ -148,8 +151,39 @@ Test(graph_text, damage_is_harmless) {
     free(printed);
     moire_graph_destroy(g);
   }
-  cr_assert_gt(accepted, 10);
   free(text);
+  return accepted;
+}
+
+Test(graph_text, damage_is_harmless) {
+  moire__random random = moire__random_start(7, 1);
+  cr_assert_gt(survive_damage(sample_text, 2000, &random), 10);
+}
+
+/* Every sample of every op: its text reads back, and damage to it is harmless. */
+Test(graph_text, every_op_reads_back) {
+  moire__random random = moire__random_start(7, 2);
+  for (int op = MOIRE__OP_none + 1; op < MOIRE__OP_COUNT; op++) {
+    int samples = 0;
+    for (int kind = MOIRE__SAMPLE_GOOD; kind <= MOIRE__SAMPLE_HARD; kind++) {
+      for (int index = 0;; index++) {
+        moire__sampler sampler = {.g = moire_graph_create("sample", MOIRE_TRAINING),
+                                  .kind = (moire__sample_kind)kind,
+                                  .index = index};
+        bool any = moire__op_get((moire__op)op)->sample(&sampler);
+        moire_error error = {0};
+        if (any) cr_assert_eq(moire_graph_status(sampler.g, &error), MOIRE_OK, "%s", error.message);
+        char *text = any ? moire_graph_print(sampler.g) : NULL;
+        moire_graph_destroy(sampler.g);
+        if (!any) break;
+        expect_round_trip(text);
+        survive_damage(text, 60, &random);
+        free(text);
+        samples++;
+      }
+    }
+    cr_assert_gt(samples, 0, "%s has no samples", moire__op_get((moire__op)op)->name);
+  }
 }
 
 Test(graph_text, a_picture_has_every_node) {
