@@ -25,13 +25,15 @@ moire_status moire__adam_infer(moire__infer *c) {
     MOIRE__TRY(moire__infer_rank(c, i, 0, 0));
   }
   for (int i = 0; i < 2; i++) {
-    double value = moire__node_real(c->node, factors[i]);
+    double value;
+    MOIRE__TRY(moire__infer_real(c, factors[i], &value));
     if (!(value >= 0 && value < 1))
       return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "%s is %g, wanted 0 or more and below 1", factors[i],
                         value);
   }
   for (int i = 0; i < 3; i++) {
-    double value = moire__node_real(c->node, positive[i]);
+    double value;
+    MOIRE__TRY(moire__infer_real(c, positive[i], &value));
     if (!(value >= 0))
       return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "%s is %g, wanted 0 or more", positive[i], value);
   }

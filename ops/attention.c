@@ -39,11 +39,15 @@ static moire_status attention_attributes(moire__infer *c) {
   static const char *const factors[] = {"scale", "mask_value"};
   int64_t value;
   for (int i = 0; i < 2; i++) {
-    double factor = moire__node_real(c->node, factors[i]);
+    double factor;
+    MOIRE__TRY(moire__infer_real(c, factors[i], &factor));
     if (!isfinite(factor))
       return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "%s is %g, wanted a finite number", factors[i], factor);
   }
   for (int i = 0; i < 5; i++) MOIRE__TRY(moire__infer_int(c, flags[i], 0, 1, &value));
+  double dropout;
+  MOIRE__TRY(moire__infer_real(c, "dropout", &dropout));
+  MOIRE__TRY(moire__infer_int_or(c, "stream", 0, 0, UINT32_MAX, &value));
   int wanted = layout_of(c->node).n;
   if (c->n_operands == wanted) return MOIRE_OK;
   return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "%d operands, but has_valid, has_bias and has_rng want %d",

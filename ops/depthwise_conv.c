@@ -28,13 +28,13 @@ static moire_status conv_dtype(moire__infer *c, moire_dtype *dtype) {
 /* ---- depthwise_conv -------------------------------------------------------------------------------------- */
 
 moire_status moire__depthwise_conv_infer(moire__infer *c) {
-  moire_dtype dtype;
+  moire_dtype dtype = MOIRE_F32;
   int64_t dilation, reverse;
   MOIRE__TRY(conv_dtype(c, &dtype));
   MOIRE__TRY(moire__infer_rank(c, 0, 3, 3));
   MOIRE__TRY(moire__infer_rank(c, 1, 2, 2));
   MOIRE__TRY(moire__infer_int(c, "dilation", 1, most_taps, &dilation));
-  if (moire__node_attr(c->node, "reverse")) MOIRE__TRY(moire__infer_int(c, "reverse", 0, 1, &reverse));
+  MOIRE__TRY(moire__infer_int_or(c, "reverse", 0, 0, 1, &reverse));
   const moire_shape *x = &c->operands[0]->shape, *w = &c->operands[1]->shape;
   if (x->dims[2] != w->dims[1])
     return moire_fail(c->error, MOIRE_ERROR_SHAPE, "channels differ: x is %s, w is %s",
@@ -197,7 +197,7 @@ bool moire__depthwise_conv_sample(moire__sampler *s) {
 /* ---- depthwise_conv_weight ------------------------------------------------------------------------------- */
 
 moire_status moire__depthwise_conv_weight_infer(moire__infer *c) {
-  moire_dtype dtype;
+  moire_dtype dtype = MOIRE_F32;
   int64_t taps, dilation;
   MOIRE__TRY(conv_dtype(c, &dtype));
   MOIRE__TRY(moire__infer_rank(c, 0, 3, 3));

@@ -8,7 +8,8 @@ moire_status moire__filter_bank_infer(moire__infer *c) {
   MOIRE__TRY(moire__infer_dtype(c, 0, 1u << MOIRE_F32));
   MOIRE__TRY(moire__infer_rank(c, 0, 3, 3));
   int n = 0;
-  const int64_t *dilations = moire__node_ints(c->node, "dilations", &n);
+  const int64_t *dilations = NULL;
+  MOIRE__TRY(moire__infer_ints(c, "dilations", &dilations, &n));
   if (n != c->n_operands - 1)
     return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "there are %d dilations for %d weights", n,
                       c->n_operands - 1);

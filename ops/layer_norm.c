@@ -24,7 +24,8 @@ moire_status moire__layer_norm_infer(moire__infer *c) {
                         moire__operand_type(c, 0).text, i == 1 ? "weight" : "bias",
                         moire__operand_type(c, i).text);
   }
-  double eps = moire__node_real(c->node, "eps");
+  double eps;
+  MOIRE__TRY(moire__infer_real(c, "eps", &eps));
   if (!(eps >= 0)) return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "eps is %g, wanted 0 or more", eps);
   return moire__infer_as_operand(c, 0);
 }

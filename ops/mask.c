@@ -13,7 +13,8 @@ moire_status moire__mask_infer(moire__infer *c, int rng, const char *p, const mo
   if (c->operands[rng]->shape.rank != 1 || c->operands[rng]->shape.dims[0] != 3)
     return moire_fail(c->error, MOIRE_ERROR_SHAPE, "the counters are %s, wanted i32[3]",
                       moire__operand_type(c, rng).text);
-  double probability = moire__node_real(c->node, p);
+  double probability;
+  MOIRE__TRY(moire__infer_real(c, p, &probability));
   if (!(probability >= 0 && probability < 1))
     return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "%s is %g, wanted 0 or more and below 1", p, probability);
   MOIRE__TRY(moire__infer_int(c, "stream", 0, UINT32_MAX, &stream));
@@ -23,7 +24,8 @@ moire_status moire__mask_infer(moire__infer *c, int rng, const char *p, const mo
   if (!part) return MOIRE_OK;
   moire_shape whole;
   int n = 0;
-  const int64_t *start = moire__node_ints(c->node, "mask_start", &n);
+  const int64_t *start = NULL;
+  MOIRE__TRY(moire__infer_ints(c, "mask_start", &start, &n));
   MOIRE__TRY(moire__infer_shape(c, "mask_shape", &whole));
   bool fits = n == used->rank && whole.rank == used->rank;
   for (int i = 0; i < used->rank && fits; i++) {

@@ -38,7 +38,7 @@ moire_status moire__product_shape(moire__infer *c, int a, int b, moire_shape *sh
   static const char *const names[] = {"transpose_a", "transpose_b", "conj_a", "conj_b"};
   for (int i = 0; i < 4; i++) {
     int64_t flag;
-    if (moire__node_attr(c->node, names[i])) MOIRE__TRY(moire__infer_int(c, names[i], 0, 1, &flag));
+    MOIRE__TRY(moire__infer_int_or(c, names[i], 0, 0, 1, &flag));
   }
   moire__product_flags f = moire__product_flags_of(c->node);
   MOIRE__TRY(moire__infer_rank(c, a, 2, MOIRE_MAX_RANK));

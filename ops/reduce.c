@@ -12,7 +12,8 @@ static moire_status reduce_infer(moire__infer *c, unsigned set) {
   MOIRE__TRY(moire__infer_dtype(c, 0, set));
   moire_shape shape = c->operands[0]->shape;
   int n = 0;
-  const int64_t *axes = moire__node_ints(c->node, "axes", &n);
+  const int64_t *axes = NULL;
+  MOIRE__TRY(moire__infer_ints(c, "axes", &axes, &n));
   for (int i = 0; i < n; i++) {
     if (axes[i] < 0 || axes[i] >= shape.rank)
       return moire_fail(c->error, MOIRE_ERROR_SHAPE, "%s has no axis %lld", moire__operand_type(c, 0).text,

@@ -1,5 +1,5 @@
 /* scatter_add: t[r, j..] = sum of u[i.., j..] over the i where rows[i..] = r; operands rows, u; attributes size
- * (extent of r) and padding (rows that are equal to it are skipped; absent or -1: none).
+ * (extent of r) and padding (rows that are equal to it are skipped; -1: none).
  *
  * The gradient of a gather. A row outside 0 .. size-1 has no meaning: the reference refuses it.
  */
@@ -9,10 +9,10 @@
 
 moire_status moire__scatter_add_infer(moire__infer *c) {
   int64_t size, padding;
-  MOIRE__TRY(moire__infer_dtype(c, 0, 1u << MOIRE_I32));
+  MOIRE__TRY(moire__infer_dtype(c, 0, MOIRE__SET_INT));
   MOIRE__TRY(moire__infer_dtype(c, 1, MOIRE__SET_REAL | MOIRE__SET_COMPLEX));
   MOIRE__TRY(moire__infer_int(c, "size", 0, INT32_MAX, &size));
-  if (moire__node_attr(c->node, "padding")) MOIRE__TRY(moire__infer_int(c, "padding", -1, INT32_MAX, &padding));
+  MOIRE__TRY(moire__infer_int(c, "padding", -1, INT32_MAX, &padding));
   const moire_shape *rows = &c->operands[0]->shape, *u = &c->operands[1]->shape;
   bool fits = u->rank >= rows->rank && u->rank - rows->rank < MOIRE_MAX_RANK;
   for (int i = 0; i < rows->rank && fits; i++) fits = rows->dims[i] == u->dims[i];
@@ -28,7 +28,7 @@ moire_status moire__scatter_add_infer(moire__infer *c) {
 void moire__scatter_add_reference(moire__reference *c) {
   const moire__tensor *rows = c->operands[0], *u = c->operands[1];
   moire__tensor *t = c->results[0];
-  int64_t padding = moire__node_int_or(c->node, "padding", -1), width = 1;
+  int64_t padding = moire__node_int(c->node, "padding"), width = 1;
   for (int i = 1; i < t->rank; i++) width *= t->dims[i];
   for (int64_t i = 0; i < rows->elements; i++) {
     int64_t row = (int64_t)rows->re[i];
@@ -56,7 +56,7 @@ bool moire__scatter_add_sample(moire__sampler *s) {
   } cases[] = {
       {MOIRE__SAMPLE_GOOD, MOIRE_I32, MOIRE_F32, MOIRE_SHAPE(6), MOIRE_SHAPE(6, 4), 5, -1, 5, MOIRE_OK},
       {MOIRE__SAMPLE_GOOD, MOIRE_I32, MOIRE_F32, MOIRE_SHAPE(b, 7), MOIRE_SHAPE(b, 7, 16), 9, 0, 9, MOIRE_OK},
-      {MOIRE__SAMPLE_GOOD, MOIRE_I32, MOIRE_C64, MOIRE_SHAPE(b), MOIRE_SHAPE(b, 2, 3), 4, -1, 4, MOIRE_OK},
+      {MOIRE__SAMPLE_GOOD, MOIRE_I64, MOIRE_C64, MOIRE_SHAPE(b), MOIRE_SHAPE(b, 2, 3), 4, -1, 4, MOIRE_OK},
       {MOIRE__SAMPLE_HARD, MOIRE_I32, MOIRE_F32, MOIRE_SHAPE(33), MOIRE_SHAPE(33, 17), 2, -1, 2, MOIRE_OK},
       {MOIRE__SAMPLE_HARD, MOIRE_I32, MOIRE_F32, MOIRE_SHAPE(13), MOIRE_SHAPE(13), 7, 3, 7, MOIRE_OK},
       {MOIRE__SAMPLE_HARD, MOIRE_I32, MOIRE_F32, MOIRE_SCALAR, MOIRE_SHAPE(5), 3, -1, 3, MOIRE_OK},
@@ -83,8 +83,7 @@ bool moire__scatter_add_sample(moire__sampler *s) {
                             moire__sample_input(s, cases[i].u_type, cases[i].u, -1, 1)};
   moire__attr attrs[] = {moire__attr_make_int("size", cases[i].size),
                          moire__attr_make_int("padding", cases[i].padding)};
-  moire_value y =
-      moire__sample_emit(s, MOIRE__OP_scatter_add, operands, 2, attrs, cases[i].padding == -1 ? 1 : 2);
+  moire_value y = moire__sample_emit(s, MOIRE__OP_scatter_add, operands, 2, attrs, 2);
   return s->kind == MOIRE__SAMPLE_WRONG ? moire__sample_refuse(s, cases[i].expected)
                                         : moire__sample_finish(s, y);
 }
