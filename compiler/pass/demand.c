@@ -17,8 +17,7 @@
  * of its users changes, so the work grows with the number of uses and of ranges, not with the depth of the
  * graph.
  *
- * changes: a dropout that has moved draws its numbers for the smaller shape, so a position may get another mask
- *   than it would have had, of the same distribution; what nothing needs is dropped
+ * breaks: nodes that nothing needs are dropped
  */
 #include "compiler/pass/walk.h"
 
@@ -222,39 +221,53 @@ static int compare_places(const void *a, const void *b) {
   return (x->node > y->node) - (x->node < y->node);
 }
 
-/* Operands come before users in (key, node): what replaces a value has the key of an earlier node than any user
- * of the value, and what is made in one step has one key. */
-static place *sorted_places(demand *d, int *n_places) {
+static place *sorted_places(demand *d) {
   place *places = moire__arena_array(&d->arena, (size_t)d->n_nodes + 1, sizeof *places);
   for (int n = 0; n < d->n_nodes; n++) places[n] = (place){d->nodes[n].key, n};
   qsort(places, (size_t)d->n_nodes, sizeof *places, compare_places);
-  bool *live = moire__arena_array(&d->arena, (size_t)d->n_nodes + 1, sizeof *live);
-  for (int i = 0; i < d->g->n_outputs; i++) live[d->g->values[resolve(d, d->g->outputs[i].value)].node] = true;
-  for (int i = 0; i < d->g->n_updates; i++) live[d->g->values[resolve(d, d->g->updates[i].value)].node] = true;
-  for (int i = d->n_nodes - 1; i >= 0; i--) {
-    const moire__node *node = &d->g->nodes[places[i].node];
-    for (int o = 0; live[places[i].node] && o < node->n_operands; o++)
-      live[d->g->values[resolve(d, node->operands[o])].node] = true;
-  }
-  *n_places = 0;
-  for (int i = 0; i < d->n_nodes; i++) {
-    if (live[places[i].node]) places[(*n_places)++] = places[i];
-  }
   return places;
+}
+
+/* Marks the node that makes v, and all that it needs, as living. */
+static void revive(demand *d, int32_t v) {
+  int *stack = NULL, depth = 0, capacity = 0;
+  MOIRE__PUSH(&d->arena, stack, depth, capacity, d->g->values[resolve(d, v)].node);
+  while (depth > 0) {
+    int n = stack[--depth];
+    if (!d->nodes[n].dead) continue;
+    d->nodes[n].dead = false;
+    const moire__node *node = &d->g->nodes[n];
+    for (int i = 0; i < node->n_operands; i++) {
+      int operand = d->g->values[resolve(d, node->operands[i])].node;
+      MOIRE__PUSH(&d->arena, stack, depth, capacity, operand);
+    }
+  }
 }
 
 static void map_replaced(const demand *d, moire__rewrite *r, int32_t v) {
   if (d->values[v].alias) moire__rewrite_set(r, v, moire__rewrite_value(r, resolve(d, v)));
 }
 
+/* Clones the node behind its operands. Those of a lower key are there already; of one key, a node may be older
+ * than what has replaced its operand, but such chains are only as long as a node was replaced often. */
+static void place_node(demand *d, moire__rewrite *r, int n) {
+  const moire__node *node = &d->g->nodes[n];
+  if (r->map[node->first_result] || r->to->error.status) return;
+  for (int i = 0; i < node->n_operands; i++) {
+    place_node(d, r, d->g->values[resolve(d, node->operands[i])].node);
+    map_replaced(d, r, node->operands[i]);
+  }
+  moire__rewrite_clone(r, node);
+}
+
 static moire_graph *rebuild(demand *d, moire_error *error) {
-  int n_places = 0;
-  const place *places = sorted_places(d, &n_places);
+  const place *places = sorted_places(d);
+  for (int n = 0; n < d->n_nodes; n++) d->nodes[n].dead = true;
+  for (int i = 0; i < d->g->n_outputs; i++) revive(d, d->g->outputs[i].value);
+  for (int i = 0; i < d->g->n_updates; i++) revive(d, d->g->updates[i].value);
   moire__rewrite r = moire__rewrite_begin(d->g);
-  for (int i = 0; i < n_places; i++) {
-    const moire__node *node = &d->g->nodes[places[i].node];
-    for (int o = 0; o < node->n_operands; o++) map_replaced(d, &r, node->operands[o]);
-    moire__rewrite_clone(&r, node);
+  for (int i = 0; i < d->n_nodes; i++) {
+    if (!d->nodes[places[i].node].dead) place_node(d, &r, places[i].node);
   }
   for (int i = 0; i < d->g->n_outputs; i++) map_replaced(d, &r, d->g->outputs[i].value);
   for (int i = 0; i < d->g->n_updates; i++) map_replaced(d, &r, d->g->updates[i].value);

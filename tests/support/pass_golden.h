@@ -1,0 +1,36 @@
+/* Golden files of passes: tests/pass/golden/<pass>/<case>.txt.
+ *
+ *   // What the case shows.
+ *   // goal: output=logits loss=loss optimizer=adamw lr=0.001 keep_gradients
+ *   graph @case … { … }
+ *   ---
+ *   graph @case … { … }                 or: error: sentence
+ *
+ * The goal's words are all optional; without output=NAME all outputs are wanted.
+ */
+#ifndef MOIRE_TESTS_SUPPORT_PASS_GOLDEN_H
+#define MOIRE_TESTS_SUPPORT_PASS_GOLDEN_H
+
+#include "compiler/pass/pass.h"
+
+enum { GOLDEN_MAX_OUTPUTS = 16 };
+
+typedef struct golden_case {
+  const char *pass;
+  char path[512];
+  const char *input;    /* up to the separator: the head and the graph */
+  const char *expected; /* behind it; "" if there is none */
+  moire_graph *graph;   /* of `input` */
+  moire__goal goal;
+} golden_case;
+
+/* Calls `each` for every case of the pass, in the order of names; returns how many there are. What the case
+ * holds is released afterwards. A file that makes no sense ends the program with a sentence. */
+int golden_each(const char *pass, void (*each)(const golden_case *c));
+
+/* The names of all folders, ended by NULL. */
+extern const char *const golden_passes[];
+
+moire__graph_pass *golden_find_pass(const char *name);
+
+#endif
