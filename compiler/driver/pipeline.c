@@ -18,6 +18,8 @@
   PASS(cse, "what is computed twice is computed once")                                                         \
   PASS(simplify, "again: equal operands open up new rules")                                                    \
   PASS(cse, "again: simplified nodes may be equal now")                                                        \
+  PASS(flatten, "reshapes move below element-wise ops")                                                        \
+  PASS(cse, "what flatten wrote twice is one")                                                                 \
   PASS(dce, "drops what nothing needs")                                                                        \
   PASS(layout, "operands of products and outputs as the loop nests need them")                                 \
   PASS(cse, "equal permutations of one operand are one")                                                       \
@@ -39,6 +41,9 @@
   ORDER(split, simplify, "planes that are zero, and conjugations, show only then")                             \
   ORDER(simplify, dce, "rules leave their operands behind")                                                    \
   ORDER(cse, dce, "merged nodes leave their operands behind")                                                  \
+  ORDER(simplify, flatten,                                                                                     \
+        "it folds permutations into products, so that fewer reshapes have views beside them")                  \
+  ORDER(flatten, dce, "nodes that lost their users are left behind")                                           \
   ORDER(simplify, layout, "it folds permutations into products, which layout undoes for all alike")            \
   ORDER(layout, fuse, "fusion decides which permutations are copied")                                          \
   ORDER(split, fuse, "kernels are real")
