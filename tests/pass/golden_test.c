@@ -68,3 +68,5 @@ Test(golden, split) { check_pass("split"); }
 Test(golden, simplify) { check_pass("simplify"); }
 Test(golden, cse) { check_pass("cse"); }
 Test(golden, dce) { check_pass("dce"); }
+Test(golden, layout) { check_pass("layout"); }
+Test(golden, fuse) { check_pass("fuse"); }

@@ -6,14 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const golden_passes[] = {"select", "demand",   "expand", "autodiff", "optimize", "decompose",
-                                     "split",  "simplify", "cse",    "dce",      NULL};
+const char *const golden_passes[] = {"select",    "demand", "expand",   "autodiff", "optimize",
+                                     "decompose", "split",  "simplify", "cse",      "dce",
+                                     "layout",    "fuse",   NULL};
 
 moire__graph_pass *golden_find_pass(const char *name) {
   static moire__graph_pass *const passes[] = {
       moire__pass_select,   moire__pass_demand,    moire__pass_expand, moire__pass_autodiff,
       moire__pass_optimize, moire__pass_decompose, moire__pass_split,  moire__pass_simplify,
-      moire__pass_cse,      moire__pass_dce,
+      moire__pass_cse,      moire__pass_dce,       moire__pass_layout, moire__pass_fuse,
   };
   for (int i = 0; golden_passes[i]; i++) {
     if (strcmp(golden_passes[i], name) == 0) return passes[i];
