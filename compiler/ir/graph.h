@@ -45,9 +45,9 @@ int moire__axis(int axis, int rank);
 static inline int64_t moire__dim_size(moire_dim d, const int64_t *extents) {
   return moire__dim_factor(d) * (moire__dim_extent(d) ? extents[moire__dim_extent(d)] : 1);
 }
-bool moire__dtype_is_float(moire_dtype dtype); /* f32, f64, bf16 */
-bool moire__dtype_is_int(moire_dtype dtype);   /* i32, i64 */
-const char *moire__dtype_name(moire_dtype dtype); /* "?" for what is none */
+bool moire__dtype_is_float(moire_dtype dtype);                  /* f32, f64, bf16 */
+bool moire__dtype_is_int(moire_dtype dtype);                    /* i32, i64 */
+const char *moire__dtype_name(moire_dtype dtype);               /* "?" for what is none */
 moire_dtype moire__dtype_find(const char *name, size_t length); /* 0 if there is none */
 /* As in messages and in the text form: `50*B`, `[B,50,64]`, `c64[B,50,64]`. */
 void moire__text_add_dim(moire__text *text, const moire_graph *g, moire_dim d);
@@ -156,9 +156,9 @@ static inline moire__node *moire__node_of(const moire_graph *g, int32_t value) {
 }
 static inline moire_value moire__value(moire_graph *g, int32_t id) { return (moire_value){g, id}; }
 
-/* Attribute look-up. The attribute must be there with that kind, unless a default is given. During inference its
- * absence becomes the failure of that inference; afterwards it is a defect, which stops the program. So inference
- * looks at every attribute that the op's other parts read. */
+/* Attribute look-up. The attribute must be there with that kind, unless a default is given. During inference
+ * its absence becomes the failure of that inference; afterwards it is a defect, which stops the program. So
+ * inference looks at every attribute that the op's other parts read. */
 const moire__attr *moire__node_attr(const moire__node *node, const char *name); /* NULL if absent */
 int64_t moire__node_int(const moire__node *node, const char *name);
 int64_t moire__node_int_or(const moire__node *node, const char *name, int64_t otherwise);
@@ -173,8 +173,8 @@ const char *moire__node_text(const moire__node *node, const char *name);
 moire_value moire__graph_emit(moire_graph *g, moire_source at, moire__op op, const moire_value *operands,
                               int n_operands, const moire__attr *attrs, int n_attrs);
 
-/* Runs the op's inference for a node of g with its operands and attributes: dtype[i] and shape[i] of each result.
- * `error` gets the sentence without the op's name. */
+/* Runs the op's inference for a node of g with its operands and attributes: dtype[i] and shape[i] of each
+ * result. `error` gets the sentence without the op's name. */
 moire_status moire__graph_infer(const moire_graph *g, const moire__node *node, moire_dtype *dtype,
                                 moire_shape *shape, moire_error *error);
 
