@@ -40,7 +40,6 @@
   ORDER(decompose, split, "the parts of a row may be complex")                                                 \
   ORDER(split, simplify, "planes that are zero, and conjugations, show only then")                             \
   ORDER(simplify, dce, "rules leave their operands behind")                                                    \
-  ORDER(cse, dce, "merged nodes leave their operands behind")                                                  \
   ORDER(simplify, flatten,                                                                                     \
         "it folds permutations into products, so that fewer reshapes have views beside them")                  \
   ORDER(flatten, dce, "nodes that lost their users are left behind")                                           \

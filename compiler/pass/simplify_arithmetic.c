@@ -89,7 +89,27 @@ static moire_value mul_negated_twice(const moire__simplify *s) {
   return x.id && y.id ? binary(s, MOIRE__OP_mul, x, y) : moire__simplify_no(s);
 }
 
-/* Splits a product (or a negation) into x and a constant: node = x * c. */
+static moire_value mul_negated_once(const moire__simplify *s) {
+  for (int i = 1; i >= 0; i--) {
+    moire_value y = negated(s, i);
+    if (y.id) return negate(s, binary(s, MOIRE__OP_mul, s->operands[1 - i], y));
+  }
+  return moire__simplify_no(s);
+}
+
+/* For real products of tensors, which are linear in both operands. */
+static moire_value product_negated(const moire__simplify *s) {
+  for (int i = 1; i >= 0; i--) {
+    moire_value operands[2] = {s->operands[0], s->operands[1]};
+    operands[i] = negated(s, i);
+    if (!operands[i].id) continue;
+    return negate(s, moire__graph_emit(s->g, s->node->source, s->node->op, operands, 2, s->node->attrs,
+                                       s->node->n_attrs));
+  }
+  return moire__simplify_no(s);
+}
+
+/* Splits a product into x and a constant: node = x * c. */
 static bool scaled(const moire__simplify *s, const moire__node *node, moire_value *x, const moire__node **c) {
   if (node->op != MOIRE__OP_mul) return false;
   for (int i = 1; i >= 0; i--) {
@@ -200,6 +220,10 @@ static const moire__simplify_rule rules[] = {
     {MOIRE__OP_mul, "(-x) * (-y) = x * y", mul_negated_twice},
     {MOIRE__OP_mul, "(x * c1) * c2 = x * (c1 c2)", mul_scaled},
     {MOIRE__OP_mul, "(-x) * c = x * (-c)", mul_negated},
+    {MOIRE__OP_mul, "x * (-y) = -(x * y)", mul_negated_once},
+    {MOIRE__OP_matmul, "matmul(x, -y) = -matmul(x, y)", product_negated},
+    {MOIRE__OP_depthwise_conv, "depthwise_conv(x, -w) = -depthwise_conv(x, w)", product_negated},
+    {MOIRE__OP_depthwise_conv_weight, "the same for the gradient of w", product_negated},
     {MOIRE__OP_div, "x / 1 = x", div_one},
     {MOIRE__OP_div, "x / 2^n = x * 2^-n", div_power_of_two},
     {MOIRE__OP_pow, "x^1 = x", pow_one},

@@ -55,6 +55,12 @@ static moire_value view_constant(const moire__simplify *s) {
   return x ? moire__simplify_make(s, x, moire__node_real(x, "value")) : moire__simplify_no(s);
 }
 
+/* The only index of an axis of extent 1. */
+static moire_value iota_one(const moire__simplify *s) {
+  if (s->shape.dims[moire__node_int(s->node, "axis")] != 1) return moire__simplify_no(s);
+  return moire__simplify_make(s, NULL, 0);
+}
+
 static moire_value pad_zero(const moire__simplify *s) {
   double value = 0;
   if (!moire__simplify_number(s, 0, &value) || value != 0) return moire__simplify_no(s);
@@ -93,6 +99,7 @@ static moire_value and_constant(const moire__simplify *s) {
 static const moire__simplify_rule rules[] = {
     {MOIRE__OP_none, "f(c1, c2, ..) = c", fold_pointwise},
     {MOIRE__OP_mul, "c1 * (c2 / B) = (c1 c2) / B", multiply_constants},
+    {MOIRE__OP_iota, "iota = 0, over an extent of 1", iota_one},
     {MOIRE__OP_reshape, "reshape(c) = c", view_constant},
     {MOIRE__OP_permute, "permute(c) = c", view_constant},
     {MOIRE__OP_broadcast, "broadcast(c) = c", view_constant},

@@ -11,6 +11,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- golden inputs ----------------------------------------------------------------------------------------
@@ -129,9 +130,23 @@ typedef struct walk {
   int n_passes;
 } walk;
 
+/* What is printed reads back as the same text. */
+static void check_text(const char *pass, const moire_graph *g) {
+  moire_error error = {0};
+  char *text = moire_graph_print(g);
+  moire_graph *again = moire_graph_parse(text, pass, &error);
+  cr_assert(again, "%s", error.message);
+  char *text_again = moire_graph_print(again);
+  cr_expect_str_eq(text_again, text, "after pass %s", pass);
+  free(text);
+  free(text_again);
+  moire_graph_destroy(again);
+}
+
 /* Each pass gives what the one before it gave; autodiff and optimize add to it. */
 static void compare_with_last(void *context, const char *pass, const moire_graph *g) {
   walk *w = context;
+  check_text(pass, g);
   pass_feed_add(&w->feed, g);
   moire__graph_results now = pass_feed_run(&w->feed, g, NULL);
   int wrong = 0, n = pass_feed_compare(&w->last, &now, &wrong);
