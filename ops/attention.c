@@ -17,7 +17,7 @@
 
 #include <math.h>
 
-enum { SCORE_DOT, SCORE_INTERFERENCE };
+enum { DOT, WAVES }; /* the values of `score` */
 
 /* Where the operands that need not be there are; -1: not there. */
 typedef struct layout {
@@ -72,7 +72,7 @@ static moire_status attention_shapes(moire__infer *c, moire_shape *scores) {
     return moire_fail(c->error, MOIRE_ERROR_SHAPE, "causal needs fixed lengths: q is %s, k is %s",
                       moire__operand_type(c, 0).text, moire__operand_type(c, 1).text);
   bool real = c->operands[0]->dtype != MOIRE_C64 && c->operands[1]->dtype != MOIRE_C64;
-  if (moire__node_int(c->node, "score") == SCORE_INTERFERENCE && real)
+  if (moire__node_int(c->node, "score") == WAVES && real)
     return moire_fail(c->error, MOIRE_ERROR_TYPE, "interference needs complex waves: q is %s, k is %s",
                       moire__operand_type(c, 0).text, moire__operand_type(c, 1).text);
   *scores = MOIRE_SHAPE(q[0], q[1], q[2], k[2]);
@@ -132,7 +132,7 @@ void moire__attention_expand(moire__expand *c) {
   moire_shape scores = moire_value_shape(q);
   scores.dims[3] = moire_value_shape(k).dims[2];
   moire_value s = moire__product(c->g, q, k, (moire__product_flags){.transpose_b = true, .conj_b = true});
-  if (moire__node_int(c->node, "score") == SCORE_INTERFERENCE) s = moire_abs2(s);
+  if (moire__node_int(c->node, "score") == WAVES) s = moire_abs2(s);
   if (moire_value_dtype(s) == MOIRE_C64) s = moire_real(s);
   s = moire_scale(s, moire__node_real(c->node, "scale"));
   if (at.bias >= 0) s = moire_add(s, moire_broadcast(c->operands[at.bias], scores));
@@ -197,7 +197,7 @@ static double masked_score(const moire__reference *c, layout at, const int64_t i
     re += qr * kr + qm * km;
     im += qm * kr - qr * km;
   }
-  double s = moire__node_int(c->node, "score") == SCORE_INTERFERENCE ? re * re + im * im : re;
+  double s = moire__node_int(c->node, "score") == WAVES ? re * re + im * im : re;
   s *= moire__node_real(c->node, "scale");
   if (at.bias >= 0) s += bias_element(c->operands[at.bias], index);
   bool allowed = at.valid < 0 || c->operands[at.valid]->re[index[0] * keys + index[3]] != 0;
@@ -249,96 +249,39 @@ typedef struct attention_case {
   moire_status expected;
 } attention_case;
 
-#define FFF {MOIRE_F32, MOIRE_F32, MOIRE_F32}
-#define CCC {MOIRE_C64, MOIRE_C64, MOIRE_C64}
-#define CCF {MOIRE_C64, MOIRE_C64, MOIRE_F32}
-#define NONE MOIRE_SCALAR
-#define GOOD MOIRE__SAMPLE_GOOD
-#define HARD MOIRE__SAMPLE_HARD
-#define WRONG MOIRE__SAMPLE_WRONG
-#define S MOIRE_SHAPE
+#define FFF {F32, F32, F32}
+#define CCC {C64, C64, C64}
+#define CCF {C64, C64, F32}
 
 static bool attention_row(moire__sampler *s, attention_case *found) {
   moire_dim b = moire__sample_batch(s);
   const attention_case cases[] = {
-      {GOOD, FFF, S(2, 2, 5, 4), 5, 4, SCORE_DOT, 0, 0, 0, NONE, NONE, {0}, 1, MOIRE_OK},
-      {GOOD, FFF, S(b, 2, 7, 8), 7, 8, SCORE_DOT, 1, 1, 0, NONE, NONE, {0}, 1, MOIRE_OK},
-      {GOOD, CCC, S(b, 2, 7, 8), 7, 8, SCORE_INTERFERENCE, 1, 1, 1, NONE, NONE, {0}, 1, MOIRE_OK},
-      {GOOD, CCC, S(b, 1, 1, 8), 7, 8, SCORE_INTERFERENCE, 1, 1, 0, NONE, NONE, {0}, 1, MOIRE_OK},
-      {GOOD, CCF, S(2, 2, 3, 4), 5, 4, SCORE_INTERFERENCE, 0, 0, 0, S(2, 1, 5), NONE, {0}, 1, MOIRE_OK},
-      {GOOD, CCC, S(2, 2, 3, 4), 5, 4, SCORE_DOT, 0, 1, 0, S(2, 2, 3, 5), NONE, {0}, 1, MOIRE_OK},
-      {HARD, FFF, S(1, 1, 1, 1), 1, 1, SCORE_DOT, 1, 1, 1, S(1), NONE, {0}, 1, MOIRE_OK},
-      {HARD, CCC, S(3, 1, 13, 17), 13, 3, SCORE_INTERFERENCE, 1, 1, 1, S(3, 1, 13, 13), NONE, {0}, 1, MOIRE_OK},
-      {HARD, FFF, S(1, 3, 5, 7), 3, 7, SCORE_DOT, 1, 0, 0, NONE, NONE, {0}, 1, MOIRE_OK}, /* rows with no key */
-      {HARD, CCC, S(b, 1, 2, 3), 33, 5, SCORE_INTERFERENCE, 1, 0, 0, NONE, NONE, {0}, 4, MOIRE_OK},
-      {HARD,
-       {MOIRE_F32, MOIRE_C64, MOIRE_C64},
-       S(1, 2, 3, 4),
-       3,
-       4,
-       SCORE_INTERFERENCE,
-       0,
-       0,
-       0,
-       NONE,
-       NONE,
-       {0},
-       1,
-       MOIRE_OK},
-      {HARD,
-       {MOIRE_F32, MOIRE_C64, MOIRE_F32},
-       S(1, 2, 3, 4),
-       3,
-       4,
-       SCORE_DOT,
-       0,
-       0,
-       0,
-       NONE,
-       NONE,
-       {0},
-       1,
-       MOIRE_OK},
-      {HARD, CCC, S(0, 2, 3, 4), 3, 4, SCORE_INTERFERENCE, 1, 1, 0, NONE, NONE, {0}, 1, MOIRE_OK},
-      {HARD, FFF, S(2, 1, 0, 4), 3, 4, SCORE_DOT, 1, 1, 0, NONE, NONE, {0}, 1, MOIRE_OK},
-      {HARD, FFF, S(2, 1, 3, 4), 0, 4, SCORE_DOT, 0, 1, 0, NONE, NONE, {0}, 1, MOIRE_OK},
-      {HARD, FFF, S(2, 1, 3, 0), 3, 4, SCORE_DOT, 1, 1, 0, NONE, NONE, {0}, 1, MOIRE_OK},
-      {HARD, FFF, S(2, 1, 3, 4), b, 4, SCORE_DOT, 0, 1, 0, NONE, NONE, {0}, 1, MOIRE_OK},
-      {HARD,
-       CCC,
-       S(b, 2, 1, 4),
-       7,
-       4,
-       SCORE_INTERFERENCE,
-       1,
-       1,
-       1,
-       NONE,
-       S(b, 2, 7, 7),
-       {0, 0, 6, 0},
-       1,
-       MOIRE_OK},
-      {WRONG, FFF, S(2, 2, 5, 4), 5, 4, SCORE_INTERFERENCE, 0, 0, 0, NONE, NONE, {0}, 1, MOIRE_ERROR_TYPE},
-      {WRONG,
-       {MOIRE_F32, MOIRE_I32, MOIRE_F32},
-       S(2, 2, 5, 4),
-       5,
-       4,
-       SCORE_DOT,
-       0,
-       0,
-       0,
-       NONE,
-       NONE,
-       {0},
-       1,
-       MOIRE_ERROR_TYPE},
-      {WRONG, FFF, S(2, 5, 4), 5, 4, SCORE_DOT, 0, 0, 0, NONE, NONE, {0}, 1, MOIRE_ERROR_SHAPE},
-      {WRONG, FFF, S(2, 2, 5, 4), b, 4, SCORE_DOT, 1, 0, 0, NONE, NONE, {0}, 1, MOIRE_ERROR_SHAPE},
-      {WRONG, FFF, S(2, 2, 5, 4), 5, 4, SCORE_DOT, 0, 0, 0, S(2, 3, 5, 5), NONE, {0}, 1, MOIRE_ERROR_SHAPE},
-      {WRONG, FFF, S(2, 2, 5, 4), 5, 4, 2, 0, 0, 0, NONE, NONE, {0}, 1, MOIRE_ERROR_ARGUMENT},
-      {WRONG, FFF, S(2, 2, 5, 4), 5, 4, SCORE_DOT, 0, 0, 1, NONE, S(2, 2, 5, 4), {0}, 1, MOIRE_ERROR_SHAPE},
-      {WRONG, FFF, S(2, 2, 5, 4), 5, 4, SCORE_DOT, 0, 2, 0, NONE, NONE, {0}, 1, MOIRE_ERROR_ARGUMENT},
+      {GOOD, FFF, S(2, 2, 5, 4), 5, 4, DOT, 0, 0, 0, SCALAR, SCALAR, {0}, 1, ACCEPTED},
+      {GOOD, FFF, S(b, 2, 7, 8), 7, 8, DOT, 1, 1, 0, SCALAR, SCALAR, {0}, 1, ACCEPTED},
+      {GOOD, CCC, S(b, 2, 7, 8), 7, 8, WAVES, 1, 1, 1, SCALAR, SCALAR, {0}, 1, ACCEPTED},
+      {GOOD, CCC, S(b, 1, 1, 8), 7, 8, WAVES, 1, 1, 0, SCALAR, SCALAR, {0}, 1, ACCEPTED},
+      {GOOD, CCF, S(2, 2, 3, 4), 5, 4, WAVES, 0, 0, 0, S(2, 1, 5), SCALAR, {0}, 1, ACCEPTED},
+      {GOOD, CCC, S(2, 2, 3, 4), 5, 4, DOT, 0, 1, 0, S(2, 2, 3, 5), SCALAR, {0}, 1, ACCEPTED},
+      {HARD, FFF, S(1, 1, 1, 1), 1, 1, DOT, 1, 1, 1, S(1), SCALAR, {0}, 1, ACCEPTED},
+      {HARD, CCC, S(3, 1, 13, 17), 13, 3, WAVES, 1, 1, 1, S(3, 1, 13, 13), SCALAR, {0}, 1, ACCEPTED},
+      {HARD, FFF, S(1, 3, 5, 7), 3, 7, DOT, 1, 0, 0, SCALAR, SCALAR, {0}, 1, ACCEPTED}, /* rows with no key */
+      {HARD, CCC, S(b, 1, 2, 3), 33, 5, WAVES, 1, 0, 0, SCALAR, SCALAR, {0}, 4, ACCEPTED},
+      {HARD, {F32, C64, C64}, S(1, 2, 3, 4), 3, 4, WAVES, 0, 0, 0, SCALAR, SCALAR, {0}, 1, ACCEPTED},
+      {HARD, {F32, C64, F32}, S(1, 2, 3, 4), 3, 4, DOT, 0, 0, 0, SCALAR, SCALAR, {0}, 1, ACCEPTED},
+      {HARD, CCC, S(0, 2, 3, 4), 3, 4, WAVES, 1, 1, 0, SCALAR, SCALAR, {0}, 1, ACCEPTED},
+      {HARD, FFF, S(2, 1, 0, 4), 3, 4, DOT, 1, 1, 0, SCALAR, SCALAR, {0}, 1, ACCEPTED},
+      {HARD, FFF, S(2, 1, 3, 4), 0, 4, DOT, 0, 1, 0, SCALAR, SCALAR, {0}, 1, ACCEPTED},
+      {HARD, FFF, S(2, 1, 3, 0), 3, 4, DOT, 1, 1, 0, SCALAR, SCALAR, {0}, 1, ACCEPTED},
+      {HARD, FFF, S(2, 1, 3, 4), b, 4, DOT, 0, 1, 0, SCALAR, SCALAR, {0}, 1, ACCEPTED},
+      {HARD, CCC, S(b, 2, 1, 4), 7, 4, WAVES, 1, 1, 1, SCALAR, S(b, 2, 7, 7), {0, 0, 6, 0}, 1, ACCEPTED},
+      {WRONG, FFF, S(2, 2, 5, 4), 5, 4, WAVES, 0, 0, 0, SCALAR, SCALAR, {0}, 1, BAD_TYPE},
+      {WRONG, {F32, I32, F32}, S(2, 2, 5, 4), 5, 4, DOT, 0, 0, 0, SCALAR, SCALAR, {0}, 1, BAD_TYPE},
+      {WRONG, FFF, S(2, 5, 4), 5, 4, DOT, 0, 0, 0, SCALAR, SCALAR, {0}, 1, BAD_SHAPE},
+      {WRONG, FFF, S(2, 2, 5, 4), b, 4, DOT, 1, 0, 0, SCALAR, SCALAR, {0}, 1, BAD_SHAPE},
+      {WRONG, FFF, S(2, 2, 5, 4), 5, 4, DOT, 0, 0, 0, S(2, 3, 5, 5), SCALAR, {0}, 1, BAD_SHAPE},
+      {WRONG, FFF, S(2, 2, 5, 4), 5, 4, 2, 0, 0, 0, SCALAR, SCALAR, {0}, 1, BAD_ARGUMENT},
+      {WRONG, FFF, S(2, 2, 5, 4), 5, 4, DOT, 0, 0, 1, SCALAR, S(2, 2, 5, 4), {0}, 1, BAD_SHAPE},
+      {WRONG, FFF, S(2, 2, 5, 4), 5, 4, DOT, 0, 2, 0, SCALAR, SCALAR, {0}, 1, BAD_ARGUMENT},
   };
   int i = MOIRE__SAMPLE_ROW(s, cases);
   if (i >= 0) *found = cases[i];

@@ -79,24 +79,19 @@ bool moire__concat_sample(moire__sampler *s) {
     moire_shape parts[3];
     moire_status expected;
   } cases[] = {
-      {MOIRE__SAMPLE_GOOD, MOIRE_F32, 0, 2, {MOIRE_SHAPE(2, 3), MOIRE_SHAPE(4, 3)}, MOIRE_OK},
-      {MOIRE__SAMPLE_GOOD, MOIRE_C64, 1, 2, {MOIRE_SHAPE(b, 3, 2), MOIRE_SHAPE(b, 4, 2)}, MOIRE_OK},
-      {MOIRE__SAMPLE_GOOD,
-       MOIRE_F32,
-       2,
-       3,
-       {MOIRE_SHAPE(b, 2, 3), MOIRE_SHAPE(b, 2, 1), MOIRE_SHAPE(b, 2, 4)},
-       MOIRE_OK},
-      {MOIRE__SAMPLE_HARD, MOIRE_F32, 0, 1, {MOIRE_SHAPE(7)}, MOIRE_OK},
-      {MOIRE__SAMPLE_HARD, MOIRE_F32, 0, 3, {MOIRE_SHAPE(13), MOIRE_SHAPE(0), MOIRE_SHAPE(33)}, MOIRE_OK},
-      {MOIRE__SAMPLE_HARD, MOIRE_F32, 1, 2, {MOIRE_SHAPE(17, 0), MOIRE_SHAPE(17, 0)}, MOIRE_OK},
-      {MOIRE__SAMPLE_HARD, MOIRE_C64, 1, 2, {MOIRE_SHAPE(0, 3), MOIRE_SHAPE(0, 2)}, MOIRE_OK},
-      {MOIRE__SAMPLE_HARD, MOIRE_I32, 1, 2, {MOIRE_SHAPE(3, 7), MOIRE_SHAPE(3, 13)}, MOIRE_OK},
-      {MOIRE__SAMPLE_WRONG, MOIRE_F32, 0, 2, {MOIRE_SHAPE(2, 3), MOIRE_SHAPE(4, 4)}, MOIRE_ERROR_SHAPE},
-      {MOIRE__SAMPLE_WRONG, MOIRE_F32, 0, 2, {MOIRE_SHAPE(2, 3), MOIRE_SHAPE(4)}, MOIRE_ERROR_SHAPE},
-      {MOIRE__SAMPLE_WRONG, MOIRE_F32, 0, 2, {MOIRE_SHAPE(b, 3), MOIRE_SHAPE(4, 3)}, MOIRE_ERROR_SHAPE},
-      {MOIRE__SAMPLE_WRONG, MOIRE_F32, 2, 2, {MOIRE_SHAPE(2, 3), MOIRE_SHAPE(4, 3)}, MOIRE_ERROR_ARGUMENT},
-      {MOIRE__SAMPLE_WRONG, MOIRE_F32, 0, 2, {MOIRE_SCALAR, MOIRE_SCALAR}, MOIRE_ERROR_SHAPE},
+      {GOOD, F32, 0, 2, {S(2, 3), S(4, 3)}, ACCEPTED},
+      {GOOD, C64, 1, 2, {S(b, 3, 2), S(b, 4, 2)}, ACCEPTED},
+      {GOOD, F32, 2, 3, {S(b, 2, 3), S(b, 2, 1), S(b, 2, 4)}, ACCEPTED},
+      {HARD, F32, 0, 1, {S(7)}, ACCEPTED},
+      {HARD, F32, 0, 3, {S(13), S(0), S(33)}, ACCEPTED},
+      {HARD, F32, 1, 2, {S(17, 0), S(17, 0)}, ACCEPTED},
+      {HARD, C64, 1, 2, {S(0, 3), S(0, 2)}, ACCEPTED},
+      {HARD, I32, 1, 2, {S(3, 7), S(3, 13)}, ACCEPTED},
+      {WRONG, F32, 0, 2, {S(2, 3), S(4, 4)}, BAD_SHAPE},
+      {WRONG, F32, 0, 2, {S(2, 3), S(4)}, BAD_SHAPE},
+      {WRONG, F32, 0, 2, {S(b, 3), S(4, 3)}, BAD_SHAPE},
+      {WRONG, F32, 2, 2, {S(2, 3), S(4, 3)}, BAD_ARGUMENT},
+      {WRONG, F32, 0, 2, {SCALAR, SCALAR}, BAD_SHAPE},
   };
   int i = MOIRE__SAMPLE_ROW(s, cases);
   if (i < 0) return false;

@@ -136,18 +136,12 @@ typedef struct conv_case {
 static bool conv_sample_row(moire__sampler *s, conv_case *found) {
   moire_dim b = moire__sample_batch(s);
   const conv_case cases[] = {
-      {MOIRE__SAMPLE_GOOD, MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(2, 8, 4), 3, 1},
-      {MOIRE__SAMPLE_GOOD, MOIRE_F32, MOIRE_C64, MOIRE_SHAPE(b, 12, 16), 3, 2},
-      {MOIRE__SAMPLE_GOOD, MOIRE_C64, MOIRE_F32, MOIRE_SHAPE(2, 9, 8), 2, 3},
-      {MOIRE__SAMPLE_GOOD, MOIRE_C64, MOIRE_C64, MOIRE_SHAPE(b, 7, 5), 4, 1},
-      {MOIRE__SAMPLE_HARD, MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(1, 1, 1), 1, 1},
-      {MOIRE__SAMPLE_HARD, MOIRE_C64, MOIRE_C64, MOIRE_SHAPE(3, 13, 17), 7, 5},
-      {MOIRE__SAMPLE_HARD, MOIRE_F32, MOIRE_C64, MOIRE_SHAPE(1, 5, 33), 31, 8},
-      {MOIRE__SAMPLE_HARD, MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(2, 0, 3), 3, 1},
-      {MOIRE__SAMPLE_HARD, MOIRE_F32, MOIRE_C64, MOIRE_SHAPE(0, 4, 3), 3, 1},
-      {MOIRE__SAMPLE_HARD, MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(2, 4, 0), 3, 1},
-      {MOIRE__SAMPLE_HARD, MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(b, 7, 3), 2, 2147483647},
-      {MOIRE__SAMPLE_HARD, MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(b, 33, 7), 13, 1},
+      {GOOD, F32, F32, S(2, 8, 4), 3, 1},          {GOOD, F32, C64, S(b, 12, 16), 3, 2},
+      {GOOD, C64, F32, S(2, 9, 8), 2, 3},          {GOOD, C64, C64, S(b, 7, 5), 4, 1},
+      {HARD, F32, F32, S(1, 1, 1), 1, 1},          {HARD, C64, C64, S(3, 13, 17), 7, 5},
+      {HARD, F32, C64, S(1, 5, 33), 31, 8},        {HARD, F32, F32, S(2, 0, 3), 3, 1},
+      {HARD, F32, C64, S(0, 4, 3), 3, 1},          {HARD, F32, F32, S(2, 4, 0), 3, 1},
+      {HARD, F32, F32, S(b, 7, 3), 2, 2147483647}, {HARD, F32, F32, S(b, 33, 7), 13, 1},
   };
   int i = MOIRE__SAMPLE_ROW(s, cases);
   if (i >= 0) *found = cases[i];
@@ -161,16 +155,15 @@ static bool depthwise_conv_wrong(moire__sampler *s) {
     int64_t dilation, reverse;
     moire_status expected;
   } cases[] = {
-      {MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(2, 8, 4), MOIRE_SHAPE(3, 5), 1, 0, MOIRE_ERROR_SHAPE},
-      {MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(2, 8, 4), MOIRE_SHAPE(4, 1, 3), 1, 0, MOIRE_ERROR_SHAPE},
-      {MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(8, 4), MOIRE_SHAPE(3, 4), 1, 0, MOIRE_ERROR_SHAPE},
-      {MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(2, 8, 4), MOIRE_SHAPE(0, 4), 1, 0, MOIRE_ERROR_SHAPE},
-      {MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(2, 8, 4), MOIRE_SHAPE(moire__sample_batch(s), 4), 1, 0,
-       MOIRE_ERROR_SHAPE},
-      {MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(2, 8, 4), MOIRE_SHAPE(3, 4), 0, 0, MOIRE_ERROR_ARGUMENT},
-      {MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(2, 8, 4), MOIRE_SHAPE(3, 4), 1, 2, MOIRE_ERROR_ARGUMENT},
-      {MOIRE_I32, MOIRE_F32, MOIRE_SHAPE(2, 8, 4), MOIRE_SHAPE(3, 4), 1, 0, MOIRE_ERROR_TYPE},
-      {MOIRE_F64, MOIRE_C64, MOIRE_SHAPE(2, 8, 4), MOIRE_SHAPE(3, 4), 1, 0, MOIRE_ERROR_TYPE},
+      {F32, F32, S(2, 8, 4), S(3, 5), 1, 0, BAD_SHAPE},
+      {F32, F32, S(2, 8, 4), S(4, 1, 3), 1, 0, BAD_SHAPE},
+      {F32, F32, S(8, 4), S(3, 4), 1, 0, BAD_SHAPE},
+      {F32, F32, S(2, 8, 4), S(0, 4), 1, 0, BAD_SHAPE},
+      {F32, F32, S(2, 8, 4), S(moire__sample_batch(s), 4), 1, 0, BAD_SHAPE},
+      {F32, F32, S(2, 8, 4), S(3, 4), 0, 0, BAD_ARGUMENT},
+      {F32, F32, S(2, 8, 4), S(3, 4), 1, 2, BAD_ARGUMENT},
+      {I32, F32, S(2, 8, 4), S(3, 4), 1, 0, BAD_TYPE},
+      {F64, C64, S(2, 8, 4), S(3, 4), 1, 0, BAD_TYPE},
   };
   if (s->index >= (int)(sizeof cases / sizeof *cases)) return false;
   int i = s->index;
@@ -243,11 +236,11 @@ static bool depthwise_conv_weight_wrong(moire__sampler *s) {
     int64_t taps, dilation;
     moire_status expected;
   } cases[] = {
-      {MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(2, 8, 4), MOIRE_SHAPE(2, 7, 4), 3, 1, MOIRE_ERROR_SHAPE},
-      {MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(8, 4), MOIRE_SHAPE(8, 4), 3, 1, MOIRE_ERROR_SHAPE},
-      {MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(2, 8, 4), MOIRE_SHAPE(2, 8, 4), 0, 1, MOIRE_ERROR_ARGUMENT},
-      {MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(2, 8, 4), MOIRE_SHAPE(2, 8, 4), 3, 0, MOIRE_ERROR_ARGUMENT},
-      {MOIRE_F32, MOIRE_BOOL, MOIRE_SHAPE(2, 8, 4), MOIRE_SHAPE(2, 8, 4), 3, 1, MOIRE_ERROR_TYPE},
+      {F32, F32, S(2, 8, 4), S(2, 7, 4), 3, 1, BAD_SHAPE},
+      {F32, F32, S(8, 4), S(8, 4), 3, 1, BAD_SHAPE},
+      {F32, F32, S(2, 8, 4), S(2, 8, 4), 0, 1, BAD_ARGUMENT},
+      {F32, F32, S(2, 8, 4), S(2, 8, 4), 3, 0, BAD_ARGUMENT},
+      {F32, BOOL, S(2, 8, 4), S(2, 8, 4), 3, 1, BAD_TYPE},
   };
   if (s->index >= (int)(sizeof cases / sizeof *cases)) return false;
   int i = s->index;

@@ -107,20 +107,20 @@ bool moire__layer_norm_sample(moire__sampler *s) {
     double low, high, eps;
     moire_status expected;
   } cases[] = {
-      {MOIRE__SAMPLE_GOOD, MOIRE_SHAPE(4, 8), MOIRE_SHAPE(8), MOIRE_SHAPE(8), -2, 2, 1e-12, MOIRE_OK},
-      {MOIRE__SAMPLE_GOOD, MOIRE_SHAPE(b, 5, 16), MOIRE_SHAPE(16), MOIRE_SHAPE(16), -1, 3, 1e-5, MOIRE_OK},
-      {MOIRE__SAMPLE_HARD, MOIRE_SHAPE(33), MOIRE_SHAPE(33), MOIRE_SHAPE(33), -1, 1, 1e-12, MOIRE_OK},
-      {MOIRE__SAMPLE_HARD, MOIRE_SHAPE(3, 1), MOIRE_SHAPE(1), MOIRE_SHAPE(1), -1, 1, 1e-2, MOIRE_OK},
-      {MOIRE__SAMPLE_HARD, MOIRE_SHAPE(7, 2, 13), MOIRE_SHAPE(13), MOIRE_SHAPE(13), 99, 101, 1e-12, MOIRE_OK},
-      {MOIRE__SAMPLE_HARD, MOIRE_SHAPE(0, 5), MOIRE_SHAPE(5), MOIRE_SHAPE(5), -1, 1, 1e-12, MOIRE_OK},
-      {MOIRE__SAMPLE_HARD, MOIRE_SHAPE(5, 0), MOIRE_SHAPE(0), MOIRE_SHAPE(0), -1, 1, 1e-12, MOIRE_OK},
-      {MOIRE__SAMPLE_HARD, MOIRE_SHAPE(5, 17), MOIRE_SHAPE(17), MOIRE_SHAPE(17), 0, 1e-3, 1e-6, MOIRE_OK},
-      {MOIRE__SAMPLE_WRONG, MOIRE_SHAPE(4, 8), MOIRE_SHAPE(4), MOIRE_SHAPE(8), 0, 1, 0, MOIRE_ERROR_SHAPE},
-      {MOIRE__SAMPLE_WRONG, MOIRE_SHAPE(4, 8), MOIRE_SHAPE(8), MOIRE_SHAPE(1, 8), 0, 1, 0, MOIRE_ERROR_SHAPE},
-      {MOIRE__SAMPLE_WRONG, MOIRE_SHAPE(4, b), MOIRE_SHAPE(b), MOIRE_SHAPE(b), 0, 1, 0, MOIRE_ERROR_SHAPE},
-      {MOIRE__SAMPLE_WRONG, MOIRE_SCALAR, MOIRE_SHAPE(1), MOIRE_SHAPE(1), 0, 1, 0, MOIRE_ERROR_SHAPE},
-      {MOIRE__SAMPLE_WRONG, MOIRE_SHAPE(4), MOIRE_SHAPE(4), MOIRE_SHAPE(4), 0, 1, -1, MOIRE_ERROR_ARGUMENT},
-      {MOIRE__SAMPLE_WRONG, MOIRE_SHAPE(4), MOIRE_SHAPE(4), MOIRE_SHAPE(4), 0, 1, 0, MOIRE_ERROR_TYPE},
+      {GOOD, S(4, 8), S(8), S(8), -2, 2, 1e-12, ACCEPTED},
+      {GOOD, S(b, 5, 16), S(16), S(16), -1, 3, 1e-5, ACCEPTED},
+      {HARD, S(33), S(33), S(33), -1, 1, 1e-12, ACCEPTED},
+      {HARD, S(3, 1), S(1), S(1), -1, 1, 1e-2, ACCEPTED},
+      {HARD, S(7, 2, 13), S(13), S(13), 99, 101, 1e-12, ACCEPTED},
+      {HARD, S(0, 5), S(5), S(5), -1, 1, 1e-12, ACCEPTED},
+      {HARD, S(5, 0), S(0), S(0), -1, 1, 1e-12, ACCEPTED},
+      {HARD, S(5, 17), S(17), S(17), 0, 1e-3, 1e-6, ACCEPTED},
+      {WRONG, S(4, 8), S(4), S(8), 0, 1, 0, BAD_SHAPE},
+      {WRONG, S(4, 8), S(8), S(1, 8), 0, 1, 0, BAD_SHAPE},
+      {WRONG, S(4, b), S(b), S(b), 0, 1, 0, BAD_SHAPE},
+      {WRONG, SCALAR, S(1), S(1), 0, 1, 0, BAD_SHAPE},
+      {WRONG, S(4), S(4), S(4), 0, 1, -1, BAD_ARGUMENT},
+      {WRONG, S(4), S(4), S(4), 0, 1, 0, BAD_TYPE},
   };
   int i = MOIRE__SAMPLE_ROW(s, cases);
   if (i < 0) return false;

@@ -5,6 +5,7 @@
  */
 #include "ops/parts.h"
 #include "ops/product.h"
+#include "ops/sample_row.h"
 #include "ops/support.h"
 
 moire_status moire__matmul_infer(moire__infer *c) {
@@ -133,18 +134,12 @@ static bool matmul_good(moire__sampler *s) {
 static bool matmul_hard(moire__sampler *s) {
   moire_dim b = moire__sample_batch(s);
   const matmul_case cases[] = {
-      {MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(b, 2), 1, 7, 13},
-      {MOIRE_C64, MOIRE_C64, MOIRE_SHAPE(b), 13, 1, 1},
-      {MOIRE_F32, MOIRE_F32, MOIRE_SCALAR, b, 17, 33},
-      {MOIRE_C64, MOIRE_C64, MOIRE_SCALAR, moire__dim_make(5, moire__dim_extent(b)), 33, 17},
-      {MOIRE_F32, MOIRE_C64, MOIRE_SCALAR, 7, b, 3},
-      {MOIRE_C64, MOIRE_C64, MOIRE_SCALAR, 17, b, 7},
-      {MOIRE_F32, MOIRE_F32, MOIRE_SCALAR, 3, 17, b},
-      {MOIRE_F32, MOIRE_F32, MOIRE_SCALAR, 0, 3, 4},
-      {MOIRE_F32, MOIRE_F32, MOIRE_SCALAR, 3, 0, 4},
-      {MOIRE_C64, MOIRE_C64, MOIRE_SHAPE(2), 3, 0, 4},
-      {MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(0), 3, 2, 0},
-      {MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(1), 33, 65, 47},
+      {F32, F32, S(b, 2), 1, 7, 13}, {C64, C64, S(b), 13, 1, 1},
+      {F32, F32, SCALAR, b, 17, 33}, {C64, C64, SCALAR, moire__dim_make(5, moire__dim_extent(b)), 33, 17},
+      {F32, C64, SCALAR, 7, b, 3},   {C64, C64, SCALAR, 17, b, 7},
+      {F32, F32, SCALAR, 3, 17, b},  {F32, F32, SCALAR, 0, 3, 4},
+      {F32, F32, SCALAR, 3, 0, 4},   {C64, C64, S(2), 3, 0, 4},
+      {F32, F32, S(0), 3, 2, 0},     {F32, F32, S(1), 33, 65, 47},
   };
   enum { CASES = sizeof cases / sizeof *cases };
   if (s->index >= 4 * CASES) return false;
@@ -163,14 +158,14 @@ static bool matmul_wrong(moire__sampler *s) {
     moire_shape x, y;
     moire_status expected;
   } cases[] = {
-      {MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(3, 4), MOIRE_SHAPE(5, 2), MOIRE_ERROR_SHAPE},
-      {MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(3, 4), MOIRE_SHAPE(2, 4), MOIRE_ERROR_SHAPE},
-      {MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(4), MOIRE_SHAPE(4, 2), MOIRE_ERROR_SHAPE},
-      {MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(2, 3, 4), MOIRE_SHAPE(4, 2), MOIRE_ERROR_SHAPE},
-      {MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(2, 3, 4), MOIRE_SHAPE(3, 4, 2), MOIRE_ERROR_SHAPE},
-      {MOIRE_F32, MOIRE_F32, MOIRE_SHAPE(3, moire__sample_batch(s)), MOIRE_SHAPE(3, 2), MOIRE_ERROR_SHAPE},
-      {MOIRE_I32, MOIRE_F32, MOIRE_SHAPE(3, 4), MOIRE_SHAPE(4, 2), MOIRE_ERROR_TYPE},
-      {MOIRE_F32, MOIRE_F64, MOIRE_SHAPE(3, 4), MOIRE_SHAPE(4, 2), MOIRE_ERROR_TYPE},
+      {F32, F32, S(3, 4), S(5, 2), BAD_SHAPE},
+      {F32, F32, S(3, 4), S(2, 4), BAD_SHAPE},
+      {F32, F32, S(4), S(4, 2), BAD_SHAPE},
+      {F32, F32, S(2, 3, 4), S(4, 2), BAD_SHAPE},
+      {F32, F32, S(2, 3, 4), S(3, 4, 2), BAD_SHAPE},
+      {F32, F32, S(3, moire__sample_batch(s)), S(3, 2), BAD_SHAPE},
+      {I32, F32, S(3, 4), S(4, 2), BAD_TYPE},
+      {F32, F64, S(3, 4), S(4, 2), BAD_TYPE},
   };
   int cases_n = (int)(sizeof cases / sizeof *cases);
   if (s->index > cases_n) return false;

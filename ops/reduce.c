@@ -70,12 +70,9 @@ static bool reduce_wrong(moire__sampler *s, moire__op op) {
     int64_t axes[2];
     moire_status expected;
   } cases[] = {
-      {MOIRE_F32, {0, 2}, MOIRE_ERROR_SHAPE},
-      {MOIRE_F32, {-1, 1}, MOIRE_ERROR_SHAPE},
-      {MOIRE_F32, {1, 0}, MOIRE_ERROR_ARGUMENT},
-      {MOIRE_F32, {1, 1}, MOIRE_ERROR_ARGUMENT},
-      {MOIRE_BOOL, {0, 1}, MOIRE_ERROR_TYPE},
-      {op == MOIRE__OP_sum ? MOIRE_I32 : MOIRE_C64, {0, 1}, MOIRE_ERROR_TYPE},
+      {F32, {0, 2}, BAD_SHAPE},    {F32, {-1, 1}, BAD_SHAPE},
+      {F32, {1, 0}, BAD_ARGUMENT}, {F32, {1, 1}, BAD_ARGUMENT},
+      {BOOL, {0, 1}, BAD_TYPE},    {op == MOIRE__OP_sum ? I32 : C64, {0, 1}, BAD_TYPE},
   };
   if (s->index >= (int)(sizeof cases / sizeof *cases)) return false;
   reduce_build(s, op, cases[s->index].dtype, MOIRE_SHAPE(3, 4), 2, cases[s->index].axes);
@@ -91,22 +88,14 @@ static bool reduce_sample(moire__sampler *s, moire__op op) {
     int n;
     int64_t axes[3];
   } cases[] = {
-      {MOIRE__SAMPLE_GOOD, MOIRE_SHAPE(4, 6), 1, {1}},
-      {MOIRE__SAMPLE_GOOD, MOIRE_SHAPE(4, 6), 1, {0}},
-      {MOIRE__SAMPLE_GOOD, MOIRE_SHAPE(2, 3, 4), 2, {0, 2}},
-      {MOIRE__SAMPLE_GOOD, MOIRE_SHAPE(b, 5, 4), 2, {0, 1}},
-      {MOIRE__SAMPLE_GOOD, MOIRE_SHAPE(b, 2, 8), 1, {2}},
-      {MOIRE__SAMPLE_GOOD, MOIRE_SHAPE(2, b, 3), 3, {0, 1, 2}},
-      {MOIRE__SAMPLE_HARD, MOIRE_SHAPE(1, 33), 1, {1}},
-      {MOIRE__SAMPLE_HARD, MOIRE_SHAPE(33, 1), 1, {1}},
-      {MOIRE__SAMPLE_HARD, MOIRE_SHAPE(17, 13), 1, {0}},
-      {MOIRE__SAMPLE_HARD, MOIRE_SHAPE(7, 3, 13, 2), 2, {1, 3}},
-      {MOIRE__SAMPLE_HARD, MOIRE_SHAPE(3, 0), 1, {1}},
-      {MOIRE__SAMPLE_HARD, MOIRE_SHAPE(0, 3), 1, {1}},
-      {MOIRE__SAMPLE_HARD, MOIRE_SHAPE(257), 1, {0}},
-      {MOIRE__SAMPLE_HARD, MOIRE_SHAPE(b, 7), 0, {0}},
-      {MOIRE__SAMPLE_HARD, MOIRE_SCALAR, 0, {0}},
-      {MOIRE__SAMPLE_HARD, MOIRE_SHAPE(moire__dim_make(7, moire__dim_extent(b)), 17), 1, {0}},
+      {GOOD, S(4, 6), 1, {1}},       {GOOD, S(4, 6), 1, {0}},
+      {GOOD, S(2, 3, 4), 2, {0, 2}}, {GOOD, S(b, 5, 4), 2, {0, 1}},
+      {GOOD, S(b, 2, 8), 1, {2}},    {GOOD, S(2, b, 3), 3, {0, 1, 2}},
+      {HARD, S(1, 33), 1, {1}},      {HARD, S(33, 1), 1, {1}},
+      {HARD, S(17, 13), 1, {0}},     {HARD, S(7, 3, 13, 2), 2, {1, 3}},
+      {HARD, S(3, 0), 1, {1}},       {HARD, S(0, 3), 1, {1}},
+      {HARD, S(257), 1, {0}},        {HARD, S(b, 7), 0, {0}},
+      {HARD, SCALAR, 0, {0}},        {HARD, S(moire__dim_make(7, moire__dim_extent(b)), 17), 1, {0}},
   };
   if (s->kind == MOIRE__SAMPLE_WRONG) return reduce_wrong(s, op);
   int types = op == MOIRE__OP_sum ? 2 : 1;

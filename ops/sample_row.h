@@ -15,4 +15,21 @@ static inline int moire__sample_row(const moire__sampler *s, const void *rows, s
 }
 #define MOIRE__SAMPLE_ROW(s, rows) moire__sample_row(s, rows, sizeof(rows) / sizeof *(rows), sizeof *(rows))
 
+/* Short words for the rows, so that a row is a line. */
+#define GOOD MOIRE__SAMPLE_GOOD
+#define HARD MOIRE__SAMPLE_HARD
+#define WRONG MOIRE__SAMPLE_WRONG
+#define S MOIRE_SHAPE
+#define SCALAR MOIRE_SCALAR
+#define F32 MOIRE_F32
+#define F64 MOIRE_F64
+#define C64 MOIRE_C64
+#define I32 MOIRE_I32
+#define I64 MOIRE_I64
+#define BOOL MOIRE_BOOL
+#define ACCEPTED MOIRE_OK
+#define BAD_SHAPE MOIRE_ERROR_SHAPE
+#define BAD_TYPE MOIRE_ERROR_TYPE
+#define BAD_ARGUMENT MOIRE_ERROR_ARGUMENT
+
 #endif
