@@ -13,8 +13,8 @@ moire_status moire__gather_infer(moire__infer *c) {
   const moire__value_info *table = c->operands[0], *rows = c->operands[1];
   MOIRE__TRY(moire__infer_rank(c, 0, 1, MOIRE_MAX_RANK));
   MOIRE__TRY(moire__infer_dtype(c, 1, MOIRE__SET_INT));
-  if (!moire__dim_is_static(table->shape.dims[0]))
-    return moire_fail(c->error, MOIRE_ERROR_SHAPE, "the table is %s, wanted a static number of rows",
+  if (!moire__dim_is_static(table->shape.dims[0]) || table->shape.dims[0] == 0)
+    return moire_fail(c->error, MOIRE_ERROR_SHAPE, "the table is %s, wanted a static number of rows, not 0",
                       moire__operand_type(c, 0).text);
   int64_t padding;
   MOIRE__TRY(moire__infer_int_or(c, "padding", -1, -1, table->shape.dims[0] - 1, &padding));

@@ -22,6 +22,7 @@ void moire__slice_gradient(moire__gradient *c) {
   int axis = (int)moire__node_int(c->node, "axis");
   int64_t start = moire__node_int(c->node, "start"), length = moire__node_int(c->node, "length");
   int64_t extent = moire_value_dim(c->operands[0], axis);
+  if (length == 0) return; /* nothing flows back, and pad takes no empty axis */
   c->operand_gradients[0] = moire_pad(c->result_gradients[0], axis, start, extent - start - length);
 }
 
