@@ -1,12 +1,12 @@
 /* Reduction of an angle to a quadrant and a rest, in f64, for every f32.
  *
- * Up to 2^46: k = round(x * 2/pi), rest = x - k pi/2 by two fma with pi/2 in 106 bits. The product with the first
- * part is exact within the fma, what is missing of pi/2 contributes less than 2^46 * 2^-107, and no f32 comes
- * nearer than about 2^-30 to a multiple of pi/2.
+ * Up to 2^46: k = round(x * 2/pi), rest = x - k pi/2 by two fma with pi/2 in 106 bits. The product with the
+ * first part is exact within the fma, what is missing of pi/2 contributes less than 2^46 * 2^-107, and no f32
+ * comes nearer than about 2^-30 to a multiple of pi/2.
  *
- * Beyond: x = n 2^s with a 24-bit integer n, so x * 2/pi mod 4 is n times (2^s * 2/pi mod 4), and that number, for
- * each of the 82 values of s, is a window of the binary digits of 2/pi. It is held in three parts: the first two of
- * 29 bits, so that their products with n are exact. This path is taken only if some lane needs it.
+ * Beyond: x = n 2^s with a 24-bit integer n, so x * 2/pi mod 4 is n times (2^s * 2/pi mod 4), and that number,
+ * for each of the 82 values of s, is a window of the binary digits of 2/pi. It is held in three parts: the
+ * first two of 29 bits, so that their products with n are exact. This path is taken only if some lane needs it.
  *
  * Source of the idea: Payne, Hanek, "Radian reduction for trigonometric functions", SIGNUM 1983.
  */
@@ -60,7 +60,9 @@ static word look_up(const moire__math *m, int part, word index) {
   return moire__ir_intrinsic(&m->ir, "llvm.masked.gather", types, 2, arguments, 4);
 }
 
-static word low_half(const moire__math *m, word bits) { return LLVMBuildTrunc(m->ir.at, bits, i32_like(m, bits), ""); }
+static word low_half(const moire__math *m, word bits) {
+  return LLVMBuildTrunc(m->ir.at, bits, i32_like(m, bits), "");
+}
 
 static moire__math_angle reduce_moderate(const moire__math *m, word x) {
   word shifted = fma_c(m, x, 0x1.45f306dc9c883p-1, real(x, shifter));
@@ -73,9 +75,11 @@ static moire__math_angle reduce_huge(const moire__math *m, word x) {
   word bits = bits_of(m, x);
   word exponent = i_and_c(m, LLVMBuildLShr(m->ir.at, bits, whole(bits, 52), ""), 0x7ff);
   word index = i_add_c(m, exponent, -(1023 + 23 + FIRST_SHIFT)); /* 0 for 2^46 <= |x| < 2^47 */
-  word outside = LLVMBuildICmp(m->ir.at, LLVMIntUGE, index, whole(index, N_SHIFTS), ""); /* also infinity, NaN */
+  word outside =
+      LLVMBuildICmp(m->ir.at, LLVMIntUGE, index, whole(index, N_SHIFTS), ""); /* also infinity, NaN */
   index = pick(m, outside, whole(index, 0), index);
-  word n = i_add_c(m, i_and_c(m, bits, (int64_t)0x800fffffffffffff), (int64_t)(1023 + 23) << 52); /* |n| < 2^24 */
+  word n =
+      i_add_c(m, i_and_c(m, bits, (int64_t)0x800fffffffffffff), (int64_t)(1023 + 23) << 52); /* |n| < 2^24 */
   n = real_of_bits(m, n);
   word first = mul(m, n, look_up(m, 0, index)), second = mul(m, n, look_up(m, 1, index));
   word turns = sub_c(m, add_c(m, mul_c(m, first, 0.25), shifter), shifter);

@@ -1,8 +1,8 @@
 /* f32 exp, tanh and erf: what rests on e^x.
  *
- * e^x = 2^n e^r with n = round(x / ln 2) and r = x - n ln 2, |r| <= ln 2 / 2. ln 2 is subtracted in two parts by
- * fma, the first of which leaves no rounding. n is had without a conversion: x / ln 2 + 1.5 * 2^23 has n in its
- * low mantissa bits. On [-ln 2 / 2, ln 2 / 2], e^r = 1 + r + r^2 P(r).
+ * e^x = 2^n e^r with n = round(x / ln 2) and r = x - n ln 2, |r| <= ln 2 / 2. ln 2 is subtracted in two parts
+ * by fma, the first of which leaves no rounding. n is had without a conversion: x / ln 2 + 1.5 * 2^23 has n in
+ * its low mantissa bits. On [-ln 2 / 2, ln 2 / 2], e^r = 1 + r + r^2 P(r).
  *
  * All coefficients here and in the other math_*.c were computed for this file by the Remez exchange in 60-digit
  * arithmetic; they are rounded to the working type one by one from the lowest power up, the rest fitted again
@@ -62,8 +62,8 @@ word moire__math_exp_f32(const moire__math *m, word x) {
   return scale(m, add_c(m, exp_less_one(m, at.rest), 1.0), at);
 }
 
-/* tanh x = x + x^3 P(x^2) below 0.55, from there s / (s + 2) with s = e^(2|x|) - 1 = 2^n (e^r - 1) + (2^n - 1). From
- * 9.02 on the result is 1. 1.5 ulp. */
+/* tanh x = x + x^3 P(x^2) below 0.55, from there s / (s + 2) with s = e^(2|x|) - 1 = 2^n (e^r - 1) + (2^n - 1).
+ * From 9.02 on the result is 1. 1.5 ulp. */
 word moire__math_tanh_f32(const moire__math *m, word x) {
   static const double near[] = {-0.33333316445350647, 0.13332544267177582, -0.0538475476205349,
                                 0.02105071395635605, -0.00624284939840436}; /* 2^-29 */
@@ -76,13 +76,14 @@ word moire__math_tanh_f32(const moire__math *m, word x) {
   return with_sign_of(m, pick(m, less_c(m, size, 0.55), small, large), x);
 }
 
-/* erf x = x + x P(x^2) below 0.9, from there 1 - e^Q(|x|) where Q = ln erfc; from 3.95 on the result is 1. 1.5 ulp. */
+/* erf x = x + x P(x^2) below 0.9, from there 1 - e^Q(|x|) where Q = ln erfc; from 3.95 on the result is 1. 1.5
+ * ulp. */
 word moire__math_erf_f32(const moire__math *m, word x) {
-  static const double near[] = {0.12837916612625122, -0.3761262893676758, 0.11283624172210693,
+  static const double near[] = {0.12837916612625122,   -0.3761262893676758,  0.11283624172210693,
                                 -0.026855560019612312, 0.005191753152757883, -0.0008039752719923854,
                                 7.943100354168564e-05}; /* erf(x) / x - 1 in x^2 on [0, 0.9], 2^-30 */
-  static const double far[] = {-0.00016644812421873212, -1.127797245979309, -0.6369760632514954,
-                               -0.10411371290683746, 0.022315239533782005, -0.0030654999427497387,
+  static const double far[] = {-0.00016644812421873212, -1.127797245979309,   -0.6369760632514954,
+                               -0.10411371290683746,    0.022315239533782005, -0.0030654999427497387,
                                0.0001982209214475006}; /* ln erfc on [0.9, 3.95], 2^-29 of erf */
   word size = clamp(m, magnitude(m, x), 0.0, 3.95);
   word small = fma3(m, size, POLYNOMIAL(m, mul(m, size, size), near), size);

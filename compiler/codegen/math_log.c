@@ -12,9 +12,9 @@ static const double smallest_normal = 0x1p-126;
 /* log x = e ln 2 + log1p(f), f = m - 1, log1p(f) = f - f^2 / 2 + f^3 P(f). Subnormal x are scaled up first.
  * 1.0 ulp. */
 word moire__math_log_f32(const moire__math *m, word x) {
-  static const double tail[] = {0.3333331346511841,   -0.2500016689300537, 0.20002222061157227,
-                                -0.1665937304496765,  0.1420963853597641,  -0.12549568712711334,
-                                0.12107862532138824,  -0.1091921478509903, 0.053479306399822235}; /* 2^-29 */
+  static const double tail[] = {0.3333331346511841,  -0.2500016689300537, 0.20002222061157227,
+                                -0.1665937304496765, 0.1420963853597641,  -0.12549568712711334,
+                                0.12107862532138824, -0.1091921478509903, 0.053479306399822235}; /* 2^-29 */
   static const double ln2_high = 0x1.62e43p-1, ln2_low = -0x1.05c61p-29;
   word subnormal = less_c(m, x, smallest_normal);
   word bits = bits_of(m, pick(m, subnormal, mul_c(m, x, 0x1p23), x));
@@ -46,8 +46,8 @@ static word log2_f64(const moire__math *m, word a) {
 
 /* 2^t for |t| < 1000. */
 static word exp2_f64(const moire__math *m, word t) {
-  static const double power[] = {0.9999999999610721,   0.6931471820802233,    0.24022651208717088,
-                                 0.055504095384368284, 0.009618014205283817,  0.0013333119174558895,
+  static const double power[] = {0.9999999999610721,     0.6931471820802233,    0.24022651208717088,
+                                 0.055504095384368284,   0.009618014205283817,  0.0013333119174558895,
                                  0.00015475064914076793, 1.5593843714876164e-05}; /* 2^-32 */
   static const double shifter = 0x1.8p52;
   word shifted = add_c(m, t, shifter);

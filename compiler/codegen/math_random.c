@@ -1,11 +1,11 @@
 /* Philox4x32-10 in vector registers.
  *
- * One block of four words is computed for each lane, and the lane's own word selected. The product of two 32-bit
- * numbers is wanted whole (64 bits); vector units multiply the even lanes of a register that way, so the odd
- * lanes are shifted down, multiplied on their own, and the halves shuffled back into place.
+ * One block of four words is computed for each lane, and the lane's own word selected. The product of two
+ * 32-bit numbers is wanted whole (64 bits); vector units multiply the even lanes of a register that way, so the
+ * odd lanes are shifted down, multiplied on their own, and the halves shuffled back into place.
  *
- * Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011. The use of key and
- * counter is that of runtime/base/philox.h.
+ * Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011. The use of key
+ * and counter is that of runtime/base/philox.h.
  */
 #include "compiler/codegen/math.h"
 
@@ -20,7 +20,8 @@ static halves multiply_scalar(const moire__ir *ir, LLVMValueRef x, uint32_t fact
   return (halves){LLVMBuildTrunc(ir->at, high, i32, ""), LLVMBuildTrunc(ir->at, wide, i32, "")};
 }
 
-/* Lane i of a chosen from the products of even and odd lanes, seen as pairs (low, high): from = 0 low, 1 high. */
+/* Lane i of a chosen from the products of even and odd lanes, seen as pairs (low, high): from = 0 low, 1 high.
+ */
 static LLVMValueRef interleave(const moire__ir *ir, LLVMValueRef even, LLVMValueRef odd, int from, int lanes) {
   LLVMTypeRef i32 = LLVMInt32TypeInContext(ir->context);
   LLVMValueRef chosen[256];

@@ -1,8 +1,8 @@
 /* f32 sin, cos and atan2.
  *
  * An angle is reduced to a quadrant and a rest within pi/4 (math_angle.c), in f64, so that the rest has all 24
- * bits of an f32 even next to a multiple of pi/2; then sine and cosine of the rest are polynomials, of which the
- * quadrant picks one and a sign.
+ * bits of an f32 even next to a multiple of pi/2; then sine and cosine of the rest are polynomials, of which
+ * the quadrant picks one and a sign.
  */
 #include "compiler/codegen/math_words.h"
 
@@ -12,13 +12,12 @@ static const double cosine_tail[] = {0.04166664555668831, -0.0013887309469282627
 
 /* The sine of x + turn * pi/2. */
 static word wave(const moire__math *m, word x, int turn) {
-  moire__math_angle angle =
-      moire__math_reduce_angle(m, LLVMBuildFPExt(m->ir.at, x, f64_like(m, x), ""));
+  moire__math_angle angle = moire__math_reduce_angle(m, LLVMBuildFPExt(m->ir.at, x, f64_like(m, x), ""));
   word r = LLVMBuildFPTrunc(m->ir.at, angle.rest, f32_like(m, x), "");
   word square = mul(m, r, r);
   word sine = fma3(m, mul(m, r, square), POLYNOMIAL(m, square, sine_tail), r);
-  word cosine = fma3(m, mul(m, square, square), POLYNOMIAL(m, square, cosine_tail),
-                     fma_c(m, square, -0.5, real(x, 1.0)));
+  word cosine =
+      fma3(m, mul(m, square, square), POLYNOMIAL(m, square, cosine_tail), fma_c(m, square, -0.5, real(x, 1.0)));
   word quadrant = turn ? i_add_c(m, angle.quadrant, turn) : angle.quadrant;
   word odd = i_and_c(m, quadrant, 1);
   word is_odd = LLVMBuildICmp(m->ir.at, LLVMIntNE, odd, whole(odd, 0), "");
@@ -29,18 +28,16 @@ static word wave(const moire__math *m, word x, int turn) {
 }
 
 /* 2 ulp; sin(-0) is -0, which the polynomial loses. */
-word moire__math_sin_f32(const moire__math *m, word x) {
-  return pick(m, equal_c(m, x, 0.0), x, wave(m, x, 0));
-}
+word moire__math_sin_f32(const moire__math *m, word x) { return pick(m, equal_c(m, x, 0.0), x, wave(m, x, 0)); }
 
 /* 2 ulp. */
 word moire__math_cos_f32(const moire__math *m, word x) { return wave(m, x, 1); }
 
-/* The angle within the first octant is atan q, q = smaller / larger of |x|, |y|; atan q = q + q^3 P(q^2). Then it is
- * mirrored at pi/4, at pi/2 and at the axis. 0 / 0 counts as 0, infinity / infinity as 1. 2 ulp. */
+/* The angle within the first octant is atan q, q = smaller / larger of |x|, |y|; atan q = q + q^3 P(q^2). Then
+ * it is mirrored at pi/4, at pi/2 and at the axis. 0 / 0 counts as 0, infinity / infinity as 1. 2 ulp. */
 word moire__math_atan2_f32(const moire__math *m, word y, word x) {
-  static const double tail[] = {-0.33333298563957214, 0.1999852955341339,    -0.14264015853405,
-                                0.10950881987810135,  -0.08399324119091034,  0.057882096618413925,
+  static const double tail[] = {-0.33333298563957214, 0.1999852955341339,   -0.14264015853405,
+                                0.10950881987810135,  -0.08399324119091034, 0.057882096618413925,
                                 -0.03109823167324066, 0.010869698598980904, -0.0017831322038546205}; /* 2^-28 */
   static const double half_pi = 0x1.921fb6p+0, half_pi_low = -0x1.777a5cp-25;
   word size_x = magnitude(m, x), size_y = magnitude(m, y);

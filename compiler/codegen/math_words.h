@@ -114,8 +114,8 @@ word moire__math_cos_f32(const moire__math *m, word x);
 word moire__math_atan2_f32(const moire__math *m, word y, word x);
 word moire__math_pow_f32(const moire__math *m, word a, word b);
 
-/* Angles: x = quadrant * pi/2 + rest with |rest| <= pi/4 (1 + 2^-20), for every finite f64 x that is an f32; the
- * rest has a relative error below 2^-50. `quadrant` (i32) is right in its last two bits; rest is f64. */
+/* Angles: x = quadrant * pi/2 + rest with |rest| <= pi/4 (1 + 2^-20), for every finite f64 x that is an f32;
+ * the rest has a relative error below 2^-50. `quadrant` (i32) is right in its last two bits; rest is f64. */
 typedef struct moire__math_angle {
   word quadrant, rest;
 } moire__math_angle;
