@@ -66,9 +66,8 @@ static void step_state(moire__rewrite *r, const moire__goal *goal, const moire__
                            : moire__graph_emit(to, MOIRE__NOWHERE, MOIRE__OP_state, NULL, 0, &name, 1);
   const char *m_name = moire__arena_printf(arena, "adam.m.%s", p->name);
   const char *v_name = moire__arena_printf(arena, "adam.v.%s", p->name);
-  moire_value operands[6] = {
-      value, moire__rewrite_value(r, gradient), read_moment(to, m_name, p), read_moment(to, v_name, p), step,
-      bias};
+  moire_value m = read_moment(to, m_name, p), v = read_moment(to, v_name, p);
+  moire_value operands[6] = {value, moire__rewrite_value(r, gradient), m, v, step, bias};
   moire__attr attrs[6];
   moire_value stepped =
       moire__graph_emit(to, MOIRE__NOWHERE, MOIRE__OP_adam, operands, 6, attrs, adam_attributes(goal, attrs));

@@ -61,7 +61,8 @@ static void split_node(split *s, const moire__node *node) {
   } else if (info->split) {
     info->split(&c);
   } else if ((info->traits & MOIRE__TRAIT_PLANEWISE) && node->n_results == 1) {
-    c.results[0] = (moire__planes){emit_plane(&c, false), emit_plane(&c, true)};
+    c.results[0].re = emit_plane(&c, false);
+    c.results[0].im = emit_plane(&c, true);
   } else {
     moire__graph_fail_at(to, node->source, info->name, MOIRE_ERROR_INTERNAL, "it cannot be split into planes");
   }
