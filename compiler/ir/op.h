@@ -40,7 +40,7 @@ enum {
   MOIRE__TRAIT_FIXED = 8,
 };
 
-enum { MOIRE__MAX_OPERANDS = 80, MOIRE__MAX_RESULTS = 3 };
+enum { MOIRE__MAX_OPERANDS = 80, MOIRE__MAX_RESULTS = 8 };
 
 /* ---- infer: types and shapes of the results from operands and attributes
  * --------------------------------------- */
