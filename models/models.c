@@ -21,6 +21,13 @@ static bool is_path(const char *name) {
   return strchr(name, '/') || (length > 3 && !strcmp(name + length - 3, ".so"));
 }
 
+static bool has_int_field(const moire_model *model, const char *key) {
+  for (int i = 0; i < model->n_fields; i++) {
+    if (!strcmp(model->fields[i].key, key)) return model->fields[i].kind == MOIRE_CONFIG_INT;
+  }
+  return false;
+}
+
 /* What the command and the trainer rely on. */
 static moire_status check_loaded(const char *path, const moire_model *model, moire_error *error) {
   if (!model) return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: moire_model_main returned no model", path);
@@ -32,6 +39,11 @@ static moire_status check_loaded(const char *path, const moire_model *model, moi
   if (model->kind != MOIRE_MODEL_SEQUENTIAL || !model->name || !model->summary || !model->build ||
       model->n_fields < 0 || (model->n_fields && !model->fields)) {
     return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: wanted a sequential model with name, summary and build",
+                      path);
+  }
+  if (!has_int_field(model, "item_size") || !has_int_field(model, "max_seq_length")) {
+    return moire_fail(error, MOIRE_ERROR_FORMAT,
+                      "%s: wanted the keys item_size and max_seq_length (MOIRE_SEQUENTIAL_FIELDS has them)",
                       path);
   }
   return MOIRE_OK;

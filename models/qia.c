@@ -59,9 +59,10 @@ static moire_value layer_norm(const qia *m, const char *name, moire_value x) {
 /* Real and imaginary part are normalised by themselves. */
 static moire_value complex_norm(const qia *m, const char *name, moire_value x) {
   moire_scope_push(m->g, "%s", name);
-  moire_value y = moire_complex(layer_norm(m, "ln_r", moire_real(x)), layer_norm(m, "ln_i", moire_imag(x)));
+  moire_value re = layer_norm(m, "ln_r", moire_real(x));
+  moire_value im = layer_norm(m, "ln_i", moire_imag(x));
   moire_scope_pop(m->g);
-  return y;
+  return moire_complex(re, im);
 }
 
 /* ---- The layers of the paper ----------------------------------------------------------------------------- */
@@ -94,7 +95,8 @@ static moire_value prepare_state(const qia *m, moire_value x, const moire_config
   moire_config_ints(config, "band_dilations", &dilations);
   moire_value bands[MOST_BANDS];
   for (int s = 0; s < n; s++) {
-    bands[s] = moire_complex(filter(m, "real_convs", s, sizes[s]), filter(m, "imag_convs", s, sizes[s]));
+    moire_value u = filter(m, "real_convs", s, sizes[s]);
+    bands[s] = moire_complex(u, filter(m, "imag_convs", s, sizes[s]));
   }
   return moire_filter_bank(x, bands, dilations, n);
 }
@@ -203,11 +205,9 @@ static moire_status check(const moire_config *config, moire_error *error) {
 
 static const moire_config_field fields[] = {MOIRE_SEQUENTIAL_FIELDS};
 
-const moire_model moire_model_qia = {.abi = MOIRE_MODEL_ABI,
-                                     .kind = MOIRE_MODEL_SEQUENTIAL,
-                                     .name = "qia",
-                                     .summary = "complex filter bank and interference attention",
-                                     .fields = fields,
-                                     .n_fields = (int)(sizeof fields / sizeof *fields),
-                                     .check = check,
-                                     .build = build};
+enum { N_FIELDS = sizeof fields / sizeof *fields };
+
+const moire_model moire_model_qia = {MOIRE_MODEL_ABI, MOIRE_MODEL_SEQUENTIAL,
+                                     "qia",           "complex filter bank and interference attention",
+                                     fields,          N_FIELDS,
+                                     check,           build};

@@ -16,7 +16,7 @@
 
 static const moire_config_field fields[] = {
     {"model", MOIRE_CONFIG_STRING, NULL, 0, 0, NULL, "name of a model, or path of a shared object with one"},
-    {"data", MOIRE_CONFIG_STRING, "", 0, 0, NULL, "data set: one user a line; --data replaces it"},
+    {"data", MOIRE_CONFIG_STRING, "\"\"", 0, 0, NULL, "data set: one user a line; --data replaces it"},
     {"epochs", MOIRE_CONFIG_INT, "200", 1, 1000000, NULL, "most epochs"},
     {"batch_size", MOIRE_CONFIG_INT, "256", 1, 1000000, NULL, "samples of a step"},
     {"eval_batch_size", MOIRE_CONFIG_INT, "256", 1, 1000000, NULL, "users that are scored at once"},

@@ -1,0 +1,111 @@
+/* moire eval: ranks each user's target among all items, by a trained model. */
+#include "tools/tool.h"
+
+#include "runtime/base/memory.h"
+#include "runtime/file.h"
+#include "runtime/scoring.h"
+#include "runtime/trainer_files.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct arguments {
+  tool_sources sources;
+  moire__split split;
+  int64_t batch;
+  bool json;
+  const char *ranks;
+} arguments;
+
+enum { CHECKPOINT = 0x100, MODEL, CONFIG, DATA, SPLIT, RANKS, BATCH, THREADS, JSON };
+
+static const struct argp_option options[] = {
+    {"checkpoint", CHECKPOINT, "FILE", 0, "Trained weights (safetensors)", 0},
+    {"data", DATA, "FILE", 0, "Data set: one user a line", 0},
+    {"split", SPLIT, "test|valid", 0, "Which targets to rank (test)", 0},
+    {"ranks", RANKS, "FILE", 0, "Write each user's rank, one a line, in the order of the data set", 0},
+    {"model", MODEL, "NAME|PATH", 0, "Model, if the checkpoint does not say, or is not of the library", 0},
+    {"config", CONFIG, "FILE", 0, "Configuration, if the checkpoint has none (YAML)", 0},
+    {"batch", BATCH, "N", 0, "Users that are scored at once (256)", 0},
+    {"threads", THREADS, "N", 0, "Threads (as many as there are CPUs)", 0},
+    {"json", JSON, NULL, 0, "Print JSON", 0},
+    {0}};
+
+static error_t parse(int key, char *text, struct argp_state *state) {
+  arguments *a = state->input;
+  switch (key) {
+    case CHECKPOINT: a->sources.checkpoint = text; return 0;
+    case DATA: a->sources.data = text; return 0;
+    case MODEL: a->sources.model = text; return 0;
+    case CONFIG: a->sources.config = text; return 0;
+    case RANKS: a->ranks = text; return 0;
+    case JSON: a->json = true; return 0;
+    case BATCH: a->batch = tool_int_argument(state, "--batch", text, 1, 1000000); return 0;
+    case THREADS: a->sources.threads = (int)tool_int_argument(state, "--threads", text, 1, 1024); return 0;
+    case SPLIT:
+      if (strcmp(text, "test") != 0 && strcmp(text, "valid") != 0) {
+        argp_error(state, "--split: wanted test or valid, but '%s' came", text);
+      }
+      a->split = strcmp(text, "test") ? MOIRE__SPLIT_VALID : MOIRE__SPLIT_TEST;
+      return 0;
+    case ARGP_KEY_END:
+      if (!a->sources.checkpoint || !a->sources.data)
+        argp_error(state, "wanted --checkpoint FILE and --data FILE");
+      return 0;
+    default: return ARGP_ERR_UNKNOWN;
+  }
+}
+
+/* A target that scores no number has no rank: 0 stands for it. */
+static moire_status write_ranks(const char *path, const int64_t *ranks, int64_t n, moire_error *error) {
+  moire__text text = {0};
+  for (int64_t i = 0; i < n; i++) {
+    moire__text_add(&text, "%" PRId64 "\n", ranks[i] == MOIRE__RANK_NONE ? 0 : ranks[i]);
+  }
+  moire_status status = moire__file_write_atomic(path, moire__text_string(&text), text.length, error);
+  moire__text_free(&text);
+  return status;
+}
+
+static moire_status evaluate(const arguments *a, tool_scorer *scorer, moire_error *error) {
+  moire_status status = tool_scorer_open(scorer, &a->sources, error);
+  if (status) return status;
+  const moire__dataset *data = scorer->setup.dataset;
+  int64_t *ranks = moire__allocate_array((size_t)data->n_users, sizeof *ranks);
+  moire__scoring scoring = {scorer->runner, scorer->threads, data, scorer->item_size, a->batch, "users"};
+  status = moire__scoring_ranks(&scoring, a->split, ranks, error);
+  moire__metrics metrics = moire__scoring_metrics(ranks, data->n_users);
+  if (!status && a->ranks) status = write_ranks(a->ranks, ranks, data->n_users, error);
+  moire__release(ranks);
+  if (status) return status;
+  if (a->json) {
+    moire__text text = {0};
+    moire__metrics_to_json(&metrics, &text);
+    printf("%s\n", text.data);
+    moire__text_free(&text);
+    return MOIRE_OK;
+  }
+  tool_print_metrics((const char *const[]){a->split == MOIRE__SPLIT_TEST ? "test" : "validation"}, &metrics, 1);
+  return MOIRE_OK;
+}
+
+int tool_eval(int argc, char **argv) {
+  static const struct argp parser = {
+      options,
+      parse,
+      "--checkpoint FILE --data FILE",
+      "Ranks each user's target among all items and prints hit rate and NDCG. The last item of a user is the "
+      "test's "
+      "target, the one before that the validation's; items of the history count as score 0.",
+      NULL,
+      NULL,
+      NULL};
+  arguments a = {.split = MOIRE__SPLIT_TEST, .batch = 256, .sources.threads = tool_default_threads()};
+  argp_parse(&parser, argc, argv, 0, NULL, &a);
+  tool_scorer scorer = {0};
+  moire_error error = {0};
+  moire_status status = evaluate(&a, &scorer, &error);
+  tool_scorer_free(&scorer);
+  return status ? tool_fail("eval", &error) : 0;
+}

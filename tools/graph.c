@@ -1,0 +1,204 @@
+/* moire graph: a model at any stage between the language and machine code, as text. */
+#include "tools/tool.h"
+
+#include "compiler/ir/loop.h"
+#include "runtime/base/memory.h"
+#include "runtime/file.h"
+#include "runtime/trainer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef enum goal { GOAL_INFER, GOAL_LOSS, GOAL_TRAIN } goal;
+
+typedef struct arguments {
+  const char *source, *after;
+  goal goal;
+  bool dot;
+} arguments;
+
+enum { AFTER = 0x100, FORMAT, GOAL };
+
+static const struct argp_option options[] = {
+    {"after", AFTER, "PASS", 0, "As it is after PASS; `list` names the passes in their order", 0},
+    {"format", FORMAT, "text|dot", 0, "dot draws a graph with Graphviz (text)", 0},
+    {"goal", GOAL, "train|loss|infer", 0,
+     "A step of training, the loss and its gradients, or the logits (train)", 0},
+    {0}};
+
+static int choose(const struct argp_state *state, const char *option, const char *text, const char *choices) {
+  size_t length = strlen(text);
+  int index = 0;
+  for (const char *c = choices; *c; c += strcspn(c, "|"), c += *c == '|', index++) {
+    if (strcspn(c, "|") == length && !strncmp(c, text, length)) return index;
+  }
+  argp_error(state, "%s: wanted one of %s, but '%s' came", option, choices, text);
+  return 0;
+}
+
+static error_t parse(int key, char *text, struct argp_state *state) {
+  arguments *a = state->input;
+  switch (key) {
+    case AFTER: a->after = text; return 0;
+    case FORMAT: a->dot = choose(state, "--format", text, "text|dot") == 1; return 0;
+    case GOAL: a->goal = (goal)choose(state, "--goal", text, "infer|loss|train"); return 0;
+    case ARGP_KEY_ARG:
+      if (a->source) argp_error(state, "wanted one model, but '%s' came too", text);
+      a->source = text;
+      return 0;
+    case ARGP_KEY_END:
+      if (!a->source && !(a->after && !strcmp(a->after, "list"))) argp_error(state, "wanted a model");
+      return 0;
+    default: return ARGP_ERR_UNKNOWN;
+  }
+}
+
+static bool has_ending(const char *path, const char *ending) {
+  size_t n = strlen(path), m = strlen(ending);
+  return n > m && !strcmp(path + n - m, ending);
+}
+
+/* ---- Kernels as text --------------------------------------------------------------------------------------
+ */
+
+/* Reads the kernels of a text and prints them. Each is parsed behind as many empty lines as come before it, so
+ * that messages have the line of the file. */
+static moire_status echo_kernels(const char *text, const char *path, moire_error *error) {
+  static const char start[] = "\nkernel ";
+  moire__text out = {0};
+  moire_status status = MOIRE_OK;
+  int line = 0;
+  for (const char *c = text; c && *c && !status;) {
+    const char *next = strstr(c, start);
+    size_t length = next ? (size_t)(next + 1 - c) : strlen(c);
+    moire__arena arena = {0};
+    moire__text piece = {0};
+    for (int i = 0; i < line; i++) moire__text_add_char(&piece, '\n');
+    moire__text_add_bytes(&piece, c, length);
+    const moire__loop_kernel *kernel = moire__loop_parse(&arena, piece.data, path, error);
+    if (kernel) moire__loop_print(kernel, &out);
+    if (!kernel) status = MOIRE_ERROR_FORMAT;
+    for (size_t i = 0; i < length; i++) line += c[i] == '\n';
+    moire__text_free(&piece);
+    moire__arena_free(&arena);
+    c += length;
+  }
+  if (!status) fputs(moire__text_string(&out), stdout);
+  moire__text_free(&out);
+  return status;
+}
+
+/* ---- Graphs -----------------------------------------------------------------------------------------------
+ */
+
+static moire_compile_options goal_options(goal wanted, const moire_config *training) {
+  static const char *const logits[] = {"logits"}, *const loss[] = {"loss"};
+  moire_compile_options o = moire_compile_defaults();
+  o.outputs = wanted == GOAL_INFER ? logits : loss;
+  o.n_outputs = 1;
+  if (wanted == GOAL_INFER) return o;
+  o.loss = "loss";
+  o.keep_gradients = wanted == GOAL_LOSS;
+  if (wanted == GOAL_LOSS) return o;
+  o.optimizer = MOIRE_OPTIMIZER_ADAM;
+  if (!training) return o;
+  if (!strcmp(moire_config_string(training, "optimizer"), "adamw")) o.optimizer = MOIRE_OPTIMIZER_ADAMW;
+  o.lr = moire_config_real(training, "lr");
+  o.beta1 = moire_config_real(training, "beta1");
+  o.beta2 = moire_config_real(training, "beta2");
+  o.eps = moire_config_real(training, "eps");
+  o.weight_decay = moire_config_real(training, "weight_decay");
+  return o;
+}
+
+static moire_status print_dot(const char *text, const char *path, moire_error *error) {
+  moire_graph *graph = moire_graph_parse(text, path, error);
+  if (!graph) return MOIRE_ERROR_FORMAT;
+  char *dot = moire_graph_print_dot(graph);
+  fputs(dot, stdout);
+  free(dot);
+  moire_graph_destroy(graph);
+  return MOIRE_OK;
+}
+
+static moire_status print_graph(const arguments *a, const moire_graph *graph, const moire_config *training,
+                                moire_error *error) {
+  moire_compile_options wanted = goal_options(a->goal, training);
+  char *text = a->after ? moire_compile_print(graph, &wanted, a->after, error) : moire_graph_print(graph);
+  if (!text) return MOIRE_ERROR_ARGUMENT;
+  moire_status status = MOIRE_OK;
+  if (a->dot) status = print_dot(text, "--format dot", error);
+  if (!a->dot) fputs(text, stdout);
+  free(text);
+  return status;
+}
+
+static moire_status show_text(const arguments *a, moire_error *error) {
+  char *text = NULL;
+  size_t n = 0;
+  moire_status status = moire__file_read(a->source, (size_t)1 << 30, &text, &n, error);
+  if (status) return status;
+  if (strlen(text) != n) {
+    status = moire_fail(error, MOIRE_ERROR_FORMAT, "%s: has a NUL byte, so it is not text", a->source);
+  } else if (!strncmp(text, "kernel ", 7)) {
+    status = echo_kernels(text, a->source, error);
+  } else {
+    moire_graph *graph = moire_graph_parse(text, a->source, error);
+    status = graph ? print_graph(a, graph, NULL, error) : MOIRE_ERROR_FORMAT;
+    moire_graph_destroy(graph);
+  }
+  moire__release(text);
+  return status;
+}
+
+static moire_status show_model(const arguments *a, moire_error *error) {
+  tool_setup setup = {0};
+  moire_status status = MOIRE_OK;
+  const char *model = a->source;
+  if (has_ending(model, ".yaml") || has_ending(model, ".yml")) {
+    status = moire__config_table_add_yaml(&setup.table, a->source, error);
+    model = moire__config_table_text(&setup.table, "model");
+    if (!status && !model) {
+      status = moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: model: wanted the name of a model", a->source);
+    }
+  }
+  if (!status && !moire__config_table_find(&setup.table, "item_size")) {
+    status = moire__config_table_set(&setup.table, a->source, "item_size=100", error);
+  }
+  if (!status) status = tool_setup_build(&setup, model, a->source, error);
+  moire_graph *graph = NULL;
+  if (!status)
+    graph = tool_build_graph(&setup, a->goal == GOAL_INFER ? MOIRE_INFERENCE : MOIRE_TRAINING, error);
+  if (!status) status = graph ? print_graph(a, graph, setup.training, error) : MOIRE_ERROR_ARGUMENT;
+  moire_graph_destroy(graph);
+  tool_setup_free(&setup);
+  return status;
+}
+
+static void list_passes(void) {
+  for (int i = 0; moire_compile_pass_name(i); i++) printf("%s\n", moire_compile_pass_name(i));
+}
+
+int tool_graph(int argc, char **argv) {
+  static const struct argp parser = {options,
+                                     parse,
+                                     "MODEL|CONFIG.yaml|FILE.txt",
+                                     "Prints a model as it is written, or after a pass of the compiler. What "
+                                     "was printed of a graph, or of kernels "
+                                     "(--after lower), can be read back from FILE.txt and gives the same text. "
+                                     "Where nothing says how many items "
+                                     "there are, item_size is 100.",
+                                     NULL,
+                                     NULL,
+                                     NULL};
+  arguments a = {.goal = GOAL_TRAIN};
+  argp_parse(&parser, argc, argv, 0, NULL, &a);
+  if (a.after && !strcmp(a.after, "list")) {
+    list_passes();
+    return 0;
+  }
+  moire_error error = {0};
+  moire_status status = has_ending(a.source, ".txt") ? show_text(&a, &error) : show_model(&a, &error);
+  return status ? tool_fail("graph", &error) : 0;
+}

@@ -1,0 +1,166 @@
+/* What the subcommands share: arguments, failures, and models with their configurations. */
+#include "tools/tool.h"
+
+#include "runtime/base/memory.h"
+#include "runtime/trainer.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Arguments --------------------------------------------------------------------------------------------
+ */
+
+int64_t tool_int_argument(const struct argp_state *state, const char *option, const char *text, int64_t low,
+                          int64_t high) {
+  char *end = NULL;
+  errno = 0;
+  long long value = strtoll(text, &end, 10);
+  if (end == text || *end || errno || value < low || value > high) {
+    argp_error(state, "%s: wanted a whole number from %" PRId64 " to %" PRId64 ", but '%s' came", option, low,
+               high, text);
+  }
+  return value;
+}
+
+double tool_real_argument(const struct argp_state *state, const char *option, const char *text, double low,
+                          double high) {
+  char *end = NULL;
+  double value = strtod(text, &end);
+  if (end == text || *end || !(value >= low && value <= high)) {
+    argp_error(state, "%s: wanted a number from %g to %g, but '%s' came", option, low, high, text);
+  }
+  return value;
+}
+
+int tool_default_threads(void) {
+  cpu_set_t set;
+  int n = sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
+  return n < 1 ? 1 : n > 1024 ? 1024 : n;
+}
+
+/* ---- Failures ---------------------------------------------------------------------------------------------
+ */
+
+int tool_fail(const char *name, const moire_error *error) {
+  fprintf(stderr, "moire %s: %s\n", name, error->message);
+  return TOOL_FAILURE;
+}
+
+int tool_refuse(const char *name, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  fprintf(stderr, "moire %s: ", name);
+  vfprintf(stderr, format, args);
+  fputc('\n', stderr);
+  va_end(args);
+  return TOOL_USAGE;
+}
+
+/* ---- Setups -----------------------------------------------------------------------------------------------
+ */
+
+static void free_configs(tool_setup *setup) {
+  moire__config_free(setup->config);
+  moire__config_free(setup->training);
+  setup->config = setup->training = NULL;
+}
+
+void tool_setup_free(tool_setup *setup) {
+  free_configs(setup);
+  moire__config_table_free(&setup->table);
+  moire__dataset_free(setup->dataset);
+  *setup = (tool_setup){0};
+}
+
+/* Adds one key to the table, whatever characters the value has. Takes `value`. */
+static moire_status add_value(tool_setup *setup, const char *origin, const char *key, json_t *value,
+                              moire_error *error) {
+  json_t *object = json_pack("{s:o}", key, value);
+  char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+  moire_status status = text ? moire__config_table_add_json(&setup->table, origin, text, error)
+                             : moire_fail(error, MOIRE_ERROR_FORMAT, "%s: %s: wanted UTF-8", origin, key);
+  free(text);
+  json_decref(object);
+  return status;
+}
+
+moire_status tool_setup_build(tool_setup *setup, const char *model, const char *where, moire_error *error) {
+  setup->model = moire_model_find(model, error);
+  if (!setup->model) return MOIRE_ERROR_ARGUMENT;
+  moire_status status = add_value(setup, where, "model", json_string(model), error);
+  if (status) return status;
+  moire__config_fields sets[2] = {{setup->model->fields, setup->model->n_fields}, moire__trainer_fields()};
+  moire_config *configs[2] = {NULL, NULL};
+  free_configs(setup);
+  status = moire__config_build(&setup->table, where, sets, 2, configs, error);
+  if (status) return status;
+  setup->config = configs[0];
+  setup->training = configs[1];
+  if (!setup->model->check) return MOIRE_OK;
+  moire_error reason = {0};
+  status = setup->model->check(setup->config, &reason);
+  return status ? moire_fail(error, status, "%s: %s", where, reason.message) : MOIRE_OK;
+}
+
+/* The length of the inputs is needed to read the data, and the data to know how many items there are: where
+ * nobody says, a first configuration is made with the fewest. */
+moire_status tool_setup_data(tool_setup *setup, const char *model, const char *where, const char *data,
+                             moire_error *error) {
+  bool from_data = !moire__config_table_find(&setup->table, "item_size");
+  moire_status status = MOIRE_OK;
+  if (from_data) status = add_value(setup, data, "item_size", json_integer(2), error);
+  if (!status) status = tool_setup_build(setup, model, where, error);
+  if (status) return status;
+  int length = (int)moire_config_int(setup->config, "max_seq_length");
+  status = moire__dataset_load(data, length, &setup->dataset, error);
+  if (status) return status;
+  int64_t known = moire_config_int(setup->config, "item_size"), there = setup->dataset->item_size;
+  if (from_data) {
+    status = add_value(setup, data, "item_size", json_integer(there), error);
+    return status ? status : tool_setup_build(setup, model, where, error);
+  }
+  if (there <= known) return MOIRE_OK;
+  return moire_fail(error, MOIRE_ERROR_ARGUMENT,
+                    "%s: has item %" PRId64 ", but %s says item_size %" PRId64 ": items up to %" PRId64, data,
+                    there - 1, where, known, known - 1);
+}
+
+moire_graph *tool_build_graph(const tool_setup *setup, moire_mode mode, moire_error *error) {
+  moire_graph *graph = moire_graph_create(setup->model->name, mode);
+  setup->model->build(graph, setup->config);
+  if (!moire_graph_status(graph, error)) return graph;
+  moire_graph_destroy(graph);
+  return NULL;
+}
+
+moire_program *tool_compile_scores(const tool_setup *setup, int threads, moire_error *error) {
+  static const char *const outputs[] = {"logits"};
+  moire_graph *graph = tool_build_graph(setup, MOIRE_INFERENCE, error);
+  if (!graph) return NULL;
+  moire_compile_options options = moire_compile_defaults();
+  options.outputs = outputs;
+  options.n_outputs = 1;
+  options.threads = threads;
+  moire_program *program = moire_compile(graph, &options, error);
+  moire_graph_destroy(graph);
+  return program;
+}
+
+/* ---- Results ----------------------------------------------------------------------------------------------
+ */
+
+void tool_print_metrics(const char *const *names, const moire__metrics *columns, int n) {
+  printf("%-8s", "");
+  for (int j = 0; j < n; j++) printf(" %12s", names[j]);
+  printf("\n");
+  for (int i = 0; i < MOIRE__N_METRICS; i++) {
+    printf("%-8s", moire__metrics_name(i));
+    for (int j = 0; j < n; j++) printf(" %12.4f", moire__metrics_mean(&columns[j], i));
+    printf("\n");
+  }
+}

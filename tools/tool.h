@@ -1,0 +1,100 @@
+/* What the subcommands of `moire` share. Each is one file with one exported function, which gets its arguments
+ * as main does and returns the exit status: 0, TOOL_FAILURE or TOOL_USAGE. Results go to stdout, all else to
+ * stderr.
+ */
+#ifndef MOIRE_TOOLS_TOOL_H
+#define MOIRE_TOOLS_TOOL_H
+
+#include "moire/compile.h"
+#include "moire/model.h"
+#include "moire/run.h"
+#include "runtime/config.h"
+#include "runtime/dataset.h"
+#include "runtime/metrics.h"
+#include "runtime/safetensors.h"
+
+#include <argp.h>
+
+enum { TOOL_FAILURE = 1, TOOL_USAGE = 2 };
+
+int tool_train(int argc, char **argv);
+int tool_eval(int argc, char **argv);
+int tool_recommend(int argc, char **argv);
+int tool_verify(int argc, char **argv);
+int tool_graph(int argc, char **argv);
+int tool_models(int argc, char **argv);
+int tool_synth(int argc, char **argv);
+
+/* ---- arguments ------------------------------------------------------------------------------------------- */
+
+/* The whole number that `text` is, from low to high; anything else ends the program with TOOL_USAGE and a
+ * sentence that names `option`. */
+int64_t tool_int_argument(const struct argp_state *state, const char *option, const char *text, int64_t low,
+                          int64_t high);
+double tool_real_argument(const struct argp_state *state, const char *option, const char *text, double low,
+                          double high);
+
+/* CPUs that this process may use. */
+int tool_default_threads(void);
+
+/* ---- failures -------------------------------------------------------------------------------------------- */
+
+/* Prints "moire NAME: message" and returns TOOL_FAILURE. */
+int tool_fail(const char *name, const moire_error *error);
+/* The same with TOOL_USAGE. */
+int tool_refuse(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- a model with its configuration ---------------------------------------------------------------------- */
+
+/* Zero-initialise; free with tool_setup_free. */
+typedef struct tool_setup {
+  const moire_model *model;
+  moire__config_table table; /* where the values came from */
+  moire_config *config;      /* of the model */
+  moire_config *training;    /* of moire__trainer_fields */
+  moire__dataset *dataset;   /* NULL until tool_setup_data */
+} tool_setup;
+
+void tool_setup_free(tool_setup *setup);
+
+/* Finds the model and makes its configuration of the table; `where` names the source in messages. */
+moire_status tool_setup_build(tool_setup *setup, const char *model, const char *where, moire_error *error);
+
+/* The same for a data set, which also decides item_size where the table does not. */
+moire_status tool_setup_data(tool_setup *setup, const char *model, const char *where, const char *data,
+                             moire_error *error);
+
+/* The model's graph: owned, NULL with a sentence. */
+moire_graph *tool_build_graph(const tool_setup *setup, moire_mode mode, moire_error *error);
+
+/* The model's inference program: "input_ids" to "logits". Owned, NULL with a sentence. */
+moire_program *tool_compile_scores(const tool_setup *setup, int threads, moire_error *error);
+
+/* ---- a trained model that scores users ------------------------------------------------------------------- */
+
+/* What --checkpoint, --model, --config and --data say; model and config may be NULL. */
+typedef struct tool_sources {
+  const char *checkpoint, *model, *config, *data;
+  int threads;
+} tool_sources;
+
+/* Zero-initialise; free with tool_scorer_free. */
+typedef struct tool_scorer {
+  tool_setup setup;
+  moire__safetensors *file;
+  moire_program *program;
+  moire_store *store;
+  moire_threads *threads;
+  moire_runner *runner; /* input "input_ids", output "logits" */
+  int64_t item_size;
+} tool_scorer;
+
+moire_status tool_scorer_open(tool_scorer *scorer, const tool_sources *sources, moire_error *error);
+void tool_scorer_free(tool_scorer *scorer);
+
+/* ---- results --------------------------------------------------------------------------------------------- */
+
+/* A table with a line for each metric and a column for each of the named columns. */
+void tool_print_metrics(const char *const *names, const moire__metrics *columns, int n);
+
+#endif
