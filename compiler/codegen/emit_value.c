@@ -293,7 +293,7 @@ static moire__emit_value emit_random(moire__emitter *e, const moire__loop_value_
     moire__emit_value at = moire__emit_value_of(e, info->operands[i]);
     x[i] = wide && (i == 4 || at.vector || at.stride) ? moire__emit_lanes(e, info->operands[i]) : at.scalar;
   }
-  LLVMValueRef word = moire__math_random(&e->ir, x);
+  LLVMValueRef word = moire__math_random(&e->ir, e->target->vector_bits, x);
   return wide ? (moire__emit_value){.vector = word} : (moire__emit_value){.scalar = word};
 }
 

@@ -19,6 +19,6 @@ LLVMValueRef moire__math_emit(const moire__ir *ir, moire__loop_op op, int vector
 
 /* The Philox word of each element (runtime/base/philox.h says which): seed_lo, seed_hi, step and stream are i32
  * scalars or vectors, element an i64 vector, or scalar if all are. */
-LLVMValueRef moire__math_random(const moire__ir *ir, const LLVMValueRef operands[5]);
+LLVMValueRef moire__math_random(const moire__ir *ir, int vector_bits, const LLVMValueRef operands[5]);
 
 #endif

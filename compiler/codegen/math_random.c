@@ -1,96 +1,107 @@
 /* Philox4x32-10 in vector registers.
  *
- * One block of four words is computed for each lane, and the lane's own word selected. The product of two
- * 32-bit numbers is wanted whole (64 bits); vector units multiply the even lanes of a register that way, so the
- * odd lanes are shifted down, multiplied on their own, and the halves shuffled back into place.
+ * One block of four words is computed for each lane, and the lane's own word selected. A word lies in the lower
+ * half of a 64-bit lane: vector units multiply exactly these halves to whole 64-bit products, and what is left
+ * in the upper halves is never looked at. The ten rounds are a loop, over as many lanes at once as leave its
+ * state in registers: their chains of dependent products overlap.
  *
  * Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011. The use of key
  * and counter is that of runtime/base/philox.h.
  */
 #include "compiler/codegen/math.h"
+#include "compiler/codegen/math_words.h"
 
-typedef struct halves {
-  LLVMValueRef high, low;
-} halves;
+enum { ROUNDS = 10, N_STATE = 6 }; /* four words of the counter, two of the key */
 
-static halves multiply_scalar(const moire__ir *ir, LLVMValueRef x, uint32_t factor) {
-  LLVMTypeRef i64 = LLVMInt64TypeInContext(ir->context), i32 = LLVMInt32TypeInContext(ir->context);
-  LLVMValueRef wide = LLVMBuildMul(ir->at, LLVMBuildZExt(ir->at, x, i64, ""), LLVMConstInt(i64, factor, 0), "");
-  LLVMValueRef high = LLVMBuildLShr(ir->at, wide, LLVMConstInt(i64, 32, 0), "");
-  return (halves){LLVMBuildTrunc(ir->at, high, i32, ""), LLVMBuildTrunc(ir->at, wide, i32, "")};
+static word i_xor(const moire__math *m, word a, word b) { return LLVMBuildXor(m->ir.at, a, b, ""); }
+static word shift_right(const moire__math *m, word a, int n) {
+  return LLVMBuildLShr(m->ir.at, a, whole(a, n), "");
 }
 
-/* Lane i of a chosen from the products of even and odd lanes, seen as pairs (low, high): from = 0 low, 1 high.
- */
-static LLVMValueRef interleave(const moire__ir *ir, LLVMValueRef even, LLVMValueRef odd, int from, int lanes) {
-  LLVMTypeRef i32 = LLVMInt32TypeInContext(ir->context);
-  LLVMValueRef chosen[256];
-  for (int i = 0; i < lanes; i++) {
-    int at = i % 2 == 0 ? i + from : lanes + i - 1 + from;
-    chosen[i] = LLVMConstInt(i32, (unsigned long long)at, 0);
+/* The product of the lower halves. */
+static word multiply(const moire__math *m, word a, int64_t factor) {
+  word low = i_and_c(m, a, 0xffffffff);
+  return LLVMBuildMul(m->ir.at, low, whole(low, factor), "");
+}
+
+/* x in the shape of `like`: as it is, or a scalar in all lanes. */
+static word spread(const moire__math *m, word x, word like) {
+  int lanes = moire__ir_lanes(LLVMTypeOf(like));
+  return lanes == moire__ir_lanes(LLVMTypeOf(x)) ? x : moire__ir_splat(&m->ir, x, lanes);
+}
+
+/* One round: the counter is mixed under the key, and the key moves on. */
+static void mix(const moire__math *m, const word now[N_STATE], word next[N_STATE]) {
+  word a = multiply(m, now[0], 0xD2511F53), b = multiply(m, now[2], 0xCD9E8D57);
+  next[0] = i_xor(m, i_xor(m, shift_right(m, b, 32), now[1]), spread(m, now[4], b));
+  next[1] = b;
+  next[2] = i_xor(m, i_xor(m, shift_right(m, a, 32), now[3]), spread(m, now[5], a));
+  next[3] = a;
+  next[4] = i_add_c(m, now[4], 0x9E3779B9);
+  next[5] = i_add_c(m, now[5], 0xBB67AE85);
+}
+
+static void mix_all_rounds(const moire__math *m, word state[N_STATE]) {
+  const moire__ir *ir = &m->ir;
+  LLVMBasicBlockRef before = LLVMGetInsertBlock(ir->at), loop = moire__ir_block(ir, "rounds");
+  LLVMBuildBr(ir->at, loop);
+  LLVMPositionBuilderAtEnd(ir->at, loop);
+  word first = moire__ir_index(ir, 0), count = LLVMBuildPhi(ir->at, LLVMTypeOf(first), "");
+  word now[N_STATE], next[N_STATE];
+  for (int i = 0; i < N_STATE; i++) now[i] = LLVMBuildPhi(ir->at, LLVMTypeOf(state[i]), "");
+  mix(m, now, next);
+  word counted = i_add_c(m, count, 1);
+  LLVMAddIncoming(count, (word[]){first, counted}, (LLVMBasicBlockRef[]){before, loop}, 2);
+  for (int i = 0; i < N_STATE; i++)
+    LLVMAddIncoming(now[i], (word[]){state[i], next[i]}, (LLVMBasicBlockRef[]){before, loop}, 2);
+  LLVMBasicBlockRef after = moire__ir_block(ir, "mixed");
+  word again = LLVMBuildICmp(ir->at, LLVMIntULT, counted, whole(counted, ROUNDS), "");
+  LLVMBuildCondBr(ir->at, again, loop, after);
+  LLVMPositionBuilderAtEnd(ir->at, after);
+  for (int i = 0; i < N_STATE; i++) state[i] = next[i];
+}
+
+/* All operands are i64; all but the element may be scalars. */
+static word random_words(const moire__math *m, const word operands[5]) {
+  word element = operands[4];
+  word block = LLVMBuildOr(m->ir.at, shift_left(m, shift_right(m, element, 6), 4), i_and_c(m, element, 15), "");
+  word state[N_STATE] = {block,
+                         shift_right(m, block, 32),
+                         spread(m, operands[3], block),
+                         spread(m, operands[2], block),
+                         operands[0],
+                         operands[1]};
+  mix_all_rounds(m, state);
+  word zero = whole(element, 0);
+  word odd = LLVMBuildICmp(m->ir.at, LLVMIntNE, i_and_c(m, element, 16), zero, "");
+  word upper = LLVMBuildICmp(m->ir.at, LLVMIntNE, i_and_c(m, element, 32), zero, "");
+  return pick(m, upper, pick(m, odd, state[3], state[2]), pick(m, odd, state[1], state[0]));
+}
+
+static word in_registers(const moire__math *m, const word operands[5]) {
+  int lanes = moire__ir_lanes(LLVMTypeOf(operands[4]));
+  int at_once = m->vector_bits == 512 ? 4 : 2; /* registers of each word of the state */
+  if (lanes * 64 <= at_once * m->vector_bits) return random_words(m, operands);
+  word low[5], high[5];
+  for (int i = 0; i < 5; i++) {
+    low[i] = high[i] = operands[i];
+    if (!moire__ir_lanes(LLVMTypeOf(operands[i]))) continue;
+    low[i] = moire__ir_shuffle(&m->ir, operands[i], NULL, 0, 1, lanes / 2);
+    high[i] = moire__ir_shuffle(&m->ir, operands[i], NULL, lanes / 2, 1, lanes / 2);
   }
-  return LLVMBuildShuffleVector(ir->at, even, odd, LLVMConstVector(chosen, (unsigned)lanes), "");
+  word first = in_registers(m, low);
+  return moire__ir_concat(&m->ir, first, in_registers(m, high));
 }
 
-static halves multiply(const moire__ir *ir, LLVMValueRef x, uint32_t factor) {
-  LLVMTypeRef narrow = LLVMTypeOf(x);
-  int lanes = moire__ir_lanes(narrow);
-  if (lanes < 2) return multiply_scalar(ir, x, factor);
-  LLVMTypeRef wide = moire__ir_widen(LLVMInt64TypeInContext(ir->context), lanes / 2);
-  LLVMValueRef pairs = LLVMBuildBitCast(ir->at, x, wide, ""), by = moire__ir_integer(wide, factor);
-  LLVMValueRef even = LLVMBuildAnd(ir->at, pairs, moire__ir_integer(wide, 0xffffffff), "");
-  LLVMValueRef odd = LLVMBuildLShr(ir->at, pairs, moire__ir_integer(wide, 32), "");
-  even = LLVMBuildBitCast(ir->at, LLVMBuildMul(ir->at, even, by, ""), narrow, "");
-  odd = LLVMBuildBitCast(ir->at, LLVMBuildMul(ir->at, odd, by, ""), narrow, "");
-  return (halves){interleave(ir, even, odd, 1, lanes), interleave(ir, even, odd, 0, lanes)};
-}
-
-/* x in the shape of `type`: as it is, or a scalar in all lanes. */
-static LLVMValueRef spread(const moire__ir *ir, LLVMValueRef x, LLVMTypeRef type) {
-  bool same = moire__ir_lanes(LLVMTypeOf(x)) == moire__ir_lanes(type);
-  return same ? x : moire__ir_splat(ir, x, moire__ir_lanes(type));
-}
-
-/* counter[4] becomes the block of its words under key; the key's parts may be scalars. */
-static void philox(const moire__ir *ir, LLVMValueRef counter[4], LLVMValueRef key_low, LLVMValueRef key_high) {
-  LLVMTypeRef type = LLVMTypeOf(counter[0]);
-  for (int round = 0; round < 10; round++) {
-    if (round) {
-      key_low = LLVMBuildAdd(ir->at, key_low, moire__ir_integer(LLVMTypeOf(key_low), 0x9E3779B9), "");
-      key_high = LLVMBuildAdd(ir->at, key_high, moire__ir_integer(LLVMTypeOf(key_high), 0xBB67AE85), "");
-    }
-    halves a = multiply(ir, counter[0], 0xD2511F53), b = multiply(ir, counter[2], 0xCD9E8D57);
-    LLVMValueRef x = LLVMBuildXor(ir->at, b.high, spread(ir, key_low, type), "");
-    LLVMValueRef y = LLVMBuildXor(ir->at, a.high, spread(ir, key_high, type), "");
-    counter[0] = LLVMBuildXor(ir->at, x, counter[1], "");
-    counter[1] = b.low;
-    counter[2] = LLVMBuildXor(ir->at, y, counter[3], "");
-    counter[3] = a.low;
+LLVMValueRef moire__math_random(const moire__ir *ir, int vector_bits, const LLVMValueRef operands[5]) {
+  moire__math m = {*ir, vector_bits};
+  LLVMTypeRef wide = LLVMTypeOf(operands[4]);
+  word all[5];
+  for (int i = 0; i < 5; i++) {
+    bool is_scalar = moire__ir_lanes(LLVMTypeOf(operands[i])) == 0;
+    LLVMTypeRef type = is_scalar ? moire__ir_element(wide) : wide;
+    all[i] = LLVMBuildZExt(ir->at, operands[i], type, "");
   }
-}
-
-LLVMValueRef moire__math_random(const moire__ir *ir, const LLVMValueRef operands[5]) {
-  LLVMValueRef element = operands[4];
-  LLVMTypeRef wide = LLVMTypeOf(element), word = moire__ir_like(wide, LLVMInt32TypeInContext(ir->context));
-  LLVMValueRef group = LLVMBuildLShr(ir->at, element, moire__ir_integer(wide, 6), "");
-  LLVMValueRef in_group = LLVMBuildAnd(ir->at, element, moire__ir_integer(wide, 15), "");
-  LLVMValueRef block =
-      LLVMBuildOr(ir->at, LLVMBuildShl(ir->at, group, moire__ir_integer(wide, 4), ""), in_group, "");
-  LLVMValueRef block_high = LLVMBuildLShr(ir->at, block, moire__ir_integer(wide, 32), "");
-  LLVMValueRef counter[] = {
-      LLVMBuildTrunc(ir->at, block, word, ""),
-      LLVMBuildTrunc(ir->at, block_high, word, ""),
-      spread(ir, operands[3], word),
-      spread(ir, operands[2], word),
-  };
-  philox(ir, counter, operands[0], operands[1]);
-  LLVMValueRef bits = LLVMBuildTrunc(ir->at, element, word, "");
-  LLVMValueRef zero = LLVMConstNull(word);
-  LLVMValueRef low = LLVMBuildAnd(ir->at, bits, moire__ir_integer(word, 16), "");
-  LLVMValueRef high = LLVMBuildAnd(ir->at, bits, moire__ir_integer(word, 32), "");
-  LLVMValueRef is_odd = LLVMBuildICmp(ir->at, LLVMIntNE, low, zero, "");
-  LLVMValueRef is_upper = LLVMBuildICmp(ir->at, LLVMIntNE, high, zero, "");
-  LLVMValueRef first = LLVMBuildSelect(ir->at, is_odd, counter[1], counter[0], "");
-  LLVMValueRef second = LLVMBuildSelect(ir->at, is_odd, counter[3], counter[2], "");
-  return LLVMBuildSelect(ir->at, is_upper, second, first, "");
+  word words = in_registers(&m, all);
+  return LLVMBuildTrunc(ir->at, words, i32_like(&m, words), "");
 }

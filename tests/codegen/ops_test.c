@@ -44,11 +44,16 @@ static moire__loop_kernel *make(moire__arena *arena, const char *type, const ope
   return k;
 }
 
+/* Which widths are tried on which target: all on the host, fewer elsewhere, since compiling takes the time. */
+static bool worth_it(size_t target, size_t lanes) {
+  return test_target_runs(targets[target]) && (target == 0 || (lanes + target) % 2 == 0);
+}
+
 static void expect_agreement(const char *type, const operation *ops, int n, test_compiled_case how) {
   for (size_t t = 0; t < sizeof targets / sizeof *targets; t++) {
-    if (!test_target_runs(targets[t])) continue;
     how.target = targets[t];
     for (size_t l = 0; l < sizeof all_lanes / sizeof *all_lanes; l++) {
+      if (!worth_it(t, l)) continue;
       moire__arena arena = {0};
       moire__loop_kernel *k = make(&arena, type, ops, n, all_lanes[l]);
       test_compiled_agrees_for(k, &how, trips, N_TRIPS);
@@ -114,7 +119,7 @@ Test(ops, bools) {
     moire__text_add(&text, "  }\n}\n");
     moire__loop_kernel *k = test_kernel_text(&arena, "%s", moire__text_string(&text));
     for (size_t t = 0; t < sizeof targets / sizeof *targets; t++) {
-      if (test_target_runs(targets[t]))
+      if (worth_it(t, l))
         test_compiled_agrees_for(k, &(test_compiled_case){.target = targets[t]}, trips, N_TRIPS);
     }
     moire__text_free(&text);
@@ -133,7 +138,7 @@ Test(ops, powers_of_f32) { EXPECT("f32", powers, .ulps = 4, .low = 0.01, .high =
 
 /* Counters that run on, of which some lie beyond 2^32 blocks, and keys that differ over the lanes. */
 Test(ops, random_words) {
-  static const int64_t bases[] = {0, 5, 4096, (1LL << 36) + 77};
+  static const int64_t bases[] = {5, (1LL << 36) + 77};
   for (size_t l = 0; l < sizeof all_lanes / sizeof *all_lanes; l++) {
     for (size_t i = 0; i < sizeof bases / sizeof *bases; i++) {
       moire__arena arena = {0};
@@ -153,7 +158,7 @@ Test(ops, random_words) {
       test_compiled_case how = {.least = INT32_MIN, .most = INT32_MAX};
       for (size_t t = 0; t < sizeof targets / sizeof *targets; t++) {
         how.target = targets[t];
-        if (test_target_runs(targets[t])) test_compiled_agrees_for(k, &how, trips, N_TRIPS);
+        if (worth_it(t, l)) test_compiled_agrees_for(k, &how, trips, N_TRIPS);
       }
       moire__arena_free(&arena);
     }
