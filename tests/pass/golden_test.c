@@ -52,21 +52,9 @@ static void check(const golden_case *c) {
   free(got);
 }
 
-static void check_pass(const char *pass) {
-  failures = 0;
-  cr_assert(golden_each(pass, check) > 0, "there is no golden file of %s", pass);
-  cr_assert_eq(failures, 0, "%d golden file(s) of %s differ; MOIRE_BLESS=1 rewrites them", failures, pass);
+/* A pass without golden files has not been thought through. */
+Test(golden, every_pass_gives_what_its_files_expect) {
+  for (int i = 0; golden_pass(i); i++)
+    cr_expect(golden_each(golden_pass(i), check) > 0, "there is no golden file of %s", golden_pass(i));
+  cr_assert_eq(failures, 0, "%d golden file(s) differ; MOIRE_BLESS=1 rewrites them", failures);
 }
-
-Test(golden, select) { check_pass("select"); }
-Test(golden, demand) { check_pass("demand"); }
-Test(golden, expand) { check_pass("expand"); }
-Test(golden, autodiff) { check_pass("autodiff"); }
-Test(golden, optimize) { check_pass("optimize"); }
-Test(golden, decompose) { check_pass("decompose"); }
-Test(golden, split) { check_pass("split"); }
-Test(golden, simplify) { check_pass("simplify"); }
-Test(golden, cse) { check_pass("cse"); }
-Test(golden, dce) { check_pass("dce"); }
-Test(golden, layout) { check_pass("layout"); }
-Test(golden, fuse) { check_pass("fuse"); }

@@ -28,9 +28,9 @@ typedef struct golden_case {
  * holds is released afterwards. A file that makes no sense ends the program with a sentence. */
 int golden_each(const char *pass, void (*each)(const golden_case *c));
 
-/* The names of all folders, ended by NULL. */
-extern const char *const golden_passes[];
+/* The name of pass i of the pipeline, each once, which is also the name of its folder; NULL past the last. */
+const char *golden_pass(int i);
 
-moire__graph_pass *golden_find_pass(const char *name);
+moire__graph_pass *golden_find_pass(const char *name); /* NULL if there is none */
 
 #endif
