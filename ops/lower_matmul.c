@@ -14,20 +14,18 @@
  */
 #include "compiler/ir/lower.h"
 #include "ops/parts.h"
+#include "ops/tiles.h"
 
-enum { ROW_BLOCK = 64, CUT_RESULT = 1 << 16, MAX_ROWS = 16 };
+enum { ROW_BLOCK = 64, CUT_RESULT = 1 << 16 };
 
 typedef struct product {
   moire__lowering *l;
   int planes; /* of each operand */
   moire__view a[2], b[2];
-  bool result_wanted[2]; /* planes of the result that somebody reads */
-  double sign_a, sign_b;
+  moire__tiles tiles;
   moire_dim m, k, n, batch;
-  int lanes, rows;
-  moire__loop_value low_k, high_k;
-  moire__loop_value offset_a[2], offset_b[2], offset_c; /* of the leading axes */
-  moire__loop_buffer parts[2];                          /* cut along k: where the planes of the pieces go */
+  moire__loop_value offset_c;  /* of the leading axes */
+  moire__loop_buffer parts[2]; /* cut along k: where the planes of the pieces go */
 } product;
 
 static product describe(moire__lowering *l) {
@@ -36,119 +34,59 @@ static product describe(moire__lowering *l) {
   for (int i = 0; i < p.planes; i++) {
     p.a[i] = moire__lower_view(l, node->operands[i]);
     p.b[i] = moire__lower_view(l, node->operands[p.planes + i]);
-    p.result_wanted[i] = p.planes == 1 || l->uses[node->first_result + i] > 0;
+    p.tiles.skip[i] = p.planes == 2 && l->uses[node->first_result + i] == 0;
   }
-  p.sign_a = moire__node_int_or(node, "conj_a", 0) ? -1 : 1;
-  p.sign_b = moire__node_int_or(node, "conj_b", 0) ? -1 : 1;
+  p.tiles.a.conjugate = moire__node_int_or(node, "conj_a", 0) != 0;
+  p.tiles.b.conjugate = moire__node_int_or(node, "conj_b", 0) != 0;
   int rank = p.a[0].rank;
   p.m = p.a[0].dims[rank - 2];
   p.k = p.a[0].dims[rank - 1];
   p.n = p.b[0].dims[rank - 1];
   for (int d = 0; d < rank - 2; d++) moire__dim_multiply(p.batch, p.a[0].dims[d], &p.batch);
-  int vector = l->target.lanes;
-  p.lanes = vector * 2;
-  if (moire__dim_is_static(p.n) && p.n <= vector) p.lanes = vector;
-  int per_row = p.planes * (p.lanes / vector);
-  int left = l->target.registers - p.planes * (p.lanes / vector) - p.planes;
-  p.rows = left / per_row;
-  if (p.rows > MAX_ROWS) p.rows = MAX_ROWS;
-  if (p.rows < 1) p.rows = 1;
+  p.tiles.n_extent = p.n;
+  p.tiles.type = moire__loop_type_from_dtype(l->g->values[node->first_result].dtype);
   return p;
 }
 
-static moire__loop_value negate_if(moire__loop_builder *b, double sign, moire__loop_value x) {
-  return sign < 0 ? moire__loop_unary(b, MOIRE__LOOP_neg, x) : x;
-}
-
-static void accumulate(moire__loop_builder *b, moire__loop_var sum, moire__loop_value x, moire__loop_value y) {
-  moire__loop_set(b, sum, moire__loop_ternary(b, MOIRE__LOOP_fma, x, y, moire__loop_get(b, sum)));
-}
-
-static moire__loop_value load_a(product *p, int plane, moire__loop_value m, moire__loop_value k) {
-  moire__loop_value at[MOIRE_MAX_RANK] = {0};
-  at[p->a[plane].rank - 2] = m;
-  at[p->a[plane].rank - 1] = k;
-  moire__loop_value address =
-      moire__lower_add(p->l, p->offset_a[plane], moire__lower_address(p->l, &p->a[plane], at));
-  return moire__loop_load(&p->l->builder, moire__lower_buffer(p->l, p->a[plane].base), address);
-}
-
-static moire__loop_value load_b(product *p, int plane, moire__loop_value k, moire__loop_value n) {
-  moire__loop_value at[MOIRE_MAX_RANK] = {0};
-  at[p->b[plane].rank - 2] = k;
-  at[p->b[plane].rank - 1] = n;
-  moire__loop_value address =
-      moire__lower_add(p->l, p->offset_b[plane], moire__lower_address(p->l, &p->b[plane], at));
-  return moire__loop_load(&p->l->builder, moire__lower_buffer(p->l, p->b[plane].base), address);
-}
-
-static void accumulate_row(product *p, const moire__loop_var *sum, moire__loop_value m, moire__loop_value k,
-                           const moire__loop_value *y) {
-  moire__loop_builder *b = &p->l->builder;
-  moire__loop_value x[2] = {load_a(p, 0, m, k), 0};
-  if (p->planes == 1) {
-    accumulate(b, sum[0], x[0], y[0]);
-    return;
-  }
-  x[1] = load_a(p, 1, m, k);
-  if (p->result_wanted[0]) {
-    accumulate(b, sum[0], x[0], y[0]);
-    accumulate(b, sum[0], negate_if(b, -p->sign_a * p->sign_b, x[1]), y[1]);
-  }
-  if (p->result_wanted[1]) {
-    accumulate(b, sum[1], negate_if(b, p->sign_b, x[0]), y[1]);
-    accumulate(b, sum[1], negate_if(b, p->sign_a, x[1]), y[0]);
-  }
-}
-
-static void store_row(product *p, const moire__loop_var *sum, moire__loop_value m, moire__loop_value n) {
+static void store_row(void *context, moire__loop_value m, moire__loop_value n, const moire__loop_value sum[2]) {
+  product *p = context;
   moire__lowering *l = p->l;
   moire__loop_builder *b = &l->builder;
   moire__loop_value row = moire__lower_mul(l, m, moire__loop_extent(b, p->n));
   moire__loop_value address = moire__lower_add(l, moire__lower_add(l, p->offset_c, row), n);
   for (int i = 0; i < p->planes; i++) {
-    if (!p->result_wanted[i]) continue;
+    if (!sum[i]) continue;
     moire__loop_buffer to = p->parts[i] ? p->parts[i] : moire__lower_buffer(l, l->node->first_result + i);
-    moire__loop_store(b, to, address, moire__loop_get(b, sum[i]));
+    moire__loop_store(b, to, address, sum[i]);
   }
-}
-
-static void tile(product *p, moire__loop_value m, int rows, moire__loop_value n) {
-  moire__lowering *l = p->l;
-  moire__loop_builder *b = &l->builder;
-  moire__loop_var sum[MAX_ROWS][2];
-  moire__loop_type type = moire__loop_type_from_dtype(l->g->values[l->node->first_result].dtype);
-  for (int r = 0; r < rows; r++) {
-    for (int i = 0; i < p->planes; i++) sum[r][i] = moire__loop_declare(b, moire__loop_const(b, type, 0));
-  }
-  moire__loop_value k = moire__loop_for(b, p->low_k, p->high_k, 1, 1);
-  moire__loop_value y[2] = {load_b(p, 0, k, n), 0};
-  if (p->planes == 2) y[1] = load_b(p, 1, k, n);
-  for (int r = 0; r < rows; r++) {
-    accumulate_row(p, sum[r], moire__lower_add(l, m, moire__loop_index(b, r)), k, y);
-  }
-  moire__loop_end(b);
-  for (int r = 0; r < rows; r++) store_row(p, sum[r], moire__lower_add(l, m, moire__loop_index(b, r)), n);
 }
 
 /* Rows [low, high), all columns. */
 static void block_of_rows(product *p, moire__loop_value low, moire__loop_value high) {
+  p->tiles.m_low = low;
+  p->tiles.m_high = high;
+  p->tiles.n_low = moire__loop_index(&p->l->builder, 0);
+  p->tiles.n_high = moire__loop_extent(&p->l->builder, p->n);
+  p->tiles.finish = store_row;
+  p->tiles.context = p;
+  moire__tiles_emit(p->l, &p->tiles);
+}
+
+static void whole_k(product *p) {
+  p->tiles.k_low = moire__loop_index(&p->l->builder, 0);
+  p->tiles.k_high = moire__loop_extent(&p->l->builder, p->k);
+}
+
+static void place_matrix(product *p, moire__tile_matrix *to, const moire__view *planes,
+                         const moire__loop_value *at) {
   moire__lowering *l = p->l;
-  moire__loop_builder *b = &l->builder;
-  moire__loop_value n = moire__loop_for(b, moire__loop_index(b, 0), moire__loop_extent(b, p->n), 1, p->lanes);
-  moire__loop_value rows = moire__loop_index(b, p->rows);
-  moire__loop_value count = moire__loop_binary(b, MOIRE__LOOP_sub, high, low);
-  moire__loop_value tiles = moire__loop_binary(b, MOIRE__LOOP_div, count, rows);
-  moire__loop_value middle = moire__lower_add(l, low, moire__lower_mul(l, tiles, rows));
-  moire__loop_value m = moire__loop_for(b, low, middle, p->rows, 1);
-  tile(p, m, p->rows, n);
-  moire__loop_end(b);
-  if (p->rows > 1) {
-    m = moire__loop_for(b, middle, high, 1, 1);
-    tile(p, m, 1, n);
-    moire__loop_end(b);
+  to->planes = p->planes;
+  for (int i = 0; i < p->planes; i++) {
+    to->buffer[i] = moire__lower_buffer(l, planes[i].base);
+    to->base[i] = moire__lower_address(l, &planes[i], at);
+    to->row[i] = moire__loop_extent(&l->builder, planes[i].strides[planes[i].rank - 2]);
+    to->column[i] = moire__loop_extent(&l->builder, planes[i].strides[planes[i].rank - 1]);
   }
-  moire__loop_end(b);
 }
 
 /* Offsets of the leading axes at number `batch` of them. */
@@ -158,12 +96,8 @@ static void place_batch(product *p, moire__loop_value batch) {
   for (int d = 0; d < leading.rank; d++) leading.dims[d] = p->a[0].dims[d];
   moire__loop_value at[MOIRE_MAX_RANK] = {0};
   for (int d = 0; d < leading.rank; d++) at[d] = batch ? moire__lower_index_at(l, &leading, d) : 0;
-  for (int i = 0; i < p->planes; i++) {
-    moire__view a = p->a[i], b = p->b[i];
-    p->offset_a[i] = moire__lower_address(l, &a, at);
-    p->offset_b[i] = moire__lower_address(l, &b, at);
-    p->a[i].offset = p->b[i].offset = 0; /* counted above, once */
-  }
+  place_matrix(p, &p->tiles.a, p->a, at);
+  place_matrix(p, &p->tiles.b, p->b, at);
   moire_dim elements = 0;
   moire__dim_multiply(p->m, p->n, &elements);
   p->offset_c = moire__loop_index(&l->builder, 0);
@@ -190,8 +124,7 @@ static void lower_batched(product *p) {
   moire__loop_value low = moire__lower_mul(l, block, moire__loop_index(b, ROW_BLOCK));
   moire__loop_value high =
       smaller(l, moire__lower_add(l, low, moire__loop_index(b, ROW_BLOCK)), moire__loop_extent(b, p->m));
-  p->low_k = moire__loop_index(b, 0);
-  p->high_k = moire__loop_extent(b, p->k);
+  whole_k(p);
   block_of_rows(p, low, high);
 }
 
@@ -203,8 +136,7 @@ static void lower_by_rows(product *p) {
   moire__loop_value low = moire__lower_mul(l, l->kernel->parallel, moire__loop_index(b, ROW_BLOCK));
   moire__loop_value high =
       smaller(l, moire__lower_add(l, low, moire__loop_index(b, ROW_BLOCK)), moire__loop_extent(b, p->m));
-  p->low_k = moire__loop_index(b, 0);
-  p->high_k = moire__loop_extent(b, p->k);
+  whole_k(p);
   bool batched = p->batch != 1;
   moire__loop_value batch = 0;
   if (batched) batch = moire__loop_for(b, moire__loop_index(b, 0), moire__loop_extent(b, p->batch), 1, 1);
@@ -218,7 +150,7 @@ static void lower_cut(product *p) {
   int extras[2] = {-1, -1};
   int64_t elements = moire__dim_factor(p->m) * moire__dim_factor(p->n);
   for (int i = 0; i < p->planes; i++) {
-    if (!p->result_wanted[i]) continue;
+    if (p->tiles.skip[i]) continue;
     extras[i] = moire__lower_new_extra(l, elements * MOIRE__REDUCTION_PIECES);
     p->parts[i] = moire__lower_add_extra(l, extras[i], MOIRE__BUFFER_OUT);
   }
@@ -226,7 +158,7 @@ static void lower_cut(product *p) {
   moire__loop_builder *b = &l->builder;
   place_batch(p, 0);
   p->offset_c = moire__lower_mul(l, l->kernel->parallel, moire__loop_index(b, elements));
-  moire__lower_piece(l, p->k, l->kernel->parallel, &p->low_k, &p->high_k);
+  moire__lower_piece(l, p->k, l->kernel->parallel, &p->tiles.k_low, &p->tiles.k_high);
   block_of_rows(p, moire__loop_index(b, 0), moire__loop_extent(b, p->m));
   moire__lower_finish(l);
   for (int i = 0; i < p->planes; i++) {
@@ -250,7 +182,7 @@ static void lower(moire__lowering *l) {
     return;
   }
   for (int i = 0; i < p.planes; i++) {
-    if (p.result_wanted[i]) moire__lower_add_write(l, l->node->first_result + i);
+    if (!p.tiles.skip[i]) moire__lower_add_write(l, l->node->first_result + i);
   }
   if (p.batch != 1 && moire__dim_is_static(p.m)) {
     lower_batched(&p);

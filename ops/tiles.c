@@ -1,0 +1,95 @@
+/* Register tiles of real and complex products.
+ *
+ *   re = sum_k ar br - sa sb ai bi,   im = sum_k sb ar bi + sa ai br        sa, sb = -1 where conjugated
+ *
+ * A complex product is one loop over k that loads each plane of both operands once. Rows of a tile: as many as
+ * the registers hold beside the stretch of b and the scalars of a; rows left over are taken one by one.
+ */
+#include "ops/tiles.h"
+
+enum { MAX_ROWS = 16 };
+
+typedef struct shape {
+  int lanes, rows, planes; /* of the result */
+} shape;
+
+static shape choose(const moire__lowering *l, const moire__tiles *t) {
+  shape s = {.planes = t->a.planes > t->b.planes ? t->a.planes : t->b.planes};
+  int vector = l->target.lanes;
+  bool narrow = t->n_extent > 0 && moire__dim_is_static(t->n_extent) && t->n_extent <= vector;
+  s.lanes = narrow ? vector : vector * 2;
+  int width = s.lanes / vector;
+  int left = l->target.registers - t->b.planes * width - t->a.planes;
+  s.rows = left / (s.planes * width);
+  if (s.rows > MAX_ROWS) s.rows = MAX_ROWS;
+  if (s.rows < 1) s.rows = 1;
+  return s;
+}
+
+static moire__loop_value load(moire__lowering *l, const moire__tile_matrix *x, int plane, moire__loop_value i,
+                              moire__loop_value j) {
+  moire__loop_value at =
+      moire__lower_add(l, moire__lower_mul(l, i, x->row[plane]), moire__lower_mul(l, j, x->column[plane]));
+  return moire__loop_load(&l->builder, x->buffer[plane], moire__lower_add(l, x->base[plane], at));
+}
+
+static void accumulate(moire__loop_builder *b, moire__loop_var sum, bool negative, moire__loop_value x,
+                       moire__loop_value y) {
+  if (negative) x = moire__loop_unary(b, MOIRE__LOOP_neg, x);
+  moire__loop_set(b, sum, moire__loop_ternary(b, MOIRE__LOOP_fma, x, y, moire__loop_get(b, sum)));
+}
+
+static void accumulate_row(moire__lowering *l, const moire__tiles *t, const moire__loop_var *sum,
+                           moire__loop_value m, moire__loop_value k, const moire__loop_value *y) {
+  moire__loop_builder *b = &l->builder;
+  bool a_minus = t->a.conjugate, b_minus = t->b.conjugate;
+  moire__loop_value re = load(l, &t->a, 0, m, k);
+  if (!t->skip[0]) accumulate(b, sum[0], false, re, y[0]);
+  if (t->b.planes == 2 && !t->skip[1]) accumulate(b, sum[1], b_minus, re, y[1]);
+  if (t->a.planes == 1) return;
+  moire__loop_value im = load(l, &t->a, 1, m, k);
+  if (t->b.planes == 2 && !t->skip[0]) accumulate(b, sum[0], a_minus == b_minus, im, y[1]);
+  if (!t->skip[1]) accumulate(b, sum[1], a_minus, im, y[0]);
+}
+
+static void tile(moire__lowering *l, const moire__tiles *t, shape s, moire__loop_value m, int rows,
+                 moire__loop_value n) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_var sum[MAX_ROWS][2];
+  for (int r = 0; r < rows; r++) {
+    for (int i = 0; i < s.planes; i++) sum[r][i] = moire__loop_declare(b, moire__loop_const(b, t->type, 0));
+  }
+  moire__loop_value k = moire__loop_for(b, t->k_low, t->k_high, 1, 1);
+  moire__loop_value y[2] = {load(l, &t->b, 0, k, n), 0};
+  if (t->b.planes == 2) y[1] = load(l, &t->b, 1, k, n);
+  for (int r = 0; r < rows; r++) {
+    accumulate_row(l, t, sum[r], moire__lower_add(l, m, moire__loop_index(b, r)), k, y);
+  }
+  moire__loop_end(b);
+  for (int r = 0; r < rows; r++) {
+    moire__loop_value sums[2] = {0, 0};
+    for (int i = 0; i < s.planes; i++) {
+      if (!t->skip[i]) sums[i] = moire__loop_get(b, sum[r][i]);
+    }
+    t->finish(t->context, moire__lower_add(l, m, moire__loop_index(b, r)), n, sums);
+  }
+}
+
+void moire__tiles_emit(moire__lowering *l, const moire__tiles *t) {
+  moire__loop_builder *b = &l->builder;
+  shape s = choose(l, t);
+  moire__loop_value n = moire__loop_for(b, t->n_low, t->n_high, 1, s.lanes);
+  moire__loop_value rows = moire__loop_index(b, s.rows);
+  moire__loop_value count = moire__loop_binary(b, MOIRE__LOOP_sub, t->m_high, t->m_low);
+  moire__loop_value tiles = moire__loop_binary(b, MOIRE__LOOP_div, count, rows);
+  moire__loop_value middle = moire__lower_add(l, t->m_low, moire__lower_mul(l, tiles, rows));
+  moire__loop_value m = moire__loop_for(b, t->m_low, middle, s.rows, 1);
+  tile(l, t, s, m, s.rows, n);
+  moire__loop_end(b);
+  if (s.rows > 1) {
+    m = moire__loop_for(b, middle, t->m_high, 1, 1);
+    tile(l, t, s, m, 1, n);
+    moire__loop_end(b);
+  }
+  moire__loop_end(b);
+}

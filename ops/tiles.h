@@ -1,0 +1,38 @@
+/* Register tiles: the loop nest of a matrix product, for whoever needs one inside a kernel.
+ *
+ *   sum[m, n] = sum over k of a[m, k] b[k, n]            real or complex planes, either conjugated
+ *
+ * For a stretch of n (a vector loop) rows are taken a few at a time; for each k the stretch of b is loaded once
+ * and meets that many scalars of a, so the accumulators stay in registers.
+ */
+#ifndef MOIRE_OPS_TILES_H
+#define MOIRE_OPS_TILES_H
+
+#include "compiler/ir/lower.h"
+
+/* A matrix in buffers: element (i, j) of plane p is buffer[p][base[p] + i * row[p] + j * column[p]]. */
+typedef struct moire__tile_matrix {
+  int planes; /* 1: real, 2: complex */
+  moire__loop_buffer buffer[2];
+  moire__loop_value base[2], row[2], column[2]; /* i64 */
+  bool conjugate;
+} moire__tile_matrix;
+
+/* Called once for each row of a tile with its sums (sum[1] is 0 where the product is real or the plane is not
+ * wanted): stores them, or goes on computing. */
+typedef void moire__tile_finish(void *context, moire__loop_value m, moire__loop_value n,
+                                const moire__loop_value sum[2]);
+
+typedef struct moire__tiles {
+  moire__tile_matrix a, b; /* b's columns are 1: along the vector */
+  moire__loop_value m_low, m_high, n_low, n_high, k_low, k_high;
+  moire_dim n_extent; /* what n_high - n_low is known to be, or 0: chooses the width of the tile */
+  moire__loop_type type;
+  bool skip[2]; /* planes of the result that nobody wants */
+  moire__tile_finish *finish;
+  void *context;
+} moire__tiles;
+
+void moire__tiles_emit(moire__lowering *l, const moire__tiles *t);
+
+#endif
