@@ -57,8 +57,10 @@ Test(pipeline, an_unknown_pass_is_answered_with_those_there_are) {
   moire_error error = {0};
   cr_assert_null(moire__driver_run_passes(g, &goal, "fold", NULL, &error));
   cr_assert_eq(error.status, MOIRE_ERROR_ARGUMENT);
-  cr_assert(strstr(error.message, "there is no pass fold; the passes are: select, demand, expand, autodiff,"),
-            "%s", error.message);
+  int n_rows = 0;
+  const moire__pass_row *rows = moire__driver_passes(&n_rows);
+  cr_assert(strstr(error.message, "there is no pass fold; the passes are: "), "%s", error.message);
+  for (int i = 0; i < n_rows; i++) cr_expect(strstr(error.message, rows[i].name), "%s", error.message);
   moire_graph_destroy(g);
 }
 
@@ -81,20 +83,23 @@ static void on_time(void *context, const char *pass, double seconds, int n_nodes
 }
 
 Test(pipeline, dumps_and_times_come_after_the_passes_asked_for) {
+  int n_rows = 0;
+  const moire__pass_row *rows = moire__driver_passes(&n_rows);
+  const int n_run = last_row(rows, n_rows, "split") + 1;
   moire_graph *g = build_small();
   moire_error error = {0};
   seen all = {0}, some = {0};
   moire__dump dump = {.context = &all, .graph = on_graph, .time = on_time};
   moire_graph *after = moire__driver_run_passes(g, &goal, "split", &dump, &error);
   cr_assert(after, "%s", error.message);
-  cr_assert_eq(all.n_dumps, 7);
-  cr_assert_eq(all.n_times, 7);
+  cr_assert_eq(all.n_dumps, n_run);
+  cr_assert_eq(all.n_times, n_run);
   cr_assert_str_eq(all.last, "split");
   moire_graph_destroy(after);
   dump = (moire__dump){.context = &some, .graph = on_graph, .time = on_time, .after = "autodiff"};
   after = moire__driver_run_passes(g, &goal, "split", &dump, &error);
   cr_assert_eq(some.n_dumps, 1);
-  cr_assert_eq(some.n_times, 7);
+  cr_assert_eq(some.n_times, n_run);
   cr_assert_str_eq(some.last, "autodiff");
   moire_graph_destroy(after);
   moire_graph_destroy(g);
