@@ -5,8 +5,11 @@
  *                element: loop IR of x, written with MOIRE__EMIT1, 2, 3,
  *                gradient: graph ops of x, y, dy)
  *
- *   MOIRE__BINARY(op, types, good range, hard range, reference of a b, element of a b, da of a b y dy, db of
- * the same)
+ *   MOIRE__BINARY(op, types, good range, hard range,
+ *                 reference of a and b, element of a and b,
+ *                 da, db: graph ops of a, b, y, dy)
+ *
+ * MOIRE__UNARY_FIXED and MOIRE__BINARY_FIXED have no gradient; the latter takes its inference instead.
  *
  * Operands have one shape and one element type, out of the set `types`, and so has the result; an op of complex
  * values made by these rows is planewise. Ranges are those of samples: MOIRE__RANGE(low, high). In the hard

@@ -219,8 +219,8 @@ moire__op moire__op_find(const char *name); /* MOIRE__OP_none if there is none *
 /* ---- random masks
  * ------------------------------------------------------------------------------------------------------ */
 
-/* An element of random_mask is kept where its Philox word, as an unsigned number, is at least this: ceil(p 2^32), but
- * no more than 2^32 - 1. 0 <= p < 1. The reference and the lowering both ask here. */
+/* An element of random_mask is kept where its Philox word, as an unsigned number, is at least this: ceil(p
+ * 2^32), but no more than 2^32 - 1. 0 <= p < 1. The reference and the lowering both ask here. */
 uint32_t moire__mask_threshold(double p);
 
 #endif
