@@ -36,7 +36,8 @@ moire__goal moire__goal_from_options(const moire_compile_options *options) {
                        .beta1 = options->beta1,
                        .beta2 = options->beta2,
                        .eps = options->eps,
-                       .weight_decay = options->weight_decay};
+                       .weight_decay = options->weight_decay,
+                       .no_fusion = options->no_fusion};
 }
 
 static moire_status find_target(const moire_compile_options *options, moire__target *target,

@@ -22,7 +22,6 @@
   PASS(cse, "what flatten wrote twice is one")                                                                 \
   PASS(dce, "drops what nothing needs")                                                                        \
   PASS(layout, "operands of products and outputs as the loop nests need them")                                 \
-  PASS(cse, "equal permutations of one operand are one")                                                       \
   PASS(fuse, "nodes are gathered into kernels")
 
 #define ORDERS(ORDER)                                                                                          \
@@ -44,6 +43,7 @@
         "it folds permutations into products, so that fewer reshapes have views beside them")                  \
   ORDER(flatten, dce, "nodes that lost their users are left behind")                                           \
   ORDER(simplify, layout, "it folds permutations into products, which layout undoes for all alike")            \
+  ORDER(cse, layout, "an output that holds what another holds is a copy, which must stay one")                 \
   ORDER(layout, fuse, "fusion decides which permutations are copied")                                          \
   ORDER(split, fuse, "kernels are real")
 

@@ -37,6 +37,8 @@ typedef struct moire__lowering {
   const moire__node *node; /* KERNEL ops: the node */
   int32_t *parameters;     /* values that have a buffer here, in the order of the kernel's parameters */
   int n_parameters, parameter_capacity;
+  const int *uses;              /* of every value */
+  bool *visited;                /* by moire__lower_add_reads */
   bool needs_axes;              /* some read is not at the row-major offset of the current element */
   moire__loop_value *registers; /* of value v: its element at the current index, or 0 */
   /* An op may need more than one kernel (a reduction in parts): partial results live in extra buffers. */

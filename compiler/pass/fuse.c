@@ -9,7 +9,8 @@
  * are read.
  *
  *   within one kernel an element is read at its own index, or as a row's scalar repeated along its row;
- *   every other way to read it (a permutation, a shifted slice) means another kernel.
+ *   every other way to read it (a permutation, a shifted slice) means another kernel; so does reading a bf16,
+ *   which is rounded by being stored.
  *
  * Requires: primitive real ops, layout. Ensures: kernels are numbered in an order in which they can run.
  * Breaks: nothing; the text of the graph says which kernel is which.
@@ -61,6 +62,7 @@ static bool repeats_row_scalar(const moire_graph *g, const moire__node *node) {
 static void visit_leaves(moire__fuse *f, int32_t value, bool inside_ok, visit_function *visit, void *context) {
   int node_index = f->g->values[value].node;
   const moire__node *node = &f->g->nodes[node_index];
+  if (f->g->values[value].dtype == MOIRE_BF16) inside_ok = false;
   if (f->group[node_index] >= 0 || f->sink[node_index] >= 0 || !moire__is_view(node)) {
     visit(f, value, inside_ok, context);
     return;
@@ -233,10 +235,10 @@ static void place(moire__fuse *f, int i) {
   bool row = op->op_class == MOIRE__CLASS_POINTWISE || moire__fuse_is_row_reduction(f->g, node);
   int group = -1;
   if (row) {
-    group = join(f, node);
+    if (!f->separate) group = join(f, node);
     const moire_shape *domain =
         &f->g->values[op->op_class == MOIRE__CLASS_POINTWISE ? node->first_result : node->operands[0]].shape;
-    if (group < 0) group = new_group(f, true, domain);
+    if (group < 0) group = new_group(f, !f->separate, domain);
   } else {
     group = new_group(f, false, &f->g->values[node->first_result].shape);
   }
@@ -244,7 +246,7 @@ static void place(moire__fuse *f, int i) {
   f->groups[group].n_nodes++;
   dependences d = {group};
   visit_operands(f, node, depend_on_leaf, &d);
-  if (row) merge_operands(f, node, group);
+  if (row && !f->separate) merge_operands(f, node, group);
 }
 
 /* A sunk node belongs to its sink's group, and the group depends on what the node reads. */
@@ -278,8 +280,7 @@ static void number_groups(moire__fuse *f, int *number) {
 }
 
 moire_graph *moire__pass_fuse(const moire_graph *g, const moire__goal *goal, moire_error *error) {
-  (void)goal;
-  moire__fuse f = {.g = g};
+  moire__fuse f = {.g = g, .separate = goal->no_fusion};
   moire__fuse_prepare(&f);
   f.words = g->n_nodes / 64 + 1;
   f.group = moire__arena_array(&f.arena, (size_t)g->n_nodes, sizeof *f.group);

@@ -62,6 +62,7 @@ static void find_forced(moire__fuse *f) {
   }
   for (int i = 0; i < g->n_nodes; i++) {
     const moire__node *node = &g->nodes[i];
+    if (f->separate && (moire__is_view(node) || moire__op_get(node->op)->source)) f->forced[i] = true;
     if (!is_class(node, MOIRE__CLASS_KERNEL)) continue;
     for (int o = 0; o < node->n_operands; o++) {
       int32_t value = node->operands[o];
@@ -87,6 +88,7 @@ static void find_users(moire__fuse *f) {
 static int find_sink(const moire__fuse *f, int i) {
   const moire_graph *g = f->g;
   int32_t value = g->nodes[i].first_result;
+  if (g->values[value].dtype == MOIRE_BF16) return -1; /* rounded by being stored */
   bool through_view = false;
   for (;;) {
     int user = f->only_user[value];
@@ -113,6 +115,6 @@ void moire__fuse_prepare(moire__fuse *f) {
   find_users(f);
   find_forced(f);
   for (int i = g->n_nodes - 1; i >= 0; i--) {
-    f->sink[i] = is_class(&g->nodes[i], MOIRE__CLASS_POINTWISE) ? find_sink(f, i) : -1;
+    f->sink[i] = is_class(&g->nodes[i], MOIRE__CLASS_POINTWISE) && !f->separate ? find_sink(f, i) : -1;
   }
 }

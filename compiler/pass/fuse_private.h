@@ -15,6 +15,7 @@ typedef struct moire__fuse_group {
 
 typedef struct moire__fuse {
   const moire_graph *g;
+  bool separate; /* every node gets a kernel of its own: nothing joins, sinks or is read through a view */
   moire__arena arena;
   int *uses;      /* of every value */
   int *only_user; /* of every value with one use: the node that uses it, or -1 (an output) */

@@ -23,6 +23,7 @@ typedef struct moire__goal {
   bool keep_gradients; /* gradients become outputs "grad.<parameter>" */
   moire__optimizer_kind optimizer;
   double lr, beta1, beta2, eps, weight_decay;
+  bool no_fusion; /* every node, views included, in a kernel of its own */
 } moire__goal;
 
 typedef moire_graph *moire__graph_pass(const moire_graph *g, const moire__goal *goal, moire_error *error);

@@ -1,0 +1,381 @@
+/* The graph in double with error bounds: see bounds.h. */
+#include "tests/support/bounds.h"
+
+#include "runtime/base/philox.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_VARIANTS = 64 };
+static const double margin = 32; /* a bound is so many times the largest deviation that was seen */
+
+typedef struct evaluation {
+  const moire_graph *g;
+  const test_feed *feed;
+  int variants;
+  moire__tensor **values[MOST_VARIANTS]; /* by variant and value id */
+  bool *given;                           /* by value id: the tensor is the feed's */
+  bool *needed;                          /* by node */
+  moire__random random;
+  double largest;
+  moire_error *error;
+} evaluation;
+
+/* ---- disturbances ---------------------------------------------------------------------------------------- */
+
+static double unit_of(moire_dtype dtype) {
+  if (dtype == MOIRE_F32 || dtype == MOIRE_C64) return 0x1p-24;
+  if (dtype == MOIRE_F64) return 0x1p-53;
+  return dtype == MOIRE_BF16 ? 0x1p-8 : 0;
+}
+
+/* Uniform in [-1, 1). */
+static double draw(evaluation *e) { return 2 * moire__random_real(&e->random) - 1; }
+
+/* Results are elements of operands, or zero, or their negation: nothing is rounded. */
+static bool is_exact(moire__op op) {
+  switch ((int)op) {
+    case MOIRE__OP_input:
+    case MOIRE__OP_state:
+    case MOIRE__OP_iota:
+    case MOIRE__OP_neg:
+    case MOIRE__OP_abs:
+    case MOIRE__OP_relu:
+    case MOIRE__OP_max_of:
+    case MOIRE__OP_min_of:
+    case MOIRE__OP_where:
+    case MOIRE__OP_stop_gradient:
+    case MOIRE__OP_complex:
+    case MOIRE__OP_real:
+    case MOIRE__OP_imag:
+    case MOIRE__OP_conj:
+    case MOIRE__OP_reduce_max:
+    case MOIRE__OP_concat: return true;
+    default: return moire__op_get(op)->op_class == MOIRE__CLASS_VIEW;
+  }
+}
+
+/* Correctly rounded operations: their operands are taken as they are. */
+static bool is_basic(moire__op op) {
+  return op == MOIRE__OP_add || op == MOIRE__OP_sub || op == MOIRE__OP_mul || op == MOIRE__OP_div ||
+         op == MOIRE__OP_sqrt || op == MOIRE__OP_cast || op == MOIRE__OP_abs2;
+}
+
+/* How many terms an element of the result sums up, about. */
+static double terms_of(const evaluation *e, const moire__node *node) {
+  const moire__tensor *y = e->values[0][node->first_result];
+  if (moire__op_get(node->op)->op_class == MOIRE__CLASS_POINTWISE || !y->elements) return 1;
+  double most = 1;
+  for (int i = 0; i < node->n_operands; i++)
+    most = fmax(most, (double)e->values[0][node->operands[i]]->elements);
+  if (node->op == MOIRE__OP_matmul || node->op == MOIRE__OP_cmatmul || node->op == MOIRE__OP_linear) {
+    int b = node->op == MOIRE__OP_cmatmul ? 2 : 1;
+    double product =
+        (double)e->values[0][node->operands[0]]->elements * (double)e->values[0][node->operands[b]]->elements;
+    return fmax(1, sqrt(product / (double)y->elements));
+  }
+  return fmax(1, most / (double)y->elements);
+}
+
+/* `together`: of all elements alike. The roundings of a long sum of like terms do not cancel. */
+static moire__tensor *disturbed_copy(evaluation *e, const moire__tensor *x, double amplitude, double together) {
+  moire_shape shape = {.rank = x->rank};
+  memcpy(shape.dims, x->dims, sizeof shape.dims);
+  moire__tensor *copy = moire__tensor_create(x->dtype, &shape, NULL);
+  double shared = 1 + together * draw(e);
+  for (int64_t i = 0; i < x->elements; i++) {
+    copy->re[i] = x->re[i] * (shared + amplitude * draw(e));
+    if (x->im) copy->im[i] = x->im[i] * (shared + amplitude * draw(e));
+  }
+  return copy;
+}
+
+/* A constant is rounded once, whatever its number of elements. */
+static void disturb_result(evaluation *e, const moire__node *node, moire__tensor *y) {
+  double unit = unit_of(y->dtype), shared = draw(e);
+  bool is_constant = node->op == MOIRE__OP_constant || node->op == MOIRE__OP_random_mask;
+  for (int64_t i = 0; i < y->elements; i++) {
+    double size = y->im ? hypot(y->re[i], y->im[i]) : fabs(y->re[i]);
+    if (!isfinite(size)) continue;
+    y->re[i] += unit * size * (is_constant ? shared : draw(e));
+    if (y->im) y->im[i] += unit * size * draw(e);
+  }
+}
+
+/* ---- what is too close to call --------------------------------------------------------------------------- */
+
+/* How far the variants of element i of a value stray. */
+static double spread(const evaluation *e, int32_t value, int64_t i) {
+  double most = 0;
+  for (int v = 1; v < e->variants; v++)
+    most = fmax(most, fabs(e->values[v][value]->re[i] - e->values[0][value]->re[i]));
+  return most;
+}
+
+static bool always_equal(const evaluation *e, int32_t a, int32_t b, int64_t i) {
+  for (int v = 0; v < e->variants; v++) {
+    if (!(e->values[v][a]->re[i] == e->values[v][b]->re[i])) return false;
+  }
+  return true;
+}
+
+static void split_comparison(evaluation *e, const moire__node *node) {
+  int32_t a = node->operands[0], b = node->operands[1], y = node->first_result;
+  for (int64_t i = 0; i < e->values[0][y]->elements; i++) {
+    double error = spread(e, a, i) + spread(e, b, i);
+    if (error == 0 || always_equal(e, a, b, i)) continue;
+    if (fabs(e->values[0][a]->re[i] - e->values[0][b]->re[i]) > margin * error) continue;
+    for (int v = 1; v < e->variants; v++) e->values[v][y]->re[i] = v & 1;
+  }
+}
+
+static void split_cast(evaluation *e, const moire__node *node) {
+  int32_t x = node->operands[0], y = node->first_result;
+  bool to_bool = e->g->values[y].dtype == MOIRE_BOOL;
+  for (int64_t i = 0; i < e->values[0][y]->elements; i++) {
+    double error = spread(e, x, i), at = e->values[0][x]->re[i], whole = to_bool ? 0 : round(at);
+    if (error == 0 || fabs(at - whole) > margin * error || (!to_bool && whole == 0)) continue;
+    for (int v = 1; v < e->variants; v++)
+      e->values[v][y]->re[i] = to_bool ? v & 1 : v & 1 ? whole : whole - copysign(1, whole);
+  }
+}
+
+static void split_undecided(evaluation *e, const moire__node *node) {
+  if (node->op == MOIRE__OP_equal || node->op == MOIRE__OP_less || node->op == MOIRE__OP_less_equal)
+    split_comparison(e, node);
+  bool from_float = node->op == MOIRE__OP_cast && unit_of(e->g->values[node->operands[0]].dtype) > 0;
+  if (from_float && unit_of(e->g->values[node->first_result].dtype) == 0) split_cast(e, node);
+}
+
+/* ---- evaluation ------------------------------------------------------------------------------------------ */
+
+static moire_status take_given(evaluation *e, const moire__node *node) {
+  const char *name = moire__node_text(node, "name");
+  const test_feed *f = e->feed;
+  moire__tensor *t = node->op == MOIRE__OP_input ? moire__named_tensor_find(f->inputs, f->n_inputs, name)
+                                                 : moire__named_tensor_find(f->states, f->n_states, name);
+  if (!t) return moire_fail(e->error, MOIRE_ERROR_ARGUMENT, "%s was not given", name);
+  for (int v = 0; v < e->variants; v++) e->values[v][node->first_result] = t;
+  e->given[node->first_result] = true;
+  return MOIRE_OK;
+}
+
+static moire_status run_reference(evaluation *e, const moire__node *node, int variant, double amplitude,
+                                  double together) {
+  moire__arena scratch = {0};
+  moire_error cause = {0};
+  moire__tensor *disturbed[MOIRE__MAX_OPERANDS] = {0};
+  moire__reference c = {.g = e->g,
+                        .node = node,
+                        .extents = e->feed->extents,
+                        .n_operands = node->n_operands,
+                        .scratch = &scratch,
+                        .error = &cause};
+  for (int i = 0; i < node->n_operands; i++) {
+    moire__tensor *operand = e->values[variant][node->operands[i]];
+    if (amplitude > 0 && unit_of(operand->dtype) > 0)
+      disturbed[i] = disturbed_copy(e, operand, amplitude, together);
+    c.operands[i] = disturbed[i] ? disturbed[i] : operand;
+  }
+  for (int i = 0; i < node->n_results; i++) {
+    const moire__value_info *value = &e->g->values[node->first_result + i];
+    c.results[i] = moire__tensor_create(value->dtype, &value->shape, e->feed->extents);
+    e->values[variant][node->first_result + i] = c.results[i];
+  }
+  moire__op_get(node->op)->reference(&c);
+  for (int i = 0; i < node->n_operands; i++) moire__tensor_destroy(disturbed[i]);
+  moire__arena_free(&scratch);
+  if (cause.status == MOIRE_OK) return MOIRE_OK;
+  return moire_fail(e->error, cause.status, "%s: %s", moire__op_get(node->op)->name, cause.message);
+}
+
+static void note_largest(evaluation *e, const moire__tensor *y) {
+  if (unit_of(y->dtype) != 0x1p-24) return;
+  for (int64_t i = 0; i < y->elements; i++) {
+    if (isfinite(y->re[i])) e->largest = fmax(e->largest, fabs(y->re[i]));
+    if (y->im && isfinite(y->im[i])) e->largest = fmax(e->largest, fabs(y->im[i]));
+  }
+}
+
+static moire_status evaluate(evaluation *e, const moire__node *node) {
+  if (node->op == MOIRE__OP_input || node->op == MOIRE__OP_state) return take_given(e, node);
+  moire_status status = run_reference(e, node, 0, 0, 0);
+  if (status != MOIRE_OK) return status;
+  bool exact = is_exact(node->op);
+  double unit = unit_of(e->g->values[node->first_result].dtype);
+  double terms = terms_of(e, node);
+  double amplitude = exact || is_basic(node->op) ? 0 : unit * (0.5 + sqrt(terms) / 2);
+  for (int v = 1; v < e->variants && status == MOIRE_OK; v++) {
+    status = run_reference(e, node, v, amplitude, unit * terms / 64);
+    for (int i = 0; i < node->n_results && !exact; i++)
+      disturb_result(e, node, e->values[v][node->first_result + i]);
+  }
+  for (int i = 0; i < node->n_results; i++) note_largest(e, e->values[0][node->first_result + i]);
+  if (status == MOIRE_OK && e->variants > 1) split_undecided(e, node);
+  return status;
+}
+
+static void mark_needed(evaluation *e) {
+  const moire_graph *g = e->g;
+  for (int i = 0; i < g->n_outputs; i++) e->needed[g->values[g->outputs[i].value].node] = true;
+  for (int i = 0; i < g->n_updates; i++) e->needed[g->values[g->updates[i].value].node] = true;
+  for (int i = g->n_nodes - 1; i >= 0; i--) {
+    for (int o = 0; e->needed[i] && o < g->nodes[i].n_operands; o++)
+      e->needed[g->values[g->nodes[i].operands[o]].node] = true;
+  }
+}
+
+/* ---- results --------------------------------------------------------------------------------------------- */
+
+test_value *test_values_add(test_values *values, const char *name, bool is_update, moire_dtype dtype,
+                            int64_t elements) {
+  test_value value = {moire__arena_copy_string(&values->arena, name),
+                      is_update,
+                      dtype,
+                      elements,
+                      moire__arena_array(&values->arena, (size_t)elements + 1, sizeof(double)),
+                      NULL};
+  MOIRE__PUSH(&values->arena, values->list, values->n, values->capacity, value);
+  return &values->list[values->n - 1];
+}
+
+static int compare_numbers(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static double median_of(const double *x, int64_t n) {
+  if (n == 0) return 0;
+  double *sorted = moire__allocate_array((size_t)n, sizeof *sorted);
+  memcpy(sorted, x, (size_t)n * sizeof *sorted);
+  qsort(sorted, (size_t)n, sizeof *sorted, compare_numbers);
+  double median = sorted[n / 2];
+  moire__release(sorted);
+  return median;
+}
+
+static void add_plane(evaluation *e, test_values *out, const char *name, bool is_update, int32_t value,
+                      bool imaginary) {
+  const moire__tensor *t = e->values[0][value];
+  moire_dtype dtype = t->dtype == MOIRE_C64 ? MOIRE_F32 : t->dtype;
+  test_value *entry = test_values_add(out, name, is_update, dtype, t->elements);
+  if (t->elements) memcpy(entry->value, imaginary ? t->im : t->re, (size_t)t->elements * sizeof(double));
+  if (e->variants == 1) return;
+  entry->bound = moire__arena_array(&out->arena, (size_t)t->elements + 1, sizeof(double));
+  for (int64_t i = 0; i < t->elements; i++) {
+    double x = entry->value[i];
+    for (int v = 1; v < e->variants; v++) {
+      const moire__tensor *other = e->values[v][value];
+      double y = imaginary ? other->im[i] : other->re[i];
+      bool same = x == y || (isnan(x) && isnan(y));
+      double d = same ? 0 : fabs(x - y);
+      entry->bound[i] = isnan(d) ? INFINITY : fmax(entry->bound[i], d);
+    }
+  }
+  double floor_of_all = median_of(entry->bound, t->elements) * margin / 4;
+  double unit = unit_of(dtype);
+  for (int64_t i = 0; i < t->elements; i++) {
+    double own = isfinite(entry->value[i]) ? 4 * unit * fabs(entry->value[i]) : 0;
+    entry->bound[i] = margin * entry->bound[i] + floor_of_all + own + (unit > 0 ? 1e-37 : 0);
+  }
+}
+
+static void add_result(evaluation *e, test_values *out, const char *name, bool is_update, int32_t value) {
+  if (e->g->values[value].dtype != MOIRE_C64) {
+    add_plane(e, out, name, is_update, value, false);
+    return;
+  }
+  add_plane(e, out, moire__arena_printf(&out->arena, "%s.re", name), is_update, value, false);
+  add_plane(e, out, moire__arena_printf(&out->arena, "%s.im", name), is_update, value, true);
+}
+
+moire_status test_bounds_run(const moire_graph *g, const test_feed *feed, int variants, uint64_t seed,
+                             test_values *out, moire_error *error) {
+  *out = (test_values){0};
+  evaluation e = {.g = g, .feed = feed, .error = error, .random = moire__random_start(seed, 0)};
+  e.variants = variants > MOST_VARIANTS ? MOST_VARIANTS : variants;
+  moire__arena arena = {0};
+  for (int v = 0; v < e.variants; v++)
+    e.values[v] = moire__arena_array(&arena, (size_t)g->n_values, sizeof **e.values);
+  e.given = moire__arena_array(&arena, (size_t)g->n_values, sizeof *e.given);
+  e.needed = moire__arena_array(&arena, (size_t)g->n_nodes + 1, sizeof *e.needed);
+  mark_needed(&e);
+  moire_status status = MOIRE_OK;
+  for (int i = 0; i < g->n_nodes && status == MOIRE_OK; i++) {
+    if (e.needed[i]) status = evaluate(&e, &g->nodes[i]);
+  }
+  for (int i = 0; i < g->n_outputs && status == MOIRE_OK; i++)
+    add_result(&e, out, g->outputs[i].name, false, g->outputs[i].value);
+  for (int i = 0; i < g->n_updates && status == MOIRE_OK; i++)
+    add_result(&e, out, g->updates[i].name, true, g->updates[i].value);
+  out->largest = e.largest;
+  for (int v = 0; v < e.variants; v++) {
+    for (int32_t i = 1; i < g->n_values; i++) {
+      if (!e.given[i]) moire__tensor_destroy(e.values[v][i]);
+    }
+  }
+  moire__arena_free(&arena);
+  return status;
+}
+
+void test_values_free(test_values *values) {
+  moire__arena_free(&values->arena);
+  *values = (test_values){0};
+}
+
+const test_value *test_values_find(const test_values *values, const char *name, bool is_update) {
+  for (int i = 0; i < values->n; i++) {
+    if (values->list[i].is_update == is_update && strcmp(values->list[i].name, name) == 0)
+      return &values->list[i];
+  }
+  return NULL;
+}
+
+/* ---- comparing ------------------------------------------------------------------------------------------- */
+
+static bool element_agrees(double want, double bound, double got) {
+  if (isnan(want) || isnan(got)) return (isnan(want) && isnan(got)) || bound == INFINITY;
+  if (want == got) return true;
+  if (isinf(want) || isinf(got)) return bound == INFINITY;
+  return fabs(want - got) <= bound;
+}
+
+bool test_values_agree(const test_values *want, const test_values *got, test_precision precision,
+                       moire__text *why) {
+  for (int i = 0; i < want->n; i++) {
+    const test_value *w = &want->list[i], *g = test_values_find(got, w->name, w->is_update);
+    const char *what = w->is_update ? "update" : "output";
+    if (!g || g->elements != w->elements || g->dtype != w->dtype) {
+      moire__text_add(why, "%s %s %s", what, w->name, g ? "has another type" : "is not there");
+      return false;
+    }
+    for (int64_t e = 0; e < w->elements; e++) {
+      double bound = w->bound ? w->bound[e] : 0;
+      bool finer = precision == TEST_DOUBLE && w->dtype != MOIRE_BF16;
+      if (finer) bound = bound * (w->dtype == MOIRE_F64 ? 1 : 0x1p-20) + 1e-14 * fabs(w->value[e]);
+      if (element_agrees(w->value[e], bound, g->value[e])) continue;
+      moire__text_add(why, "%s %s[%lld of %lld] is %.9g, wanted %.9g within %.3g", what, w->name, (long long)e,
+                      (long long)w->elements, g->value[e], w->value[e], bound);
+      return false;
+    }
+  }
+  return true;
+}
+
+bool test_values_identical(const test_values *a, const test_values *b, moire__text *why) {
+  for (int i = 0; i < a->n; i++) {
+    const test_value *x = &a->list[i], *y = test_values_find(b, x->name, x->is_update);
+    if (!y || x->elements != y->elements) {
+      moire__text_add(why, "%s is not there", x->name);
+      return false;
+    }
+    for (int64_t e = 0; e < x->elements; e++) {
+      bool same = memcmp(&x->value[e], &y->value[e], sizeof *x->value) == 0;
+      if (same || (isnan(x->value[e]) && isnan(y->value[e]))) continue;
+      moire__text_add(why, "%s[%lld] is %.17g, then %.17g", x->name, (long long)e, x->value[e], y->value[e]);
+      return false;
+    }
+  }
+  return true;
+}

@@ -1,0 +1,214 @@
+/* The judge: see judge.h. */
+#include "tests/support/judge.h"
+
+#include "compiler/codegen/codegen.h"
+#include "compiler/driver/compile.h"
+#include "compiler/driver/driver.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FEW = 4, MANY = 40 }; /* variants: of the first look, and of the second before a value is called wrong */
+
+bool test_text_is_stable(const moire_graph *g, moire__text *why) {
+  moire_error error = {0};
+  char *text = moire_graph_print(g);
+  moire_graph *again = moire_graph_parse(text, "text", &error);
+  char *text_again = again ? moire_graph_print(again) : NULL;
+  bool same = text_again && strcmp(text, text_again) == 0;
+  if (!same) moire__text_add(why, "text does not read back: %s", again ? "another text" : error.message);
+  free(text);
+  free(text_again);
+  moire_graph_destroy(again);
+  return same;
+}
+
+/* ---- compiling ------------------------------------------------------------------------------------------- */
+
+static bool make_stages(test_subject *s, const moire__goal *goal, moire__text *why) {
+  int n = 0;
+  const moire__pass_row *rows = moire__driver_passes(&n);
+  const moire_graph *before = s->model;
+  moire_error error = {0};
+  for (int i = 0; i < n && i < TEST_MOST_STAGES; i++) {
+    moire_graph *after = rows[i].run(before, goal, &error);
+    if (!after || moire__graph_verify(after, &error) != MOIRE_OK) {
+      moire__text_add(why, "pass %s: %s", rows[i].name, error.message);
+      moire_graph_destroy(after);
+      return false;
+    }
+    if (strcmp(rows[i].name, "optimize") == 0) s->reference = i;
+    s->stage_names[i] = rows[i].name;
+    s->stages[s->n_stages++] = after;
+    before = after;
+  }
+  return true;
+}
+
+/* There are no functions of f64 in compiled code. */
+static bool computes_in_f64(const moire_graph *g) {
+  for (int32_t v = 1; v < g->n_values; v++) {
+    if (g->values[v].dtype == MOIRE_F64) return true;
+  }
+  return false;
+}
+
+static bool make_way(test_subject *s, const moire_compile_options *options, test_way way, moire__text *why) {
+  moire_compile_options o = *options;
+  moire_error error = {0};
+  moire__target target;
+  o.target = way.target;
+  o.no_fusion = way.no_fusion;
+  if (moire__target_named(way.target, &target, &error) != MOIRE_OK) return false;
+  if (moire__target_runs_here(&target, &error) != MOIRE_OK) return true;
+  moire__goal goal = moire__goal_from_options(&o);
+  moire_graph *fused = moire__driver_run_passes(s->model, &goal, NULL, NULL, &error);
+  moire__lower_target shape = {target.vector_bits / 32, target.n_vector_registers};
+  moire__module *module = fused ? moire__pass_lower(fused, shape, &error) : NULL;
+  moire_program *program = module ? moire_compile(s->model, &o, &error) : NULL;
+  s->modules[s->n_ways] = module;
+  s->programs[s->n_ways] = program;
+  s->ways[s->n_ways++] = way;
+  bool refused = module && error.status == MOIRE_ERROR_UNSUPPORTED && computes_in_f64(s->model);
+  if (program || refused) return true;
+  moire__text_add(why, "%s%s: %s", way.target, way.no_fusion ? " without fusion" : "", error.message);
+  return false;
+}
+
+bool test_subject_make(test_subject *s, const moire_graph *model, const moire_compile_options *options,
+                       const test_way *ways, int n_ways, moire__text *why) {
+  *s = (test_subject){.model = model};
+  moire__goal goal = moire__goal_from_options(options);
+  bool good = make_stages(s, &goal, why);
+  for (int i = 0; i < n_ways && good; i++) good = make_way(s, options, ways[i], why);
+  if (!good) test_subject_free(s);
+  return good;
+}
+
+void test_subject_free(test_subject *s) {
+  for (int i = 0; i < s->n_stages; i++) moire_graph_destroy(s->stages[i]);
+  for (int i = 0; i < s->n_ways; i++) {
+    moire__module_destroy(s->modules[i]);
+    moire_program_destroy(s->programs[i]);
+  }
+  *s = (test_subject){0};
+}
+
+test_pools test_pools_make(void) {
+  test_pools pools = {{NULL}};
+  for (int i = 0; i < 3; i++) pools.pools[i] = moire_threads_create(i + 1, NULL);
+  return pools;
+}
+
+void test_pools_free(test_pools *pools) {
+  for (int i = 0; i < 3; i++) moire_threads_destroy(pools->pools[i]);
+}
+
+/* ---- judging --------------------------------------------------------------------------------------------- */
+
+typedef struct trial {
+  const test_subject *s;
+  const test_feed *feed;
+  uint64_t seed;
+  test_values want;
+  bool careful; /* `want` comes from many variants */
+  moire__text *why;
+} trial;
+
+static const moire_graph *reference_of(const test_subject *s) { return s->stages[s->reference]; }
+
+/* The bounds again, from many variants. */
+static bool look_again(trial *t) {
+  if (t->careful) return false;
+  t->careful = true;
+  test_values_free(&t->want);
+  return test_bounds_run(reference_of(t->s), t->feed, MANY, t->seed + 1, &t->want, NULL) == MOIRE_OK;
+}
+
+static bool agrees(trial *t, const test_values *got, test_precision precision) {
+  moire__text why = {0};
+  bool good = test_values_agree(&t->want, got, precision, &why);
+  if (!good && look_again(t)) {
+    moire__text_free(&why);
+    good = test_values_agree(&t->want, got, precision, &why);
+  }
+  if (!good) moire__text_add(t->why, "%s", moire__text_string(&why));
+  moire__text_free(&why);
+  return good;
+}
+
+/* What a stage before the reference has not got yet is taken from `want`. */
+static void fill_in(test_values *got, const test_values *want) {
+  for (int i = 0; i < want->n; i++) {
+    const test_value *w = &want->list[i];
+    if (test_values_find(got, w->name, w->is_update)) continue;
+    test_value *to = test_values_add(got, w->name, w->is_update, w->dtype, w->elements);
+    memcpy(to->value, w->value, (size_t)w->elements * sizeof *w->value);
+  }
+}
+
+static bool judge_stage(trial *t, const moire_graph *g, const char *name, bool before_reference) {
+  moire_error error = {0};
+  test_values got;
+  moire_status status = test_run_graph(g, t->feed, &got, &error);
+  if (status == MOIRE_OK && before_reference) fill_in(&got, &t->want);
+  bool good = status == MOIRE_OK && agrees(t, &got, TEST_DOUBLE);
+  if (status != MOIRE_OK) moire__text_add(t->why, "%s", error.message);
+  if (!good) moire__text_add(t->why, " (the graph after pass %s)", name);
+  test_values_free(&got);
+  return good;
+}
+
+static const char *fusion(test_way way) { return way.no_fusion ? "without fusion" : "fused"; }
+
+static bool judge_loops(trial *t, int way) {
+  moire_error error = {0};
+  for (int backwards = 0; backwards < 2; backwards++) {
+    test_values got;
+    moire_status status = test_run_loops(t->s->modules[way], t->feed, backwards, &t->want, &got, &error);
+    bool good = status == MOIRE_OK && agrees(t, &got, TEST_DOUBLE);
+    test_values_free(&got);
+    if (good) continue;
+    moire__text_add(t->why, "%s (loop nests for %s, %s%s)", error.message, t->s->ways[way].target,
+                    fusion(t->s->ways[way]), backwards ? ", backwards" : "");
+    return false;
+  }
+  return true;
+}
+
+static bool judge_native(trial *t, int way, const test_pools *pools) {
+  if (!t->s->programs[way]) return true;
+  const moire_plan *plan = moire_program_plan(t->s->programs[way]);
+  moire_error error = {0};
+  test_values one;
+  moire_status status = test_run_plan(plan, t->feed, pools->pools[0], &t->want, &one, &error);
+  bool in_range = t->want.largest < 1e37;
+  bool good = status == MOIRE_OK && (!in_range || agrees(t, &one, TEST_FLOAT32));
+  for (int i = 1; i < 3 && good; i++) {
+    test_values more;
+    good = test_run_plan(plan, t->feed, pools->pools[i], &t->want, &more, &error) == MOIRE_OK;
+    good = good && test_values_identical(&one, &more, t->why);
+    if (!good) moire__text_add(t->why, " (%d threads)", i + 1);
+    test_values_free(&more);
+  }
+  if (!good)
+    moire__text_add(t->why, "%s (native code for %s, %s)", error.message, t->s->ways[way].target,
+                    fusion(t->s->ways[way]));
+  test_values_free(&one);
+  return good;
+}
+
+bool test_subject_judge(const test_subject *s, const test_feed *feed, unsigned checks, const test_pools *pools,
+                        uint64_t seed, moire__text *why) {
+  moire_error error = {0};
+  trial t = {.s = s, .feed = feed, .seed = seed, .why = why};
+  bool good = test_bounds_run(reference_of(s), feed, FEW, seed, &t.want, &error) == MOIRE_OK;
+  if (!good) moire__text_add(why, "%s", error.message);
+  if (good && checks & TEST_CHECK_STAGES) good = judge_stage(&t, s->model, "none", true);
+  for (int i = 0; i < s->n_stages && good && checks & TEST_CHECK_STAGES; i++)
+    good = judge_stage(&t, s->stages[i], s->stage_names[i], i < s->reference);
+  for (int i = 0; i < s->n_ways && good && checks & TEST_CHECK_LOOPS; i++) good = judge_loops(&t, i);
+  for (int i = 0; i < s->n_ways && good && checks & TEST_CHECK_NATIVE; i++) good = judge_native(&t, i, pools);
+  test_values_free(&t.want);
+  return good;
+}
