@@ -57,7 +57,7 @@ static word exp2_f64(const moire__math *m, word t) {
   return mul(m, POLYNOMIAL(m, rest, power), scale);
 }
 
-/* a^b for a >= 0; 0^b, infinities and NaN as in C. A negative a gives NaN. 1.0 ulp. */
+/* a^b for a >= 0 (-0 counts as 0); 0^b, infinities and NaN as in C. A negative a gives NaN. 1.0 ulp. */
 word moire__math_pow_f32(const moire__math *m, word a, word b) {
   word wide_a = LLVMBuildFPExt(m->ir.at, a, f64_like(m, a), "");
   word wide_b = LLVMBuildFPExt(m->ir.at, b, f64_like(m, b), "");
