@@ -57,6 +57,7 @@ static double first_value(const moire_init *init, uint64_t seed, uint64_t stream
     case MOIRE_INIT_CONSTANT: return init->a;
     case MOIRE_INIT_NORMAL: return init->a + init->b * moire__normal(seed, stream, index);
     case MOIRE_INIT_UNIFORM: return init->a + (init->b - init->a) * moire__uniform(seed, stream, index);
+    case MOIRE_INIT_LIST: return init->values[index % (uint64_t)init->n_values];
   }
   return 0;
 }
@@ -121,6 +122,11 @@ static moire_status add(moire_store *store, const moire_plan_state *wanted, uint
   }
   s.info.name = moire__arena_copy_string(&store->arena, wanted->name);
   if (wanted->init.stream) s.info.init.stream = moire__arena_copy_string(&store->arena, wanted->init.stream);
+  if (wanted->init.n_values > 0) {
+    size_t n = (size_t)wanted->init.n_values;
+    double *values = moire__arena_array(&store->arena, n, sizeof *values);
+    s.info.init.values = memcpy(values, wanted->init.values, n * sizeof *values);
+  }
   s.data = moire__allocate_aligned((size_t)s.elements * size, MOIRE__ALIGNMENT);
   fill(&s, seed);
   MOIRE__PUSH(&store->arena, store->states, store->n, store->capacity, s);

@@ -3,15 +3,10 @@
  *
  *   graph  := graph @NAME (training | inference) { {item} }
  *   item   := extent WORD
- *           | state $NAME : type [trained] (constant | normal | uniform) ( REAL , REAL ) [stream STRING]
- *           | %INT {, %INT} = OP [( %INT {, %INT} )] [{ attr {, attr} }] : type {, type}
- *             [in STRING] [at STRING : INT] [kernel INT]
- *           | output STRING = %INT
- *           | update $NAME = %INT
- *   attr   := WORD = (INT | REAL | STRING | DTYPE | ( [INT {, INT}] ) | dims)
- *   type   := DTYPE dims
- *   dims   := [ [dim {, dim}] ]
- *   dim    := INT | [INT *] WORD
+ *           | state $NAME : type [trained] (constant | normal | uniform | list) ( REAL {, REAL} ) [stream
+ * STRING] | %INT {, %INT} = OP [( %INT {, %INT} )] [{ attr {, attr} }] : type {, type} [in STRING] [at STRING :
+ * INT] [kernel INT] | output STRING = %INT | update $NAME = %INT attr   := WORD = (INT | REAL | STRING | DTYPE
+ * | ( [INT {, INT}] ) | dims) type   := DTYPE dims dims   := [ [dim {, dim}] ] dim    := INT | [INT *] WORD
  *
  * Values are numbered from 1 in the order of the text. Every node goes through inference, and the types that it
  * gives must be those that the text says. Nothing in the text can do harm: every mistake is a sentence with its
@@ -105,14 +100,30 @@ static bool read_real(moire__scan *s, double *real) {
 
 /* ---- states ---------------------------------------------------------------------------------------------- */
 
+static bool read_list(moire__scan *s, moire_init *init) {
+  double *values = NULL, value;
+  int n = 0, capacity = 0;
+  do {
+    if (!read_real(s, &value)) return false;
+    MOIRE__PUSH(&s->names, values, n, capacity, value);
+  } while (moire__scan_accept(s, ","));
+  init->values = values;
+  init->n_values = n;
+  return true;
+}
+
 static bool read_init(moire__scan *s, moire_init *init) {
-  static const char *const kinds[] = {"constant", "normal", "uniform"};
+  static const char *const kinds[] = {"constant", "normal", "uniform", "list"};
   int kind = 0;
-  while (kind < 3 && !moire__scan_accept(s, kinds[kind])) kind++;
-  if (kind == 3) return moire__scan_expected(s, "constant, normal or uniform");
+  while (kind < 4 && !moire__scan_accept(s, kinds[kind])) kind++;
+  if (kind == 4) return moire__scan_expected(s, "constant, normal, uniform or list");
   *init = (moire_init){.kind = (moire_init_kind)kind};
-  if (!moire__scan_expect(s, "(") || !read_real(s, &init->a)) return false;
-  if (!moire__scan_expect(s, ",") || !read_real(s, &init->b)) return false;
+  if (!moire__scan_expect(s, "(")) return false;
+  if (kind == MOIRE_INIT_LIST) {
+    if (!read_list(s, init)) return false;
+  } else if (!read_real(s, &init->a) || !moire__scan_expect(s, ",") || !read_real(s, &init->b)) {
+    return false;
+  }
   if (!moire__scan_expect(s, ")")) return false;
   if (!moire__scan_accept(s, "stream")) return true;
   init->stream = moire__scan_string(s);

@@ -77,16 +77,21 @@ static void add_attr(moire__text *text, const moire_graph *g, const moire__attr 
 }
 
 static void add_state(moire__text *text, const moire_graph *g, const moire__state_info *state) {
-  static const char *const kinds[] = {
-      [MOIRE_INIT_CONSTANT] = "constant", [MOIRE_INIT_NORMAL] = "normal", [MOIRE_INIT_UNIFORM] = "uniform"};
+  static const char *const kinds[] = {[MOIRE_INIT_CONSTANT] = "constant",
+                                      [MOIRE_INIT_NORMAL] = "normal",
+                                      [MOIRE_INIT_UNIFORM] = "uniform",
+                                      [MOIRE_INIT_LIST] = "list"};
+  bool list = state->init.kind == MOIRE_INIT_LIST;
+  const double two[] = {state->init.a, state->init.b}, *values = list ? state->init.values : two;
   moire__text_add(text, "  state ");
   add_name(text, '$', state->name);
   moire__text_add(text, " : ");
   moire__text_add_type(text, g, state->dtype, &state->shape);
   moire__text_add(text, "%s %s(", state->trained ? " trained" : "", kinds[state->init.kind]);
-  moire__text_add_real(text, state->init.a);
-  moire__text_add(text, ", ");
-  moire__text_add_real(text, state->init.b);
+  for (int i = 0; i < (list ? state->init.n_values : 2); i++) {
+    if (i) moire__text_add(text, ", ");
+    moire__text_add_real(text, values[i]);
+  }
   moire__text_add_char(text, ')');
   if (state->init.stream) {
     moire__text_add(text, " stream ");

@@ -61,7 +61,9 @@ static bool same_stream(const char *a, const char *b) { return a && b ? strcmp(a
 
 static bool same_init(const moire_init *a, const moire_init *b) {
   return a->kind == b->kind && memcmp(&a->a, &b->a, sizeof a->a) == 0 &&
-         memcmp(&a->b, &b->b, sizeof a->b) == 0 && same_stream(a->stream, b->stream);
+         memcmp(&a->b, &b->b, sizeof a->b) == 0 && same_stream(a->stream, b->stream) &&
+         a->n_values == b->n_values &&
+         (a->n_values == 0 || memcmp(a->values, b->values, (size_t)a->n_values * sizeof *a->values) == 0);
 }
 
 static moire_status state_mistake(moire_graph *g, const char *name, moire_status status, const char *sentence) {
@@ -95,9 +97,16 @@ moire_status moire__graph_declare_state(moire_graph *g, const moire__state_info 
       return state_mistake(g, name, MOIRE_ERROR_SHAPE, "the extents of a state are static");
     }
   }
+  if ((state->init.kind == MOIRE_INIT_LIST) != (state->init.n_values > 0)) {
+    return state_mistake(g, name, MOIRE_ERROR_ARGUMENT, "a list of initial values has at least one");
+  }
   moire__state_info kept = *state;
   kept.name = moire__arena_copy_string(&g->arena, name);
   if (kept.init.stream) kept.init.stream = moire__arena_copy_string(&g->arena, kept.init.stream);
+  if (kept.init.n_values > 0) {
+    double *values = moire__arena_array(&g->arena, (size_t)kept.init.n_values, sizeof *values);
+    kept.init.values = memcpy(values, state->init.values, (size_t)kept.init.n_values * sizeof *values);
+  }
   MOIRE__PUSH(&g->arena, g->states, g->n_states, g->state_capacity, kept);
   return MOIRE_OK;
 }

@@ -75,22 +75,28 @@ typedef enum moire_init_kind {
   MOIRE_INIT_CONSTANT, /* a */
   MOIRE_INIT_NORMAL,   /* mean a, standard deviation b */
   MOIRE_INIT_UNIFORM,  /* in [a, b) */
+  MOIRE_INIT_LIST,     /* values[i mod n_values] for element i, row-major */
 } moire_init_kind;
 
 typedef struct moire_init {
   moire_init_kind kind;
   double a, b;
-  const char *stream; /* NULL: the state's own name; otherwise states naming one stream start out equal */
+  const char *stream;   /* NULL: the state's own name; otherwise states naming one stream start out equal */
+  const double *values; /* LIST; borrowed until the state is declared */
+  int n_values;         /* at least 1 */
 } moire_init;
 
 static inline moire_init moire_init_constant(double value) {
-  return (moire_init){MOIRE_INIT_CONSTANT, value, 0, NULL};
+  return (moire_init){.kind = MOIRE_INIT_CONSTANT, .a = value};
 }
 static inline moire_init moire_init_normal(double mean, double deviation) {
-  return (moire_init){MOIRE_INIT_NORMAL, mean, deviation, NULL};
+  return (moire_init){.kind = MOIRE_INIT_NORMAL, .a = mean, .b = deviation};
 }
 static inline moire_init moire_init_uniform(double low, double high) {
-  return (moire_init){MOIRE_INIT_UNIFORM, low, high, NULL};
+  return (moire_init){.kind = MOIRE_INIT_UNIFORM, .a = low, .b = high};
+}
+static inline moire_init moire_init_list(const double *values, int n) {
+  return (moire_init){.kind = MOIRE_INIT_LIST, .values = values, .n_values = n};
 }
 
 /* ---- graphs ---------------------------------------------------------------------------------------------- */

@@ -51,7 +51,9 @@ Test(graph_text, what_is_built_reads_back) {
   moire_scope_push(g, "scope \\ \n");
   moire_value x = moire_input(g, "x", MOIRE_C64, MOIRE_SHAPE(b, 50, 64));
   moire_value w = moire_parameter(g, "w", MOIRE_SHAPE(64, 64), moire_init_uniform(-1.0 / 3, 1e300));
-  moire_value y = moire_gelu(moire_matmul(moire_scale(x, 1.0 / 7), w));
+  const double logs[] = {0, 0.6931471805599453, 1.0986122886681098};
+  moire_value gain = moire_parameter(g, "gain", MOIRE_SHAPE(64), moire_init_list(logs, 3));
+  moire_value y = moire_gelu(moire_matmul(moire_mul(moire_scale(x, 1.0 / 7), gain), w));
   moire_output(g, "y", moire_mean_all(moire_abs(y)));
   moire_error error = {0};
   cr_assert_eq(moire_graph_status(g, &error), MOIRE_OK, "%s", error.message);

@@ -56,8 +56,8 @@ static const moire_plan_step steps[] = {
 /* v takes what w was before the run, though w itself is overwritten. */
 static const moire_plan_update updates[] = {{1, 5}, {6, 1}};
 static const moire_plan_state states[] = {
-    {"w", MOIRE_F32, {1, {WIDTH}}, {MOIRE_INIT_CONSTANT, 10, 0, NULL}, true},
-    {"v", MOIRE_F32, {1, {WIDTH}}, {MOIRE_INIT_CONSTANT, -1, 0, NULL}, false},
+    {"w", MOIRE_F32, {1, {WIDTH}}, {.kind = MOIRE_INIT_CONSTANT, .a = 10}, true},
+    {"v", MOIRE_F32, {1, {WIDTH}}, {.kind = MOIRE_INIT_CONSTANT, .a = -1}, false},
 };
 static const moire_kernel_function kernels[] = {add_kernel, double_kernel, total_kernel, next_kernel};
 static const char *const extents[] = {NULL, "B"};

@@ -20,7 +20,8 @@ static moire_store *store_of(const moire_plan_state *states, int n, uint64_t see
 }
 
 static moire_plan_state normal_state(const char *name, const char *stream, int64_t n) {
-  return (moire_plan_state){name, MOIRE_F32, MOIRE_SHAPE(n), {MOIRE_INIT_NORMAL, 1.0, 0.5, stream}, true};
+  return (moire_plan_state){
+      name, MOIRE_F32, MOIRE_SHAPE(n), {.kind = MOIRE_INIT_NORMAL, .a = 1.0, .b = 0.5, .stream = stream}, true};
 }
 
 Test(store, first_values_do_not_depend_on_company) {
@@ -46,14 +47,23 @@ Test(store, one_stream_one_start) {
   moire_store_destroy(store);
 }
 
+Test(store, a_list_is_repeated_and_copied) {
+  double values[] = {0.5, -1, 2};
+  const moire_plan_state states[] = {{"w", MOIRE_F32, MOIRE_SHAPE(2, 4), moire_init_list(values, 3), true}};
+  moire_store *store = store_of(states, 1, 1);
+  const float *w = moire_store_data(store, "w", NULL);
+  for (int i = 0; i < 8; i++) cr_assert_eq(w[i], (float)values[i % 3]);
+  moire_store_destroy(store);
+}
+
 Test(store, distributions) {
   enum { N = 20000 };
   const moire_plan_state states[] = {
       normal_state("normal", NULL, N),
-      {"uniform", MOIRE_F64, MOIRE_SHAPE(N), {MOIRE_INIT_UNIFORM, -2.0, 3.0, NULL}, true},
-      {"ones", MOIRE_BF16, MOIRE_SHAPE(3, 2), {MOIRE_INIT_CONSTANT, 1.0, 0, NULL}, false},
-      {"truth", MOIRE_BOOL, MOIRE_SCALAR, {MOIRE_INIT_CONSTANT, 1.0, 0, NULL}, false},
-      {"number", MOIRE_I64, MOIRE_SHAPE(1), {MOIRE_INIT_CONSTANT, -7.0, 0, NULL}, false},
+      {"uniform", MOIRE_F64, MOIRE_SHAPE(N), {.kind = MOIRE_INIT_UNIFORM, .a = -2.0, .b = 3.0}, true},
+      {"ones", MOIRE_BF16, MOIRE_SHAPE(3, 2), {.kind = MOIRE_INIT_CONSTANT, .a = 1.0}, false},
+      {"truth", MOIRE_BOOL, MOIRE_SCALAR, {.kind = MOIRE_INIT_CONSTANT, .a = 1.0}, false},
+      {"number", MOIRE_I64, MOIRE_SHAPE(1), {.kind = MOIRE_INIT_CONSTANT, .a = -7.0}, false},
   };
   moire_store *store = store_of(states, 5, 9);
   double sum = 0, squares = 0, low = 9, high = -9, mean = 0;
@@ -84,7 +94,7 @@ Test(store, plans_must_agree) {
   const moire_plan_state first[] = {normal_state("w", NULL, 6)};
   const moire_plan_state longer[] = {normal_state("w", NULL, 7)};
   const moire_plan_state twice[] = {
-      {"w", MOIRE_F32, MOIRE_SHAPE(2, 3), {MOIRE_INIT_CONSTANT, 0, 0, NULL}, true}};
+      {"w", MOIRE_F32, MOIRE_SHAPE(2, 3), {.kind = MOIRE_INIT_CONSTANT, .a = 0}, true}};
   moire_store *store = store_of(first, 1, 1);
   float *w = moire_store_data(store, "w", NULL);
   w[0] = 5;
@@ -96,7 +106,7 @@ Test(store, plans_must_agree) {
   cr_assert(strstr(error.message, "state w"), "%s", error.message);
   cr_assert_eq(moire_store_declare(store, &reshaped, 2, NULL), MOIRE_ERROR_SHAPE);
   const moire_plan_state complex_state[] = {
-      {"z", MOIRE_C64, MOIRE_SHAPE(2), {MOIRE_INIT_CONSTANT, 0, 0, NULL}, true}};
+      {"z", MOIRE_C64, MOIRE_SHAPE(2), {.kind = MOIRE_INIT_CONSTANT, .a = 0}, true}};
   moire_plan c = plan_of(complex_state, 1);
   cr_assert_eq(moire_store_declare(store, &c, 2, NULL), MOIRE_ERROR_UNSUPPORTED);
   moire_store_destroy(store);
