@@ -126,8 +126,45 @@ static moire_value allowed_keys(moire__expand *c, int valid, moire_shape scores)
   return moire_value_is_null(allowed) ? keys : moire_and(moire_broadcast(allowed, samples), keys);
 }
 
+/* One kernel does it (ops/attend.h) for interference of complex q, k and v without a bias and of fixed lengths.
+ */
+static bool is_one_kernel(const moire__expand *c, layout at) {
+  bool fixed = moire__node_int(c->node, "score") == WAVES && at.bias < 0;
+  for (int i = 0; i < 3; i++) {
+    moire_shape shape = moire_value_shape(c->operands[i]);
+    fixed = fixed && moire_value_dtype(c->operands[i]) == MOIRE_C64;
+    for (int d = 1; d < 4; d++) fixed = fixed && moire__dim_is_static(shape.dims[d]);
+  }
+  return fixed && moire_value_dim(c->operands[1], 2) > 0;
+}
+
+static moire_value one_kernel(moire__expand *c, layout at) {
+  moire_value x[8];
+  int n = 0;
+  for (int i = 0; i < 3; i++) {
+    x[n++] = moire_real(c->operands[i]);
+    x[n++] = moire_imag(c->operands[i]);
+  }
+  if (at.valid >= 0) x[n++] = c->operands[at.valid];
+  if (at.rng >= 0) x[n++] = c->operands[at.rng];
+  static const char *const kept[] = {"scale",   "mask_value", "causal",     "has_valid", "has_rng",
+                                     "dropout", "stream",     "mask_shape", "mask_start"};
+  moire__attr attrs[9];
+  int n_attrs = 0;
+  for (int i = 0; i < 9; i++) {
+    const moire__attr *attr = moire__node_attr(c->node, kept[i]);
+    if (attr) attrs[n_attrs++] = *attr;
+  }
+  moire_value y = moire__graph_emit(c->g, MOIRE_HERE, MOIRE__OP_attend, x, n, attrs, n_attrs);
+  return moire_value_is_null(y) ? y : moire_complex(y, moire__value(c->g, y.id + 1));
+}
+
 void moire__attention_expand(moire__expand *c) {
   layout at = layout_of(c->node);
+  if (is_one_kernel(c, at)) {
+    c->results[0] = one_kernel(c, at);
+    return;
+  }
   moire_value q = c->operands[0], k = c->operands[1], v = c->operands[2];
   moire_shape scores = moire_value_shape(q);
   scores.dims[3] = moire_value_shape(k).dims[2];

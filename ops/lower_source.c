@@ -1,5 +1,6 @@
 /* Sources that are computed where they are read: constant, iota, random_mask. */
 #include "compiler/ir/lower.h"
+#include "ops/attend.h"
 #include "ops/parts.h"
 #include "ops/support.h"
 
@@ -20,20 +21,20 @@ moire__loop_value moire__iota_source(moire__lowering *l, const moire__node *node
   return moire__loop_cast(&l->builder, at, MOIRE__LOOP_I32);
 }
 
-/* The words are unsigned, the comparison is signed: both sides are shifted by 2^31. */
-moire__loop_value moire__random_mask_source(moire__lowering *l, const moire__node *node, moire__index *index) {
+/* 0 if the element's word is below p 2^32, else 1 / (1 - p). The words are unsigned, the comparison is signed:
+ * both sides are shifted by 2^31. */
+moire__loop_value moire__lower_mask_element(moire__lowering *l, int32_t rng, double p, int64_t stream,
+                                            moire__loop_value element) {
   moire__loop_builder *b = &l->builder;
-  moire__loop_value element = moire__lower_index_linear(l, index);
   moire__loop_value words[5] = {0};
-  moire__index counters = moire__lower_index(l->g, node->operands[0]);
+  moire__index counters = moire__lower_index(l->g, rng);
   for (int i = 0; i < 3; i++) {
     counters.linear = moire__loop_index(b, i);
-    words[i] = moire__lower_read(l, node->operands[0], &counters);
+    words[i] = moire__lower_read(l, rng, &counters);
   }
-  words[3] = moire__loop_const(b, MOIRE__LOOP_I32, (double)moire__node_int(node, "stream"));
+  words[3] = moire__loop_const(b, MOIRE__LOOP_I32, (double)(int32_t)(uint32_t)stream);
   words[4] = element;
   moire__loop_value word = moire__loop_emit(b, MOIRE__LOOP_random, words, 5);
-  double p = moire__node_real(node, "p");
   int64_t threshold = (int64_t)moire__mask_threshold(p) - ((int64_t)1 << 31);
   moire__loop_value shifted =
       moire__loop_binary(b, MOIRE__LOOP_add, word, moire__loop_const(b, MOIRE__LOOP_I32, -2147483648.0));
@@ -41,4 +42,9 @@ moire__loop_value moire__random_mask_source(moire__lowering *l, const moire__nod
       moire__loop_binary(b, MOIRE__LOOP_lt, shifted, moire__loop_const(b, MOIRE__LOOP_I32, (double)threshold));
   return moire__loop_ternary(b, MOIRE__LOOP_select, dropped, moire__loop_const(b, MOIRE__LOOP_F32, 0),
                              moire__loop_const(b, MOIRE__LOOP_F32, 1 / (1 - p)));
+}
+
+moire__loop_value moire__random_mask_source(moire__lowering *l, const moire__node *node, moire__index *index) {
+  return moire__lower_mask_element(l, node->operands[0], moire__node_real(node, "p"),
+                                   moire__node_int(node, "stream"), moire__lower_index_linear(l, index));
 }

@@ -1,0 +1,63 @@
+/* Interference attention as one kernel: what its forward and backward op share.
+ *
+ *   s = q k^H,  p = softmax(|s|^2 scale + mask),  y = (p drop) v
+ *
+ * by head; q [B,H,Lq,d], k [B,H,Lk,d], v [B,H,Lk,e], each as two f32 planes. No array of Lq x Lk elements is
+ * kept: the forward pass leaves lse[B,H,Lq] = ln sum_j exp(score), from which the backward pass recomputes p.
+ */
+#ifndef MOIRE_OPS_ATTEND_H
+#define MOIRE_OPS_ATTEND_H
+
+#include "compiler/ir/lower.h"
+
+enum {
+  MOIRE__ATTEND_QR,
+  MOIRE__ATTEND_QI,
+  MOIRE__ATTEND_KR,
+  MOIRE__ATTEND_KI,
+  MOIRE__ATTEND_VR,
+  MOIRE__ATTEND_VI,
+  MOIRE__ATTEND_FORWARD, /* operands of attend before valid and rng */
+  MOIRE__ATTEND_YR = MOIRE__ATTEND_FORWARD,
+  MOIRE__ATTEND_YI,
+  MOIRE__ATTEND_LSE,
+  MOIRE__ATTEND_GR,
+  MOIRE__ATTEND_GI,
+  MOIRE__ATTEND_BACKWARD,
+};
+
+/* Where the operands are that need not be there; -1: not there. */
+typedef struct moire__attend_layout {
+  int valid, rng, n;
+} moire__attend_layout;
+moire__attend_layout moire__attend_layout_of(const moire__node *node, int first);
+
+/* ---- lowering: blocks of queries against blocks of keys ---- */
+
+typedef struct moire__attend_kernel {
+  moire__lowering *l;
+  moire__attend_layout layout;
+  int64_t heads, queries, keys, d, e, query_block, key_block;
+  double scale, mask_value, dropout;
+  bool causal;
+  moire__loop_value sample, head, first_query, n_queries, first_key, n_keys; /* of the blocks at hand */
+  moire__loop_buffer packed_k[2]; /* k^T of the block: [d, key_block] */
+} moire__attend_kernel;
+
+moire__attend_kernel moire__attend_describe(moire__lowering *l, int first_optional);
+/* Element offset of (sample, head, row, 0) in an operand's view. */
+moire__loop_value moire__attend_base(const moire__attend_kernel *k, const moire__view *view,
+                                     moire__loop_value row);
+/* packed[c * key_block + j] = x[first_key + j, c] */
+void moire__attend_pack(const moire__attend_kernel *k, int32_t value, int64_t width, moire__loop_buffer packed);
+/* |s|^2 scale + mask for row m of the query block and key n of the key block (a vector). */
+moire__loop_value moire__attend_score(const moire__attend_kernel *k, moire__loop_value m, moire__loop_value n,
+                                      moire__loop_value re, moire__loop_value im);
+/* The random mask's element there; call only where layout.rng >= 0. */
+moire__loop_value moire__attend_drop(const moire__attend_kernel *k, moire__loop_value m, moire__loop_value n);
+
+/* ops/lower_source.c: an element of a random mask, 0 or 1 / (1 - p). */
+moire__loop_value moire__lower_mask_element(moire__lowering *l, int32_t rng, double p, int64_t stream,
+                                            moire__loop_value element);
+
+#endif
