@@ -89,10 +89,20 @@ static moire_status add_value(tool_setup *setup, const char *origin, const char 
   return status;
 }
 
+/* A name that stands in the table is blamed on its place there. */
+static moire_status find_model(tool_setup *setup, const char *model, moire_error *error) {
+  moire_error reason = {0};
+  setup->model = moire_model_find(model, &reason);
+  if (setup->model) return MOIRE_OK;
+  const moire__config_entry *entry = moire__config_table_find(&setup->table, "model");
+  if (!entry) return moire_fail(error, reason.status, "%s", reason.message);
+  if (!entry->line) return moire_fail(error, reason.status, "%s: model: %s", entry->origin, reason.message);
+  return moire_fail(error, reason.status, "%s:%d: model: %s", entry->origin, entry->line, reason.message);
+}
+
 moire_status tool_setup_build(tool_setup *setup, const char *model, const char *where, moire_error *error) {
-  setup->model = moire_model_find(model, error);
-  if (!setup->model) return MOIRE_ERROR_ARGUMENT;
-  moire_status status = add_value(setup, where, "model", json_string(model), error);
+  moire_status status = find_model(setup, model, error);
+  if (!status) status = add_value(setup, where, "model", json_string(model), error);
   if (status) return status;
   moire__config_fields sets[2] = {{setup->model->fields, setup->model->n_fields}, moire__trainer_fields()};
   moire_config *configs[2] = {NULL, NULL};

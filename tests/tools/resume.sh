@@ -1,0 +1,84 @@
+#!/bin/bash
+# Killed with SIGKILL at twenty random moments and resumed each time, a run leaves the files of an uninterrupted one,
+# and whatever checkpoint lies on disk after a kill can be read.
+# shellcheck source=tests/support/tool.sh
+source "$(dirname "$0")/../support/tool.sh"
+
+kills=20
+seed=${MOIRE_TEST_SEED:-$(date +%s)}
+echo "MOIRE_TEST_SEED=$seed"
+RANDOM=$((seed % 32768))
+
+small_data data.txt
+small_config config.yaml
+train=("$MOIRE" train config.yaml --data data.txt --threads 2 --set epochs=8 --set patience=8)
+begin=$(date +%s%N)
+"${train[@]}" --out whole 2>log.txt >whole.txt || complain "$(cat log.txt)"
+milliseconds=$((($(date +%s%N) - begin) / 1000000))
+sed 's/"[a-z]*_seconds":[0-9.]*//g' whole/metrics.jsonl >whole.jsonl
+
+compare() {
+  cmp whole/best.safetensors run/best.safetensors || complain "best differs, $*"
+  cmp whole/last.safetensors run/last.safetensors || complain "last differs, $*"
+  sed 's/"[a-z]*_seconds":[0-9.]*//g' run/metrics.jsonl | cmp whole.jsonl - || complain "metrics differ, $*"
+  [[ $(ls -A run) == $'best.safetensors\nlast.safetensors\nmetrics.jsonl' ]] || complain "left over: $(ls -A run)"
+}
+
+killed=0
+finished=0
+while ((killed < kills)); do
+  "${train[@]}" --out run --resume >run.txt 2>log.txt &
+  process=$!
+  sleep "$(printf '0.%03d' $((RANDOM % (milliseconds < 1900 ? milliseconds / 2 + 50 : 999))))"
+  kill -9 "$process" 2>/dev/null || true
+  status=0
+  { wait "$process"; } 2>/dev/null || status=$?
+  if ((status == 0)); then
+    compare "finished after $killed kills"
+    finished=$((finished + 1))
+    rm -r run
+    continue
+  fi
+  ((status == 137)) || complain "exit status $status: $(cat log.txt)"
+  killed=$((killed + 1))
+  for file in run/best.safetensors run/last.safetensors; do
+    [[ -e $file ]] || continue
+    "$MOIRE" eval --checkpoint "$file" --data data.txt --json >eval.txt 2>log.txt ||
+      complain "$file cannot be read after kill $killed: $(cat log.txt)"
+  done
+done
+"${train[@]}" --out run --resume >run.txt 2>log.txt || complain "the last resumption: $(cat log.txt)"
+compare "after the last of $kills kills"
+cmp whole.txt run.txt || complain 'the results printed differ'
+"${train[@]}" --out run --resume >run.txt 2>log.txt || complain "resuming what is complete: $(cat log.txt)"
+compare 'after resuming what is complete'
+echo "$finished run(s) finished between the kills"
+
+# What a continuation may not change, and what may have happened to the files meanwhile.
+refused 1 last.safetensors lr 0.002 -- "${train[@]}" --out run --resume --set lr=0.002
+refused 1 last.safetensors hidden_size 16 -- "${train[@]}" --out run --resume --set hidden_size=16
+"$MOIRE" synth --users 61 --items 80 --length 8 --ring 4 --cycle 8 --out other.txt
+refused 1 last.safetensors other.txt -- "$MOIRE" train config.yaml --data other.txt --out run --resume --set item_size=81
+head -n 3 run/metrics.jsonl >short.jsonl
+cp short.jsonl run/metrics.jsonl
+refused 1 metrics.jsonl:4 'epoch 3' -- "${train[@]}" --out run --resume
+rm run/best.safetensors
+cp whole/metrics.jsonl run/
+refused 1 run/best.safetensors -- "${train[@]}" --out run --resume
+head -c 700 whole/last.safetensors >run/last.safetensors
+refused 1 run/last.safetensors -- "${train[@]}" --out run --resume
+
+# An interrupt ends after the step, says so, and loses nothing.
+rm -r run
+"$MOIRE" train config.yaml --data data.txt --out run --set epochs=1000000 --set patience=1000000 >run.txt 2>log.txt &
+process=$!
+for ((i = 0; i < 300; i++)); do
+  [[ -e run/last.safetensors ]] && break
+  sleep 0.1
+done
+kill -TERM "$process"
+status=0
+wait "$process" || status=$?
+[[ $status == 130 ]] || complain "exit status $status after an interrupt: $(cat log.txt)"
+grep -q -- '--resume continues' log.txt || complain "nothing is said about the interrupt: $(cat log.txt)"
+finish
