@@ -136,3 +136,31 @@ moire_value moire_filter_bank_at(moire_source at, moire_value x, const moire_val
   const moire__attr attr = moire__attr_make_ints("dilations", dilations, n);
   return moire__graph_emit(x.graph, at, MOIRE__OP_filter_bank, operands, n + 1, &attr, 1);
 }
+
+/* Bands 0 to n-1 of the op are the real parts, n to 2n-1 the imaginary ones. */
+moire_value moire_band_bank_at(moire_source at, moire_value x, const moire_value *weights,
+                               const int64_t *dilations, int n) {
+  enum { MOST = MOIRE__MAX_OPERANDS / 2 };
+  if (moire_value_is_null(x)) return x;
+  if (n < 1 || n > MOST) {
+    moire__graph_fail_at(x.graph, at, "band_bank", MOIRE_ERROR_ARGUMENT, "%d bands, wanted 1 to %d", n, MOST);
+    return moire__null_like(x, x);
+  }
+  moire_value planes[2 * MOST];
+  int64_t taps[2 * MOST], steps[2 * MOST];
+  for (int i = 0; i < n; i++) {
+    moire_value band = moire__to_complex(at, tap_major(at, "band_bank", weights[i]));
+    planes[i] = moire_real_at(at, band);
+    planes[n + i] = moire_imag_at(at, band);
+    if (moire_value_is_null(planes[n + i])) return moire__null_like(x, planes[i]);
+    taps[i] = taps[n + i] = moire_value_dim(band, 0);
+    steps[i] = steps[n + i] = dilations[i];
+  }
+  const moire__attr attrs[] = {moire__attr_make_ints("taps", taps, 2 * n),
+                               moire__attr_make_ints("dilations", steps, 2 * n)};
+  moire_value operands[] = {x, moire_concat_at(at, planes, 2 * n, 0)};
+  moire_value y = moire__graph_emit(x.graph, at, MOIRE__OP_band_bank, operands, 2, attrs, 2);
+  if (moire_value_is_null(y)) return y;
+  y = moire_scale_at(at, y, 1.0 / (double)moire_value_dim(x, 2));
+  return moire_complex_at(at, moire_slice_at(at, y, 2, 0, n), moire_slice_at(at, y, 2, n, n));
+}

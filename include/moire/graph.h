@@ -262,6 +262,11 @@ moire_value moire_depthwise_conv_at(moire_source at, moire_value x, moire_value 
 moire_value moire_filter_bank_at(moire_source at, moire_value x, const moire_value *weights,
                                  const int64_t *dilations, int n);
 
+/* The same filters, seen by all channels together: z[b,t,s] = mean over d of band s at channel d; weights[s] is
+ * c64[D, 1, k_s], x real [B, L, D]; the result is c64[B, L, n]. */
+moire_value moire_band_bank_at(moire_source at, moire_value x, const moire_value *weights,
+                               const int64_t *dilations, int n);
+
 typedef enum moire_score {
   MOIRE_SCORE_DOT,          /* q . k */
   MOIRE_SCORE_INTERFERENCE, /* |q k^H|^2, q and k complex */

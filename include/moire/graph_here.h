@@ -73,6 +73,7 @@
 #define moire_dropout(...) moire_dropout_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_depthwise_conv(...) moire_depthwise_conv_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_filter_bank(...) moire_filter_bank_at(MOIRE_HERE, __VA_ARGS__)
+#define moire_band_bank(...) moire_band_bank_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_attention(...) moire_attention_at(MOIRE_HERE, __VA_ARGS__)
 
 #endif
