@@ -89,12 +89,14 @@ moire_status moire__attend_infer(moire__infer *c) {
   MOIRE__TRY(infer_planes(c, MOIRE__ATTEND_FORWARD));
   MOIRE__TRY(moire__infer_result(c, 0, MOIRE_F32, output_shape(c)));
   MOIRE__TRY(moire__infer_result(c, 1, MOIRE_F32, output_shape(c)));
-  return moire__infer_result(c, 2, MOIRE_F32, row_shape(c));
+  MOIRE__TRY(moire__infer_result(c, 2, MOIRE_F32, row_shape(c)));
+  return moire__infer_result(c, 3, MOIRE_F32, row_shape(c));
 }
 
 moire_status moire__attend_backward_infer(moire__infer *c) {
   MOIRE__TRY(infer_planes(c, MOIRE__ATTEND_BACKWARD));
-  MOIRE__TRY(wanted_shape(c, MOIRE__ATTEND_LSE, MOIRE_F32, row_shape(c)));
+  MOIRE__TRY(wanted_shape(c, MOIRE__ATTEND_LARGEST, MOIRE_F32, row_shape(c)));
+  MOIRE__TRY(wanted_shape(c, MOIRE__ATTEND_SUM, MOIRE_F32, row_shape(c)));
   static const int like_y[] = {MOIRE__ATTEND_YR, MOIRE__ATTEND_YI, MOIRE__ATTEND_GR, MOIRE__ATTEND_GI};
   for (int i = 0; i < 4; i++) MOIRE__TRY(wanted_shape(c, like_y[i], MOIRE_F32, output_shape(c)));
   for (int i = 0; i < MOIRE__ATTEND_FORWARD; i++) {
@@ -110,11 +112,11 @@ static moire_value or_zeros(moire_value x, moire_value like) {
   return moire_constant(like.graph, MOIRE_F32, moire_value_shape(like), 0);
 }
 
-/* No gradient flows through lse: only the backward op reads it. */
+/* No gradient flows through the last two results: only the backward op reads them. */
 void moire__attend_gradient(moire__gradient *c) {
   moire_value operands[MOIRE__ATTEND_BACKWARD + 2];
   memcpy(operands, c->operands, MOIRE__ATTEND_FORWARD * sizeof *operands);
-  memcpy(operands + MOIRE__ATTEND_YR, c->results, 3 * sizeof *operands);
+  memcpy(operands + MOIRE__ATTEND_YR, c->results, 4 * sizeof *operands);
   operands[MOIRE__ATTEND_GR] = or_zeros(c->result_gradients[0], c->results[0]);
   operands[MOIRE__ATTEND_GI] = or_zeros(c->result_gradients[1], c->results[1]);
   int n = MOIRE__ATTEND_BACKWARD;
@@ -156,11 +158,10 @@ static void reference_scores(moire__reference *c, int first, int64_t row, row_va
   }
 }
 
-static double log_sum_exp(const double *x, int64_t n) {
-  double largest = -INFINITY, sum = 0;
+static double largest_of(const double *x, int64_t n) {
+  double largest = -INFINITY;
   for (int64_t j = 0; j < n; j++) largest = fmax(largest, x[j]);
-  for (int64_t j = 0; j < n; j++) sum += exp(x[j] - largest);
-  return largest + log(sum);
+  return largest;
 }
 
 static row_values row_scratch(moire__reference *c) {
@@ -175,10 +176,12 @@ void moire__attend_reference(moire__reference *c) {
   row_values row = row_scratch(c);
   for (int64_t r = 0; r < c->results[2]->elements; r++) {
     reference_scores(c, MOIRE__ATTEND_FORWARD, r, row);
-    double lse = c->results[2]->re[r] = log_sum_exp(row.p, keys);
+    double largest = c->results[2]->re[r] = largest_of(row.p, keys), sum = 0;
+    for (int64_t j = 0; j < keys; j++) sum += row.p[j] = exp(row.p[j] - largest);
+    c->results[3]->re[r] = sum;
     for (int64_t j = 0; j < keys; j++) {
       for (int64_t i = 0; i < 2 * e; i++) {
-        double weight = exp(row.p[j] - lse) * row.drop[j];
+        double weight = row.p[j] / sum * row.drop[j];
         int64_t from = (r / queries * keys + j) * e + i % e;
         c->results[i / e]->re[r * e + i % e] += weight * c->operands[4 + i / e]->re[from];
       }
@@ -191,7 +194,8 @@ static void reference_backward_row(moire__reference *c, int64_t r, row_values ro
   const moire__tensor *const *x = c->operands;
   int64_t queries = x[0]->dims[2], d = x[0]->dims[3], keys = x[2]->dims[2], e = x[4]->dims[3];
   reference_scores(c, MOIRE__ATTEND_BACKWARD, r, row);
-  for (int64_t j = 0; j < keys; j++) row.p[j] = exp(row.p[j] - x[MOIRE__ATTEND_LSE]->re[r]);
+  double largest = x[MOIRE__ATTEND_LARGEST]->re[r], sum = x[MOIRE__ATTEND_SUM]->re[r];
+  for (int64_t j = 0; j < keys; j++) row.p[j] = exp(row.p[j] - largest) / sum;
   double dot = 0;
   for (int64_t i = 0; i < e; i++) {
     dot += x[MOIRE__ATTEND_GR]->re[r * e + i] * x[MOIRE__ATTEND_YR]->re[r * e + i];
@@ -220,7 +224,7 @@ static void reference_backward_row(moire__reference *c, int64_t r, row_values ro
 
 void moire__attend_backward_reference(moire__reference *c) {
   row_values row = row_scratch(c);
-  for (int64_t r = 0; r < c->operands[MOIRE__ATTEND_LSE]->elements; r++) reference_backward_row(c, r, row);
+  for (int64_t r = 0; r < c->operands[MOIRE__ATTEND_SUM]->elements; r++) reference_backward_row(c, r, row);
 }
 
 /* ---- sample ---- */
@@ -257,7 +261,7 @@ static bool attend_row(moire__sampler *s, attend_case *found) {
   return i >= 0;
 }
 
-/* attend over sampled inputs; its three results are outputs, and so is the gradient's op where `backward`. */
+/* attend over sampled inputs; its results are outputs; the gradient's op where `backward`. */
 static bool sample(moire__sampler *s, bool backward) {
   attend_case row;
   if (!attend_row(s, &row)) return false;
@@ -270,8 +274,9 @@ static bool sample(moire__sampler *s, bool backward) {
     x[n] = moire__sample_input(s, MOIRE_F32, shapes[n / 2], -row.range, row.range);
   }
   if (backward) {
-    for (; n < MOIRE__ATTEND_LSE; n++) x[n] = moire__sample_input(s, MOIRE_F32, shapes[3], -1, 1);
-    x[n++] = moire__sample_input(s, MOIRE_F32, S(row.samples, row.heads, row.queries), 4, 5);
+    for (; n < MOIRE__ATTEND_LARGEST; n++) x[n] = moire__sample_input(s, MOIRE_F32, shapes[3], -1, 1);
+    for (int i = 0; i < 2; i++)
+      x[n++] = moire__sample_input(s, MOIRE_F32, S(row.samples, row.heads, row.queries), 4, 5);
     for (; n < MOIRE__ATTEND_BACKWARD; n++) x[n] = moire__sample_input(s, MOIRE_F32, shapes[3], -1, 1);
   }
   moire_shape whole = S(row.samples, row.heads, row.keys, row.keys);
@@ -288,7 +293,7 @@ static bool sample(moire__sampler *s, bool backward) {
   moire__op op = backward ? MOIRE__OP_attend_backward : MOIRE__OP_attend;
   moire_value y = moire__sample_emit(s, op, x, n, attrs, row.part ? 9 : 7);
   if (s->kind == WRONG) return moire__sample_refuse(s, row.expected);
-  for (int i = 1; i < (backward ? MOIRE__ATTEND_FORWARD : 2) && !moire_value_is_null(y); i++) {
+  for (int i = 1; i < (backward ? MOIRE__ATTEND_FORWARD : 4) && !moire_value_is_null(y); i++) {
     char name[8] = {'y', (char)('0' + i), 0};
     moire_output(s->g, name, moire__value(s->g, y.id + i));
   }

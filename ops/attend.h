@@ -3,7 +3,9 @@
  *   s = q k^H,  p = softmax(|s|^2 scale + mask),  y = (p drop) v
  *
  * by head; q [B,H,Lq,d], k [B,H,Lk,d], v [B,H,Lk,e], each as two f32 planes. No array of Lq x Lk elements is
- * kept: the forward pass leaves lse[B,H,Lq] = ln sum_j exp(score), from which the backward pass recomputes p.
+ * kept: the forward pass leaves the largest score and sum_j exp(score - largest) of every row, f32[B,H,Lq],
+ * from which the backward pass recomputes p. (Their logarithm alone would do, but p would lose the digits that
+ * make the gradient of a row's scores sum to zero.)
  */
 #ifndef MOIRE_OPS_ATTEND_H
 #define MOIRE_OPS_ATTEND_H
@@ -20,7 +22,8 @@ enum {
   MOIRE__ATTEND_FORWARD, /* operands of attend before valid and rng */
   MOIRE__ATTEND_YR = MOIRE__ATTEND_FORWARD,
   MOIRE__ATTEND_YI,
-  MOIRE__ATTEND_LSE,
+  MOIRE__ATTEND_LARGEST,
+  MOIRE__ATTEND_SUM,
   MOIRE__ATTEND_GR,
   MOIRE__ATTEND_GI,
   MOIRE__ATTEND_BACKWARD,

@@ -6,7 +6,7 @@
  *   m' = max(m, max_j s_j),  l' = l exp(m - m') + sum_j exp(s_j - m'),  y' = y exp(m - m') + sum_j exp(s_j -
  * m') v_j
  *
- * and at the end y / l and lse = m + ln l are stored. Memory beside the operands: a block of scores.
+ * and at the end y / l, m and l are stored. Memory beside the operands: a block of scores.
  */
 #include "ops/attend.h"
 #include "ops/parts.h"
@@ -279,9 +279,8 @@ static void store_rows(forward *f, moire__loop_value first_row) {
     moire__lower_write(l, l->node->first_result + p, to, y);
   }
   moire__loop_end(b);
-  moire__loop_value lse = moire__loop_binary(b, MOIRE__LOOP_add, moire__loop_load(b, f->largest, m),
-                                             moire__loop_unary(b, MOIRE__LOOP_log, sum));
-  moire__lower_write(l, l->node->first_result + 2, row, lse);
+  moire__lower_write(l, l->node->first_result + 2, row, moire__loop_load(b, f->largest, m));
+  moire__lower_write(l, l->node->first_result + 3, row, sum);
   moire__loop_end(b);
 }
 
@@ -289,7 +288,7 @@ static void add_buffers(forward *f) {
   moire__lowering *l = f->k.l;
   const moire__attend_kernel *k = &f->k;
   for (int i = 0; i < l->node->n_operands; i++) moire__lower_add_reads(l, l->node->operands[i]);
-  for (int i = 0; i < 3; i++) moire__lower_add_write(l, l->node->first_result + i);
+  for (int i = 0; i < 4; i++) moire__lower_add_write(l, l->node->first_result + i);
   for (int p = 0; p < 2; p++) {
     f->k.packed_k[p] = moire__loop_add_local(l->kernel, "packed_k", MOIRE__LOOP_F32, k->d * k->key_block);
     f->y[p] = moire__loop_add_local(l->kernel, "y", MOIRE__LOOP_F32, k->query_block * k->e);

@@ -1,6 +1,6 @@
-/* Interference attention, backward: scores are recomputed block by block from lse.
+/* Interference attention, backward: scores are recomputed block by block.
  *
- *   p = exp(|s|^2 scale + mask - lse)         dv_j += sum_i p_ij drop_ij g_i
+ *   p = exp(|s|^2 scale + mask - largest) / sum  dv_j += sum_i p_ij drop_ij g_i
  *   dp_ij = Re(g_i conj v_j) drop_ij          D_i = Re(g_i conj y_i) = sum_j p_ij dp_ij
  *   ds_ij = 2 scale p_ij (dp_ij - D_i) s_ij   dq_i += sum_j ds_ij k_j,   dk_j += sum_i conj(ds_ij) q_i
  *
@@ -14,8 +14,8 @@
 
 typedef struct backward {
   moire__attend_kernel k;
-  moire__loop_buffer packed_v[2], s[2], p, dot;
-  moire__loop_value lse_row; /* offset of the block's first row in lse */
+  moire__loop_buffer packed_v[2], s[2], p, dp, kept, dot; /* kept: p drop */
+  moire__loop_value first_row;                            /* offset of the block's first row among all rows */
 } backward;
 
 static moire__loop_value in_block(const backward *f, moire__loop_value m, moire__loop_value n) {
@@ -70,40 +70,69 @@ static moire__tiles tiles(backward *f, moire__loop_value m, moire_dim n_extent, 
 
 /* ---- what is done with a tile's rows ---- */
 
+static moire__loop_value load_row_scalar(const backward *f, int operand, moire__loop_value m) {
+  moire__lowering *l = f->k.l;
+  moire__loop_buffer from = moire__lower_buffer(l, moire__lower_view(l, l->node->operands[operand]).base);
+  return moire__loop_load(&l->builder, from, moire__lower_add(l, f->first_row, m));
+}
+
 static void store_weight(void *context, moire__loop_value m, moire__loop_value n,
                          const moire__loop_value sum[2]) {
   backward *f = context;
-  moire__lowering *l = f->k.l;
-  moire__loop_builder *b = &l->builder;
+  moire__loop_builder *b = &f->k.l->builder;
   moire__loop_value at = in_block(f, m, n), score = moire__attend_score(&f->k, m, n, sum[0], sum[1]);
-  moire__loop_buffer from =
-      moire__lower_buffer(l, moire__lower_view(l, l->node->operands[MOIRE__ATTEND_LSE]).base);
-  moire__loop_value lse = moire__loop_load(b, from, moire__lower_add(l, f->lse_row, m));
-  moire__loop_value p =
-      moire__loop_unary(b, MOIRE__LOOP_exp, moire__loop_binary(b, MOIRE__LOOP_sub, score, lse));
+  moire__loop_value less =
+      moire__loop_binary(b, MOIRE__LOOP_sub, score, load_row_scalar(f, MOIRE__ATTEND_LARGEST, m));
+  moire__loop_value p = moire__loop_unary(b, MOIRE__LOOP_exp, less);
+  p = moire__loop_binary(b, MOIRE__LOOP_div, p, load_row_scalar(f, MOIRE__ATTEND_SUM, m));
   moire__loop_store(b, f->p, at, p);
   for (int i = 0; i < 2; i++) moire__loop_store(b, f->s[i], at, sum[i]);
 }
 
-/* s becomes ds, p becomes p drop. */
 static void store_slope(void *context, moire__loop_value m, moire__loop_value n,
                         const moire__loop_value sum[2]) {
   backward *f = context;
-  moire__loop_builder *b = &f->k.l->builder;
-  moire__loop_value at = in_block(f, m, n), dp = sum[0], p = moire__loop_load(b, f->p, at), kept = p;
+  moire__loop_store(&f->k.l->builder, f->dp, in_block(f, m, n), sum[0]);
+}
+
+/* dp becomes dp drop; returns D = sum p dp of the row. */
+static moire__loop_value drop_and_sum(backward *f, moire__loop_value m) {
+  moire__lowering *l = f->k.l;
+  moire__loop_builder *b = &l->builder;
+  moire__loop_var sum = moire__loop_declare(b, moire__loop_const(b, MOIRE__LOOP_F32, 0));
+  moire__loop_value n = moire__loop_for(b, moire__loop_index(b, 0), f->k.n_keys, 1, l->target.lanes * 2);
+  moire__loop_value at = in_block(f, m, n), p = moire__loop_load(b, f->p, at),
+                    dp = moire__loop_load(b, f->dp, at);
   if (f->k.layout.rng >= 0) {
     moire__loop_value drop = moire__attend_drop(&f->k, m, n);
     dp = moire__loop_binary(b, MOIRE__LOOP_mul, dp, drop);
-    kept = moire__loop_binary(b, MOIRE__LOOP_mul, p, drop);
+    moire__loop_store(b, f->dp, at, dp);
+    moire__loop_store(b, f->kept, at, moire__loop_binary(b, MOIRE__LOOP_mul, p, drop));
   }
-  moire__loop_value slope = moire__loop_binary(b, MOIRE__LOOP_sub, dp, moire__loop_load(b, f->dot, m));
-  slope = moire__loop_binary(b, MOIRE__LOOP_mul, slope, p);
+  moire__loop_reduce(b, sum, MOIRE__LOOP_add, moire__loop_binary(b, MOIRE__LOOP_mul, p, dp));
+  moire__loop_end(b);
+  return moire__loop_get(b, sum);
+}
+
+/* s becomes ds. Where one block holds all keys, D is summed from p and dp themselves: rounded alike, the slopes
+ * of a row sum to zero. */
+static void finish_rows(backward *f) {
+  moire__lowering *l = f->k.l;
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value m = moire__loop_for(b, moire__loop_index(b, 0), f->k.n_queries, 1, 1),
+                    dot = drop_and_sum(f, m);
+  if (f->k.keys > f->k.key_block) dot = moire__loop_load(b, f->dot, m);
+  moire__loop_value n = moire__loop_for(b, moire__loop_index(b, 0), f->k.n_keys, 1, l->target.lanes * 2);
+  moire__loop_value at = in_block(f, m, n);
+  moire__loop_value slope = moire__loop_binary(b, MOIRE__LOOP_sub, moire__loop_load(b, f->dp, at), dot);
+  slope = moire__loop_binary(b, MOIRE__LOOP_mul, slope, moire__loop_load(b, f->p, at));
   slope = moire__loop_binary(b, MOIRE__LOOP_mul, slope, moire__loop_const(b, MOIRE__LOOP_F32, 2 * f->k.scale));
   for (int i = 0; i < 2; i++) {
     moire__loop_value s = moire__loop_load(b, f->s[i], at);
     moire__loop_store(b, f->s[i], at, moire__loop_binary(b, MOIRE__LOOP_mul, slope, s));
   }
-  moire__loop_store(b, f->p, at, kept);
+  moire__loop_end(b);
+  moire__loop_end(b);
 }
 
 /* Adds to rows of a result, which start at zero. */
@@ -185,6 +214,7 @@ static void weights_and_slopes(backward *f) {
   t.b.conjugate = true;
   t.skip[1] = true;
   moire__tiles_emit(l, &t);
+  finish_rows(f);
 }
 
 static void gradients(backward *f) {
@@ -193,7 +223,7 @@ static void gradients(backward *f) {
   moire__loop_value d = moire__loop_index(b, f->k.d), e = moire__loop_index(b, f->k.e);
   target dv = {f, 4, f->k.first_key, f->k.keys, f->k.e};
   moire__tiles t = tiles(f, f->k.n_keys, f->k.e, e, f->k.n_queries, add_to_result, &dv);
-  t.a = local_matrix(f, 1, &f->p, true);
+  t.a = local_matrix(f, 1, f->k.layout.rng >= 0 ? &f->kept : &f->p, true);
   t.b = operand_rows(f, MOIRE__ATTEND_GR, f->k.first_query);
   moire__tiles_emit(l, &t);
   target dq = {f, 0, f->k.first_query, f->k.queries, f->k.d};
@@ -221,6 +251,8 @@ static void add_buffers(backward *f) {
     f->s[p] = moire__loop_add_local(l->kernel, "s", MOIRE__LOOP_F32, block);
   }
   f->p = moire__loop_add_local(l->kernel, "p", MOIRE__LOOP_F32, block);
+  f->dp = moire__loop_add_local(l->kernel, "dp", MOIRE__LOOP_F32, block);
+  if (k->layout.rng >= 0) f->kept = moire__loop_add_local(l->kernel, "kept", MOIRE__LOOP_F32, block);
   f->dot = moire__loop_add_local(l->kernel, "dot", MOIRE__LOOP_F32, k->query_block);
 }
 
@@ -247,8 +279,8 @@ void moire__attend_backward_lower(moire__lowering *l) {
       moire__loop_for(b, moire__loop_index(b, 0), moire__loop_index(b, k->queries), k->query_block, 1);
   k->n_queries = block_size(l, k->first_query, k->queries, k->query_block);
   moire__loop_value row = moire__lower_mul(l, l->kernel->parallel, moire__loop_index(b, k->queries));
-  f.lse_row = moire__lower_add(l, row, k->first_query);
-  row_dots(&f);
+  f.first_row = moire__lower_add(l, row, k->first_query);
+  if (k->keys > k->key_block) row_dots(&f);
   k->first_key = moire__loop_for(b, moire__loop_index(b, 0), moire__loop_index(b, k->keys), k->key_block, 1);
   k->n_keys = block_size(l, k->first_key, k->keys, k->key_block);
   for (int p = 0; p < 2; p++) {

@@ -30,10 +30,10 @@ static need operand_need(const moire__node *node, int operand) {
   switch ((int)node->op) {
     case MOIRE__OP_matmul: return operand == 0 ? NEED_STRIDES : NEED_UNIT_STRIDE;
     case MOIRE__OP_cmatmul: return operand < 2 ? NEED_STRIDES : NEED_UNIT_STRIDE;
-    case MOIRE__OP_attend:          /* q, k, v */
-    case MOIRE__OP_attend_backward: /* and y, lse, g */
-      return operand < (node->op == MOIRE__OP_attend ? 6 : 11) && operand != 8 ? NEED_UNIT_STRIDE
-                                                                               : NEED_CONTIGUOUS;
+    case MOIRE__OP_attend: /* all but valid and rng; of the backward op, all but these and the rows' scalars */
+      return operand < 6 ? NEED_UNIT_STRIDE : NEED_CONTIGUOUS;
+    case MOIRE__OP_attend_backward:
+      return operand < 12 && operand != 8 && operand != 9 ? NEED_UNIT_STRIDE : NEED_CONTIGUOUS;
     case MOIRE__OP_depthwise_conv:
     case MOIRE__OP_depthwise_conv_weight: return NEED_UNIT_STRIDE;
     default: return NEED_CONTIGUOUS;
