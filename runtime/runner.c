@@ -9,7 +9,7 @@
 #include "moire/run.h"
 
 #include "runtime/base/memory.h"
-#include "runtime/layout.h"
+#include "runtime/base/layout.h"
 
 #include <inttypes.h>
 #include <string.h>

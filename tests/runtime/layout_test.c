@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "runtime/base/philox.h"
-#include "runtime/layout.h"
+#include "runtime/base/layout.h"
 
 static size_t assign(const moire__layout_item *items, int n, size_t *offsets) {
   moire__arena arena = {0};

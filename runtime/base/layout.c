@@ -1,5 +1,5 @@
 /* Offset assignment by size, best fit. See layout.h. */
-#include "runtime/layout.h"
+#include "runtime/base/layout.h"
 
 #include <stdlib.h>
 
