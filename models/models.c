@@ -6,9 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-extern const moire_model moire_model_qia;
+extern const moire_model moire_model_qia, moire_model_pswrec_v13, moire_model_pswrec_v13_vam,
+    moire_model_pswrec_v13_softmag, moire_model_pswrec_v1111;
 
-static const moire_model *const models[] = {&moire_model_qia};
+static const moire_model *const models[] = {&moire_model_qia, &moire_model_pswrec_v13,
+                                            &moire_model_pswrec_v13_vam, &moire_model_pswrec_v13_softmag,
+                                            &moire_model_pswrec_v1111};
 
 int moire_model_count(void) { return (int)(sizeof models / sizeof *models); }
 
