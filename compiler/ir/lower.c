@@ -204,7 +204,7 @@ static moire__loop_value read_buffer(moire__lowering *l, const moire__view *view
 static moire__loop_value read_mapped(moire__lowering *l, const moire__node *node, moire__index *index) {
   moire__index_map map = {.b = &l->builder, .g = l->g, .node = node};
   for (int d = 0; d < index->rank; d++) map.result[d] = moire__lower_index_at(l, index, d);
-  if (node->op == MOIRE__OP_gather) {
+  if (moire__is_lookup(node)) {
     moire__index rows = moire__lower_index(l->g, node->operands[1]);
     for (int d = 0; d < rows.rank; d++) rows.at[d] = map.result[d];
     map.row = moire__loop_cast(&l->builder, moire__lower_read(l, node->operands[1], &rows), MOIRE__LOOP_I64);
@@ -228,7 +228,7 @@ static moire__loop_value read_element(moire__lowering *l, const moire__node *nod
  * along the row: fusion lets no other view stand between two nodes of one kernel. */
 static int32_t below_views(const moire_graph *g, int32_t value) {
   const moire__node *node = moire__node_of(g, value);
-  while (moire__is_view(node) && node->kernel < 0 && node->op != MOIRE__OP_gather) {
+  while (moire__is_view(node) && node->kernel < 0 && !moire__is_lookup(node)) {
     value = node->operands[0];
     node = moire__node_of(g, value);
   }
@@ -240,7 +240,7 @@ moire__loop_value moire__lower_compute(moire__lowering *l, int32_t value, moire_
   const moire__op_info *op = moire__op_get(node->op);
   if (op->source) return op->source(l, node, index);
   if (!moire__is_view(node)) return read_element(l, node, index);
-  int32_t below = node->op == MOIRE__OP_gather ? value : below_views(l->g, node->operands[0]);
+  int32_t below = moire__is_lookup(node) ? value : below_views(l->g, node->operands[0]);
   moire__view view = {0};
   bool in_buffer = below != value && !is_computed_here(l, moire__node_of(l->g, below));
   if (in_buffer && moire__view_through(l->g, value, &view)) return read_buffer(l, &view, index);

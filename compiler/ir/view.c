@@ -139,7 +139,7 @@ bool moire__view_is_contiguous(const moire__view *view) {
 bool moire__view_through(const moire_graph *g, int32_t value, moire__view *view) {
   const moire__value_info *info = &g->values[value];
   const moire__node *node = &g->nodes[info->node];
-  if (node->op == MOIRE__OP_pad || node->op == MOIRE__OP_gather || is_empty(&info->shape)) return false;
+  if (node->op == MOIRE__OP_pad || moire__is_lookup(node) || is_empty(&info->shape)) return false;
   if (!moire__view_of(g, node->operands[0], view)) return false;
   if (node->op == MOIRE__OP_permute) return view_permute(node, view);
   if (node->op == MOIRE__OP_slice) return view_slice(node, view);

@@ -19,6 +19,11 @@ typedef struct moire__view {
 /* True for ops whose elements are read through an index map: VIEW ops. */
 bool moire__is_view(const moire__node *node);
 
+/* Those whose first index is loaded from operand 1. */
+static inline bool moire__is_lookup(const moire__node *node) {
+  return node->op == MOIRE__OP_gather || node->op == MOIRE__OP_take;
+}
+
 /* Follows views from v down to a value that has a buffer of its own: not a view, or a view with a kernel number
  * (one that is copied). False where the chain cannot be written with strides (pad, gather, a reshape that
  * merges what is not contiguous). */
