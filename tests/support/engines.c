@@ -54,10 +54,11 @@ static double draw(moire__random *random, moire_dtype dtype, double low, double 
 
 static test_range range_of(const test_range *ranges, int n, const char *name) {
   for (int i = 0; i < n; i++) {
-    size_t length = strlen(ranges[i].name);
+    size_t length = strcspn(ranges[i].name, "*");
     if (strncmp(name, ranges[i].name, length) != 0) continue;
     const char *rest = name + length;
-    if (!*rest || strcmp(rest, ".re") == 0 || strcmp(rest, ".im") == 0) return ranges[i];
+    if (!*rest || ranges[i].name[length] || strcmp(rest, ".re") == 0 || strcmp(rest, ".im") == 0)
+      return ranges[i];
   }
   return (test_range){name, -1, 1};
 }

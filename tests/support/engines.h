@@ -13,7 +13,7 @@
 moire_graph *test_real_inputs(const moire_graph *g);
 
 typedef struct test_range {
-  const char *name; /* of an input or state; of an input "x.re" or "x.im", that of "x" is found too */
+  const char *name; /* of an input or state; "x" is also for "x.re" and "x.im", "x*" for all that begin so */
   double low, high;
 } test_range;
 

@@ -1,0 +1,308 @@
+/* The graph fuzzer: random graphs, compiled in several ways, against the interpreter.
+ *
+ *   graph_fuzz_main [SECONDS] [--nodes N] [--seed S]     runs so long, or until so many nodes were compared
+ *   graph_fuzz_main --graph SEED [--steps N]             one graph, with its text
+ *
+ * Without arguments it runs 20 seconds from a fixed seed, as a test. Each graph (tests/support/random_graph.h)
+ * is judged at two sizes of the batch by tests/support/judge.h: every stage of the compiler against the graph
+ * as it was, native code with and without fusion and for two targets against bounds of float32, and threads
+ * against each other. The gradients along a random direction are compared with a difference of the loss.
+ *
+ * A mismatch is made smaller by taking fewer steps of the same graph, printed with its seed, and ends the run
+ * with status 1. A crash says which graph it was.
+ */
+#include "tests/support/judge.h"
+#include "tests/support/random_graph.h"
+#include "runtime/base/philox.h"
+
+#include <argp.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { ALL_STEPS = 1000 };
+
+typedef struct arguments {
+  double seconds;
+  int64_t nodes;
+  uint64_t seed, graph;
+  int steps;
+  bool has_seconds, has_graph, has_seed;
+} arguments;
+
+typedef struct tally {
+  int64_t graphs, refused, model_nodes, nodes, kernels;
+} tally;
+
+/* ---- gradients along a direction ------------------------------------------------------------------------- */
+
+typedef struct direction {
+  const random_graph *r;
+  const test_feed *feed;
+  moire__tensor **p, **v; /* trained states, and where they go */
+  int n;
+} direction;
+
+static void move(const direction *d, double h) {
+  for (int i = 0; i < d->n; i++) {
+    for (int64_t e = 0; e < d->p[i]->elements; e++) d->p[i]->re[e] += h * d->v[i]->re[e];
+  }
+}
+
+static double loss_of(const direction *d) {
+  test_values values;
+  double loss = (double)NAN;
+  if (test_run_graph(d->r->g, d->feed, &values, NULL) == MOIRE_OK)
+    loss = test_values_find(&values, "loss", false)->value[0];
+  test_values_free(&values);
+  return loss;
+}
+
+static double slope_of(const direction *d, double h) {
+  move(d, h);
+  double above = loss_of(d);
+  move(d, -2 * h);
+  double below = loss_of(d);
+  move(d, h);
+  return (above - below) / (2 * h);
+}
+
+/* <gradient, v>, and the sum of its terms' sizes: what a difference can be held against. */
+static double product_of(const direction *d, const test_values *values, double *scale) {
+  double sum = 0;
+  *scale = 0;
+  for (int i = 0; i < d->n; i++) {
+    char name[64];
+    snprintf(name, sizeof name, "grad.%s", d->feed->states[i].name);
+    const test_value *gradient = test_values_find(values, name, false);
+    for (int64_t e = 0; gradient && e < d->p[i]->elements; e++) {
+      sum += gradient->value[e] * d->v[i]->re[e];
+      *scale += fabs(gradient->value[e] * d->v[i]->re[e]);
+    }
+  }
+  return sum;
+}
+
+/* A loss with a kink or a jump near the point differs at one step and agrees at another. */
+static bool slope_agrees(const direction *d, const test_values *values, moire__text *why) {
+  double scale = 0, got = product_of(d, values, &scale), want = 0, loss = loss_of(d);
+  if (!isfinite(got) || !isfinite(loss)) return true;
+  for (double h = 1e-3; h > 1e-8; h /= 10) {
+    want = slope_of(d, h);
+    double noise = 1e-13 * (1 + fabs(loss)) / h;
+    if (fabs(got - want) <= 1e-3 * scale + noise + 1e-9) return true;
+  }
+  moire__text_add(why, "the gradient along a direction is %.9g, the difference of the loss %.9g", got, want);
+  return false;
+}
+
+static bool judge_slope(const random_graph *r, const test_subject *s, const test_feed *feed, uint64_t seed,
+                        moire__text *why) {
+  if (!r->options.loss || !r->options.keep_gradients) return true;
+  moire__arena arena = {0};
+  direction d = {.r = r, .feed = feed};
+  d.p = moire__arena_array(&arena, (size_t)feed->n_states + 1, sizeof *d.p);
+  d.v = moire__arena_array(&arena, (size_t)feed->n_states + 1, sizeof *d.v);
+  moire__random random = moire__random_start(seed, 3);
+  for (int i = 0; i < feed->n_states; i++) {
+    moire__tensor *p = feed->states[i].tensor;
+    moire_shape shape = {.rank = p->rank};
+    memcpy(shape.dims, p->dims, sizeof shape.dims);
+    d.p[d.n] = p;
+    d.v[d.n] = moire__tensor_create(p->dtype, &shape, NULL);
+    bool trained = i < r->g->n_states && r->g->states[i].trained;
+    for (int64_t e = 0; e < p->elements && trained; e++) d.v[d.n]->re[e] = 2 * moire__random_real(&random) - 1;
+    d.n++;
+  }
+  test_values values;
+  bool good = test_run_graph(s->stages[s->reference], feed, &values, NULL) == MOIRE_OK;
+  good = good && slope_agrees(&d, &values, why);
+  test_values_free(&values);
+  for (int i = 0; i < d.n; i++) moire__tensor_destroy(d.v[i]);
+  moire__arena_free(&arena);
+  return good;
+}
+
+/* ---- one graph ------------------------------------------------------------------------------------------- */
+
+static bool judge_size(const random_graph *r, const test_subject *s, int64_t size, unsigned checks,
+                       const test_pools *pools, uint64_t seed, moire__text *why) {
+  const moire_graph *g = s->stages[s->reference];
+  test_feed feed = test_feed_draw(g, r->ranges, r->n_ranges, size, seed);
+  bool good = test_subject_judge(s, &feed, checks, pools, seed, why);
+  if (good && checks & TEST_CHECK_STAGES) good = judge_slope(r, s, &feed, seed, why);
+  if (!good) moire__text_add(why, " (batch %lld)", (long long)size);
+  test_feed_free(&feed);
+  return good;
+}
+
+/* Counts nodes in `t` if it is not NULL. */
+static bool judge_graph(uint64_t seed, int limit, const test_pools *pools, tally *t, moire__text *why) {
+  static const test_way others[] = {
+      {"host", true}, {"x86-64-v3", false}, {"generic", false}, {"x86-64-v3", true}};
+  static const int64_t small[] = {1, 2, 3, 5}, large[] = {9, 17, 33, 70, 0, 130};
+  random_graph r;
+  random_graph_make(&r, seed, limit);
+  moire_error error = {0};
+  if (moire_graph_status(r.g, &error) != MOIRE_OK) {
+    if (t) t->refused++;
+    if (getenv("MOIRE_FUZZ_VERBOSE")) fprintf(stderr, "refused: %s\n", error.message);
+    random_graph_free(&r);
+    return true;
+  }
+  const test_way ways[] = {{"host", false}, others[seed % 4]};
+  test_subject s;
+  bool good = test_text_is_stable(r.g, why) && test_subject_make(&s, r.g, &r.options, ways, 2, why);
+  if (good) {
+    good = judge_size(&r, &s, small[seed / 4 % 4], TEST_CHECK_ALL, pools, seed, why) &&
+           judge_size(&r, &s, large[seed / 16 % 6], TEST_CHECK_NATIVE, pools, seed, why);
+    if (t) {
+      t->graphs++;
+      t->model_nodes += r.g->n_nodes;
+      t->nodes += s.stages[s.reference]->n_nodes;
+      t->kernels += s.modules[0] ? s.modules[0]->n_kernels : 0;
+    }
+    test_subject_free(&s);
+  }
+  random_graph_free(&r);
+  return good;
+}
+
+static void print_graph(uint64_t seed, int limit) {
+  random_graph r;
+  random_graph_make(&r, seed, limit);
+  char *text = moire_graph_print(r.g);
+  printf("%s", text);
+  printf("outputs:");
+  for (int i = 0; i < r.options.n_outputs; i++) printf(" %s", r.options.outputs[i]);
+  printf("%s%s, optimizer %d\n", r.options.loss ? ", loss" : "", r.options.keep_gradients ? ", gradients" : "",
+         (int)r.options.optimizer);
+  free(text);
+  random_graph_free(&r);
+}
+
+/* Prints the shortest beginning of the graph that is wrong as well. */
+static void report(uint64_t seed, int limit, const test_pools *pools) {
+  moire__text why = {0};
+  int steps = 0;
+  for (; steps < limit; steps++) {
+    moire__text_free(&why);
+    if (!judge_graph(seed, steps, pools, NULL, &why)) break;
+  }
+  if (steps == limit) judge_graph(seed, limit, pools, NULL, &why);
+  print_graph(seed, steps);
+  printf("MISMATCH: --graph %llu --steps %d: %s\n", (unsigned long long)seed, steps, moire__text_string(&why));
+  moire__text_free(&why);
+}
+
+/* ---- running --------------------------------------------------------------------------------------------- */
+
+static char crash_note[120]; /* for the signal handler, which may only write */
+
+static void say_where(int signal_number) {
+  ssize_t written = write(STDERR_FILENO, crash_note, strlen(crash_note));
+  (void)written;
+  signal(signal_number, SIG_DFL);
+  raise(signal_number);
+}
+
+static void catch_crashes(void) {
+  static const int signals[] = {SIGSEGV, SIGABRT, SIGFPE, SIGILL, SIGBUS};
+  for (int i = 0; i < 5; i++) signal(signals[i], say_where);
+}
+
+static double seconds_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static int run(const arguments *a, const test_pools *pools) {
+  tally t = {0};
+  double start = seconds_now();
+  moire__random seeds = moire__random_start(a->seed, 9);
+  printf("seed %llu\n", (unsigned long long)a->seed);
+  fflush(stdout);
+  while (a->nodes ? t.nodes < a->nodes : seconds_now() - start < a->seconds) {
+    uint64_t seed = moire__random_bits(&seeds) >> 16;
+    moire__text why = {0};
+    snprintf(crash_note, sizeof crash_note, "\nCRASH: --graph %llu\n", (unsigned long long)seed);
+    bool good = judge_graph(seed, ALL_STEPS, pools, &t, &why);
+    moire__text_free(&why);
+    if (good) continue;
+    report(seed, ALL_STEPS, pools);
+    return 1;
+  }
+  printf(
+      "%lld graphs with %lld nodes, with gradients and optimizer %lld nodes, in %lld kernels, agree in %.0f s; "
+      "%lld refused\n",
+      (long long)t.graphs, (long long)t.model_nodes, (long long)t.nodes, (long long)t.kernels,
+      seconds_now() - start, (long long)t.refused);
+  return 0;
+}
+
+static int run_one(const arguments *a, const test_pools *pools) {
+  moire__text why = {0};
+  snprintf(crash_note, sizeof crash_note, "\nCRASH: --graph %llu --steps %d\n", (unsigned long long)a->graph,
+           a->steps);
+  print_graph(a->graph, a->steps);
+  fflush(stdout);
+  bool good = judge_graph(a->graph, a->steps, pools, NULL, &why);
+  printf("%s%s\n", good ? "good" : "MISMATCH: ", moire__text_string(&why));
+  moire__text_free(&why);
+  return good ? 0 : 1;
+}
+
+/* ---- arguments ------------------------------------------------------------------------------------------- */
+
+static uint64_t number_of(struct argp_state *state, const char *text) {
+  char *end = NULL;
+  unsigned long long value = strtoull(text, &end, 10);
+  if (!*text || *end) argp_error(state, "\"%s\" is not a number", text);
+  return value;
+}
+
+static error_t parse(int key, char *text, struct argp_state *state) {
+  arguments *a = state->input;
+  switch (key) {
+    case 'n': a->nodes = (int64_t)number_of(state, text); return 0;
+    case 's':
+      a->seed = number_of(state, text);
+      a->has_seed = true;
+      return 0;
+    case 'g':
+      a->graph = number_of(state, text);
+      a->has_graph = true;
+      return 0;
+    case 't': a->steps = (int)number_of(state, text); return 0;
+    case ARGP_KEY_ARG:
+      a->seconds = (double)number_of(state, text);
+      a->has_seconds = true;
+      return 0;
+    default: return ARGP_ERR_UNKNOWN;
+  }
+}
+
+int main(int argc, char **argv) {
+  static const struct argp_option options[] = {
+      {"nodes", 'n', "N", 0, "Stop after so many nodes rather than by time", 0},
+      {"seed", 's', "S", 0, "Where to begin; otherwise from the clock, or fixed where there are no arguments",
+       0},
+      {"graph", 'g', "SEED", 0, "Judge and print this graph alone", 0},
+      {"steps", 't', "N", 0, "... and of it only so many steps", 0},
+      {0}};
+  static const struct argp parser = {options, parse, "[SECONDS]", "Compiles random graphs and compares.", 0,
+                                     0,       0};
+  arguments a = {.seconds = 20, .seed = 1, .steps = ALL_STEPS};
+  argp_parse(&parser, argc, argv, 0, NULL, &a);
+  if (argc > 1 && !a.has_seed) a.seed = (uint64_t)time(NULL);
+  catch_crashes();
+  test_pools pools = test_pools_make();
+  int status = a.has_graph ? run_one(&a, &pools) : run(&a, &pools);
+  test_pools_free(&pools);
+  return status;
+}
