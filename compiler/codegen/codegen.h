@@ -25,7 +25,7 @@
 /* What code is generated for: chosen by feature bits, since the CPU's name is not to be trusted on virtual
  * machines. Plain data. */
 typedef struct moire__target {
-  char name[16];        /* "x86-64-v4", "x86-64-v3" or "generic" */
+  char name[16];        /* as moire__target_named takes it */
   char triple[96];      /* LLVM's */
   char cpu[16];         /* LLVM's name of the instruction set level, for its tables of costs */
   const char *features; /* LLVM's target-features; static storage */
@@ -34,10 +34,11 @@ typedef struct moire__target {
   bool has_fma;
 } moire__target;
 
-/* The best level that this machine runs: x86-64-v4 (AVX-512 F, BW, DQ, VL, CD), x86-64-v3 (AVX2, FMA), or
- * generic. */
+/* The best level that this machine runs: x86-64-v4 (AVX-512 F, BW, DQ, VL, CD), x86-64-v3 (AVX2, FMA), its
+ * architecture's baseline x86-64 or aarch64 (NEON), or generic. */
 moire__target moire__target_host(void);
-/* "x86-64-v3", "x86-64-v4", "generic" (the machine's architecture without optional features) or "host". */
+/* "x86-64-v4", "x86-64-v3", "x86-64", "aarch64", "generic" (this machine's architecture without optional
+ * features) or "host". */
 moire_status moire__target_named(const char *name, moire__target *target, moire_error *error);
 /* MOIRE_ERROR_UNSUPPORTED, naming what is missing, if this machine cannot run code for `target`. */
 moire_status moire__target_runs_here(const moire__target *target, moire_error *error);

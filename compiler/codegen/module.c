@@ -33,10 +33,14 @@ static void stop_program(const char *reason) {
 static void initialize(void) {
   LLVMInitializeNativeTarget();
   LLVMInitializeNativeAsmPrinter();
-  LLVMInitializeX86TargetInfo(); /* the named levels can be compiled for anywhere */
+  LLVMInitializeX86TargetInfo(); /* the named targets can be compiled for anywhere */
   LLVMInitializeX86Target();
   LLVMInitializeX86TargetMC();
   LLVMInitializeX86AsmPrinter();
+  LLVMInitializeAArch64TargetInfo();
+  LLVMInitializeAArch64Target();
+  LLVMInitializeAArch64TargetMC();
+  LLVMInitializeAArch64AsmPrinter();
   LLVMInstallFatalErrorHandler(stop_program);
 }
 

@@ -1,4 +1,4 @@
-/* Targets: levels of the x86-64 instruction set by feature bits, and a generic one for everything else. */
+/* Targets: levels of instruction sets by feature bits, and a generic one for this machine's architecture. */
 #include "compiler/codegen/codegen.h"
 #include "compiler/codegen/module.h"
 
@@ -15,8 +15,11 @@
 static const moire__target levels[] = {
     {"x86-64-v4", "x86_64-unknown-linux-gnu", "x86-64-v4", V4_FEATURES, 512, 32, true},
     {"x86-64-v3", "x86_64-unknown-linux-gnu", "x86-64-v3", V3_FEATURES, 256, 16, true},
+    {"x86-64", "x86_64-unknown-linux-gnu", "x86-64", "", 128, 16, false},
+    {"aarch64", "aarch64-unknown-linux-gnu", "generic", "+neon", 128, 32, true},
 };
 enum { N_LEVELS = sizeof levels / sizeof *levels };
+#define NAMES "x86-64-v4, x86-64-v3, x86-64, aarch64, generic and host"
 
 static moire__target generic(void) {
   moire__target target = {.name = "generic", .features = "", .vector_bits = 128, .n_vector_registers = 16};
@@ -32,10 +35,12 @@ static moire__target generic(void) {
   return target;
 }
 
-static bool host_is_x86(void) {
-  char *triple = LLVMGetDefaultTargetTriple();
-  bool is = strncmp(triple, "x86_64", 6) == 0;
-  LLVMDisposeMessage(triple);
+/* Whether this machine is of the triple's architecture. */
+static bool is_native(const char *triple) {
+  char *host = LLVMGetDefaultTargetTriple();
+  size_t n = strcspn(triple, "-");
+  bool is = strncmp(triple, host, n) == 0 && host[n] == '-';
+  LLVMDisposeMessage(host);
   return is;
 }
 
@@ -57,8 +62,9 @@ static int missing_feature(const char *wanted, const char *host, const char **mi
 
 moire_status moire__target_runs_here(const moire__target *target, moire_error *error) {
   if (strcmp(target->name, "generic") == 0) return MOIRE_OK;
-  if (!host_is_x86())
-    return moire_fail(error, MOIRE_ERROR_UNSUPPORTED, "target %s: this machine is not an x86-64", target->name);
+  if (!is_native(target->triple))
+    return moire_fail(error, MOIRE_ERROR_UNSUPPORTED, "target %s: this machine has another architecture",
+                      target->name);
   const char *missing = NULL;
   char *host = LLVMGetHostCPUFeatures();
   int n = missing_feature(target->features, host, &missing);
@@ -84,8 +90,7 @@ moire_status moire__target_named(const char *name, moire__target *target, moire_
   }
   bool is_host = strcmp(name, "host") == 0;
   if (!is_host && strcmp(name, "generic") != 0)
-    return moire_fail(error, MOIRE_ERROR_ARGUMENT,
-                      "target %s: there are x86-64-v3, x86-64-v4, generic and host", name);
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "target %s: there are " NAMES, name);
   *target = is_host ? moire__target_host() : generic();
   return MOIRE_OK;
 }

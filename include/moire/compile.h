@@ -32,9 +32,9 @@ typedef struct moire_compile_options {
    * "adam.bias2" (f32 scalars) that moire_optimizer_scalars computes for a step number. */
   moire_optimizer optimizer;
   double lr, beta1, beta2, eps, weight_decay;
-  const char *target; /* "host" (default, NULL), "x86-64-v3", "x86-64-v4", "generic" */
+  const char *target; /* "host" (default, NULL), "x86-64-v4", "x86-64-v3", "x86-64", "aarch64", "generic" */
   int threads;        /* threads that compile, at least 1 */
-  bool no_fusion;     /* every operation in a kernel of its own: slower; to find out whether fusion is at fault */
+  bool no_fusion; /* every operation in a kernel of its own: slower; to find out whether fusion is at fault */
 } moire_compile_options;
 
 /* No outputs, no loss; lr 1e-3, beta 0.9 and 0.999, eps 1e-8, weight decay 0; host; one thread. */
