@@ -1,7 +1,8 @@
 /* attend: interference attention by planes, the op that `attention` expands to where it can (ops/attend.h).
  *
  * Attributes are attention's: scale, mask_value, causal, has_valid, has_rng, dropout, stream and, of a part of
- * the random mask, mask_shape and mask_start. Lengths and widths are static, and there is at least one key.
+ * the random mask, mask_shape and mask_start; of a packed batch also packed, last and length (ops/attend.h).
+ * Heads and widths are static, lengths too unless packed, and there is at least one key.
  */
 #include "ops/attend.h"
 #include "ops/mask.h"
@@ -13,9 +14,13 @@
 #include <string.h>
 
 moire__attend_layout moire__attend_layout_of(const moire__node *node, int first) {
-  moire__attend_layout at = {-1, -1, first};
+  moire__attend_layout at = {-1, -1, -1, -1, -1, first};
   if (moire__node_int(node, "has_valid")) at.valid = at.n++;
   if (moire__node_int(node, "has_rng")) at.rng = at.n++;
+  if (!moire__node_int_or(node, "packed", 0)) return at;
+  at.tokens = at.n++;
+  at.starts = at.n++;
+  at.counts = at.n++;
   return at;
 }
 
@@ -33,6 +38,9 @@ static moire_status infer_attributes(moire__infer *c, int first) {
       return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "%s is %g, wanted a finite number", reals[i], real);
   }
   MOIRE__TRY(moire__infer_int_or(c, "stream", 0, 0, UINT32_MAX, &value));
+  MOIRE__TRY(moire__infer_int_or(c, "packed", 0, 0, 1, &value));
+  MOIRE__TRY(moire__infer_int_or(c, "last", 0, 0, value, &value));
+  if (moire__node_int_or(c->node, "packed", 0)) MOIRE__TRY(moire__infer_int(c, "length", 1, INT32_MAX, &value));
   int wanted = moire__attend_layout_of(c->node, first).n;
   if (c->n_operands == wanted) return MOIRE_OK;
   return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "%d operands, but has_valid and has_rng want %d",
@@ -46,26 +54,50 @@ static moire_status wanted_shape(moire__infer *c, int operand, moire_dtype dtype
                     moire__operand_type(c, operand).text, moire__type_print(c->g, dtype, &shape).text);
 }
 
+/* The operands that only a packed batch has, and its rng: the mask is over the whole batch. */
+static moire_status infer_packed(moire__infer *c, int first, moire_dim tokens) {
+  moire__attend_layout at = moire__attend_layout_of(c->node, first);
+  MOIRE__TRY(moire__infer_rank(c, at.starts, 1, 1));
+  moire_dim samples = c->operands[at.starts]->shape.dims[0];
+  if (at.valid >= 0) MOIRE__TRY(wanted_shape(c, at.valid, MOIRE_BOOL, MOIRE_SHAPE(tokens)));
+  MOIRE__TRY(wanted_shape(c, at.tokens, MOIRE_I32, MOIRE_SHAPE(tokens)));
+  MOIRE__TRY(wanted_shape(c, at.starts, MOIRE_I32, MOIRE_SHAPE(samples)));
+  MOIRE__TRY(wanted_shape(c, at.counts, MOIRE_I32, MOIRE_SHAPE(samples)));
+  if (moire__node_int_or(c->node, "last", 0) && c->operands[0]->shape.dims[0] != samples) {
+    return moire_fail(c->error, MOIRE_ERROR_SHAPE, "q is %s, but starts is %s", moire__operand_type(c, 0).text,
+                      moire__operand_type(c, at.starts).text);
+  }
+  moire_dim length = moire__node_int(c->node, "length");
+  moire_shape scores = MOIRE_SHAPE(samples, c->operands[0]->shape.dims[1], length, length);
+  return at.rng >= 0 ? moire__mask_infer(c, at.rng, "dropout", &scores) : MOIRE_OK;
+}
+
 static moire_status infer_planes(moire__infer *c, int first) {
   MOIRE__TRY(infer_attributes(c, first));
   for (int i = 0; i < MOIRE__ATTEND_FORWARD; i += 2) {
     MOIRE__TRY(moire__infer_dtype(c, i, 1u << MOIRE_F32));
     MOIRE__TRY(moire__infer_rank(c, i, 4, 4));
     MOIRE__TRY(moire__infer_alike(c, i, i + 1));
+    bool packed = moire__node_int_or(c->node, "packed", 0) != 0;
     for (int d = 1; d < 4; d++) {
-      if (moire__dim_is_static(c->operands[i]->shape.dims[d])) continue;
+      if (moire__dim_is_static(c->operands[i]->shape.dims[d]) || (packed && d == 2)) continue;
       return moire_fail(c->error, MOIRE_ERROR_SHAPE, "operand %d is %s, wanted fixed heads, length and width",
                         i, moire__operand_type(c, i).text);
     }
   }
   const moire_dim *q = c->operands[0]->shape.dims, *k = c->operands[2]->shape.dims,
                   *v = c->operands[4]->shape.dims;
-  bool fit = q[0] == k[0] && q[1] == k[1] && q[3] == k[3] && k[0] == v[0] && k[1] == v[1] && k[2] == v[2];
-  if (!fit || k[2] == 0) {
+  bool fit = q[1] == k[1] && q[3] == k[3] && k[0] == v[0] && k[1] == v[1] && k[2] == v[2] && k[2] != 0;
+  bool packed = moire__node_int_or(c->node, "packed", 0) != 0,
+       last = moire__node_int_or(c->node, "last", 0) != 0;
+  if (!packed) fit = fit && q[0] == k[0];
+  if (packed) fit = fit && k[0] == 1 && (last ? q[2] == 1 : q[0] == 1 && q[2] == k[2]);
+  if (!fit) {
     return moire_fail(c->error, MOIRE_ERROR_SHAPE, "q, k and v do not fit: %s, %s, %s",
                       moire__operand_type(c, 0).text, moire__operand_type(c, 2).text,
                       moire__operand_type(c, 4).text);
   }
+  if (packed) return infer_packed(c, first, k[2]);
   moire__attend_layout at = moire__attend_layout_of(c->node, first);
   if (at.valid >= 0) MOIRE__TRY(wanted_shape(c, at.valid, MOIRE_BOOL, MOIRE_SHAPE(k[0], k[2])));
   moire_shape scores = MOIRE_SHAPE(q[0], q[1], q[2], k[2]);
@@ -135,27 +167,68 @@ typedef struct row_values {
   double *re, *im, *p, *drop;
 } row_values;
 
+/* Where row `row` (of all query rows) stands, and its keys among all key rows of its head. */
+typedef struct place {
+  int64_t sample, head, query, queries, keys, first_key; /* query: among the sample's */
+} place;
+
+static place place_of(const moire__reference *c, moire__attend_layout at, int64_t row) {
+  const moire__tensor *q = c->operands[0], *k = c->operands[2];
+  int64_t heads = q->dims[1], rows = q->dims[2];
+  place p = {row / rows / heads, row / rows % heads, row % rows, rows, k->dims[2], 0};
+  p.first_key = (p.sample * heads + p.head) * p.keys;
+  if (at.starts < 0) return p;
+  const double *starts = c->operands[at.starts]->re, *counts = c->operands[at.counts]->re;
+  bool last = moire__node_int_or(c->node, "last", 0) != 0;
+  for (int64_t b = 0; b < c->operands[at.starts]->elements && !last; b++) {
+    if (p.query < (int64_t)starts[b] || p.query >= (int64_t)(starts[b] + counts[b])) continue;
+    p.sample = b;
+    p.query -= (int64_t)starts[b];
+    break;
+  }
+  p.keys = p.queries = (int64_t)counts[p.sample];
+  if (last) p.query = p.keys - 1;
+  p.first_key = p.head * k->dims[2] + (int64_t)starts[p.sample];
+  return p;
+}
+
+static double drop_of(const moire__reference *c, moire__attend_layout at, place p, int64_t key) {
+  if (at.rng < 0) return 1;
+  const moire__tensor *q = c->operands[0];
+  int64_t used[] = {q->dims[0], q->dims[1], q->dims[2], c->operands[2]->dims[2]};
+  int64_t index[] = {p.sample, p.head, p.query, key};
+  if (at.tokens >= 0) {
+    int64_t length = moire__node_int(c->node, "length");
+    const double *tokens = c->operands[at.tokens]->re + (int64_t)c->operands[at.starts]->re[p.sample];
+    used[0] = c->operands[at.starts]->elements;
+    used[2] = used[3] = length;
+    index[2] = (int64_t)tokens[p.query] - p.sample * length;
+    index[3] = (int64_t)tokens[key] - p.sample * length;
+  }
+  return moire__mask_element(c, c->operands[at.rng], "dropout", 4, used, index);
+}
+
 /* Fills re, im, drop and leaves the scores in p. */
-static void reference_scores(moire__reference *c, int first, int64_t row, row_values v) {
+static place reference_scores(moire__reference *c, int first, int64_t row, row_values v) {
   const moire__tensor *const *x = c->operands;
   moire__attend_layout at = moire__attend_layout_of(c->node, first);
-  int64_t heads = x[0]->dims[1], queries = x[0]->dims[2], d = x[0]->dims[3], keys = x[2]->dims[2];
-  int64_t used[] = {x[0]->dims[0], heads, queries, keys};
-  int64_t index[] = {row / queries / heads, row / queries % heads, row % queries, 0};
-  for (int64_t j = 0; j < keys; j++) {
+  place p = place_of(c, at, row);
+  int64_t d = x[0]->dims[3], offset = p.keys - p.queries;
+  for (int64_t j = 0; j < p.keys; j++) {
     v.re[j] = v.im[j] = 0;
     for (int64_t i = 0; i < d; i++) {
-      int64_t q = row * d + i, k = (row / queries * keys + j) * d + i;
+      int64_t q = row * d + i, k = (p.first_key + j) * d + i;
       v.re[j] += x[0]->re[q] * x[2]->re[k] + x[1]->re[q] * x[3]->re[k];
       v.im[j] += x[1]->re[q] * x[2]->re[k] - x[0]->re[q] * x[3]->re[k];
     }
-    bool allowed = at.valid < 0 || x[at.valid]->re[index[0] * keys + j] != 0;
-    if (moire__node_int(c->node, "causal")) allowed = allowed && j <= index[2] + keys - queries;
+    int64_t flag = at.starts < 0 ? p.sample * p.keys + j : p.first_key - p.head * x[2]->dims[2] + j;
+    bool allowed = at.valid < 0 || x[at.valid]->re[flag] != 0;
+    if (moire__node_int(c->node, "causal")) allowed = allowed && j <= p.query + offset;
     v.p[j] = (v.re[j] * v.re[j] + v.im[j] * v.im[j]) * moire__node_real(c->node, "scale");
     if (!allowed) v.p[j] += moire__node_real(c->node, "mask_value");
-    index[3] = j;
-    v.drop[j] = at.rng < 0 ? 1 : moire__mask_element(c, x[at.rng], "dropout", 4, used, index);
+    v.drop[j] = drop_of(c, at, p, j);
   }
+  return p;
 }
 
 static double largest_of(const double *x, int64_t n) {
@@ -171,18 +244,17 @@ static row_values row_scratch(moire__reference *c) {
 }
 
 void moire__attend_reference(moire__reference *c) {
-  const moire__tensor *q = c->operands[0], *v = c->operands[4];
-  int64_t queries = q->dims[2], keys = v->dims[2], e = v->dims[3];
+  int64_t e = c->operands[4]->dims[3];
   row_values row = row_scratch(c);
   for (int64_t r = 0; r < c->results[2]->elements; r++) {
-    reference_scores(c, MOIRE__ATTEND_FORWARD, r, row);
-    double largest = c->results[2]->re[r] = largest_of(row.p, keys), sum = 0;
-    for (int64_t j = 0; j < keys; j++) sum += row.p[j] = exp(row.p[j] - largest);
+    place at = reference_scores(c, MOIRE__ATTEND_FORWARD, r, row);
+    double largest = c->results[2]->re[r] = largest_of(row.p, at.keys), sum = 0;
+    for (int64_t j = 0; j < at.keys; j++) sum += row.p[j] = exp(row.p[j] - largest);
     c->results[3]->re[r] = sum;
-    for (int64_t j = 0; j < keys; j++) {
+    for (int64_t j = 0; j < at.keys; j++) {
       for (int64_t i = 0; i < 2 * e; i++) {
         double weight = row.p[j] / sum * row.drop[j];
-        int64_t from = (r / queries * keys + j) * e + i % e;
+        int64_t from = (at.first_key + j) * e + i % e;
         c->results[i / e]->re[r * e + i % e] += weight * c->operands[4 + i / e]->re[from];
       }
     }
@@ -192,8 +264,8 @@ void moire__attend_reference(moire__reference *c) {
 /* One query row's share of all gradients. */
 static void reference_backward_row(moire__reference *c, int64_t r, row_values row) {
   const moire__tensor *const *x = c->operands;
-  int64_t queries = x[0]->dims[2], d = x[0]->dims[3], keys = x[2]->dims[2], e = x[4]->dims[3];
-  reference_scores(c, MOIRE__ATTEND_BACKWARD, r, row);
+  place at = reference_scores(c, MOIRE__ATTEND_BACKWARD, r, row);
+  int64_t d = x[0]->dims[3], keys = at.keys, e = x[4]->dims[3];
   double largest = x[MOIRE__ATTEND_LARGEST]->re[r], sum = x[MOIRE__ATTEND_SUM]->re[r];
   for (int64_t j = 0; j < keys; j++) row.p[j] = exp(row.p[j] - largest) / sum;
   double dot = 0;
@@ -202,7 +274,7 @@ static void reference_backward_row(moire__reference *c, int64_t r, row_values ro
     dot += x[MOIRE__ATTEND_GI]->re[r * e + i] * x[MOIRE__ATTEND_YI]->re[r * e + i];
   }
   for (int64_t j = 0; j < keys; j++) {
-    int64_t vj = (r / queries * keys + j) * e, kj = (r / queries * keys + j) * d;
+    int64_t vj = (at.first_key + j) * e, kj = (at.first_key + j) * d;
     double dp = 0;
     for (int64_t i = 0; i < e; i++) {
       double gr = x[MOIRE__ATTEND_GR]->re[r * e + i], gi = x[MOIRE__ATTEND_GI]->re[r * e + i];
@@ -300,6 +372,39 @@ static bool sample(moire__sampler *s, bool backward) {
   return moire__sample_finish(s, y);
 }
 
-bool moire__attend_sample(moire__sampler *s) { return sample(s, false); }
+/* A packed batch of 3 samples with 4, 1 and 5 tokens of 6 positions. */
+static bool packed_sample(moire__sampler *s, bool last) {
+  enum { SAMPLES = 3, TOKENS = 10, LENGTH = 6 };
+  moire_value x[MOIRE__ATTEND_FORWARD + 5];
+  int n = 0;
+  moire_shape rows = S(1, 2, TOKENS, 4), q = last ? S(SAMPLES, 2, 1, 4) : rows;
+  for (; n < MOIRE__ATTEND_FORWARD; n++) x[n] = moire__sample_input(s, MOIRE_F32, n < 2 ? q : rows, -1, 1);
+  x[n++] = moire__sample_input(s, MOIRE_BOOL, S(TOKENS), 0, 2);
+  x[n++] = moire__sample_input(s, MOIRE_I32, S(3), -1000, 1000);
+  moire_value number = moire_iota(s->g, S(TOKENS), 0), sample = moire_iota(s->g, S(SAMPLES), 0);
+  moire_value zero = moire_constant(s->g, MOIRE_I32, MOIRE_SCALAR, 0),
+              two = moire_constant(s->g, MOIRE_I32, MOIRE_SCALAR, 2);
+  moire_value four = moire_constant(s->g, MOIRE_I32, MOIRE_SCALAR, 4),
+              five = moire_constant(s->g, MOIRE_I32, MOIRE_SCALAR, 5);
+  moire_value one = moire_constant(s->g, MOIRE_I32, MOIRE_SCALAR, 1);
+  moire_value second = moire_where(moire_less(number, four), zero, two);
+  x[n++] = moire_add(moire_add(number, second), moire_where(moire_less(number, five), zero, five));
+  moire_value from = moire_where(moire_equal(sample, one), four, five);
+  x[n++] = moire_where(moire_equal(sample, zero), zero, from);
+  moire_value size = moire_where(moire_equal(sample, one), one, five);
+  x[n++] = moire_where(moire_equal(sample, zero), four, size);
+  moire__attr attrs[] = {moire__attr_make_real("scale", 0.5), moire__attr_make_real("mask_value", -10000),
+                         moire__attr_make_int("causal", 1),   moire__attr_make_int("has_valid", 1),
+                         moire__attr_make_int("has_rng", 1),  moire__attr_make_real("dropout", 0.3),
+                         moire__attr_make_int("stream", 2),   moire__attr_make_int("packed", 1),
+                         moire__attr_make_int("last", last),  moire__attr_make_int("length", LENGTH)};
+  return moire__sample_finish(s, moire__sample_emit(s, MOIRE__OP_attend, x, n, attrs, 10));
+}
+
+bool moire__attend_sample(moire__sampler *s) {
+  int after = s->index - 4;
+  if (s->kind == MOIRE__SAMPLE_GOOD && (after == 0 || after == 1)) return packed_sample(s, after == 1);
+  return sample(s, false);
+}
 
 bool moire__attend_backward_sample(moire__sampler *s) { return sample(s, true); }

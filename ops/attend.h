@@ -29,9 +29,16 @@ enum {
   MOIRE__ATTEND_BACKWARD,
 };
 
+/* A packed batch (attribute packed = 1) leaves out padding: T tokens of B samples stand one after the other,
+ * and operands are [1,H,T,d]. Sample b has counts[b] tokens from starts[b] on; tokens[t] = b * length +
+ * position says where token t stood, which its random numbers depend on; valid is bool[T]. With last = 1 the
+ * only query of a sample is its last position, and q is [B,H,1,d]. */
+
 /* Where the operands are that need not be there; -1: not there. */
 typedef struct moire__attend_layout {
-  int valid, rng, n;
+  int valid, rng;
+  int tokens, starts, counts; /* of a packed batch */
+  int n;
 } moire__attend_layout;
 moire__attend_layout moire__attend_layout_of(const moire__node *node, int first);
 
@@ -42,12 +49,23 @@ typedef struct moire__attend_kernel {
   moire__attend_layout layout;
   int64_t heads, queries, keys, d, e, query_block, key_block;
   double scale, mask_value, dropout;
-  bool causal;
+  bool causal, packed;
+  moire__loop_value first_token;           /* of the sample, where packed */
+  moire__loop_value all_queries, all_keys; /* of the sample: queries and keys, or what a packed sample has */
   moire__loop_value sample, head, first_query, n_queries, first_key, n_keys; /* of the blocks at hand */
   moire__loop_buffer packed_k[2]; /* k^T of the block: [d, key_block] */
 } moire__attend_kernel;
 
 moire__attend_kernel moire__attend_describe(moire__lowering *l, int first_optional);
+/* Samples: the parallel extent is this times heads. */
+moire_dim moire__attend_samples(const moire__attend_kernel *k);
+/* In the body: takes apart the number of a head of a sample, and finds the sample's tokens. */
+void moire__attend_place(moire__attend_kernel *k, moire__loop_value number);
+/* How many from `first` on, of at most `block`. */
+moire__loop_value moire__attend_block(const moire__attend_kernel *k, moire__loop_value all,
+                                      moire__loop_value first, int64_t block);
+/* Row `row` of the sample's in a result, counted over the whole result; operand: whose rows they are. */
+moire__loop_value moire__attend_row(const moire__attend_kernel *k, int operand, moire__loop_value row);
 /* Element offset of (sample, head, row, 0) in an operand's view. */
 moire__loop_value moire__attend_base(const moire__attend_kernel *k, const moire__view *view,
                                      moire__loop_value row);

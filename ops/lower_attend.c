@@ -21,10 +21,11 @@ moire__attend_kernel moire__attend_describe(moire__lowering *l, int first_option
   const moire_dim *q = l->g->values[node->operands[MOIRE__ATTEND_QR]].shape.dims;
   const moire_dim *v = l->g->values[node->operands[MOIRE__ATTEND_VR]].shape.dims;
   moire__attend_kernel k = {.l = l, .layout = moire__attend_layout_of(node, first_optional)};
+  k.packed = k.layout.tokens >= 0;
   k.heads = q[1];
-  k.queries = q[2];
+  k.queries = k.packed && q[2] != 1 ? moire__node_int(node, "length") : q[2];
   k.d = q[3];
-  k.keys = v[2];
+  k.keys = k.packed ? moire__node_int(node, "length") : v[2];
   k.e = v[3];
   k.query_block = smaller(BLOCK, k.queries > 0 ? k.queries : 1);
   k.key_block = smaller(BLOCK, k.keys);
@@ -35,9 +36,55 @@ moire__attend_kernel moire__attend_describe(moire__lowering *l, int first_option
   return k;
 }
 
+moire_dim moire__attend_samples(const moire__attend_kernel *k) {
+  int operand = k->packed ? k->layout.starts : MOIRE__ATTEND_QR;
+  return k->l->g->values[k->l->node->operands[operand]].shape.dims[0];
+}
+
+static moire__loop_value load_i32(const moire__attend_kernel *k, int operand, moire__loop_value at) {
+  moire__view view = moire__lower_view(k->l, k->l->node->operands[operand]);
+  moire__loop_value word = moire__loop_load(&k->l->builder, moire__lower_buffer(k->l, view.base), at);
+  return moire__loop_cast(&k->l->builder, word, MOIRE__LOOP_I64);
+}
+
+void moire__attend_place(moire__attend_kernel *k, moire__loop_value number) {
+  moire__loop_builder *b = &k->l->builder;
+  k->sample = moire__loop_binary(b, MOIRE__LOOP_div, number, moire__loop_index(b, k->heads));
+  k->head = moire__loop_binary(b, MOIRE__LOOP_mod, number, moire__loop_index(b, k->heads));
+  k->all_queries = moire__loop_index(b, k->queries);
+  k->all_keys = moire__loop_index(b, k->keys);
+  if (!k->packed) return;
+  k->first_token = load_i32(k, k->layout.starts, k->sample);
+  k->all_keys = load_i32(k, k->layout.counts, k->sample);
+  if (!moire__node_int_or(k->l->node, "last", 0)) k->all_queries = k->all_keys;
+}
+
+moire__loop_value moire__attend_block(const moire__attend_kernel *k, moire__loop_value all,
+                                      moire__loop_value first, int64_t block) {
+  moire__loop_builder *b = &k->l->builder;
+  moire__loop_value left = moire__loop_binary(b, MOIRE__LOOP_sub, all, first);
+  return moire__loop_binary(b, MOIRE__LOOP_min, left, moire__loop_index(b, block));
+}
+
+/* Does the operand hold tokens rather than rows of samples? */
+static bool holds_tokens(const moire__attend_kernel *k, moire_dim rows) { return k->packed && rows != 1; }
+
+moire__loop_value moire__attend_row(const moire__attend_kernel *k, int operand, moire__loop_value row) {
+  moire__lowering *l = k->l;
+  const moire_dim *dims = l->g->values[l->node->operands[operand]].shape.dims;
+  moire__loop_value rows = moire__loop_extent(&l->builder, dims[2]),
+                    heads = moire__loop_index(&l->builder, k->heads);
+  if (holds_tokens(k, dims[2])) {
+    return moire__lower_add(l, moire__lower_mul(l, k->head, rows), moire__lower_add(l, k->first_token, row));
+  }
+  moire__loop_value head = moire__lower_add(l, moire__lower_mul(l, k->sample, heads), k->head);
+  return moire__lower_add(l, moire__lower_mul(l, head, rows), row);
+}
+
 moire__loop_value moire__attend_base(const moire__attend_kernel *k, const moire__view *view,
                                      moire__loop_value row) {
   moire__loop_value at[MOIRE_MAX_RANK] = {k->sample, k->head, row, 0};
+  if (holds_tokens(k, view->dims[2])) at[2] = moire__lower_add(k->l, k->first_token, row);
   return moire__lower_address(k->l, view, at);
 }
 
@@ -67,13 +114,14 @@ static moire__loop_value allowed(const moire__attend_kernel *k, moire__loop_valu
   moire__loop_value key = moire__lower_add(l, k->first_key, n), result = 0;
   if (k->layout.valid >= 0) {
     int32_t valid = l->node->operands[k->layout.valid];
-    moire__loop_value row = moire__lower_mul(l, k->sample, moire__loop_index(b, k->keys));
+    moire__loop_value row = k->first_token;
+    if (!k->packed) row = moire__lower_mul(l, k->sample, moire__loop_index(b, k->keys));
     moire__view view = moire__lower_view(l, valid);
     result = moire__loop_load(b, moire__lower_buffer(l, view.base), moire__lower_add(l, row, key));
   }
   if (!k->causal) return result;
-  moire__loop_value last =
-      moire__lower_add(l, moire__lower_add(l, k->first_query, m), moire__loop_index(b, k->keys - k->queries));
+  moire__loop_value offset = moire__loop_binary(b, MOIRE__LOOP_sub, k->all_keys, k->all_queries);
+  moire__loop_value last = moire__lower_add(l, moire__lower_add(l, k->first_query, m), offset);
   moire__loop_value before = moire__loop_binary(b, MOIRE__LOOP_le, key, last);
   return result ? moire__loop_binary(b, MOIRE__LOOP_and, result, before) : before;
 }
@@ -92,31 +140,40 @@ moire__loop_value moire__attend_score(const moire__attend_kernel *k, moire__loop
   return moire__loop_ternary(b, MOIRE__LOOP_select, seen, score, masked);
 }
 
-/* The element's offset in the whole mask, of which the scores may be a part (attributes mask_shape,
- * mask_start). */
+/* Position of token `row` of the sample, which stands at tokens[first_token + row]. */
+static moire__loop_value position(const moire__attend_kernel *k, moire__loop_value row) {
+  moire__lowering *l = k->l;
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value token = load_i32(k, k->layout.tokens, moire__lower_add(l, k->first_token, row));
+  return moire__loop_binary(b, MOIRE__LOOP_sub, token,
+                            moire__lower_mul(l, k->sample, moire__loop_index(b, k->keys)));
+}
+
+/* The element's offset in the whole mask: of a packed batch by where the tokens stood; otherwise the scores may
+ * be a part of it (attributes mask_shape, mask_start). */
 moire__loop_value moire__attend_drop(const moire__attend_kernel *k, moire__loop_value m, moire__loop_value n) {
   moire__lowering *l = k->l;
   const moire__node *node = l->node;
-  moire_dim dims[] = {0, k->heads, k->queries, k->keys};
-  int64_t start[4] = {0};
-  if (moire__node_attr(node, "mask_shape")) {
+  moire__loop_value query = moire__lower_add(l, k->first_query, m), key = moire__lower_add(l, k->first_key, n);
+  moire_dim dims[] = {0, k->heads, k->packed ? k->keys : k->queries, k->keys};
+  moire__loop_value at[] = {k->sample, k->head, query, key};
+  if (k->packed) {
+    moire__loop_value offset = moire__loop_binary(&l->builder, MOIRE__LOOP_sub, k->all_keys, k->all_queries);
+    at[2] = position(k, moire__lower_add(l, query, offset));
+    at[3] = position(k, key);
+  } else if (moire__node_attr(node, "mask_shape")) {
     moire_shape whole = moire__node_shape(node, "mask_shape");
     int n_axes = 0;
     const int64_t *from = moire__node_ints(node, "mask_start", &n_axes);
     for (int i = 0; i < 4; i++) {
       dims[i] = whole.dims[i];
-      start[i] = from[i];
+      at[i] = moire__lower_add(l, at[i], moire__loop_index(&l->builder, from[i]));
     }
   }
-  moire__loop_value at[] = {k->sample, k->head, moire__lower_add(l, k->first_query, m),
-                            moire__lower_add(l, k->first_key, n)};
-  moire__loop_value element = 0;
-  for (int i = 0; i < 4; i++) {
-    moire__loop_value own = moire__lower_add(l, at[i], moire__loop_index(&l->builder, start[i]));
+  moire__loop_value element = at[0];
+  for (int i = 1; i < 4; i++) {
     element =
-        i == 0
-            ? own
-            : moire__lower_add(l, moire__lower_mul(l, element, moire__loop_extent(&l->builder, dims[i])), own);
+        moire__lower_add(l, moire__lower_mul(l, element, moire__loop_extent(&l->builder, dims[i])), at[i]);
   }
   return moire__lower_mask_element(l, node->operands[k->layout.rng], k->dropout,
                                    moire__node_int(node, "stream"), element);
@@ -265,11 +322,12 @@ static void value_tiles(forward *f) {
   moire__tiles_emit(l, &t);
 }
 
-static void store_rows(forward *f, moire__loop_value first_row) {
+static void store_rows(forward *f) {
   moire__lowering *l = f->k.l;
   moire__loop_builder *b = &l->builder;
   moire__loop_value m = moire__loop_for(b, moire__loop_index(b, 0), f->k.n_queries, 1, 1);
-  moire__loop_value sum = moire__loop_load(b, f->sum, m), row = moire__lower_add(l, first_row, m);
+  moire__loop_value sum = moire__loop_load(b, f->sum, m),
+                    row = moire__attend_row(&f->k, MOIRE__ATTEND_QR, moire__lower_add(l, f->k.first_query, m));
   moire__loop_value i =
       moire__loop_for(b, moire__loop_index(b, 0), moire__loop_index(b, f->k.e), 1, l->target.lanes);
   moire__loop_value from = moire__lower_add(l, row_offset(f, m, f->k.e), i);
@@ -298,36 +356,42 @@ static void add_buffers(forward *f) {
   f->sum = moire__loop_add_local(l->kernel, "sum", MOIRE__LOOP_F32, k->query_block);
 }
 
+/* The block of queries at hand against all keys. */
+static void block_of_queries(forward *f) {
+  moire__attend_kernel *k = &f->k;
+  moire__loop_builder *b = &k->l->builder;
+  k->n_queries = moire__attend_block(k, k->all_queries, k->first_query, k->query_block);
+  start_rows(f);
+  k->first_key = moire__loop_for(b, moire__loop_index(b, 0), k->all_keys, k->key_block, 1);
+  k->n_keys = moire__attend_block(k, k->all_keys, k->first_key, k->key_block);
+  for (int p = 0; p < 2; p++)
+    moire__attend_pack(k, k->l->node->operands[MOIRE__ATTEND_KR + p], k->d, k->packed_k[p]);
+  score_tiles(f);
+  soften_rows(f);
+  value_tiles(f);
+  moire__loop_end(b);
+  store_rows(f);
+}
+
 void moire__attend_lower(moire__lowering *l) {
   forward f = {.k = moire__attend_describe(l, MOIRE__ATTEND_FORWARD)};
   add_buffers(&f);
   moire__attend_kernel *k = &f.k;
-  int64_t blocks = (k->queries + k->query_block - 1) / k->query_block;
-  moire_dim count = l->g->values[l->node->operands[0]].shape.dims[0];
-  moire__dim_multiply(count, k->heads * blocks, &count);
+  int64_t blocks = k->packed ? 1 : (k->queries + k->query_block - 1) / k->query_block;
+  moire_dim count = 0;
+  moire__dim_multiply(moire__attend_samples(k), k->heads * blocks, &count);
   moire__lower_body(l, count, 1);
   moire__loop_builder *b = &l->builder;
-  moire__loop_value head =
-      moire__loop_binary(b, MOIRE__LOOP_div, l->kernel->parallel, moire__loop_index(b, blocks));
-  moire__loop_value block =
-      moire__loop_binary(b, MOIRE__LOOP_mod, l->kernel->parallel, moire__loop_index(b, blocks));
-  k->sample = moire__loop_binary(b, MOIRE__LOOP_div, head, moire__loop_index(b, k->heads));
-  k->head = moire__loop_binary(b, MOIRE__LOOP_mod, head, moire__loop_index(b, k->heads));
-  k->first_query = moire__lower_mul(l, block, moire__loop_index(b, k->query_block));
-  moire__loop_value left =
-      moire__loop_binary(b, MOIRE__LOOP_sub, moire__loop_index(b, k->queries), k->first_query);
-  k->n_queries = moire__loop_binary(b, MOIRE__LOOP_min, left, moire__loop_index(b, k->query_block));
-  start_rows(&f);
-  k->first_key = moire__loop_for(b, moire__loop_index(b, 0), moire__loop_index(b, k->keys), k->key_block, 1);
-  left = moire__loop_binary(b, MOIRE__LOOP_sub, moire__loop_index(b, k->keys), k->first_key);
-  k->n_keys = moire__loop_binary(b, MOIRE__LOOP_min, left, moire__loop_index(b, k->key_block));
-  for (int p = 0; p < 2; p++)
-    moire__attend_pack(k, l->node->operands[MOIRE__ATTEND_KR + p], k->d, k->packed_k[p]);
-  score_tiles(&f);
-  soften_rows(&f);
-  value_tiles(&f);
-  moire__loop_end(b);
-  moire__loop_value row = moire__lower_mul(l, head, moire__loop_index(b, k->queries));
-  store_rows(&f, moire__lower_add(l, row, k->first_query));
+  moire__loop_value piece = l->kernel->parallel, per_head = moire__loop_index(b, blocks);
+  moire__attend_place(k, moire__loop_binary(b, MOIRE__LOOP_div, piece, per_head));
+  if (k->packed) {
+    k->first_query = moire__loop_for(b, moire__loop_index(b, 0), k->all_queries, k->query_block, 1);
+    block_of_queries(&f);
+    moire__loop_end(b);
+  } else {
+    moire__loop_value block = moire__loop_binary(b, MOIRE__LOOP_mod, piece, per_head);
+    k->first_query = moire__lower_mul(l, block, moire__loop_index(b, k->query_block));
+    block_of_queries(&f);
+  }
   moire__lower_finish(l);
 }

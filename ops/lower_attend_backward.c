@@ -138,9 +138,9 @@ static void finish_rows(backward *f) {
 /* Adds to rows of a result, which start at zero. */
 typedef struct target {
   backward *f;
-  int result; /* of the two planes */
+  int result; /* of the two planes; its rows are those of the operand of the same number */
   moire__loop_value first_row;
-  int64_t rows, width;
+  int64_t width;
 } target;
 
 static void add_to_result(void *context, moire__loop_value m, moire__loop_value n,
@@ -148,10 +148,7 @@ static void add_to_result(void *context, moire__loop_value m, moire__loop_value 
   target *t = context;
   moire__lowering *l = t->f->k.l;
   moire__loop_builder *b = &l->builder;
-  moire__loop_value head = moire__lower_add(
-      l, moire__lower_mul(l, t->f->k.sample, moire__loop_index(b, t->f->k.heads)), t->f->k.head);
-  moire__loop_value row = moire__lower_add(l, moire__lower_mul(l, head, moire__loop_index(b, t->rows)),
-                                           moire__lower_add(l, t->first_row, m));
+  moire__loop_value row = moire__attend_row(&t->f->k, t->result, moire__lower_add(l, t->first_row, m));
   moire__loop_value at = moire__lower_add(l, moire__lower_mul(l, row, moire__loop_index(b, t->width)), n);
   for (int i = 0; i < 2; i++) {
     moire__loop_buffer to = moire__lower_buffer(l, l->node->first_result + t->result + i);
@@ -164,11 +161,11 @@ static void add_to_result(void *context, moire__loop_value m, moire__loop_value 
 static void zero_results(backward *f) {
   moire__lowering *l = f->k.l;
   moire__loop_builder *b = &l->builder;
-  const int64_t sizes[] = {f->k.queries * f->k.d, f->k.keys * f->k.d, f->k.keys * f->k.e};
   for (int r = 0; r < 6; r++) {
-    moire__loop_value size = moire__loop_index(b, sizes[r / 2]),
-                      base = moire__lower_mul(l, l->kernel->parallel, size);
-    moire__loop_value i = moire__loop_for(b, moire__loop_index(b, 0), size, 1, l->target.lanes * 2);
+    moire__loop_value width = moire__loop_index(b, r < 4 ? f->k.d : f->k.e);
+    moire__loop_value rows = r < 2 ? f->k.all_queries : f->k.all_keys, zero = moire__loop_index(b, 0);
+    moire__loop_value base = moire__lower_mul(l, moire__attend_row(&f->k, r, zero), width);
+    moire__loop_value i = moire__loop_for(b, zero, moire__lower_mul(l, rows, width), 1, l->target.lanes * 2);
     moire__lower_write(l, l->node->first_result + r, moire__lower_add(l, base, i),
                        moire__loop_const(b, MOIRE__LOOP_F32, 0));
     moire__loop_end(b);
@@ -221,17 +218,17 @@ static void gradients(backward *f) {
   moire__lowering *l = f->k.l;
   moire__loop_builder *b = &l->builder;
   moire__loop_value d = moire__loop_index(b, f->k.d), e = moire__loop_index(b, f->k.e);
-  target dv = {f, 4, f->k.first_key, f->k.keys, f->k.e};
+  target dv = {f, 4, f->k.first_key, f->k.e};
   moire__tiles t = tiles(f, f->k.n_keys, f->k.e, e, f->k.n_queries, add_to_result, &dv);
   t.a = local_matrix(f, 1, f->k.layout.rng >= 0 ? &f->kept : &f->p, true);
   t.b = operand_rows(f, MOIRE__ATTEND_GR, f->k.first_query);
   moire__tiles_emit(l, &t);
-  target dq = {f, 0, f->k.first_query, f->k.queries, f->k.d};
+  target dq = {f, 0, f->k.first_query, f->k.d};
   t = tiles(f, f->k.n_queries, f->k.d, d, f->k.n_keys, add_to_result, &dq);
   t.a = local_matrix(f, 2, f->s, false);
   t.b = operand_rows(f, MOIRE__ATTEND_KR, f->k.first_key);
   moire__tiles_emit(l, &t);
-  target dk = {f, 2, f->k.first_key, f->k.keys, f->k.d};
+  target dk = {f, 2, f->k.first_key, f->k.d};
   t = tiles(f, f->k.n_keys, f->k.d, d, f->k.n_queries, add_to_result, &dk);
   t.a = local_matrix(f, 2, f->s, true);
   t.a.conjugate = true;
@@ -256,33 +253,22 @@ static void add_buffers(backward *f) {
   f->dot = moire__loop_add_local(l->kernel, "dot", MOIRE__LOOP_F32, k->query_block);
 }
 
-/* for the next block from `first` of `extent`: how many */
-static moire__loop_value block_size(moire__lowering *l, moire__loop_value first, int64_t extent,
-                                    int64_t block) {
-  moire__loop_builder *b = &l->builder;
-  moire__loop_value left = moire__loop_binary(b, MOIRE__LOOP_sub, moire__loop_index(b, extent), first);
-  return moire__loop_binary(b, MOIRE__LOOP_min, left, moire__loop_index(b, block));
-}
-
 void moire__attend_backward_lower(moire__lowering *l) {
   backward f = {.k = moire__attend_describe(l, MOIRE__ATTEND_BACKWARD)};
   add_buffers(&f);
   moire__attend_kernel *k = &f.k;
-  moire_dim count = l->g->values[l->node->operands[0]].shape.dims[0];
-  moire__dim_multiply(count, k->heads, &count);
+  moire_dim count = 0;
+  moire__dim_multiply(moire__attend_samples(k), k->heads, &count);
   moire__lower_body(l, count, 1);
   moire__loop_builder *b = &l->builder;
-  k->sample = moire__loop_binary(b, MOIRE__LOOP_div, l->kernel->parallel, moire__loop_index(b, k->heads));
-  k->head = moire__loop_binary(b, MOIRE__LOOP_mod, l->kernel->parallel, moire__loop_index(b, k->heads));
+  moire__attend_place(k, l->kernel->parallel);
   zero_results(&f);
-  k->first_query =
-      moire__loop_for(b, moire__loop_index(b, 0), moire__loop_index(b, k->queries), k->query_block, 1);
-  k->n_queries = block_size(l, k->first_query, k->queries, k->query_block);
-  moire__loop_value row = moire__lower_mul(l, l->kernel->parallel, moire__loop_index(b, k->queries));
-  f.first_row = moire__lower_add(l, row, k->first_query);
+  k->first_query = moire__loop_for(b, moire__loop_index(b, 0), k->all_queries, k->query_block, 1);
+  k->n_queries = moire__attend_block(k, k->all_queries, k->first_query, k->query_block);
+  f.first_row = moire__attend_row(k, MOIRE__ATTEND_QR, k->first_query);
   if (k->keys > k->key_block) row_dots(&f);
-  k->first_key = moire__loop_for(b, moire__loop_index(b, 0), moire__loop_index(b, k->keys), k->key_block, 1);
-  k->n_keys = block_size(l, k->first_key, k->keys, k->key_block);
+  k->first_key = moire__loop_for(b, moire__loop_index(b, 0), k->all_keys, k->key_block, 1);
+  k->n_keys = moire__attend_block(k, k->all_keys, k->first_key, k->key_block);
   for (int p = 0; p < 2; p++) {
     moire__attend_pack(k, l->node->operands[MOIRE__ATTEND_KR + p], k->d, k->packed_k[p]);
     moire__attend_pack(k, l->node->operands[MOIRE__ATTEND_VR + p], k->e, f.packed_v[p]);
