@@ -6,12 +6,21 @@
 #include <stdio.h>
 #include <string.h>
 
-extern const moire_model moire_model_qia, moire_model_pswrec_v13, moire_model_pswrec_v13_vam,
-    moire_model_pswrec_v13_softmag, moire_model_pswrec_v1111;
+#define MODELS(MODEL)                                                                                          \
+  MODEL(qia)                                                                                                   \
+  MODEL(pswrec_v13)                                                                                            \
+  MODEL(pswrec_v13_vam)                                                                                        \
+  MODEL(pswrec_v13_softmag)                                                                                    \
+  MODEL(pswrec_v1111)                                                                                          \
+  MODEL(wearec)
 
-static const moire_model *const models[] = {&moire_model_qia, &moire_model_pswrec_v13,
-                                            &moire_model_pswrec_v13_vam, &moire_model_pswrec_v13_softmag,
-                                            &moire_model_pswrec_v1111};
+#define DECLARE(name) extern const moire_model moire_model_##name;
+MODELS(DECLARE)
+#undef DECLARE
+
+#define ENTRY(name) &moire_model_##name,
+static const moire_model *const models[] = {MODELS(ENTRY)};
+#undef ENTRY
 
 int moire_model_count(void) { return (int)(sizeof models / sizeof *models); }
 

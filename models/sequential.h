@@ -15,7 +15,7 @@
 #include "moire/graph.h"
 #include "moire/model.h"
 
-enum { MOIRE__MOST_BANDS = 40 };
+enum { MOIRE__MOST_BANDS = 32 };
 
 typedef struct moire__sequential {
   moire_graph *g;

@@ -140,7 +140,7 @@ moire_value moire_filter_bank_at(moire_source at, moire_value x, const moire_val
 /* Bands 0 to n-1 of the op are the real parts, n to 2n-1 the imaginary ones. */
 moire_value moire_band_bank_at(moire_source at, moire_value x, const moire_value *weights,
                                const int64_t *dilations, int n) {
-  enum { MOST = MOIRE__MAX_OPERANDS / 2 };
+  enum { MOST = 32 }; /* two parts of a concat each */
   if (moire_value_is_null(x)) return x;
   if (n < 1 || n > MOST) {
     moire__graph_fail_at(x.graph, at, "band_bank", MOIRE_ERROR_ARGUMENT, "%d bands, wanted 1 to %d", n, MOST);

@@ -267,6 +267,11 @@ moire_value moire_filter_bank_at(moire_source at, moire_value x, const moire_val
 moire_value moire_band_bank_at(moire_source at, moire_value x, const moire_value *weights,
                                const int64_t *dilations, int n);
 
+/* The orthonormal Fourier transform of a real sequence of n along an axis: c64 with the bins 0 to n/2 on it;
+ * and the sequence of `length` that bins belong to (imaginary parts of bins 0 and length/2 count as 0). */
+moire_value moire_rfft_at(moire_source at, moire_value x, int axis);
+moire_value moire_irfft_at(moire_source at, moire_value z, int axis, int64_t length);
+
 typedef enum moire_score {
   MOIRE_SCORE_DOT,          /* q . k */
   MOIRE_SCORE_INTERFERENCE, /* |q k^H|^2, q and k complex */

@@ -74,6 +74,8 @@
 #define moire_depthwise_conv(...) moire_depthwise_conv_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_filter_bank(...) moire_filter_bank_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_band_bank(...) moire_band_bank_at(MOIRE_HERE, __VA_ARGS__)
+#define moire_rfft(...) moire_rfft_at(MOIRE_HERE, __VA_ARGS__)
+#define moire_irfft(...) moire_irfft_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_attention(...) moire_attention_at(MOIRE_HERE, __VA_ARGS__)
 
 #endif

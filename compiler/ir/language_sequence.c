@@ -1,0 +1,23 @@
+/* The language: transforms and scans along a sequence. */
+#include "compiler/ir/language.h"
+
+static moire_value fourier(moire_source at, moire__op op, moire_value x, int axis, int64_t length) {
+  if (moire_value_is_null(x)) return x;
+  int rank = moire_value_shape(x).rank, from_front = moire__axis(axis, rank);
+  if (from_front < 0) {
+    moire__graph_fail_at(x.graph, at, moire__op_get(op)->name, MOIRE_ERROR_SHAPE,
+                         "axis %d of a value of rank %d", axis, rank);
+    return moire__null_like(x, x);
+  }
+  const moire__attr attrs[] = {moire__attr_make_int("axis", from_front),
+                               moire__attr_make_int("length", length)};
+  return moire__graph_emit(x.graph, at, op, &x, 1, attrs, op == MOIRE__OP_irfft ? 2 : 1);
+}
+
+moire_value moire_rfft_at(moire_source at, moire_value x, int axis) {
+  return fourier(at, MOIRE__OP_rfft, x, axis, 0);
+}
+
+moire_value moire_irfft_at(moire_source at, moire_value z, int axis, int64_t length) {
+  return fourier(at, MOIRE__OP_irfft, moire__to_complex(at, z), axis, length);
+}
