@@ -23,7 +23,7 @@ for tensor in output/logits output/layers.0 loss train_losses grad/collapse_proj
   for bytes in '\x59\x40' '\xf8\x7f'; do # about 100, and a NaN
     cp "$golden" changed.safetensors
     chmod u+w changed.safetensors
-    printf "$bytes" | dd of=changed.safetensors bs=1 seek=$(($(offset_of "$golden" "$tensor") + 6)) conv=notrunc status=none
+    printf %b "$bytes" | dd of=changed.safetensors bs=1 seek=$(($(offset_of "$golden" "$tensor") + 6)) conv=notrunc status=none
     refused 1 "changed.safetensors: $tensor: " -- "$MOIRE" verify --engine interpreter changed.safetensors
   done
 done

@@ -108,19 +108,19 @@ tensors() {
 }
 
 one='"x":{"dtype":"F32","shape":[2],"data_offsets":'
-tensors "{$one[0,8]}}" 7
-tensors "{$one[0,8]}}" 9
-tensors "{$one[0,4]}}" 4 x
-tensors "{$one[8,0]}}" 8 x
-tensors "{$one[0,8]},\"y\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}" 8
-tensors "{$one[0,8]},\"y\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[12,16]}}" 16
+tensors "{${one}[0,8]}}" 7
+tensors "{${one}[0,8]}}" 9
+tensors "{${one}[0,4]}}" 4 x
+tensors "{${one}[8,0]}}" 8 x
+tensors "{${one}[0,8]},\"y\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}" 8
+tensors "{${one}[0,8]},\"y\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[12,16]}}" 16
 tensors '{"x":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,8]}}' 8 x
 tensors '{"x":{"dtype":"Q7","shape":[2],"data_offsets":[0,8]}}' 8 x
-tensors "{$one[0,8]},$one[0,8]}}" 8 x
-tensors "{$one[0,8]}" 8
+tensors "{${one}[0,8]},${one}[0,8]}}" 8 x
+tensors "{${one}[0,8]}" 8
 tensors 'not JSON' 0
 tensors '[]' 0
-tensors "{$one[0,8]}}" 8 item_embeddings.weight
+tensors "{${one}[0,8]}}" 8 item_embeddings.weight
 { little 1000000 && printf '{}'; } >bad.safetensors
 refused 1 bad.safetensors -- "$MOIRE" eval --checkpoint bad.safetensors --data data.txt
 { little -1 && printf '{}'; } >bad.safetensors

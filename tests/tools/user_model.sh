@@ -10,14 +10,16 @@ small_config echo.yaml
 sed -i "s|model: qia|model: $echo_so|; s|epochs: 3|epochs: 1|" echo.yaml
 echo 'taps: 4' >>echo.yaml
 
-"$MOIRE" models "$echo_so" | grep -q '^  taps ' || complain 'models does not list the keys of the model'
+"$MOIRE" models "$echo_so" >keys.txt
+grep -q '^  taps ' keys.txt || complain 'models does not list the keys of the model'
 "$MOIRE" train echo.yaml --data data.txt --out run --json >result.json 2>log.txt || complain "train: $(cat log.txt)"
 grep -q '"test":{"HR@5":' result.json || complain 'train prints no test'
 [[ $(wc -l <run/metrics.jsonl) == 2 ]] || complain 'metrics.jsonl has not the two lines of one epoch'
 "$MOIRE" eval --checkpoint run/best.safetensors --data data.txt --model "$echo_so" --json >eval.json 2>log.txt ||
   complain "eval: $(cat log.txt)"
 grep -qF "$(cat eval.json)" result.json || complain "eval says $(cat eval.json), training said $(cat result.json)"
-"$MOIRE" graph "$echo_so" | grep -q 'state \$filter.re' || complain 'graph does not print the model'
+"$MOIRE" graph "$echo_so" >graph.txt
+grep -q 'state \$filter.re' graph.txt || complain 'graph does not print the model'
 
 # A checkpoint does not get to say which code is loaded.
 refused 1 run/best.safetensors echo --model -- "$MOIRE" eval --checkpoint run/best.safetensors --data data.txt

@@ -1,0 +1,68 @@
+#!/bin/bash
+# `moire graph` prints every stage, and what it printed of graphs and kernels reads back to the same text.
+# shellcheck source=tests/support/tool.sh
+source "$(dirname "$0")/../support/tool.sh"
+
+cat >model.yaml <<'END'
+model: qia
+item_size: 20
+hidden_size: 8
+num_hidden_layers: 1
+num_attention_heads: 2
+inner_size: 8
+max_seq_length: 5
+band_kernel_sizes: [2, 3]
+band_dilations: [1, 2]
+END
+
+# stage GOAL [OPTION...]: text.txt is what is printed; it is not empty, and not an error.
+stage() {
+  "$MOIRE" graph model.yaml --goal "$@" >text.txt 2>log.txt || complain "--goal $*: $(cat log.txt)"
+  [[ -s text.txt ]] || complain "--goal $* prints nothing"
+}
+
+# read_back WHAT: text.txt reads back to itself.
+read_back() {
+  "$MOIRE" graph text.txt >again.txt 2>log.txt || complain "$* does not read back: $(cat log.txt)"
+  cmp text.txt again.txt || complain "$* reads back differently"
+}
+
+passes=$("$MOIRE" graph --after list | awk '!seen[$0]++')
+for goal in train loss infer; do
+  stage "$goal"
+  read_back "--goal $goal"
+  for pass in $passes; do
+    stage "$goal" --after "$pass"
+    case $pass in
+      memory_plan | llvm | assembly) ;;
+      *) read_back "--goal $goal --after $pass" ;;
+    esac
+  done
+done
+
+# A graph that was read is as good as the model.
+stage infer
+cp text.txt graph.txt
+"$MOIRE" graph graph.txt --goal infer --after lower >from_text.txt || complain 'lowering what was read'
+"$MOIRE" graph model.yaml --goal infer --after lower | sed 's/ at "[^"]*"//' >from_model.txt
+sed -i 's/ at "[^"]*"//' from_text.txt
+cmp from_text.txt from_model.txt || complain 'a graph that was read is lowered differently'
+
+for after in '' --after=fuse; do
+  "$MOIRE" graph model.yaml --format dot $after >drawing.txt
+  [[ $(head -c 7 drawing.txt) == digraph ]] || complain "--format dot $after"
+done
+
+sed '7s/:/;/' graph.txt >bad.txt
+refused 1 bad.txt:7 -- "$MOIRE" graph bad.txt
+head -n 12 graph.txt >bad.txt
+refused 1 bad.txt -- "$MOIRE" graph bad.txt
+"$MOIRE" graph model.yaml --goal infer --after lower >kernels.txt
+line=$(grep -n '^kernel ' kernels.txt | sed -n '2s/:.*//p')
+sed "$((line + 1))s/.*/  nonsense/" kernels.txt >bad.txt
+refused 1 "bad.txt:$((line + 1))" -- "$MOIRE" graph bad.txt
+printf 'graph @g inference {\0}\n' >bad.txt
+refused 1 bad.txt NUL -- "$MOIRE" graph bad.txt
+: >empty.txt
+refused 1 empty.txt -- "$MOIRE" graph empty.txt
+finish
