@@ -121,17 +121,6 @@ static LLVMValueRef magnitude(moire__emitter *e, moire__loop_type type, LLVMValu
   return moire__ir_intrinsic(&e->ir, "llvm.abs", &shape, 1, arguments, 2);
 }
 
-static LLVMValueRef math(moire__emitter *e, const moire__loop_value_info *info, const LLVMValueRef *x) {
-  LLVMValueRef result = moire__math_emit(&e->ir, info->op, e->target->vector_bits, x, info->n_operands);
-  if (result) return result;
-  moire__text what = {0};
-  moire__text_add(&what, "there is no %s of %s in compiled code", moire__loop_op_name(info->op),
-                  moire__loop_type_name(info->type));
-  moire__emit_fail(e, MOIRE_ERROR_UNSUPPORTED, moire__text_string(&what));
-  moire__text_free(&what);
-  return LLVMGetPoison(LLVMTypeOf(x[0]));
-}
-
 /* In lanes that do not exist the divisor may be 0, which may trap. */
 static LLVMValueRef safe_divisor(moire__emitter *e, LLVMValueRef d) {
   if (!e->mask || LLVMIsConstant(d) || !moire__ir_lanes(LLVMTypeOf(d))) return d;
@@ -164,7 +153,8 @@ static LLVMValueRef operate(moire__emitter *e, const moire__loop_value_info *inf
     case MOIRE__LOOP_tanh:
     case MOIRE__LOOP_erf:
     case MOIRE__LOOP_atan2:
-    case MOIRE__LOOP_pow: return math(e, info, x);
+    case MOIRE__LOOP_pow:
+      return moire__math_emit(&e->ir, info->op, e->target->vector_bits, x, info->n_operands);
     case MOIRE__LOOP_eq:
     case MOIRE__LOOP_lt:
     case MOIRE__LOOP_le: return compare(e, info->op, type, x[0], x[1]);

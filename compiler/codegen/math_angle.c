@@ -64,7 +64,7 @@ static word low_half(const moire__math *m, word bits) {
   return LLVMBuildTrunc(m->ir.at, bits, i32_like(m, bits), "");
 }
 
-static moire__math_angle reduce_moderate(const moire__math *m, word x) {
+moire__math_angle moire__math_reduce_moderate_angle(const moire__math *m, word x) {
   word shifted = fma_c(m, x, 0x1.45f306dc9c883p-1, real(x, shifter));
   word k = sub_c(m, shifted, shifter);
   word rest = fma_c(m, k, -0x1.921fb54442d18p+0, x);
@@ -92,7 +92,7 @@ static moire__math_angle reduce_huge(const moire__math *m, word x) {
 
 moire__math_angle moire__math_reduce_angle(const moire__math *m, word x) {
   const moire__ir *ir = &m->ir;
-  moire__math_angle near = reduce_moderate(m, x);
+  moire__math_angle near = moire__math_reduce_moderate_angle(m, x);
   word huge = LLVMBuildNot(ir->at, less_c(m, magnitude(m, x), 0x1p46), "");
   int lanes = moire__ir_lanes(LLVMTypeOf(huge));
   if (lanes) {

@@ -33,13 +33,9 @@ word moire__math_sin_f32(const moire__math *m, word x) { return pick(m, equal_c(
 /* 2 ulp. */
 word moire__math_cos_f32(const moire__math *m, word x) { return wave(m, x, 1); }
 
-/* The angle within the first octant is atan q, q = smaller / larger of |x|, |y|; atan q = q + q^3 P(q^2). Then
- * it is mirrored at pi/4, at pi/2 and at the axis. 0 / 0 counts as 0, infinity / infinity as 1. 2 ulp. */
-word moire__math_atan2_f32(const moire__math *m, word y, word x) {
-  static const double tail[] = {-0.33333298563957214, 0.1999852955341339,   -0.14264015853405,
-                                0.10950881987810135,  -0.08399324119091034, 0.057882096618413925,
-                                -0.03109823167324066, 0.010869698598980904, -0.0017831322038546205}; /* 2^-28 */
-  static const double half_pi = 0x1.921fb6p+0, half_pi_low = -0x1.777a5cp-25;
+/* The angle within the first octant is atan q, q = smaller / larger of |x|, |y|; then it is mirrored at pi/4,
+ * at pi/2 and at the axis. 0 / 0 counts as 0, infinity / infinity as 1. */
+word moire__math_angle_of(const moire__math *m, word y, word x, moire__math_atan how) {
   word size_x = magnitude(m, x), size_y = magnitude(m, y);
   word steep = less(m, size_x, size_y);
   word small = pick(m, steep, size_x, size_y), large = pick(m, steep, size_y, size_x);
@@ -47,11 +43,19 @@ word moire__math_atan2_f32(const moire__math *m, word y, word x) {
   q = pick_c(m, equal_c(m, large, 0.0), 0.0, q);
   q = pick_c(m, equal_c(m, small, INFINITY), 1.0, q);
   word square = mul(m, q, q);
-  word angle = fma3(m, mul(m, q, square), POLYNOMIAL(m, square, tail), q);
-  angle = pick(m, steep, add_c(m, c_sub(m, half_pi, angle), half_pi_low), angle);
+  word angle = fma3(m, mul(m, q, square), polynomial(m, square, how.tail, how.n), q);
+  angle = pick(m, steep, add_c(m, c_sub(m, how.half_pi, angle), how.half_pi_low), angle);
   word bits = bits_of(m, x);
   word backwards = LLVMBuildICmp(m->ir.at, LLVMIntSLT, bits, whole(bits, 0), ""); /* also for -0 */
-  angle = pick(m, backwards, add_c(m, c_sub(m, 2 * half_pi, angle), 2 * half_pi_low), angle);
+  angle = pick(m, backwards, add_c(m, c_sub(m, 2 * how.half_pi, angle), 2 * how.half_pi_low), angle);
   angle = with_sign_of(m, angle, y);
   return pick(m, LLVMBuildFCmp(m->ir.at, LLVMRealUNO, x, y, ""), real(x, NAN), angle);
+}
+
+/* 2 ulp. */
+word moire__math_atan2_f32(const moire__math *m, word y, word x) {
+  static const double tail[] = {-0.33333298563957214, 0.1999852955341339,   -0.14264015853405,
+                                0.10950881987810135,  -0.08399324119091034, 0.057882096618413925,
+                                -0.03109823167324066, 0.010869698598980904, -0.0017831322038546205}; /* 2^-28 */
+  return moire__math_angle_of(m, y, x, (moire__math_atan){tail, 9, 0x1.921fb6p+0, -0x1.777a5cp-25});
 }

@@ -104,7 +104,7 @@ static inline word polynomial(const moire__math *m, word x, const double *c, int
 }
 #define POLYNOMIAL(m, x, c) polynomial(m, x, c, (int)(sizeof(c) / sizeof *(c)))
 
-/* The functions, for f32 (one register or less at a time) and f64. */
+/* The functions, for one register or less at a time. */
 word moire__math_exp_f32(const moire__math *m, word x);
 word moire__math_log_f32(const moire__math *m, word x);
 word moire__math_tanh_f32(const moire__math *m, word x);
@@ -120,5 +120,24 @@ typedef struct moire__math_angle {
   word quadrant, rest;
 } moire__math_angle;
 moire__math_angle moire__math_reduce_angle(const moire__math *m, word x);
+/* The same for any f64 below 2^46 in size; the rest is then good to 2^-52 of itself, or 2^-107 x. */
+moire__math_angle moire__math_reduce_moderate_angle(const moire__math *m, word x);
+
+/* The angle of (x, y) with atan q = q + q^3 P(q^2) on [0, 1], and pi/2 in two parts. */
+typedef struct moire__math_atan {
+  const double *tail;
+  int n;
+  double half_pi, half_pi_low;
+} moire__math_atan;
+word moire__math_angle_of(const moire__math *m, word y, word x, moire__math_atan how);
+
+word moire__math_exp_f64(const moire__math *m, word x);
+word moire__math_log_f64(const moire__math *m, word x);
+word moire__math_tanh_f64(const moire__math *m, word x);
+word moire__math_erf_f64(const moire__math *m, word x);
+word moire__math_sin_f64(const moire__math *m, word x);
+word moire__math_cos_f64(const moire__math *m, word x);
+word moire__math_atan2_f64(const moire__math *m, word y, word x);
+word moire__math_pow_f64(const moire__math *m, word a, word b);
 
 #endif
