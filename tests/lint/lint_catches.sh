@@ -107,4 +107,12 @@ symbols moire_model_mine ''
 symbols moire_undeclared 'libmoire_a.a: moire_undeclared is not declared'
 symbols helper 'libmoire_a.a: helper does not begin with moire_'
 
+fresh
+printf '#define moire_one(...) moire_one_at(__VA_ARGS__)\n#define moire_two(...) moire_two_at(__VA_ARGS__)\n' \
+  >"$tree/include/moire/graph_here.h"
+echo '| `moire_one(g)` | `two` |' >"$tree/docs/language.md"
+expect language ''
+echo '| `one(g)` |' >"$tree/docs/language.md"
+expect language 'moire_two is not in its tables'
+
 exit $((failures > 0))
