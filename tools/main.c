@@ -1,13 +1,13 @@
 /* The command: finds the subcommand, and sees to it that what was printed has arrived. */
 #include "tools/tool.h"
 
+#include "moire/version.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define VERSION "0.1.0"
 
 typedef struct subcommand {
   const char *name, *summary;
@@ -19,6 +19,7 @@ static const subcommand subcommands[] = {
     {"eval", "ranks the targets of a data set by a trained model", tool_eval},
     {"recommend", "lists the best items for each user", tool_recommend},
     {"verify", "compares a model with golden numbers", tool_verify},
+    {"compile", "makes a library of a model, which C programs call", tool_compile},
     {"graph", "prints a model's graph, kernels or plan at any stage", tool_graph},
     {"models", "lists the models and the keys of their configurations", tool_models},
     {"synth", "writes a synthetic data set", tool_synth},
@@ -84,7 +85,7 @@ int main(int argc, char **argv) {
     return finish(0);
   }
   if (!strcmp(argv[1], "--version")) {
-    printf("moire " VERSION "\n");
+    printf("moire " MOIRE_VERSION "\n");
     return finish(0);
   }
   for (int i = 0; i < N_SUBCOMMANDS; i++) {

@@ -34,16 +34,24 @@ static moire_status need_model(const tool_sources *s, const char *stored, const 
   return MOIRE_OK;
 }
 
-static moire_status read_config(tool_scorer *scorer, const tool_sources *s, moire_error *error) {
-  const char *stored = moire__safetensors_metadata(scorer->file, "config");
+static moire_status read_config(const moire__safetensors *file, tool_setup *setup, const tool_sources *s,
+                                moire_error *error) {
+  const char *stored = moire__safetensors_metadata(file, "config");
   moire_status status = MOIRE_OK;
   if (!stored && !s->config) {
     return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: holds no configuration: wanted --config FILE",
                       s->checkpoint);
   }
-  if (stored) status = moire__config_table_add_json(&scorer->setup.table, s->checkpoint, stored, error);
-  if (!status && s->config) status = moire__config_table_add_yaml(&scorer->setup.table, s->config, error);
+  if (stored) status = moire__config_table_add_json(&setup->table, s->checkpoint, stored, error);
+  if (!status && s->config) status = moire__config_table_add_yaml(&setup->table, s->config, error);
   return status;
+}
+
+moire_status tool_read_checkpoint(const tool_sources *s, moire__safetensors **file, tool_setup *setup,
+                                  const char **model, moire_error *error) {
+  moire_status status = moire__safetensors_open(s->checkpoint, file, error);
+  if (!status) status = need_model(s, moire__safetensors_metadata(*file, "model"), model, error);
+  return status ? status : read_config(*file, setup, s, error);
 }
 
 static moire_status compile(tool_scorer *scorer, const tool_sources *s, moire_error *error) {
@@ -59,11 +67,8 @@ static moire_status compile(tool_scorer *scorer, const tool_sources *s, moire_er
 }
 
 moire_status tool_scorer_open(tool_scorer *scorer, const tool_sources *s, moire_error *error) {
-  moire_status status = moire__safetensors_open(s->checkpoint, &scorer->file, error);
-  if (status) return status;
   const char *model = NULL;
-  status = need_model(s, moire__safetensors_metadata(scorer->file, "model"), &model, error);
-  if (!status) status = read_config(scorer, s, error);
+  moire_status status = tool_read_checkpoint(s, &scorer->file, &scorer->setup, &model, error);
   const char *where = s->config ? s->config : s->checkpoint;
   if (!status) status = tool_setup_data(&scorer->setup, model, where, s->data, error);
   if (!status) status = compile(scorer, s, error);

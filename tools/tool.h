@@ -24,6 +24,7 @@ int tool_verify(int argc, char **argv);
 int tool_graph(int argc, char **argv);
 int tool_models(int argc, char **argv);
 int tool_synth(int argc, char **argv);
+int tool_compile(int argc, char **argv);
 
 /* ---- arguments ------------------------------------------------------------------------------------------- */
 
@@ -77,6 +78,11 @@ typedef struct tool_sources {
   const char *checkpoint, *model, *config, *data;
   int threads;
 } tool_sources;
+
+/* Opens the checkpoint, finds out which model it holds, and adds its configuration, and that of s->config on
+ * top, to the table of the setup. *file is to be closed, on failure too; *model lives as long as it. */
+moire_status tool_read_checkpoint(const tool_sources *s, moire__safetensors **file, tool_setup *setup,
+                                  const char **model, moire_error *error);
 
 /* Zero-initialise; free with tool_scorer_free. */
 typedef struct tool_scorer {

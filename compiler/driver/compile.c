@@ -45,8 +45,8 @@ static moire_status find_target(const moire_compile_options *options, moire__tar
   return moire__target_named(options->target ? options->target : "host", target, error);
 }
 
-static moire__module *lower(const moire_graph *graph, const moire_compile_options *options,
-                            const moire__target *target, moire_error *error) {
+moire__module *moire__driver_lower(const moire_graph *graph, const moire_compile_options *options,
+                                   const moire__target *target, moire_error *error) {
   if (moire_graph_status(graph, error) != MOIRE_OK) return NULL;
   moire__goal goal = moire__goal_from_options(options);
   moire_graph *fused = moire__driver_run_passes(graph, &goal, NULL, NULL, error);
@@ -73,7 +73,7 @@ moire_program *moire_compile(const moire_graph *graph, const moire_compile_optio
   moire__target target;
   if (find_target(options, &target, error) != MOIRE_OK) return NULL;
   if (moire__target_runs_here(&target, error) != MOIRE_OK) return NULL;
-  moire__module *module = lower(graph, options, &target, error);
+  moire__module *module = moire__driver_lower(graph, options, &target, error);
   if (!module) return NULL;
   moire_program *program = moire__allocate(sizeof *program);
   program->module = module;
@@ -147,7 +147,7 @@ static char *print_module(const moire_graph *graph, const moire_compile_options 
                           moire_error *error) {
   moire__target target;
   if (find_target(options, &target, error) != MOIRE_OK) return NULL;
-  moire__module *m = lower(graph, options, &target, error);
+  moire__module *m = moire__driver_lower(graph, options, &target, error);
   if (!m) return NULL;
   moire__text text = {0};
   moire_status status = print_stage(m, &target, stage, &text, error);

@@ -2,10 +2,16 @@
 #ifndef MOIRE_COMPILER_DRIVER_COMPILE_H
 #define MOIRE_COMPILER_DRIVER_COMPILE_H
 
+#include "compiler/codegen/codegen.h"
 #include "compiler/pass/module.h"
 #include "compiler/pass/pass.h"
 #include "moire/compile.h"
 
 moire__goal moire__goal_from_options(const moire_compile_options *options);
+
+/* All passes, then loop nests and plan: what there is before code. Owned, NULL with a sentence. options->target
+ * is not read. */
+moire__module *moire__driver_lower(const moire_graph *graph, const moire_compile_options *options,
+                                   const moire__target *target, moire_error *error);
 
 #endif

@@ -1,0 +1,436 @@
+/* Ahead of time: from graphs and weights to a library.
+ *
+ *   graphs -> moire_compile's passes and lowering, for each version -> tables -> objects and C -> cc ->
+ * DIR/NAME.*
+ *
+ * Everything up to objects is what moire_compile does, so results are those of the JIT, bit for bit, on the
+ * same version. What depends on weights alone is computed here (ahead_fold.c). The C part is the run time that
+ * lies under runtime/aot/, which this program carries as text. */
+#include "compiler/driver/ahead.h"
+
+#include "compiler/driver/compile.h"
+#include "runtime/base/hash.h"
+#include "runtime/base/layout.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LONGEST_NAME = 64, MOST_CPUS = 8, SLICE_BYTES = 1 << 20, MOST_ROWS = 64, STACK_MARGIN = 1 << 16 };
+
+moire_ahead_options moire_ahead_defaults(void) {
+  static const char *const x86[] = {"x86-64-v4", "x86-64-v3"}, *const host[] = {"host"};
+  moire__target target = moire__target_host();
+  bool is_x86 = !strncmp(target.triple, "x86_64", 6);
+  return (moire_ahead_options){
+      .cpus = is_x86 ? x86 : host, .n_cpus = is_x86 ? 2 : 1, .cc = "cc", .directory = ".", .threads = 1};
+}
+
+/* ---- What is asked for -------------------------------------------------------------------------------------
+ */
+
+static moire_status check_name(const char *name, moire_error *error) {
+  bool good = name && isalpha((unsigned char)name[0]) && strlen(name) <= LONGEST_NAME;
+  for (const char *c = name; good && *c; c++) good = isalnum((unsigned char)*c) || *c == '_';
+  if (good && strcmp(name, "moire") != 0 && strncmp(name, "moire_", 6) != 0) return MOIRE_OK;
+  if (good)
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "name \"%s\": moire_ is the prefix of Moire itself", name);
+  return moire_fail(error, MOIRE_ERROR_ARGUMENT,
+                    "name \"%.80s\": wanted a C identifier that begins with a letter, of at most %d characters",
+                    name ? name : "", LONGEST_NAME);
+}
+
+static moire_status check_options(const moire_ahead_options *options, moire_error *error) {
+  moire_status status = check_name(options->name, error);
+  if (status) return status;
+  if (options->n_cpus < 1 || options->n_cpus > MOST_CPUS)
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "cpus: wanted 1 to %d versions, but %d came", MOST_CPUS,
+                      options->n_cpus);
+  return MOIRE_OK;
+}
+
+static moire_status find_targets(moire__ahead *a, moire_error *error) {
+  const moire_ahead_options *options = a->options;
+  a->levels = moire__arena_array(&a->arena, (size_t)options->n_cpus, sizeof *a->levels);
+  for (int i = 0; i < options->n_cpus; i++) {
+    moire__ahead_level *level = &a->levels[i];
+    moire_status status = moire__target_named(options->cpus[i], &level->target, error);
+    if (status) return status;
+    size_t n = strcspn(level->target.triple, "-");
+    if (strncmp(level->target.triple, a->levels[0].target.triple, n + 1) != 0)
+      return moire_fail(error, MOIRE_ERROR_ARGUMENT, "cpus: %s and %s are of different architectures",
+                        a->levels[0].target.name, level->target.name);
+    for (int j = 0; j < i; j++) {
+      if (!strcmp(a->levels[j].target.name, level->target.name))
+        return moire_fail(error, MOIRE_ERROR_ARGUMENT, "cpus: %s comes twice", level->target.name);
+    }
+  }
+  return MOIRE_OK;
+}
+
+/* ---- Lowering ----------------------------------------------------------------------------------------------
+ */
+
+/* A library gives the size of the batch and nothing else. */
+static moire__module *lower(const moire_graph *graph, const moire_compile_options *options,
+                            const moire__target *target, moire_error *error) {
+  moire__module *m = moire__driver_lower(graph, options, target, error);
+  if (!m || (m->plan.n_extents == 1 && !strcmp(m->plan.extents[1], "B"))) return m;
+  moire_fail(error, MOIRE_ERROR_UNSUPPORTED, "the graph %s: wanted B as its only named extent", m->plan.name);
+  moire__module_destroy(m);
+  return NULL;
+}
+
+static moire_status lower_level(moire__ahead *a, moire__ahead_level *level, moire_error *error) {
+  static const char *const logits[] = {"logits"}, *const loss[] = {"loss"};
+  moire_compile_options wanted = moire_compile_defaults();
+  wanted.outputs = logits;
+  wanted.n_outputs = 1;
+  level->scores = lower(a->model->inference, &wanted, &level->target, error);
+  if (!level->scores) return MOIRE_ERROR_ARGUMENT;
+  if (!a->model->training) return MOIRE_OK;
+  wanted.outputs = loss;
+  level->loss = lower(a->model->inference, &wanted, &level->target, error);
+  if (!level->loss) return MOIRE_ERROR_ARGUMENT;
+  wanted = *a->model->optimizer;
+  wanted.outputs = loss;
+  wanted.n_outputs = 1;
+  wanted.loss = "loss";
+  wanted.keep_gradients = false;
+  level->step = lower(a->model->training, &wanted, &level->target, error);
+  return level->step ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
+}
+
+static const moire_plan_buffer *find_buffer(const moire_plan *plan, moire_plan_role role, const char *name) {
+  for (int i = 0; i < plan->n_buffers; i++) {
+    if (plan->buffers[i].role == role && !strcmp(plan->buffers[i].name, name)) return &plan->buffers[i];
+  }
+  return NULL;
+}
+
+/* The contract of a sequential recommender, as far as the library relies on it. */
+static moire_status check_contract(moire__ahead *a, moire_error *error) {
+  const moire_plan *plan = &a->levels[0].scores->plan;
+  const moire_plan_buffer *ids = find_buffer(plan, MOIRE_PLAN_INPUT, "input_ids");
+  const moire_plan_buffer *logits = find_buffer(plan, MOIRE_PLAN_OUTPUT, "logits");
+  if (!ids || ids->dtype != MOIRE_I32 || ids->shape.rank != 2 || moire__dim_extent(ids->shape.dims[0]) != 1)
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "the graph %s: wanted the input input_ids i32[B, L]",
+                      plan->name);
+  if (!logits || logits->dtype != MOIRE_F32 || logits->shape.rank != 2 ||
+      moire__dim_extent(logits->shape.dims[0]) != 1)
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "the graph %s: wanted the output logits f32[B, items]",
+                      plan->name);
+  a->length = moire__dim_factor(ids->shape.dims[1]);
+  a->item_size = moire__dim_factor(logits->shape.dims[1]);
+  if (a->item_size >= 2 && a->item_size <= INT32_MAX && a->length >= 1) return MOIRE_OK;
+  return moire_fail(error, MOIRE_ERROR_UNSUPPORTED,
+                    "the graph %s: has %" PRId64 " items and %" PRId64 " positions", plan->name, a->item_size,
+                    a->length);
+}
+
+/* The states of the step, one after the other. */
+static void lay_out_states(moire__ahead *a) {
+  if (!a->levels[0].step) return;
+  const moire_plan *plan = &a->levels[0].step->plan;
+  a->states = moire__arena_array(&a->arena, (size_t)plan->n_states + 1, sizeof *a->states);
+  for (int i = 0; i < plan->n_states; i++) {
+    moire__ahead_state *s = &a->states[a->n_states++];
+    moire_dim elements = 0;
+    moire__shape_elements(&plan->states[i].shape, &elements);
+    *s = (moire__ahead_state){.info = plan->states[i],
+                              .elements = moire__dim_factor(elements),
+                              .bytes = moire__dim_factor(elements) *
+                                       (int64_t)moire__dtype_bytes(plan->states[i].dtype),
+                              .offset = a->state_bytes,
+                              .embedded = -1};
+    a->state_bytes += moire__ahead_bytes(plan->states[i].dtype, elements);
+  }
+}
+
+/* ---- Weights -----------------------------------------------------------------------------------------------
+ */
+
+/* Offset of the bytes in the weights, at a multiple of 64. */
+static int64_t add_weights(moire__ahead *a, const void *bytes, int64_t n) {
+  int64_t offset = a->weight_bytes, padded = (n + 63) / 64 * 64;
+  if (a->weight_bytes + padded > a->weight_capacity) {
+    a->weight_capacity = 2 * (a->weight_bytes + padded);
+    a->weights = moire__resize(a->weights, (size_t)a->weight_capacity);
+  }
+  memset(a->weights + offset, 0, (size_t)padded);
+  memcpy(a->weights + offset, bytes, (size_t)n);
+  a->weight_bytes += padded;
+  return offset;
+}
+
+/* Versions that lay out their block alike share it. */
+static void add_blocks(moire__ahead *a) {
+  for (int i = 0; i < a->n_levels; i++) {
+    moire__ahead_level *level = &a->levels[i];
+    if (!level->block) continue;
+    int same = 0;
+    while (same < i && (a->levels[same].block_bytes != level->block_bytes ||
+                        memcmp(a->levels[same].block, level->block, (size_t)level->block_bytes) != 0))
+      same++;
+    level->weights = same < i ? a->levels[same].weights : add_weights(a, level->block, level->block_bytes);
+  }
+}
+
+static moire_status add_states(moire__ahead *a, moire_error *error) {
+  if (!a->model->weights || a->options->external_weights) return MOIRE_OK;
+  for (int i = 0; i < a->n_states; i++) {
+    moire__ahead_state *s = &a->states[i];
+    const moire_ahead_weight *weight = moire__ahead_find_weight(a, s->info.name);
+    if (!weight) continue;
+    if (weight->elements != s->elements)
+      return moire_fail(error, MOIRE_ERROR_ARGUMENT,
+                        "weight %s: wanted %" PRId64 " elements, but %" PRId64 " were given", s->info.name,
+                        s->elements, weight->elements);
+    s->embedded = add_weights(a, weight->data, s->bytes);
+  }
+  return MOIRE_OK;
+}
+
+/* ---- Facts -------------------------------------------------------------------------------------------------
+ */
+
+/* Rows that are computed at once: as many as stay in a cache of SLICE_BYTES. */
+static void choose_slice(moire__ahead *a) {
+  int64_t most = 1;
+  for (int i = 0; i < a->n_levels; i++) {
+    int64_t bytes = a->levels[i].plans[MOIRE__AHEAD_SCORES].bytes[1];
+    if (bytes > most) most = bytes;
+  }
+  a->slice = SLICE_BYTES / most;
+  if (a->slice < 1) a->slice = 1;
+  if (a->slice > MOST_ROWS) a->slice = MOST_ROWS;
+}
+
+static int64_t local_bytes(const moire__loop_kernel *k) {
+  int64_t bytes = 0;
+  for (int i = 1; i < k->n_buffers; i++) {
+    const moire__loop_buffer_info *b = &k->buffers[i];
+    if (b->role == MOIRE__BUFFER_LOCAL)
+      bytes += moire__dim_factor(b->elements) * (int64_t)moire__loop_type_bytes(b->type) + 64;
+  }
+  return bytes;
+}
+
+static void find_stack(moire__ahead *a) {
+  for (int i = 0; i < a->n_levels; i++) {
+    for (int k = 0; k < a->levels[i].n_kernels; k++) {
+      int64_t bytes = local_bytes(a->levels[i].kernels[k]);
+      if (bytes > a->stack_bytes) a->stack_bytes = bytes;
+    }
+  }
+  a->stack_bytes = (a->stack_bytes + STACK_MARGIN + 4095) / 4096 * 4096;
+}
+
+/* Whatever gives weights in a file their meaning: the kernels, which contain every shape and number of the
+ * model that is not a weight, and where each buffer lies. */
+static void sign(moire__ahead *a) {
+  moire__text text = {0};
+  moire__text_add(&text, "%s %s %d\n", a->model->name, a->options->external_weights ? "external" : "embedded",
+                  a->model->training != NULL);
+  for (int i = 0; i < a->n_levels; i++) {
+    const moire__ahead_level *level = &a->levels[i];
+    const moire__ahead_plan *scores = &level->plans[MOIRE__AHEAD_SCORES];
+    moire__text_add(&text, "%s %" PRId64 " %" PRId64 "\n", level->target.name, level->weights,
+                    level->block_bytes);
+    for (int s = 0; s < scores->n_steps; s++) {
+      const moire__ahead_step *step = &scores->steps[s];
+      moire__text_add(&text, "%s", level->texts[step->kernel]);
+      for (int j = 0; j < step->n_arguments; j++) {
+        const moire__ahead_buffer *b = &scores->buffers[scores->arguments[step->first_argument + j]];
+        if (b->place == MOIRE__AHEAD_MODEL) moire__text_add(&text, "%d %" PRId64 "\n", j, b->offset);
+      }
+    }
+  }
+  a->signature = moire__hash_bytes((const unsigned char *)text.data, text.length);
+  moire__text_free(&text);
+}
+
+/* ---- Writing -----------------------------------------------------------------------------------------------
+ */
+
+static moire_status write_text(const moire__ahead_folder *folder, const char *path, moire__text *text,
+                               moire_error *error) {
+  moire_status status = moire__ahead_folder_write(folder, path, moire__text_string(text), text->length, error);
+  moire__text_free(text);
+  return status;
+}
+
+static moire_status write_sources(const moire__ahead *a, const moire__ahead_folder *folder,
+                                  moire_error *error) {
+  moire_status status = MOIRE_OK;
+  char name[LONGEST_NAME + 8];
+  for (int i = 0; i < moire__ahead_source_count && !status; i++) {
+    const moire__ahead_source *source = &moire__ahead_sources[i];
+    moire__text text = {0};
+    if (!strcmp(source->path, "runtime/aot/library.h")) {
+      moire__ahead_write_header(a, &text);
+      snprintf(name, sizeof name, "%s.h", a->options->name);
+      status = moire__ahead_folder_write(folder, name, text.data, text.length, error);
+    } else {
+      moire__ahead_rename(a, source->text, (size_t)(source->end - source->text), &text);
+    }
+    if (!status) status = write_text(folder, source->path, &text, error);
+    moire__text_free(&text);
+  }
+  moire__text tables = {0}, package = {0};
+  moire__ahead_write_tables(a, &tables);
+  moire__ahead_write_package(a, &package);
+  snprintf(name, sizeof name, "%s.pc", a->options->name);
+  if (!status) status = write_text(folder, "tables.c", &tables, error);
+  if (!status) status = write_text(folder, name, &package, error);
+  moire__text_free(&tables);
+  moire__text_free(&package);
+  return status;
+}
+
+static void put_word(unsigned char *at, uint64_t word) {
+  for (int i = 0; i < 8; i++) at[i] = (unsigned char)(word >> (8 * i));
+}
+
+/* Into the library, or as a file: see runtime/aot/model.h. */
+static moire_status write_weights(const moire__ahead *a, const moire__ahead_folder *folder,
+                                  moire_error *error) {
+  if (!a->model->weights) return MOIRE_OK;
+  size_t n = (size_t)a->weight_bytes;
+  if (!a->options->external_weights) return moire__ahead_folder_write(folder, "weights", a->weights, n, error);
+  enum { HEAD = 64, FORMAT = 1 };
+  unsigned char *file = moire__allocate(HEAD + n);
+  memcpy(file, "moire wt", 8);
+  put_word(file + 8, FORMAT);
+  put_word(file + 16, a->signature);
+  put_word(file + 24, n);
+  put_word(file + 32, a->weight_hash);
+  memcpy(file + HEAD, a->weights, n);
+  char name[LONGEST_NAME + 16];
+  snprintf(name, sizeof name, "%s.weights", a->options->name);
+  moire_status status = moire__ahead_folder_write(folder, name, file, HEAD + n, error);
+  moire__release(file);
+  return status;
+}
+
+static moire_status write_objects(const moire__ahead *a, const moire__ahead_folder *folder, int *n_objects,
+                                  moire_error *error) {
+  int threads = a->options->threads < 1 ? 1 : a->options->threads;
+  moire__object *objects = moire__allocate_array((size_t)threads, sizeof *objects);
+  moire_status status = MOIRE_OK;
+  for (int i = 0; i < a->n_levels && !status; i++) {
+    const moire__ahead_level *level = &a->levels[i];
+    moire__codegen_options how = {.symbols = (const char *const *)level->symbols};
+    status = moire__codegen_compile_parallel((const moire__loop_kernel *const *)level->kernels,
+                                             level->n_kernels, &level->target, &how, threads, objects, error);
+    for (int t = 0; t < threads && !status; t++) {
+      char name[32];
+      if (!objects[t].size) continue;
+      snprintf(name, sizeof name, "kernels%d.o", (*n_objects)++);
+      status = moire__ahead_folder_write(folder, name, objects[t].bytes, objects[t].size, error);
+    }
+    for (int t = 0; t < threads; t++) moire__object_free(&objects[t]);
+  }
+  moire__release(objects);
+  return status;
+}
+
+/* ---- Texts for readers -------------------------------------------------------------------------------------
+ */
+
+typedef struct file_list {
+  char *names[4 + 1 + 3 * MOST_CPUS + 1];
+  int n;
+} file_list;
+
+static char *add_file(file_list *files, moire__ahead *a, const char *middle, const char *end) {
+  return files->names[files->n++] =
+             moire__arena_printf(&a->arena, "%s%s%s%s", a->options->name, *middle ? "." : "", middle, end);
+}
+
+static moire_status write_level_texts(moire__ahead *a, const moire__ahead_level *level, file_list *files,
+                                      const moire__ahead_folder *folder, moire_error *error) {
+  const struct {
+    unsigned wanted;
+    const char *end;
+    moire__codegen_text_kind kind;
+  } kinds[] = {{MOIRE_AHEAD_LLVM, ".ll", MOIRE__CODEGEN_LLVM_OPTIMIZED},
+               {MOIRE_AHEAD_ASSEMBLY, ".s", MOIRE__CODEGEN_ASSEMBLY}};
+  moire_status status = MOIRE_OK;
+  moire__text text = {0};
+  if (a->options->texts & MOIRE_AHEAD_LOOPS) {
+    for (int i = 0; i < level->n_kernels; i++) moire__loop_print(level->kernels[i], &text);
+    status = write_text(folder, add_file(files, a, level->target.name, ".loops.txt"), &text, error);
+  }
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !status; i++) {
+    moire__codegen_options how = {.symbols = (const char *const *)level->symbols};
+    if (!(a->options->texts & kinds[i].wanted)) continue;
+    status = moire__codegen_emit_text((const moire__loop_kernel *const *)level->kernels, level->n_kernels,
+                                      &level->target, &how, kinds[i].kind, &text, error);
+    if (!status)
+      status = write_text(folder, add_file(files, a, level->target.name, kinds[i].end), &text, error);
+    moire__text_free(&text);
+  }
+  return status;
+}
+
+/* ---- All of it ---------------------------------------------------------------------------------------------
+ */
+
+static moire_status prepare(moire__ahead *a, moire_error *error) {
+  moire_status status = check_options(a->options, error);
+  if (!status) status = find_targets(a, error);
+  for (int i = 0; i < a->options->n_cpus && !status; i++) {
+    a->n_levels++;
+    status = lower_level(a, &a->levels[i], error);
+  }
+  if (!status) status = check_contract(a, error);
+  if (!status) lay_out_states(a);
+  for (int i = 0; i < a->n_levels && !status; i++) status = moire__ahead_make_plans(a, &a->levels[i], error);
+  if (status) return status;
+  add_blocks(a);
+  status = add_states(a, error);
+  a->weight_hash = a->weight_bytes ? moire__hash_bytes(a->weights, (size_t)a->weight_bytes) : 0;
+  choose_slice(a);
+  find_stack(a);
+  sign(a);
+  return status;
+}
+
+static moire_status write_all(moire__ahead *a, const moire__ahead_folder *folder, moire_error *error) {
+  file_list files = {0};
+  int n_objects = 0;
+  moire_status status = write_sources(a, folder, error);
+  if (!status) status = write_weights(a, folder, error);
+  if (!status) status = write_objects(a, folder, &n_objects, error);
+  if (!status) status = moire__ahead_build(a, folder, n_objects, error);
+  if (a->options->external_weights && a->model->weights) add_file(&files, a, "", ".weights");
+  for (int i = 0; i < a->n_levels && !status; i++)
+    status = write_level_texts(a, &a->levels[i], &files, folder, error);
+  add_file(&files, a, "", ".so");
+  add_file(&files, a, "", ".a");
+  add_file(&files, a, "", ".pc");
+  add_file(&files, a, "", ".h");
+  if (status) return status;
+  return moire__ahead_folder_publish(folder, a->options->directory, (const char *const *)files.names, error);
+}
+
+moire_status moire_ahead_write(const moire_ahead_model *model, const moire_ahead_options *options,
+                               moire_error *error) {
+  moire__ahead a = {.model = model, .options = options};
+  moire__ahead_folder folder = {0};
+  moire_status status = prepare(&a, error);
+  if (!status) status = moire__ahead_folder_make(&folder, options->directory, error);
+  if (!status) status = write_all(&a, &folder, error);
+  moire__ahead_folder_remove(&folder);
+  for (int i = 0; i < a.n_levels; i++) {
+    moire__module_destroy(a.levels[i].scores);
+    moire__module_destroy(a.levels[i].step);
+    moire__module_destroy(a.levels[i].loss);
+  }
+  moire__release(a.weights);
+  moire__arena_free(&a.arena);
+  return status;
+}

@@ -1,0 +1,70 @@
+/* What depends on weights alone, computed while the library is made: the block of constants that `scores`
+ * reads.
+ *
+ * The interpreter does it, not compiled code, so that a library for another machine is made in the same way;
+ * the steps are exact, so nobody can tell. */
+#include "compiler/driver/ahead.h"
+#include "runtime/base/layout.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+const moire_ahead_weight *moire__ahead_find_weight(const moire__ahead *a, const char *name) {
+  for (int i = 0; i < a->model->n_weights; i++) {
+    if (!strcmp(a->model->weights[i].name, name)) return &a->model->weights[i];
+  }
+  return NULL;
+}
+
+static int64_t plain_bytes(const moire_plan_buffer *buffer) {
+  return moire__dim_factor(buffer->elements) * (int64_t)moire__dtype_bytes(buffer->dtype);
+}
+
+static moire_status find_states(const moire__ahead *a, const moire_plan *plan, void **values,
+                                moire_error *error) {
+  for (int b = 0; b < plan->n_buffers; b++) {
+    const moire_plan_buffer *buffer = &plan->buffers[b];
+    if (buffer->role != MOIRE_PLAN_STATE) continue;
+    const moire_ahead_weight *weight = moire__ahead_find_weight(a, buffer->name);
+    if (!weight || weight->elements != moire__dim_factor(buffer->elements))
+      return moire_fail(error, MOIRE_ERROR_ARGUMENT,
+                        "weight %s: wanted %" PRId64 " elements, but %" PRId64 " were given", buffer->name,
+                        moire__dim_factor(buffer->elements), weight ? weight->elements : 0);
+    values[b] = (void *)(uintptr_t)weight->data;
+  }
+  return MOIRE_OK;
+}
+
+static moire_status run_step(const moire__module *m, int step, void **values, moire_error *error) {
+  const moire_plan_step *s = &m->plan.steps[step];
+  void **buffers = moire__allocate_array((size_t)s->n_buffers + 1, sizeof *buffers);
+  for (int i = 0; i < s->n_buffers; i++) {
+    const moire_plan_buffer *buffer = &m->plan.buffers[s->buffers[i]];
+    if (!values[s->buffers[i]]) values[s->buffers[i]] = moire__allocate((size_t)plain_bytes(buffer) + 1);
+    buffers[i] = values[s->buffers[i]];
+  }
+  int64_t count = moire__dim_factor(s->count), pieces = count / s->block + (count % s->block != 0);
+  int64_t extents[MOIRE_MAX_EXTENTS + 1] = {0};
+  moire_status status = moire__loop_interpret(m->kernels[s->kernel], buffers, extents, 0, pieces, false, error);
+  moire__release(buffers);
+  return status;
+}
+
+moire_status moire__ahead_fold(moire__ahead *a, moire__ahead_level *level, const bool *steps,
+                               const bool *constants, moire_error *error) {
+  const moire__module *m = level->scores;
+  void **values = moire__allocate_array((size_t)m->plan.n_buffers + 1, sizeof *values);
+  moire_status status = find_states(a, &m->plan, values, error);
+  for (int s = 0; s < m->plan.n_steps && !status; s++) {
+    if (steps[s]) status = run_step(m, s, values, error);
+  }
+  if (!status) level->block = moire__arena_alloc(&a->arena, (size_t)level->block_bytes + 1);
+  for (int b = 0; b < m->plan.n_buffers; b++) {
+    if (!status && constants[b])
+      memcpy(level->block + level->plans[MOIRE__AHEAD_SCORES].buffers[b].offset, values[b],
+             (size_t)plain_bytes(&m->plan.buffers[b]));
+    if (m->plan.buffers[b].role != MOIRE_PLAN_STATE) moire__release(values[b]);
+  }
+  moire__release(values);
+  return status;
+}

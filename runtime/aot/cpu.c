@@ -1,0 +1,53 @@
+/* Features by cpuid. What the processor has is of no use if the operating system does not save its registers,
+ * so xgetbv is asked too. Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1,
+ * sections 14.3 and 15.2 (detection of AVX and AVX-512), volume 2, CPUID. */
+#include "runtime/aot/cpu.h"
+
+#include <stdatomic.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+static uint64_t enabled_registers(void) {
+  uint32_t low = 0, high = 0;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (uint64_t)high << 32 | low;
+}
+
+static int has(unsigned word, unsigned bits) { return (word & bits) == bits; }
+
+static unsigned find_features(void) {
+  enum { XSAVE = 1u << 27, SSE_AVX = 0x6, AVX512_REGISTERS = 0xE6 };
+  const unsigned one_c =
+      1u << 12 | 1u << 20 | 1u << 22 | 1u << 23 | 1u << 28 | 1u << 29;          /* FMA SSE4.2 MOVBE ... */
+  const unsigned seven_b = 1u << 3 | 1u << 5 | 1u << 8;                         /* BMI1 AVX2 BMI2 */
+  const unsigned avx512 = 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31; /* F DQ CD BW VL */
+  const unsigned lzcnt = 1u << 5;
+  unsigned a = 0, b = 0, c = 0, d = 0, extended = 0;
+  if (!__get_cpuid(1, &a, &b, &c, &d) || !has(c, one_c) || !has(c, XSAVE)) return 0;
+  if (!__get_cpuid(0x80000001u, &a, &b, &extended, &d) || !has(extended, lzcnt)) return 0;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !has(b, seven_b)) return 0;
+  uint64_t registers = enabled_registers();
+  if ((registers & SSE_AVX) != SSE_AVX) return 0;
+  unsigned found = MOIRE__AOT_CPU_X86_V3;
+  if (has(b, avx512) && (registers & AVX512_REGISTERS) == AVX512_REGISTERS) found |= MOIRE__AOT_CPU_X86_V4;
+  return found;
+}
+#else
+static unsigned find_features(void) { return 0; }
+#endif
+
+static const moire__aot_level *moire__aot_choose_level(const moire__aot_tables *tables) {
+  /* Asking is slow on virtual machines. All threads that ask find the same. */
+  static atomic_uint known;
+  const unsigned asked = 1u << 31;
+  unsigned features = atomic_load_explicit(&known, memory_order_relaxed);
+  if (!features) {
+    features = find_features() | asked;
+    atomic_store_explicit(&known, features, memory_order_relaxed);
+  }
+  for (int i = 0; i < tables->n_levels; i++) {
+    if ((features & tables->levels[i].features) == tables->levels[i].features) return &tables->levels[i];
+  }
+  return NULL;
+}

@@ -1,0 +1,17 @@
+/* Which instruction sets the processor has, and the best version of the code for it. */
+#ifndef MOIRE_RUNTIME_AOT_CPU_H
+#define MOIRE_RUNTIME_AOT_CPU_H
+
+#include "runtime/aot/tables.h"
+
+/* Features in groups, as the versions of a library want them. */
+enum {
+  MOIRE__AOT_CPU_X86_V3 =
+      1, /* AVX2, FMA, F16C, BMI1, BMI2, LZCNT, MOVBE, with the registers saved by the system */
+  MOIRE__AOT_CPU_X86_V4 = 2, /* V3 and AVX-512 F, BW, DQ, VL, CD, likewise */
+};
+
+/* The first level whose features are all there; NULL if there is none. */
+static const moire__aot_level *moire__aot_choose_level(const moire__aot_tables *tables);
+
+#endif

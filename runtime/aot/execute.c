@@ -1,0 +1,91 @@
+/* Running plans. See execute.h. */
+#include "runtime/aot/execute.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+static size_t argument_bytes(const moire__aot_plan *plan) {
+  return ((size_t)plan->n_arguments * sizeof(void *) + 63) / 64 * 64;
+}
+
+static size_t moire__aot_run_bytes(const moire__aot_plan *plan, int64_t batch) {
+  return argument_bytes(plan) + (size_t)plan->bytes[0] + (size_t)plan->bytes[MOIRE__AOT_BATCH] * (size_t)batch;
+}
+
+/* Where each part of the workspace begins. */
+typedef struct parts {
+  unsigned char *begin[MOIRE__AOT_EXTENTS];
+} parts;
+
+static parts find_parts(const moire__aot_run *run) {
+  parts found;
+  unsigned char *at = run->workspace + argument_bytes(run->plan);
+  for (int i = 0; i < MOIRE__AOT_EXTENTS; i++) {
+    found.begin[i] = at;
+    at += run->plan->bytes[i] * run->extents[i];
+  }
+  return found;
+}
+
+static void *address(const moire__aot_run *run, const parts *workspace, int buffer) {
+  const moire__aot_buffer *b = &run->plan->buffers[buffer];
+  switch (b->place) {
+    case MOIRE__AOT_INPUT: return (void *)(uintptr_t)run->inputs[b->offset];
+    case MOIRE__AOT_MODEL: return (unsigned char *)run->model + b->offset;
+    case MOIRE__AOT_STATE: return (unsigned char *)run->state + b->offset;
+    case MOIRE__AOT_WORKSPACE: return workspace->begin[b->extent] + b->offset * run->extents[b->extent];
+  }
+  return NULL;
+}
+
+/* ---- Steps -------------------------------------------------------------------------------------------------
+ */
+
+typedef struct step_job {
+  moire_kernel_function kernel;
+  void *const *arguments;
+  const int64_t *extents;
+  int64_t pieces, chunk;
+  _Atomic int64_t next;
+} step_job;
+
+static void take_pieces(void *argument, int thread) {
+  (void)thread;
+  step_job *job = argument;
+  for (;;) {
+    int64_t begin = atomic_fetch_add_explicit(&job->next, job->chunk, memory_order_relaxed);
+    if (begin >= job->pieces) return;
+    int64_t end = job->pieces - begin > job->chunk ? begin + job->chunk : job->pieces;
+    job->kernel(job->arguments, job->extents, begin, end);
+  }
+}
+
+static void run_step(const moire__aot_run *run, const moire__aot_step *step, void *const *arguments) {
+  int64_t count = step->count * run->extents[step->extent];
+  int64_t pieces = count / step->block + (count % step->block != 0);
+  if (run->threads < 2 || pieces < 2) {
+    step->kernel(arguments, run->extents, 0, pieces);
+    return;
+  }
+  int64_t chunk = pieces / ((int64_t)run->threads * 8);
+  step_job job = {.kernel = step->kernel,
+                  .arguments = arguments,
+                  .extents = run->extents,
+                  .pieces = pieces,
+                  .chunk = chunk + !chunk};
+  run->run(run->context, run->threads, take_pieces, &job);
+}
+
+static void *moire__aot_execute(const moire__aot_run *run) {
+  const moire__aot_plan *plan = run->plan;
+  void **arguments = (void **)(void *)run->workspace;
+  parts workspace = find_parts(run);
+  for (int i = 0; i < plan->n_arguments; i++) arguments[i] = address(run, &workspace, plan->arguments[i]);
+  for (int i = 0; i < plan->n_steps; i++)
+    run_step(run, &plan->steps[i], arguments + plan->steps[i].first_argument);
+  for (int i = 0; i < plan->n_copies; i++) {
+    const moire__aot_copy *copy = &plan->copies[i];
+    memcpy(address(run, &workspace, copy->to), address(run, &workspace, copy->from), (size_t)copy->bytes);
+  }
+  return plan->output < 0 ? NULL : address(run, &workspace, plan->output);
+}

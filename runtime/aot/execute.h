@@ -1,0 +1,30 @@
+/* Running a plan of the tables: addresses of buffers, then steps in order, each over its pieces.
+ *
+ * The workspace of a run holds the arguments of all steps, then its parts. A call with
+ * `threads` shares the pieces of a step among them; the pieces write disjoint elements, so nothing depends on
+ * who takes which.
+ */
+#ifndef MOIRE_RUNTIME_AOT_EXECUTE_H
+#define MOIRE_RUNTIME_AOT_EXECUTE_H
+
+#include "runtime/aot/tables.h"
+
+typedef struct moire__aot_run {
+  const moire__aot_plan *plan;
+  int64_t extents[MOIRE__AOT_EXTENTS];   /* [0] = 1 */
+  const void *inputs[MOIRE__AOT_INPUTS]; /* aligned to 64 bytes */
+  void *model;                           /* written by `prepare` only */
+  void *state;
+  unsigned char *workspace; /* aligned to 64 bytes, of moire__aot_run_bytes */
+  int threads;              /* 1, or more with `run` */
+  library_run *run;
+  void *context;
+} moire__aot_run;
+
+/* Of the workspace, a multiple of 64; the batch is at most LIBRARY_MAX_BATCH. */
+static size_t moire__aot_run_bytes(const moire__aot_plan *plan, int64_t batch);
+
+/* Runs the plan. Returns the elements of its output, in the workspace; NULL if it has none. */
+static void *moire__aot_execute(const moire__aot_run *run);
+
+#endif

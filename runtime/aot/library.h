@@ -1,0 +1,216 @@
+#ifndef LIBRARY_H
+#define LIBRARY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- facts ------------------------------------------------------------------------------------------------
+ */
+
+#define LIBRARY_MODEL "qia"     /* the model's name in Moire */
+#define LIBRARY_VERSION "0.1.0" /* of Moire, which wrote this */
+#define LIBRARY_ITEM_SIZE 100   /* scores of one history: items are 1 .. LIBRARY_ITEM_SIZE - 1; 0 is padding */
+#define LIBRARY_LENGTH 50       /* the model reads so many items at the end of a history */
+#define LIBRARY_SLICE 8         /* histories that are computed at once; a batch may have any number */
+#define LIBRARY_MAX_BATCH 1000000000
+#define LIBRARY_MAX_THREADS 1024
+#define LIBRARY_STACK_BYTES 65536 /* stack that a thread which calls this library, or runs its work, needs */
+
+/* What a call came to. Whatever the arguments, a call that does not return LIBRARY_OK has left its results, a
+ * state and a model as they were, but for memory that the library allocated and kept in a workspace. */
+typedef enum library_status {
+  LIBRARY_OK = 0,
+  LIBRARY_ERROR_NULL,      /* a pointer is NULL that must not be */
+  LIBRARY_ERROR_BATCH,     /* the batch is not from 1 to LIBRARY_MAX_BATCH */
+  LIBRARY_ERROR_OFFSETS,   /* offsets are negative or fall */
+  LIBRARY_ERROR_ITEM,      /* an item is not from 1 to LIBRARY_ITEM_SIZE - 1 */
+  LIBRARY_ERROR_TOP,       /* k is not from 1 to LIBRARY_ITEM_SIZE */
+  LIBRARY_ERROR_SEEN,      /* there is no such rule for seen items */
+  LIBRARY_ERROR_THREADS,   /* threads are not from 0 to LIBRARY_MAX_THREADS, or are several without `run` */
+  LIBRARY_ERROR_WORKSPACE, /* the workspace has fewer bytes than library_workspace_bytes asks for */
+  LIBRARY_ERROR_MEMORY,    /* memory could not be had */
+  LIBRARY_ERROR_CPU,       /* the library has no code for this processor */
+  LIBRARY_ERROR_MODEL,     /* no model was given, and none is embedded */
+  LIBRARY_ERROR_FILE,      /* the operating system refused to open, read or write the file: see errno */
+  LIBRARY_ERROR_FORMAT,    /* the file is truncated, or not of the kind that was wanted */
+  LIBRARY_ERROR_OTHER,     /* the file belongs to another model, or to another build of this one */
+  LIBRARY_ERROR_CHANGED,   /* the file's content is not what its hash says */
+  LIBRARY_ERROR_STEP,      /* the number of the step is not from 0 to 2^31 - 1 */
+  LIBRARY_ERROR_TENSOR,    /* there is no such tensor, or it has another type or shape */
+} library_status;
+
+/* One sentence about a status; never NULL. */
+const char *library_status_text(library_status status);
+
+/* What this library is: the version of Moire, the model, the instruction sets that it has code for, the hash of
+ * its weights. */
+const char *library_version(void);
+
+/* The instruction set whose code this processor runs ("x86-64-v4"); NULL if there is none. */
+const char *library_cpu(void);
+
+/* ---- models ------------------------------------------------------------------------------------------------
+ *
+ * A model is weights that do not change: any number of threads may use one at once. Where a call takes a model,
+ * NULL is the one that is embedded in the library.
+ */
+
+typedef struct library_model library_model;
+
+/* { weights external */
+/* Maps the file of weights at `path`, after checking that it was written for this library and that its content
+ * is whole. *model is the caller's, to be closed; on failure it is NULL. The file must not be changed while it
+ * is open: replace it by renaming another one over it. */
+library_status library_open(const char *path, library_model **model);
+/* } weights external */
+
+/* { models */
+/* No call may be using it any more. NULL is fine. */
+void library_close(library_model *model);
+/* } models */
+
+/* ---- workspaces --------------------------------------------------------------------------------------------
+ *
+ * Where a call computes. A workspace serves one call at a time; calls with a workspace each may run at once.
+ * Results do not depend on the workspace, on threads, or on how a batch is divided.
+ */
+
+/* Calls work(job, i) once for each i in [0, n), in any threads, at once or one after the other, and returns
+ * when all have returned. */
+typedef void library_run(void *context, int n, void (*work)(void *job, int i), void *job);
+
+/* Zero-initialise it for one thread and memory that the library allocates when it is first needed, keeps, and
+ * gives back with library_workspace_free. Or set `memory` and `bytes` to memory of your own, of any alignment.
+ */
+typedef struct library_workspace {
+  void *memory;
+  size_t bytes;
+  int owned;   /* the library's: leave it 0 */
+  int threads; /* how many may work on one call: 0 or 1, or more if there is a `run` */
+  library_run *run;
+  void *context; /* the first argument of run */
+} library_workspace;
+
+/* Bytes for library_scores and library_top on such a batch by so many threads; it stops growing with the batch
+ * at LIBRARY_SLICE histories a thread. 0 if an argument is out of range, or if there is no code for this
+ * processor. */
+size_t library_workspace_bytes(int64_t batch, int threads);
+/* Gives back what the library has allocated; the workspace is zero afterwards but for threads, run and context.
+ */
+void library_workspace_free(library_workspace *workspace);
+
+/* ---- recommending ------------------------------------------------------------------------------------------
+ */
+
+/* Lists of items, such as histories. List i is items[offsets[i] .. offsets[i + 1]), oldest item first; so
+ * `offsets` has one entry more than there are lists. A list may be empty, and longer than LIBRARY_LENGTH. */
+typedef struct library_lists {
+  const int64_t *offsets;
+  const int32_t *items; /* NULL is fine if all lists are empty */
+} library_lists;
+
+/* scores[i * LIBRARY_ITEM_SIZE + item] = how well `item` continues history i: a logit, larger is better. Scores
+ * of one history do not depend on the others of its batch. */
+library_status library_scores(const library_model *model, library_workspace *workspace, int64_t batch,
+                              const library_lists *histories, float *scores);
+
+/* What becomes of items that were seen. */
+typedef enum library_seen {
+  LIBRARY_SEEN_RANK,    /* they rank like all others */
+  LIBRARY_SEEN_EXCLUDE, /* they are not listed */
+  LIBRARY_SEEN_ZERO,    /* they score 0 and item 0 is ranked too: the rule of the published evaluations */
+} library_seen;
+
+/* The k items with the best scores for each history, best first; of equal scores the smaller item comes first.
+ * Item 0 is listed by the rule LIBRARY_SEEN_ZERO only. `seen` holds a list of seen items for each history;
+ * NULL: the histories themselves, whole. items[i * k + r] is the item at rank r of history i, and scores, which
+ * may be NULL, its score. A list that runs out of items ends with item -1 and score 0. */
+library_status library_top(const library_model *model, library_workspace *workspace, int64_t batch,
+                           const library_lists *histories, const library_lists *seen, library_seen rule, int k,
+                           int32_t *items, float *scores);
+
+/* { training */
+/* ---- training ----------------------------------------------------------------------------------------------
+ *
+ * A state is what training changes: the parameters and the optimizer's moments. One call at a time may use it.
+ */
+
+typedef struct library_state library_state;
+
+typedef enum library_dtype {
+  LIBRARY_F32 = 1,
+  LIBRARY_F64,
+  LIBRARY_BF16,
+  LIBRARY_I32,
+  LIBRARY_I64,
+  LIBRARY_BOOL,
+} library_dtype;
+
+/* One named tensor of a state, row-major. */
+typedef struct library_tensor {
+  const char *name; /* as in the checkpoint: "item_embeddings.weight" */
+  library_dtype dtype;
+  int rank;
+  int64_t shape[8];
+  int64_t elements;
+  int trained; /* a parameter; otherwise the optimizer's */
+  void *data;  /* in the state: may be read and written between calls */
+} library_tensor;
+
+/* Bytes of the memory that a state takes. */
+size_t library_state_bytes(void);
+/* A state as a training with this seed begins. `memory`, of any alignment and at least library_state_bytes(),
+ * is borrowed until library_state_free; NULL: the library allocates it. On failure *state is NULL. */
+library_status library_state_create(void *memory, size_t bytes, uint64_t seed, library_state **state);
+void library_state_free(library_state *state); /* NULL is fine */
+/* { embedded */
+/* Sets the parameters to the weights in the library, the optimizer's moments to their start. */
+library_status library_state_reset(library_state *state);
+/* } embedded */
+
+/* The tensors of a state, in a fixed order. */
+int library_state_count(void);
+library_status library_state_at(library_state *state, int i, library_tensor *tensor);
+library_status library_state_find(library_state *state, const char *name, library_tensor *tensor);
+
+typedef enum library_part {
+  LIBRARY_PARAMETERS, /* what recommending needs */
+  LIBRARY_EVERYTHING, /* the optimizer's moments too: training goes on from there as if it had not stopped */
+} library_part;
+
+/* Sets the tensors of `part` from the n bytes of a safetensors file, which must hold all of them with their
+ * type and shape. Others in it must be the optimizer's. */
+library_status library_state_read(library_state *state, library_part part, const void *bytes, size_t n);
+library_status library_state_read_file(library_state *state, library_part part, const char *path);
+/* Bytes of the tensors of `part` as a safetensors file, which is also a checkpoint for the command `moire`. */
+size_t library_state_write_bytes(library_part part);
+/* Writes exactly library_state_write_bytes(part) bytes; n is how many there is room for. */
+library_status library_state_write(const library_state *state, library_part part, void *bytes, size_t n);
+/* The file is written beside, synced and renamed: at no moment is there half a file at `path`. */
+library_status library_state_write_file(const library_state *state, library_part part, const char *path);
+
+/* Bytes of the workspace that library_step and library_loss need; 0 as for library_workspace_bytes. */
+size_t library_training_bytes(int64_t batch);
+/* One step of the optimizer on a batch: histories, and the item that follows each. *loss, which may be NULL, is
+ * the mean loss before the step; it is not finite if the training has failed. `step` counts from 0. Seed and
+ * step decide all that is random, so that the same calls give the same numbers, bit for bit, as `moire train`.
+ */
+library_status library_step(library_state *state, library_workspace *workspace, int64_t batch,
+                            const library_lists *histories, const int32_t *targets, uint64_t seed, int64_t step,
+                            float *loss);
+/* The mean loss of a batch, without dropout; changes nothing. */
+library_status library_loss(library_state *state, library_workspace *workspace, int64_t batch,
+                            const library_lists *histories, const int32_t *targets, float *loss);
+/* A model of the state as it is now, to recommend with. If *model is not NULL, it must come from an earlier
+ * call, is not in use, and is made anew; otherwise it is allocated and the caller's to close. */
+library_status library_freeze(library_state *state, library_model **model);
+/* } training */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,145 @@
+/* Scores and lists of the best items.
+ *
+ * A batch is cut into slices of LIBRARY_SLICE histories, whose values stay in the cache; a thread runs the
+ * whole plan for a slice in a region of its own, so that no thread ever waits for another within a slice. The
+ * cut does not depend on the number of threads. */
+#include "runtime/aot/execute.h"
+#include "runtime/aot/model.h"
+#include "runtime/aot/workspace.h"
+#include "runtime/ranking.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+
+/* What a call is about; the parts that are NULL are not asked for. */
+typedef struct request {
+  const moire__aot_level *level;
+  const void *block; /* of the model */
+  int64_t batch;
+  const library_lists *histories, *seen;
+  library_seen rule;
+  int k;
+  int32_t *items;
+  float *scores, *all_scores;
+  unsigned char *regions;
+  size_t region_bytes;
+  _Atomic int64_t next; /* slice */
+} request;
+
+static size_t id_bytes(int64_t rows) {
+  return ((size_t)rows * LIBRARY_LENGTH * sizeof(int32_t) + 63) / 64 * 64;
+}
+
+static size_t region_bytes(const moire__aot_level *level, int64_t batch) {
+  int64_t rows = batch < LIBRARY_SLICE ? batch : LIBRARY_SLICE;
+  return id_bytes(rows) + moire__aot_run_bytes(&level->scores, rows);
+}
+
+static int64_t slices(int64_t batch) { return (batch + LIBRARY_SLICE - 1) / LIBRARY_SLICE; }
+
+/* As many threads as there is work for. */
+static int useful_threads(int64_t batch, int threads) {
+  if (threads < 1) return 1;
+  return slices(batch) < threads ? (int)slices(batch) : threads;
+}
+
+size_t library_workspace_bytes(int64_t batch, int threads) {
+  const moire__aot_level *level = moire__aot_choose_level(&MOIRE__AOT_TABLES);
+  if (!level || !moire__aot_batch_is_good(batch) || threads < 0 || threads > LIBRARY_MAX_THREADS) return 0;
+  return region_bytes(level, batch) * (size_t)useful_threads(batch, threads) + 63;
+}
+
+/* ---- One slice ---------------------------------------------------------------------------------------------
+ */
+
+static void apply_rule(const request *r, int64_t row, float *scores) {
+  float mark = r->rule == LIBRARY_SEEN_ZERO ? 0 : NAN; /* what is not a number is not listed */
+  if (r->rule != LIBRARY_SEEN_ZERO) scores[0] = NAN;
+  if (r->rule == LIBRARY_SEEN_RANK) return;
+  for (int64_t i = r->seen->offsets[row]; i < r->seen->offsets[row + 1]; i++) scores[r->seen->items[i]] = mark;
+}
+
+static void list_best(const request *r, int64_t row, float *scores) {
+  int32_t *items = r->items + row * r->k;
+  apply_rule(r, row, scores);
+  int listed = moire__top_k(scores, LIBRARY_ITEM_SIZE, r->k, items);
+  for (int i = listed; i < r->k; i++) items[i] = -1;
+  for (int i = 0; i < r->k && r->scores; i++) r->scores[row * r->k + i] = i < listed ? scores[items[i]] : 0;
+}
+
+static void compute_slice(const request *r, int64_t slice, unsigned char *region) {
+  int64_t first = slice * LIBRARY_SLICE, left = r->batch - first;
+  int64_t rows = left < LIBRARY_SLICE ? left : LIBRARY_SLICE;
+  int32_t *ids = (int32_t *)(void *)region;
+  moire__aot_pad(r->histories, first, rows, ids);
+  moire__aot_run run = {.plan = &r->level->scores,
+                        .extents = {1, rows},
+                        .inputs[MOIRE__AOT_IDS] = ids,
+                        .model = (void *)(uintptr_t)r->block,
+                        .workspace = region + id_bytes(rows),
+                        .threads = 1};
+  float *scores = moire__aot_execute(&run);
+  if (r->all_scores) {
+    memcpy(r->all_scores + first * LIBRARY_ITEM_SIZE, scores,
+           (size_t)rows * LIBRARY_ITEM_SIZE * sizeof *scores);
+    return;
+  }
+  for (int64_t i = 0; i < rows; i++) list_best(r, first + i, scores + i * LIBRARY_ITEM_SIZE);
+}
+
+static void take_slices(void *argument, int thread) {
+  request *r = argument;
+  for (;;) {
+    int64_t slice = atomic_fetch_add_explicit(&r->next, 1, memory_order_relaxed);
+    if (slice >= slices(r->batch)) return;
+    compute_slice(r, slice, r->regions + r->region_bytes * (size_t)thread);
+  }
+}
+
+/* ---- Calls -------------------------------------------------------------------------------------------------
+ */
+
+static library_status answer(request *r, const library_model *model, library_workspace *workspace) {
+  if (!workspace) return LIBRARY_ERROR_NULL;
+  if (!moire__aot_batch_is_good(r->batch)) return LIBRARY_ERROR_BATCH;
+  library_status status = moire__aot_check_lists(r->histories, r->batch);
+  if (!status && r->seen != r->histories) status = moire__aot_check_lists(r->seen, r->batch);
+  if (!status) status = moire__aot_check_threads(workspace);
+  if (!status) status = moire__aot_find_block(model, &r->level, &r->block);
+  if (status) return status;
+  int threads = useful_threads(r->batch, workspace->threads);
+  r->region_bytes = region_bytes(r->level, r->batch);
+  status = moire__aot_reserve(workspace, r->region_bytes * (size_t)threads + 63, &r->regions);
+  if (status) return status;
+  if (threads == 1) {
+    take_slices(r, 0);
+  } else {
+    workspace->run(workspace->context, threads, take_slices, r);
+  }
+  return LIBRARY_OK;
+}
+
+library_status library_scores(const library_model *model, library_workspace *workspace, int64_t batch,
+                              const library_lists *histories, float *scores) {
+  if (!scores) return LIBRARY_ERROR_NULL;
+  request r = {.batch = batch, .histories = histories, .seen = histories, .all_scores = scores};
+  return answer(&r, model, workspace);
+}
+
+library_status library_top(const library_model *model, library_workspace *workspace, int64_t batch,
+                           const library_lists *histories, const library_lists *seen, library_seen rule, int k,
+                           int32_t *items, float *scores) {
+  if (!items) return LIBRARY_ERROR_NULL;
+  if (k < 1 || k > LIBRARY_ITEM_SIZE) return LIBRARY_ERROR_TOP;
+  if (rule != LIBRARY_SEEN_RANK && rule != LIBRARY_SEEN_EXCLUDE && rule != LIBRARY_SEEN_ZERO)
+    return LIBRARY_ERROR_SEEN;
+  request r = {.batch = batch,
+               .histories = histories,
+               .seen = seen ? seen : histories,
+               .rule = rule,
+               .k = k,
+               .items = items,
+               .scores = scores};
+  return answer(&r, model, workspace);
+}

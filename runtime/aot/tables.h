@@ -1,0 +1,107 @@
+/* What the compiler writes about a library that it has compiled ahead of time: plans as tables of constants.
+ *
+ * This folder is the run time of such a library. It stands on the C library alone and is compiled as one
+ * translation unit: first this file, then the tables that compiler/driver/ahead_tables.c wrote, then library.c.
+ * On the way from here to there, the prefix library_ of every public name becomes the name of the library.
+ *
+ * A buffer lies at a fixed offset of a place. The workspace has a part for each named extent, besides a fixed
+ * one, in which offsets are multiplied by that extent's size: so a plan serves every batch without being laid
+ * out anew.
+ */
+#ifndef MOIRE_RUNTIME_AOT_TABLES_H
+#define MOIRE_RUNTIME_AOT_TABLES_H
+
+#include "moire/plan.h"
+#include "runtime/aot/library.h"
+
+/* What a plan may read from its caller. */
+typedef enum moire__aot_input {
+  MOIRE__AOT_IDS,       /* i32[B, L] */
+  MOIRE__AOT_ANSWERS,   /* i32[B] */
+  MOIRE__AOT_RNG,       /* i32[3]: seed low, seed high, step */
+  MOIRE__AOT_STEP_SIZE, /* f32, of Adam */
+  MOIRE__AOT_BIAS2,     /* f32, of Adam */
+  MOIRE__AOT_INPUTS
+} moire__aot_input;
+
+typedef enum moire__aot_place {
+  MOIRE__AOT_INPUT, /* offset: a moire__aot_input */
+  MOIRE__AOT_MODEL, /* a block of weights and of what was computed from them */
+  MOIRE__AOT_STATE, /* the states of a training */
+  MOIRE__AOT_WORKSPACE,
+} moire__aot_place;
+
+/* Extents by number: 0 is the size 1, so that fixed sizes are a multiple of it; 1 is the batch. */
+enum { MOIRE__AOT_BATCH = 1, MOIRE__AOT_EXTENTS = 2 };
+
+typedef struct moire__aot_buffer {
+  moire__aot_place place;
+  int extent;     /* WORKSPACE: the part, and what the offset is multiplied by */
+  int64_t offset; /* bytes, a multiple of 64 */
+} moire__aot_buffer;
+
+typedef struct moire__aot_step {
+  moire_kernel_function kernel;
+  int first_argument, n_arguments; /* in the plan's arguments */
+  int extent;                      /* count is multiplied by it */
+  int64_t count, block;            /* the kernel runs over ceil(count / block) pieces */
+} moire__aot_step;
+
+/* After the run, `bytes` at `to` (a state) become those at `from`. */
+typedef struct moire__aot_copy {
+  int to, from; /* buffers */
+  int64_t bytes;
+} moire__aot_copy;
+
+typedef struct moire__aot_plan {
+  const moire__aot_buffer *buffers;
+  const int *arguments; /* buffers */
+  int n_arguments;
+  const moire__aot_step *steps;
+  int n_steps;
+  const moire__aot_copy *copies;
+  int n_copies;
+  int output;                        /* the buffer that the caller wants: logits or loss; -1: none */
+  int64_t bytes[MOIRE__AOT_EXTENTS]; /* of each part of the workspace, for an extent of 1 */
+} moire__aot_plan;
+
+/* The code for one instruction set. */
+typedef struct moire__aot_level {
+  const char *name;
+  unsigned features;     /* MOIRE__AOT_CPU_*: what the processor must have */
+  int64_t weights;       /* offset of the model's block in the weights */
+  int64_t block_bytes;   /* of the block that `scores` reads */
+  int64_t prepare_bytes; /* of the block while `prepare` makes it, at least block_bytes */
+  moire__aot_plan scores;
+  /* Training only. */
+  moire__aot_plan prepare, step, loss; /* prepare: from STATE to MODEL */
+} moire__aot_level;
+
+/* A state of the training. */
+typedef struct moire__aot_state {
+  const char *name;
+  moire_dtype dtype;
+  int rank;
+  int64_t shape[MOIRE_MAX_RANK];
+  int64_t elements, offset, bytes;
+  moire_init init;
+  int trained;
+  int optimizer;    /* left out of LIBRARY_PARAMETERS */
+  int64_t embedded; /* offset in the weights, -1: none there */
+} moire__aot_state;
+
+typedef struct moire__aot_tables {
+  const char *version, *model, *config; /* config: JSON */
+  const moire__aot_level *levels;       /* the best first */
+  int n_levels;
+  const unsigned char *weights; /* embedded, aligned to 64 bytes; NULL: in a file */
+  uint64_t signature;           /* of the code and of how weights lie in a file */
+  int64_t weight_bytes;
+  /* Training only. */
+  const moire__aot_state *states;
+  int n_states;
+  int64_t state_bytes;
+  double lr, beta1, beta2;
+} moire__aot_tables;
+
+#endif

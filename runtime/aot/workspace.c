@@ -1,0 +1,100 @@
+/* Workspaces, lists of items, and sentences about what was wrong with them. */
+#include "runtime/aot/workspace.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *library_status_text(library_status status) {
+  switch (status) {
+    case LIBRARY_OK: return "all is well";
+    case LIBRARY_ERROR_NULL: return "a pointer is NULL that must not be";
+    case LIBRARY_ERROR_BATCH: return "the batch must be from 1 to LIBRARY_MAX_BATCH";
+    case LIBRARY_ERROR_OFFSETS: return "the offsets of lists must not be negative or fall";
+    case LIBRARY_ERROR_ITEM: return "an item is not from 1 to LIBRARY_ITEM_SIZE - 1";
+    case LIBRARY_ERROR_TOP: return "k must be from 1 to LIBRARY_ITEM_SIZE";
+    case LIBRARY_ERROR_SEEN: return "there is no such rule for seen items";
+    case LIBRARY_ERROR_THREADS:
+      return "threads must be from 0 to LIBRARY_MAX_THREADS, and several need a function `run`";
+    case LIBRARY_ERROR_WORKSPACE: return "the workspace is too small for this batch and these threads";
+    case LIBRARY_ERROR_MEMORY: return "memory could not be had";
+    case LIBRARY_ERROR_CPU: return "the library has no code for this processor";
+    case LIBRARY_ERROR_MODEL: return "no model was given, and none is embedded in the library";
+    case LIBRARY_ERROR_FILE: return "the file could not be opened, read or written";
+    case LIBRARY_ERROR_FORMAT: return "the file is truncated, or not of the kind that was wanted";
+    case LIBRARY_ERROR_OTHER: return "the file belongs to another model, or to another build of this one";
+    case LIBRARY_ERROR_CHANGED: return "the content of the file was changed";
+    case LIBRARY_ERROR_STEP: return "the number of a step must be from 0 to 2^31 - 1";
+    case LIBRARY_ERROR_TENSOR: return "a tensor is not there, or has another type or shape";
+  }
+  return "there is no such status";
+}
+
+const char *library_version(void) { return MOIRE__AOT_TABLES.version; }
+
+const char *library_cpu(void) {
+  const moire__aot_level *level = moire__aot_choose_level(&MOIRE__AOT_TABLES);
+  return level ? level->name : NULL;
+}
+
+/* ---- Workspaces --------------------------------------------------------------------------------------------
+ */
+
+static unsigned char *aligned(void *memory) {
+  return (unsigned char *)memory + (64 - (uintptr_t)memory % 64) % 64;
+}
+
+static library_status moire__aot_reserve(library_workspace *workspace, size_t bytes, unsigned char **memory) {
+  if (workspace->memory && workspace->bytes < bytes && !workspace->owned) return LIBRARY_ERROR_WORKSPACE;
+  if (!workspace->memory || workspace->bytes < bytes) {
+    void *larger = malloc(bytes);
+    if (!larger) return LIBRARY_ERROR_MEMORY;
+    if (workspace->memory) free(workspace->memory);
+    workspace->memory = larger;
+    workspace->bytes = bytes;
+    workspace->owned = 1;
+  }
+  *memory = aligned(workspace->memory);
+  return LIBRARY_OK;
+}
+
+void library_workspace_free(library_workspace *workspace) {
+  if (!workspace) return;
+  if (workspace->owned) free(workspace->memory);
+  workspace->memory = NULL;
+  workspace->bytes = 0;
+  workspace->owned = 0;
+}
+
+/* ---- Arguments ---------------------------------------------------------------------------------------------
+ */
+
+static bool moire__aot_batch_is_good(int64_t batch) { return batch >= 1 && batch <= LIBRARY_MAX_BATCH; }
+
+static library_status moire__aot_check_threads(const library_workspace *workspace) {
+  int n = workspace->threads;
+  return n < 0 || n > LIBRARY_MAX_THREADS || (n > 1 && !workspace->run) ? LIBRARY_ERROR_THREADS : LIBRARY_OK;
+}
+
+static library_status moire__aot_check_lists(const library_lists *lists, int64_t n) {
+  if (!lists || !lists->offsets) return LIBRARY_ERROR_NULL;
+  const int64_t *offsets = lists->offsets;
+  if (offsets[0] < 0) return LIBRARY_ERROR_OFFSETS;
+  for (int64_t i = 0; i < n; i++) {
+    if (offsets[i + 1] < offsets[i]) return LIBRARY_ERROR_OFFSETS;
+  }
+  if (offsets[n] > offsets[0] && !lists->items) return LIBRARY_ERROR_NULL;
+  for (int64_t i = offsets[0]; i < offsets[n]; i++) {
+    if (lists->items[i] < 1 || lists->items[i] >= LIBRARY_ITEM_SIZE) return LIBRARY_ERROR_ITEM;
+  }
+  return LIBRARY_OK;
+}
+
+static void moire__aot_pad(const library_lists *lists, int64_t first, int64_t n, int32_t *ids) {
+  for (int64_t i = 0; i < n; i++) {
+    int32_t *row = ids + i * LIBRARY_LENGTH;
+    int64_t begin = lists->offsets[first + i], length = lists->offsets[first + i + 1] - begin;
+    int64_t kept = length < LIBRARY_LENGTH ? length : LIBRARY_LENGTH, padding = LIBRARY_LENGTH - kept;
+    memset(row, 0, (size_t)padding * sizeof *row);
+    if (kept) memcpy(row + padding, lists->items + begin + length - kept, (size_t)kept * sizeof *row);
+  }
+}

@@ -1,0 +1,297 @@
+/* moire compile: from a checkpoint, or a configuration, to a library that C programs call. */
+#include "tools/tool.h"
+
+#include "moire/ahead.h"
+#include "runtime/base/memory.h"
+#include "runtime/checkpoint.h"
+#include "runtime/trainer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_CPUS = 8 };
+
+typedef struct arguments {
+  tool_sources sources;
+  const char *config, *output, *cc;
+  const char **assignments; /* of --set, in order; owned */
+  int n_assignments;
+  char *cpu_list; /* owned; cut into `cpus` */
+  const char *cpus[MOST_CPUS];
+  int n_cpus;
+  int target; /* index of targets */
+  unsigned texts;
+  bool train, external;
+} arguments;
+
+enum { CHECKPOINT = 0x100, MODEL, CONFIG, SET, TRAIN, WEIGHTS, CPU, TARGET, CC, EMIT, THREADS };
+
+static const struct argp_option options[] = {
+    {"output", 'o', "DIR/NAME", 0, "Files to write: DIR/NAME.h, .so, .a, .pc; public names begin with NAME_",
+     0},
+    {"checkpoint", CHECKPOINT, "FILE", 0,
+     "Trained weights: a checkpoint, or a PyTorch state dict as safetensors", 0},
+    {"model", MODEL, "NAME", 0, "Model of a state dict that does not say it", 0},
+    {"config", CONFIG, "FILE", 0, "Configuration of a state dict that does not have it", 0},
+    {"set", SET, "KEY=VALUE", 0, "Replace a value of the configuration; may come often", 0},
+    {"train", TRAIN, NULL, 0, "Add the training step, the validation loss and states", 0},
+    {"weights", WEIGHTS, "embedded|external", 0,
+     "In the library, or in DIR/NAME.weights, which is mapped (embedded)", 0},
+    {"cpu", CPU, "LIST", 0, "Versions of the code, the best that runs is used (x86-64-v4,x86-64-v3)", 0},
+    {"target", TARGET, "TRIPLE", 0, "Machine to compile for: x86_64-linux-gnu or aarch64-linux-gnu (this one)",
+     0},
+    {"cc", CC, "COMMAND", 0, "C compiler (cc, or that of the target)", 0},
+    {"emit", EMIT, "LIST", 0, "Also write texts of each version: loops, llvm, asm", 0},
+    {"threads", THREADS, "N", 0, "Threads that compile (as many as there are CPUs)", 0},
+    {0}};
+
+/* What --target takes. */
+static const struct {
+  const char *triple, *cc;
+  const char *cpus[2];
+  int n_cpus;
+} targets[] = {{NULL, "cc", {NULL}, 0},
+               {"x86_64-linux-gnu", "x86_64-linux-gnu-gcc", {"x86-64-v4", "x86-64-v3"}, 2},
+               {"aarch64-linux-gnu", "aarch64-linux-gnu-gcc", {"aarch64"}, 1}};
+enum { N_TARGETS = sizeof targets / sizeof *targets };
+
+/* ---- Arguments ---------------------------------------------------------------------------------------------
+ */
+
+static void take_cpus(struct argp_state *state, arguments *a, const char *text) {
+  free(a->cpu_list);
+  a->cpu_list = strdup(text);
+  a->n_cpus = 0;
+  char *rest = NULL;
+  for (char *word = strtok_r(a->cpu_list, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
+    if (a->n_cpus == MOST_CPUS) argp_error(state, "--cpu: wanted at most %d versions", MOST_CPUS);
+    a->cpus[a->n_cpus++] = word;
+  }
+  if (!a->n_cpus) argp_error(state, "--cpu: wanted the names of instruction sets, separated by commas");
+}
+
+static void take_target(struct argp_state *state, arguments *a, const char *text) {
+  for (int i = 1; i < N_TARGETS; i++) {
+    if (!strcmp(text, targets[i].triple)) a->target = i;
+  }
+  if (!a->target)
+    argp_error(state, "--target: wanted x86_64-linux-gnu or aarch64-linux-gnu, but '%s' came", text);
+}
+
+static void take_texts(struct argp_state *state, arguments *a, const char *text) {
+  static const struct {
+    const char *name;
+    unsigned text;
+  } texts[] = {{"loops", MOIRE_AHEAD_LOOPS}, {"llvm", MOIRE_AHEAD_LLVM}, {"asm", MOIRE_AHEAD_ASSEMBLY}};
+  while (*text) {
+    size_t n = strcspn(text, ","), i = 0;
+    while (i < 3 && (strlen(texts[i].name) != n || strncmp(texts[i].name, text, n) != 0)) i++;
+    if (i == 3) argp_error(state, "--emit: wanted loops, llvm or asm, but '%.*s' came", (int)n, text);
+    a->texts |= texts[i].text;
+    text += n + (text[n] == ',');
+  }
+}
+
+static void check(const struct argp_state *state, const arguments *a) {
+  if (!a->output) argp_error(state, "wanted -o DIR/NAME");
+  if (!a->config && !a->sources.checkpoint) argp_error(state, "wanted --checkpoint FILE or a configuration");
+  if (a->config && a->sources.checkpoint)
+    argp_error(state,
+               "wanted a checkpoint or a configuration, but both came; --config FILE goes with a checkpoint");
+  if (a->config && !a->train)
+    argp_error(state, "a configuration has no weights to recommend with: wanted --checkpoint FILE, or --train");
+  if (a->config && a->external) argp_error(state, "--weights external: a configuration has no weights");
+}
+
+static error_t parse(int key, char *text, struct argp_state *state) {
+  arguments *a = state->input;
+  switch (key) {
+    case 'o': a->output = text; return 0;
+    case CHECKPOINT: a->sources.checkpoint = text; return 0;
+    case MODEL: a->sources.model = text; return 0;
+    case CONFIG: a->sources.config = text; return 0;
+    case SET: a->assignments[a->n_assignments++] = text; return 0;
+    case TRAIN: a->train = true; return 0;
+    case WEIGHTS:
+      a->external = !strcmp(text, "external");
+      if (!a->external && strcmp(text, "embedded") != 0)
+        argp_error(state, "--weights: wanted embedded or external, but '%s' came", text);
+      return 0;
+    case CPU: take_cpus(state, a, text); return 0;
+    case TARGET: take_target(state, a, text); return 0;
+    case CC: a->cc = text; return 0;
+    case EMIT: take_texts(state, a, text); return 0;
+    case THREADS: a->sources.threads = (int)tool_int_argument(state, "--threads", text, 1, 1024); return 0;
+    case ARGP_KEY_ARG:
+      if (a->config) argp_error(state, "wanted one configuration, but '%s' came too", text);
+      a->config = text;
+      return 0;
+    case ARGP_KEY_END: check(state, a); return 0;
+    default: return ARGP_ERR_UNKNOWN;
+  }
+}
+
+/* ---- The model ---------------------------------------------------------------------------------------------
+ */
+
+typedef struct job {
+  tool_setup setup;
+  moire__safetensors *file; /* NULL: a configuration alone */
+  moire_graph *inference, *training;
+  moire_store *store; /* the weights */
+} job;
+
+/* A state dict does not say how many items there are, but the table of their embeddings does. */
+static moire_status find_item_size(job *j, moire_error *error) {
+  const char *table = "item_embeddings.weight";
+  const moire__st_tensor *items = j->file ? moire__safetensors_find(j->file, table) : NULL;
+  if (moire__config_table_find(&j->setup.table, "item_size") || !items || items->rank != 2) return MOIRE_OK;
+  char assignment[48];
+  snprintf(assignment, sizeof assignment, "item_size=%" PRId64, items->shape[0]);
+  return moire__config_table_set(&j->setup.table, moire__safetensors_path(j->file), assignment, error);
+}
+
+static moire_status read_sources(const arguments *a, job *j, moire_error *error) {
+  const char *model = NULL, *where = a->sources.config ? a->sources.config : a->sources.checkpoint;
+  moire_status status = MOIRE_OK;
+  if (a->config) {
+    where = a->config;
+    status = moire__config_table_add_yaml(&j->setup.table, a->config, error);
+    model = status ? NULL : moire__config_table_text(&j->setup.table, "model");
+    if (!status && !model)
+      status = moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: model: wanted the name of a model", where);
+  } else {
+    status = tool_read_checkpoint(&a->sources, &j->file, &j->setup, &model, error);
+  }
+  for (int i = 0; i < a->n_assignments && !status; i++)
+    status = moire__config_table_set(&j->setup.table, "--set", a->assignments[i], error);
+  if (!status) status = find_item_size(j, error);
+  return status ? status : tool_setup_build(&j->setup, model, where, error);
+}
+
+static moire_status build_graphs(const arguments *a, job *j, moire_error *error) {
+  j->inference = tool_build_graph(&j->setup, MOIRE_INFERENCE, error);
+  if (a->train && j->inference) j->training = tool_build_graph(&j->setup, MOIRE_TRAINING, error);
+  return j->inference && (j->training || !a->train) ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
+}
+
+/* Declares the states that the graph has where `output` is wanted. */
+static moire_status declare_states(job *j, const moire_graph *graph, const char *output, moire_error *error) {
+  moire_compile_options wanted = moire_compile_defaults();
+  wanted.outputs = &output;
+  wanted.n_outputs = 1;
+  moire_oracle *oracle = moire_oracle_create(graph, &wanted, error);
+  if (!oracle) return MOIRE_ERROR_ARGUMENT;
+  int n = moire_oracle_state_count(oracle);
+  moire_plan_state *states = moire__allocate_array((size_t)n + 1, sizeof *states);
+  for (int i = 0; i < n; i++) states[i] = moire_oracle_state(oracle, i);
+  moire_plan plan = {.name = j->setup.model->name, .states = states, .n_states = n};
+  moire_status status = moire_store_declare(j->store, &plan, 0, error);
+  moire__release(states);
+  moire_oracle_destroy(oracle);
+  return status;
+}
+
+static moire_status load_weights(job *j, moire_error *error) {
+  if (!j->file) return MOIRE_OK;
+  j->store = moire_store_create();
+  moire_status status = declare_states(j, j->inference, "logits", error);
+  if (!status && j->training) status = declare_states(j, j->training, "loss", error);
+  return status ? status : moire__checkpoint_load(j->file, j->store, MOIRE__CHECKPOINT_MODEL, error);
+}
+
+static moire_compile_options optimizer_of(const moire_config *training) {
+  moire_compile_options o = moire_compile_defaults();
+  bool adamw = !strcmp(moire_config_string(training, "optimizer"), "adamw");
+  o.optimizer = adamw ? MOIRE_OPTIMIZER_ADAMW : MOIRE_OPTIMIZER_ADAM;
+  o.lr = moire_config_real(training, "lr");
+  o.beta1 = moire_config_real(training, "beta1");
+  o.beta2 = moire_config_real(training, "beta2");
+  o.eps = moire_config_real(training, "eps");
+  o.weight_decay = moire_config_real(training, "weight_decay");
+  return o;
+}
+
+/* ---- Writing -----------------------------------------------------------------------------------------------
+ */
+
+/* DIR and NAME of -o. */
+static moire_ahead_options find_options(const arguments *a, moire__text *directory) {
+  moire_ahead_options o = moire_ahead_defaults();
+  const char *slash = strrchr(a->output, '/');
+  o.name = slash ? slash + 1 : a->output;
+  moire__text_add(directory, "%.*s", slash ? (int)(slash - a->output) : 1, slash ? a->output : ".");
+  if (slash == a->output) moire__text_add(directory, "/");
+  o.directory = moire__text_string(directory);
+  o.cc = a->cc ? a->cc : targets[a->target].cc;
+  if (a->target) {
+    o.cpus = targets[a->target].cpus;
+    o.n_cpus = targets[a->target].n_cpus;
+  }
+  if (a->n_cpus) {
+    o.cpus = a->cpus;
+    o.n_cpus = a->n_cpus;
+  }
+  o.external_weights = a->external;
+  o.texts = a->texts;
+  o.threads = a->sources.threads;
+  return o;
+}
+
+static moire_status write_library(const arguments *a, const job *j, moire_error *error) {
+  moire_compile_options optimizer = optimizer_of(j->setup.training);
+  moire__text config = {0}, directory = {0};
+  moire__config_to_json(j->setup.config, &config);
+  int n = j->store ? moire_store_count(j->store) : 0;
+  moire_ahead_weight *weights = moire__allocate_array((size_t)n + 1, sizeof *weights);
+  for (int i = 0; i < n; i++) {
+    weights[i].name = moire_store_at(j->store, i).name;
+    weights[i].data = moire_store_data(j->store, weights[i].name, &weights[i].elements);
+  }
+  moire_ahead_model model = {.name = j->setup.model->name,
+                             .config = config.data,
+                             .inference = j->inference,
+                             .training = j->training,
+                             .optimizer = &optimizer,
+                             .weights = j->store ? weights : NULL,
+                             .n_weights = n};
+  moire_ahead_options wanted = find_options(a, &directory);
+  moire_status status = moire_ahead_write(&model, &wanted, error);
+  moire__release(weights);
+  moire__text_free(&config);
+  moire__text_free(&directory);
+  return status;
+}
+
+int tool_compile(int argc, char **argv) {
+  static const struct argp parser = {options,
+                                     parse,
+                                     "--checkpoint FILE -o DIR/NAME\nCONFIG.yaml --train -o DIR/NAME",
+                                     "Makes a library of a model: a header, native code that C and C++ call, "
+                                     "and the weights. It needs neither Moire "
+                                     "nor anything else to run, and recommends exactly what `moire recommend` "
+                                     "would; with --train it also trains, "
+                                     "with the numbers of `moire train`.",
+                                     NULL,
+                                     NULL,
+                                     NULL};
+  arguments a = {.sources.threads = tool_default_threads()};
+  a.assignments = moire__allocate_array((size_t)argc, sizeof *a.assignments);
+  argp_parse(&parser, argc, argv, 0, NULL, &a);
+  job j = {0};
+  moire_error error = {0};
+  moire_status status = read_sources(&a, &j, &error);
+  if (!status) status = build_graphs(&a, &j, &error);
+  if (!status) status = load_weights(&j, &error);
+  if (!status) status = write_library(&a, &j, &error);
+  moire_store_destroy(j.store);
+  moire_graph_destroy(j.inference);
+  moire_graph_destroy(j.training);
+  moire__safetensors_close(j.file);
+  tool_setup_free(&j.setup);
+  moire__release(a.assignments);
+  free(a.cpu_list);
+  return status ? tool_fail("compile", &error) : 0;
+}
