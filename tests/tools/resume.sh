@@ -5,16 +5,27 @@
 source "$(dirname "$0")/../support/tool.sh"
 
 kills=20
+[[ -z ${MOIRE_SANITIZE:-} ]] || kills=8 # a sanitizer's runs are long
 seed=${MOIRE_TEST_SEED:-$(date +%s)}
 echo "MOIRE_TEST_SEED=$seed"
 RANDOM=$((seed % 32768))
 
-small_data data.txt
+"$MOIRE" synth --users 200 --items 80 --length 8 --ring 4 --cycle 8 --out data.txt
 small_config config.yaml
-train=("$MOIRE" train config.yaml --data data.txt --threads 2 --set epochs=8 --set patience=8)
-begin=$(date +%s%N)
-"${train[@]}" --out whole 2>log.txt >whole.txt || complain "$(cat log.txt)"
-milliseconds=$((($(date +%s%N) - begin) / 1000000))
+train=("$MOIRE" train config.yaml --data data.txt --threads 2 --set epochs=20 --set patience=20)
+
+# milliseconds COMMAND...: how long it takes, in $elapsed.
+milliseconds() {
+  local begin
+  begin=$(date +%s%N)
+  "$@" 2>log.txt >whole.txt || complain "$(cat log.txt)"
+  elapsed=$((($(date +%s%N) - begin) / 1000000))
+}
+
+milliseconds "${train[@]}" --out start --set epochs=1
+start=$elapsed
+milliseconds "${train[@]}" --out whole
+training=$((elapsed > start + 100 ? elapsed - start : 100))
 sed 's/"[a-z]*_seconds":[0-9.]*//g' whole/metrics.jsonl >whole.jsonl
 
 compare() {
@@ -29,7 +40,8 @@ finished=0
 while ((killed < kills)); do
   "${train[@]}" --out run --resume >run.txt 2>log.txt &
   process=$!
-  sleep "$(printf '0.%03d' $((RANDOM % (milliseconds < 1900 ? milliseconds / 2 + 50 : 999))))"
+  delay=$((start / 2 + RANDOM % (start / 2 + training / 2)))
+  sleep "$((delay / 1000)).$(printf '%03d' $((delay % 1000)))"
   kill -9 "$process" 2>/dev/null || true
   status=0
   { wait "$process"; } 2>/dev/null || status=$?
@@ -41,11 +53,12 @@ while ((killed < kills)); do
   fi
   ((status == 137)) || complain "exit status $status: $(cat log.txt)"
   killed=$((killed + 1))
-  for file in run/best.safetensors run/last.safetensors; do
-    [[ -e $file ]] || continue
-    "$MOIRE" eval --checkpoint "$file" --data data.txt --json >eval.txt 2>log.txt ||
-      complain "$file cannot be read after kill $killed: $(cat log.txt)"
-  done
+  epochs=$({ grep -c '"epoch":' run/metrics.jsonl || true; } 2>/dev/null)
+  echo "killed after $delay ms, ${epochs:-0} epochs done"
+  # The next resumption reads last.safetensors.
+  [[ -e run/best.safetensors ]] || continue
+  "$MOIRE" eval --checkpoint run/best.safetensors --data data.txt --json >eval.txt 2>log.txt ||
+    complain "best.safetensors cannot be read after kill $killed: $(cat log.txt)"
 done
 "${train[@]}" --out run --resume >run.txt 2>log.txt || complain "the last resumption: $(cat log.txt)"
 compare "after the last of $kills kills"
