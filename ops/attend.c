@@ -146,7 +146,7 @@ static moire_value or_zeros(moire_value x, moire_value like) {
 
 /* No gradient flows through the last two results: only the backward op reads them. */
 void moire__attend_gradient(moire__gradient *c) {
-  moire_value operands[MOIRE__ATTEND_BACKWARD + 2];
+  moire_value operands[MOIRE__ATTEND_BACKWARD + 5];
   memcpy(operands, c->operands, MOIRE__ATTEND_FORWARD * sizeof *operands);
   memcpy(operands + MOIRE__ATTEND_YR, c->results, 4 * sizeof *operands);
   operands[MOIRE__ATTEND_GR] = or_zeros(c->result_gradients[0], c->results[0]);
@@ -164,7 +164,7 @@ void moire__attend_gradient(moire__gradient *c) {
 
 /* One row: s by planes, p (first its scores, then its weights) and the random mask. */
 typedef struct row_values {
-  double *re, *im, *p, *drop;
+  double *re, *im, *p, *drop, *masked;
 } row_values;
 
 /* Where row `row` (of all query rows) stands, and its keys among all key rows of its head. */
@@ -214,6 +214,7 @@ static place reference_scores(moire__reference *c, int first, int64_t row, row_v
   moire__attend_layout at = moire__attend_layout_of(c->node, first);
   place p = place_of(c, at, row);
   int64_t d = x[0]->dims[3], offset = p.keys - p.queries;
+  bool any = false;
   for (int64_t j = 0; j < p.keys; j++) {
     v.re[j] = v.im[j] = 0;
     for (int64_t i = 0; i < d; i++) {
@@ -224,10 +225,12 @@ static place reference_scores(moire__reference *c, int first, int64_t row, row_v
     int64_t flag = at.starts < 0 ? p.sample * p.keys + j : p.first_key - p.head * x[2]->dims[2] + j;
     bool allowed = at.valid < 0 || x[at.valid]->re[flag] != 0;
     if (moire__node_int(c->node, "causal")) allowed = allowed && j <= p.query + offset;
+    any = any || allowed;
     v.p[j] = (v.re[j] * v.re[j] + v.im[j] * v.im[j]) * moire__node_real(c->node, "scale");
-    if (!allowed) v.p[j] += moire__node_real(c->node, "mask_value");
     v.drop[j] = drop_of(c, at, p, j);
+    v.masked[j] = allowed ? 0 : moire__node_real(c->node, "mask_value");
   }
+  for (int64_t j = 0; j < p.keys && any; j++) v.p[j] += v.masked[j];
   return p;
 }
 
@@ -239,8 +242,8 @@ static double largest_of(const double *x, int64_t n) {
 
 static row_values row_scratch(moire__reference *c) {
   size_t keys = (size_t)c->operands[2]->dims[2] + 1;
-  double *all = moire__arena_array(c->scratch, 4 * keys, sizeof *all);
-  return (row_values){all, all + keys, all + 2 * keys, all + 3 * keys};
+  double *all = moire__arena_array(c->scratch, 5 * keys, sizeof *all);
+  return (row_values){all, all + keys, all + 2 * keys, all + 3 * keys, all + 4 * keys};
 }
 
 void moire__attend_reference(moire__reference *c) {
@@ -333,6 +336,20 @@ static bool attend_row(moire__sampler *s, attend_case *found) {
   return i >= 0;
 }
 
+/* attend_backward of attend's own operands and results, with sampled gradients of its output. */
+static moire_value sample_backward(moire__sampler *s, const moire_value *x, int n, moire_value y,
+                                   const moire__attr *attrs, int n_attrs) {
+  moire_value operands[MOIRE__ATTEND_BACKWARD + 5];
+  if (moire_value_is_null(y)) return y;
+  memcpy(operands, x, MOIRE__ATTEND_FORWARD * sizeof *operands);
+  for (int i = 0; i < 4; i++) operands[MOIRE__ATTEND_YR + i] = moire__value(s->g, y.id + i);
+  for (int i = 0; i < 2; i++)
+    operands[MOIRE__ATTEND_GR + i] = moire__sample_input(s, MOIRE_F32, moire_value_shape(y), -1, 1);
+  int count = MOIRE__ATTEND_BACKWARD;
+  for (int i = MOIRE__ATTEND_FORWARD; i < n; i++) operands[count++] = x[i];
+  return moire__sample_emit(s, MOIRE__OP_attend_backward, operands, count, attrs, n_attrs);
+}
+
 /* attend over sampled inputs; its results are outputs; the gradient's op where `backward`. */
 static bool sample(moire__sampler *s, bool backward) {
   attend_case row;
@@ -345,12 +362,6 @@ static bool sample(moire__sampler *s, bool backward) {
   for (; n < MOIRE__ATTEND_FORWARD; n++) {
     x[n] = moire__sample_input(s, MOIRE_F32, shapes[n / 2], -row.range, row.range);
   }
-  if (backward) {
-    for (; n < MOIRE__ATTEND_LARGEST; n++) x[n] = moire__sample_input(s, MOIRE_F32, shapes[3], -1, 1);
-    for (int i = 0; i < 2; i++)
-      x[n++] = moire__sample_input(s, MOIRE_F32, S(row.samples, row.heads, row.queries), 4, 5);
-    for (; n < MOIRE__ATTEND_BACKWARD; n++) x[n] = moire__sample_input(s, MOIRE_F32, shapes[3], -1, 1);
-  }
   moire_shape whole = S(row.samples, row.heads, row.keys, row.keys);
   int64_t start[] = {0, 0, 0, 0};
   if (row.part) start[2] = row.keys - row.queries;
@@ -362,10 +373,11 @@ static bool sample(moire__sampler *s, bool backward) {
       moire__attr_make_int("has_rng", row.has_rng), moire__attr_make_real("dropout", row.has_rng ? 0.3 : 0),
       moire__attr_make_int("stream", s->index),     moire__attr_make_dims("mask_shape", &whole),
       moire__attr_make_ints("mask_start", start, 4)};
-  moire__op op = backward ? MOIRE__OP_attend_backward : MOIRE__OP_attend;
-  moire_value y = moire__sample_emit(s, op, x, n, attrs, row.part ? 9 : 7);
+  moire_value y = moire__sample_emit(s, MOIRE__OP_attend, x, n, attrs, row.part ? 9 : 7);
+  if (s->kind == WRONG && !backward) return moire__sample_refuse(s, row.expected);
+  if (backward) y = sample_backward(s, x, n, y, attrs, row.part ? 9 : 7);
   if (s->kind == WRONG) return moire__sample_refuse(s, row.expected);
-  for (int i = 1; i < (backward ? MOIRE__ATTEND_FORWARD : 4) && !moire_value_is_null(y); i++) {
+  for (int i = 1; i < (backward ? MOIRE__ATTEND_FORWARD : 2) && !moire_value_is_null(y); i++) {
     char name[8] = {'y', (char)('0' + i), 0};
     moire_output(s->g, name, moire__value(s->g, y.id + i));
   }

@@ -2,10 +2,11 @@
  *
  *   s = q k^H,  p = softmax(|s|^2 scale + mask),  y = (p drop) v
  *
- * by head; q [B,H,Lq,d], k [B,H,Lk,d], v [B,H,Lk,e], each as two f32 planes. No array of Lq x Lk elements is
- * kept: the forward pass leaves the largest score and sum_j exp(score - largest) of every row, f32[B,H,Lq],
- * from which the backward pass recomputes p. (Their logarithm alone would do, but p would lose the digits that
- * make the gradient of a row's scores sum to zero.)
+ * where mask adds mask_value to the keys that a query may not see; a query that may see none attends to all by
+ * their raw scores. By head; q [B,H,Lq,d], k [B,H,Lk,d], v [B,H,Lk,e], each as two f32 planes. No array of Lq x
+ * Lk elements is kept: the forward pass leaves the largest score and sum_j exp(score - largest) of every row,
+ * f32[B,H,Lq], from which the backward pass recomputes p. (Their logarithm alone would do, but p would lose the
+ * digits that make the gradient of a row's scores sum to zero.)
  */
 #ifndef MOIRE_OPS_ATTEND_H
 #define MOIRE_OPS_ATTEND_H
@@ -53,6 +54,7 @@ typedef struct moire__attend_kernel {
   moire__loop_value first_token;           /* of the sample, where packed */
   moire__loop_value all_queries, all_keys; /* of the sample: queries and keys, or what a packed sample has */
   moire__loop_value sample, head, first_query, n_queries, first_key, n_keys; /* of the blocks at hand */
+  moire__loop_buffer shift; /* of every query of the block: mask_value, or 0 if it may see no key at all */
   moire__loop_buffer packed_k[2]; /* k^T of the block: [d, key_block] */
 } moire__attend_kernel;
 
@@ -71,6 +73,9 @@ moire__loop_value moire__attend_base(const moire__attend_kernel *k, const moire_
                                      moire__loop_value row);
 /* packed[c * key_block + j] = x[first_key + j, c] */
 void moire__attend_pack(const moire__attend_kernel *k, int32_t value, int64_t width, moire__loop_buffer packed);
+/* Fills shift for the block of queries; once, before scores. Its buffer is added by moire__attend_add_shift. */
+void moire__attend_add_shift(moire__attend_kernel *k);
+void moire__attend_find_shifts(const moire__attend_kernel *k);
 /* |s|^2 scale + mask for row m of the query block and key n of the key block (a vector). */
 moire__loop_value moire__attend_score(const moire__attend_kernel *k, moire__loop_value m, moire__loop_value n,
                                       moire__loop_value re, moire__loop_value im);

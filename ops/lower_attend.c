@@ -126,6 +126,29 @@ static moire__loop_value allowed(const moire__attend_kernel *k, moire__loop_valu
   return result ? moire__loop_binary(b, MOIRE__LOOP_and, result, before) : before;
 }
 
+void moire__attend_add_shift(moire__attend_kernel *k) {
+  k->shift = moire__loop_add_local(k->l->kernel, "shift", MOIRE__LOOP_F32, k->query_block);
+}
+
+void moire__attend_find_shifts(const moire__attend_kernel *k) {
+  if (k->layout.valid < 0 && !k->causal) return;
+  moire__loop_builder *b = &k->l->builder;
+  moire__attend_kernel whole = *k;
+  moire__loop_value zero = moire__loop_index(b, 0), none = moire__loop_const(b, MOIRE__LOOP_F32, 0);
+  whole.first_key = zero;
+  moire__loop_value m = moire__loop_for(b, zero, k->n_queries, 1, 1);
+  moire__loop_var any = moire__loop_declare(b, none);
+  moire__loop_value n = moire__loop_for(b, zero, k->all_keys, 1, k->l->target.lanes);
+  moire__loop_value one = moire__loop_const(b, MOIRE__LOOP_F32, 1);
+  moire__loop_value seen = moire__loop_ternary(b, MOIRE__LOOP_select, allowed(&whole, m, n), one, none);
+  moire__loop_reduce(b, any, MOIRE__LOOP_max, seen);
+  moire__loop_end(b);
+  moire__loop_value some = moire__loop_binary(b, MOIRE__LOOP_lt, none, moire__loop_get(b, any));
+  moire__loop_value mask = moire__loop_const(b, MOIRE__LOOP_F32, k->mask_value);
+  moire__loop_store(b, k->shift, m, moire__loop_ternary(b, MOIRE__LOOP_select, some, mask, none));
+  moire__loop_end(b);
+}
+
 moire__loop_value moire__attend_score(const moire__attend_kernel *k, moire__loop_value m, moire__loop_value n,
                                       moire__loop_value re, moire__loop_value im) {
   moire__loop_builder *b = &k->l->builder;
@@ -135,8 +158,7 @@ moire__loop_value moire__attend_score(const moire__attend_kernel *k, moire__loop
       moire__loop_binary(b, MOIRE__LOOP_mul, square, moire__loop_const(b, MOIRE__LOOP_F32, k->scale));
   moire__loop_value seen = allowed(k, m, n);
   if (!seen) return score;
-  moire__loop_value masked =
-      moire__loop_binary(b, MOIRE__LOOP_add, score, moire__loop_const(b, MOIRE__LOOP_F32, k->mask_value));
+  moire__loop_value masked = moire__loop_binary(b, MOIRE__LOOP_add, score, moire__loop_load(b, k->shift, m));
   return moire__loop_ternary(b, MOIRE__LOOP_select, seen, score, masked);
 }
 
@@ -351,6 +373,7 @@ static void add_buffers(forward *f) {
     f->k.packed_k[p] = moire__loop_add_local(l->kernel, "packed_k", MOIRE__LOOP_F32, k->d * k->key_block);
     f->y[p] = moire__loop_add_local(l->kernel, "y", MOIRE__LOOP_F32, k->query_block * k->e);
   }
+  moire__attend_add_shift(&f->k);
   f->scores = moire__loop_add_local(l->kernel, "scores", MOIRE__LOOP_F32, k->query_block * k->key_block);
   f->largest = moire__loop_add_local(l->kernel, "largest", MOIRE__LOOP_F32, k->query_block);
   f->sum = moire__loop_add_local(l->kernel, "sum", MOIRE__LOOP_F32, k->query_block);
@@ -362,6 +385,7 @@ static void block_of_queries(forward *f) {
   moire__loop_builder *b = &k->l->builder;
   k->n_queries = moire__attend_block(k, k->all_queries, k->first_query, k->query_block);
   start_rows(f);
+  moire__attend_find_shifts(k);
   k->first_key = moire__loop_for(b, moire__loop_index(b, 0), k->all_keys, k->key_block, 1);
   k->n_keys = moire__attend_block(k, k->all_keys, k->first_key, k->key_block);
   for (int p = 0; p < 2; p++)

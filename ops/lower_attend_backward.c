@@ -247,6 +247,7 @@ static void add_buffers(backward *f) {
     f->packed_v[p] = moire__loop_add_local(l->kernel, "packed_v", MOIRE__LOOP_F32, k->e * k->key_block);
     f->s[p] = moire__loop_add_local(l->kernel, "s", MOIRE__LOOP_F32, block);
   }
+  moire__attend_add_shift(&f->k);
   f->p = moire__loop_add_local(l->kernel, "p", MOIRE__LOOP_F32, block);
   f->dp = moire__loop_add_local(l->kernel, "dp", MOIRE__LOOP_F32, block);
   if (k->layout.rng >= 0) f->kept = moire__loop_add_local(l->kernel, "kept", MOIRE__LOOP_F32, block);
@@ -266,6 +267,7 @@ void moire__attend_backward_lower(moire__lowering *l) {
   k->first_query = moire__loop_for(b, moire__loop_index(b, 0), k->all_queries, k->query_block, 1);
   k->n_queries = moire__attend_block(k, k->all_queries, k->first_query, k->query_block);
   f.first_row = moire__attend_row(k, MOIRE__ATTEND_QR, k->first_query);
+  moire__attend_find_shifts(k);
   if (k->keys > k->key_block) row_dots(&f);
   k->first_key = moire__loop_for(b, moire__loop_index(b, 0), k->all_keys, k->key_block, 1);
   k->n_keys = moire__attend_block(k, k->all_keys, k->first_key, k->key_block);

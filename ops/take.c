@@ -2,7 +2,8 @@
  *
  * rows and inverse belong together: inverse[n] is the m that takes row n, or -1. So the gradient is a take as
  * well, with the two exchanged, and nothing is added up. Padding is left out of a batch, and put back, in this
- * way (compiler/pass/pack.c). That the two fit is the caller's promise; a row past the end is read as the last.
+ * way (compiler/pass/pack.c). That the two fit is the caller's promise; a row past the end is read as
+ * the last, and neither side may be empty while the other is not, since a row is read before it is chosen.
  */
 #include "ops/parts.h"
 #include "ops/support.h"
@@ -19,6 +20,10 @@ moire_status moire__take_infer(moire__infer *c) {
   MOIRE__TRY(infer_index(c, 1));
   MOIRE__TRY(infer_index(c, 2));
   moire_shape shape = c->operands[0]->shape;
+  if (shape.dims[0] == 0 || c->operands[1]->shape.dims[0] == 0) {
+    return moire_fail(c->error, MOIRE_ERROR_SHAPE, "x is %s and rows is %s, wanted some rows of both",
+                      moire__operand_type(c, 0).text, moire__operand_type(c, 1).text);
+  }
   if (c->operands[2]->shape.dims[0] != shape.dims[0]) {
     return moire_fail(c->error, MOIRE_ERROR_SHAPE, "x is %s, but inverse is %s", moire__operand_type(c, 0).text,
                       moire__operand_type(c, 2).text);
@@ -80,13 +85,13 @@ bool moire__take_sample(moire__sampler *s) {
                               {MOIRE_SHAPE(5, 17), 9, 0, MOIRE_F32},
                               {MOIRE_SHAPE(4, 3), 4, 2, MOIRE_I32}},
       [MOIRE__SAMPLE_HARD] = {{MOIRE_SHAPE(1), 1, 0, MOIRE_F32},
-                              {MOIRE_SHAPE(3, 4), 0, 0, MOIRE_F32},
+                              {MOIRE_SHAPE(3, 4), 1, 0, MOIRE_F32},
                               {MOIRE_SHAPE(3, 0), 2, 1, MOIRE_F32},
                               {MOIRE_SHAPE(5, 33), 3, 9, MOIRE_F32}},
       [MOIRE__SAMPLE_WRONG] = {{MOIRE_SCALAR, 3, 0, MOIRE_F32},
                                {MOIRE_SHAPE(b, 4), 3, 0, MOIRE_F32},
                                {MOIRE_SHAPE(3, 4), b, 0, MOIRE_F32},
-                               {MOIRE_SHAPE(4, 3), 3, 0, MOIRE_F32}},
+                               {MOIRE_SHAPE(7, 3), 0, 0, MOIRE_F32}},
   };
   if (s->index >= 4) return false;
   moire_shape shape = rows[s->kind][s->index].x;
