@@ -175,6 +175,7 @@ static void emit_inner(moire__emitter *e, LLVMTypeRef type) {
     e->extents[i] = LLVMBuildLoad2(ir->at, i64, LLVMBuildInBoundsGEP2(ir->at, i64, extents, &at, 1, ""), "");
   }
   make_locals(e);
+  if (e->status) return;
   emit_iterations(e, LLVMGetParam(ir->function, n + 1), LLVMGetParam(ir->function, n + 2));
   LLVMSetCurrentDebugLocation2(ir->at, NULL);
 }

@@ -6,7 +6,8 @@
  *   broadcast(reshape a) along a row    ->  reshape broadcast(a)
  *   reshape to s (reshape a of shape s) ->  a
  *
- * each where a has fewer axes than its reshape, so that all agree on the flatter form.
+ * each where a has fewer axes than its reshape, so that all agree on the flatter form, and a named extent:
+ * weights stay as they are, so that their updates are done in place.
  *
  * A linear layer multiplies [B L, D] while the model speaks of [B, L, D]: with this pass bias, activation,
  * dropout, residual and norm after a product all walk over the product's own shape. An operand that is no
@@ -99,8 +100,10 @@ static void finish(flatten *f, const moire__node *node, moire_value flat) {
   const moire_shape *shape = &f->r.from->values[node->first_result].shape;
   moire_value result = reshape(flat, shape);
   moire__rewrite_set(&f->r, node->first_result, result);
-  bool fewer_axes = moire__info(flat)->shape.rank < shape->rank;
-  if (result.id != flat.id && fewer_axes) set_root(f, result, flat.id);
+  const moire_shape *from = &moire__info(flat)->shape;
+  bool named = false;
+  for (int d = 0; d < from->rank; d++) named = named || !moire__dim_is_static(from->dims[d]);
+  if (result.id != flat.id && named && from->rank < shape->rank) set_root(f, result, flat.id);
 }
 
 static bool flatten_pointwise(flatten *f, const moire__node *node) {

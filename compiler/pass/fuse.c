@@ -22,7 +22,9 @@
 
 #include <string.h>
 
-enum { MAX_NODES = 64 }; /* of one kernel: beyond, its registers and rows no longer fit anyway */
+/* Nodes of one kernel: beyond, its registers no longer fit anyway. Elements of a row that local memory may
+ * hold. */
+enum { MAX_NODES = 64, WIDE_ROW = 1 << 15 };
 
 static bool bit(const uint64_t *set, int i) { return (set[i / 64] >> (i % 64)) & 1; }
 
@@ -113,10 +115,18 @@ static bool shape_is_row_scalar(const moire_shape *shape, const moire_shape *dom
   return memcmp(shape->dims, domain->dims, (size_t)(shape->rank - 1) * sizeof *shape->dims) == 0;
 }
 
+/* Rows of such a domain are too long to be kept between passes over them: reductions have kernels of their own.
+ */
+static bool has_wide_rows(const moire_shape *domain) {
+  moire_dim last = domain->rank ? domain->dims[domain->rank - 1] : 0;
+  return moire__dim_is_static(last) && last > WIDE_ROW;
+}
+
 static bool fits(const moire__fuse *f, const moire__node *node, int group) {
   const moire__fuse_group *into = &f->groups[group];
   if (!into->open || into->n_nodes >= MAX_NODES) return false;
   bool reduces = moire__fuse_is_row_reduction(f->g, node);
+  if (has_wide_rows(&into->domain) && (reduces || into->reduces)) return false;
   const moire_shape *shape = &f->g->values[reduces ? node->operands[0] : node->first_result].shape;
   if (moire__shape_equal(shape, &into->domain)) return true;
   return !reduces && shape_is_row_scalar(shape, &into->domain) &&
@@ -135,6 +145,7 @@ static bool can_merge(moire__fuse *f, int a, int b) {
   const moire__fuse_group *x = &f->groups[a], *y = &f->groups[b];
   if (!x->open || !y->open || x->n_nodes + y->n_nodes > MAX_NODES) return false;
   if (!moire__shape_equal(&x->domain, &y->domain)) return false;
+  if (has_wide_rows(&x->domain) && (x->reduces || y->reduces)) return false;
   for (int h = 0; h < f->n_groups; h++) {
     if (h == a || h == b || f->groups[h].merged_into >= 0) continue;
     if (bit(f->groups[h].depends, a) && bit(y->depends, h)) return false;
@@ -157,6 +168,7 @@ static bool can_merge(moire__fuse *f, int a, int b) {
 static void merge(moire__fuse *f, int into, int from) {
   f->groups[from].merged_into = into;
   f->groups[into].n_nodes += f->groups[from].n_nodes;
+  f->groups[into].reduces = f->groups[into].reduces || f->groups[from].reduces;
   for (int h = 0; h < f->n_groups; h++) {
     uint64_t *set = f->groups[h].depends;
     if (bit(set, from)) {
@@ -244,6 +256,7 @@ static void place(moire__fuse *f, int i) {
   }
   f->group[i] = group;
   f->groups[group].n_nodes++;
+  f->groups[group].reduces = f->groups[group].reduces || op->op_class == MOIRE__CLASS_REDUCE;
   dependences d = {group};
   visit_operands(f, node, depend_on_leaf, &d);
   if (row && !f->separate) merge_operands(f, node, group);

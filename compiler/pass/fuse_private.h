@@ -7,6 +7,7 @@
 
 typedef struct moire__fuse_group {
   bool open;          /* element-wise and row nodes may join */
+  bool reduces;       /* one of its nodes is a reduction */
   moire_shape domain; /* of the elements that it walks over */
   int n_nodes;
   uint64_t *depends; /* bit h: group h must have run before, directly or through others */

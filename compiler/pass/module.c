@@ -22,14 +22,6 @@ static const char *role_name(moire_plan_role role) {
   return "?";
 }
 
-static void add_dim(moire__text *text, const moire_plan *plan, moire_dim d) {
-  if (moire__dim_is_static(d)) {
-    moire__text_add(text, "%lld", (long long)d);
-  } else {
-    moire__text_add(text, "%lld*%s", (long long)moire__dim_factor(d), plan->extents[moire__dim_extent(d)]);
-  }
-}
-
 void moire__module_print_plan(const moire__module *module, moire__text *text) {
   const moire_plan *plan = &module->plan;
   moire__text_add(text, "plan @%s {\n", plan->name);
@@ -42,7 +34,7 @@ void moire__module_print_plan(const moire__module *module, moire__text *text) {
   for (int i = 0; i < plan->n_steps; i++) {
     const moire_plan_step *s = &plan->steps[i];
     moire__text_add(text, "  step %d kernel %d over ", i, s->kernel);
-    add_dim(text, plan, s->count);
+    moire__text_add_dim(text, module->graph, s->count);
     moire__text_add(text, " by %lld (", (long long)s->block);
     for (int j = 0; j < s->n_buffers; j++) moire__text_add(text, "%s%d", j ? ", " : "", s->buffers[j]);
     moire__text_add(text, ") \"%s\"\n", s->name);

@@ -25,7 +25,7 @@ typedef enum moire_plan_role {
   MOIRE_PLAN_INPUT,     /* given by the caller of every run */
   MOIRE_PLAN_STATE,     /* a state before the step; kernels may write an updated state in place */
   MOIRE_PLAN_OUTPUT,    /* kept after the run for the caller to read */
-  MOIRE_PLAN_TEMPORARY, /* lives from first_step to last_step, at `offset` of the workspace */
+  MOIRE_PLAN_TEMPORARY, /* lives from first_step to last_step, somewhere in the workspace */
 } moire_plan_role;
 
 typedef struct moire_plan_buffer {

@@ -1,0 +1,169 @@
+/* Complex linear layers against OpenBLAS: y = x W^T by our compiled kernel, beside four real products of sgemm.
+ *
+ * Both in one run, in turns, on one thread and on the same data; results are compared before anything is timed.
+ * The time of a shape is the median of its runs, with the quartiles beside it.
+ */
+#include "moire/compile.h"
+#include "moire/run.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { RUNS = 41 };
+
+typedef struct bench {
+  int64_t m, k, n;
+  float *x[2], *w[2], *y[2];
+  moire_program *program;
+  moire_store *store;
+  moire_threads *threads;
+  moire_runner *runner;
+} bench;
+
+static double seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void require(moire_status status, const moire_error *error) {
+  if (status == MOIRE_OK) return;
+  fprintf(stderr, "products: %s\n", error->message);
+  exit(1);
+}
+
+static float *numbers(int64_t n, uint32_t seed) {
+  float *x = aligned_alloc(64, ((size_t)n * sizeof *x + 63) / 64 * 64);
+  if (!x) exit(1);
+  for (int64_t i = 0; i < n; i++) {
+    seed = seed * 1664525u + 1013904223u;
+    x[i] = (float)(seed >> 8) / (float)(1 << 24) - 0.5f;
+  }
+  return x;
+}
+
+static void compile(bench *b) {
+  moire_error error = {0};
+  moire_graph *g = moire_graph_create("products", MOIRE_INFERENCE);
+  moire_dim rows = moire_extent(g, "B");
+  moire_value x = moire_complex(moire_input(g, "x.re", MOIRE_F32, MOIRE_SHAPE(rows, b->k)),
+                                moire_input(g, "x.im", MOIRE_F32, MOIRE_SHAPE(rows, b->k)));
+  moire_value w = moire_complex(moire_parameter(g, "w.re", MOIRE_SHAPE(b->n, b->k), moire_init_constant(0)),
+                                moire_parameter(g, "w.im", MOIRE_SHAPE(b->n, b->k), moire_init_constant(0)));
+  moire_value y = moire_linear(x, w, (moire_value){0});
+  moire_output(g, "y.re", moire_real(y));
+  moire_output(g, "y.im", moire_imag(y));
+  moire_compile_options options = moire_compile_defaults();
+  options.outputs = (const char *[]){"y.re", "y.im"};
+  options.n_outputs = 2;
+  b->program = moire_compile(g, &options, &error);
+  require(error.status, &error);
+  b->threads = moire_threads_create(1, &error);
+  b->store = moire_store_create();
+  const moire_plan *plan = moire_program_plan(b->program);
+  require(moire_store_declare(b->store, plan, 1, &error), &error);
+  memcpy(moire_store_data(b->store, "w.re", NULL), b->w[0], (size_t)(b->n * b->k) * sizeof(float));
+  memcpy(moire_store_data(b->store, "w.im", NULL), b->w[1], (size_t)(b->n * b->k) * sizeof(float));
+  b->runner = moire_runner_create(plan, b->store, b->threads, &error);
+  require(error.status, &error);
+  require(moire_runner_set_extent(b->runner, "B", b->m, &error), &error);
+  require(moire_runner_set_input(b->runner, "x.re", b->x[0], b->m * b->k, &error), &error);
+  require(moire_runner_set_input(b->runner, "x.im", b->x[1], b->m * b->k, &error), &error);
+  moire_graph_destroy(g);
+}
+
+static void run_ours(bench *b) {
+  moire_error error = {0};
+  require(moire_runner_run(b->runner, &error), &error);
+}
+
+static void gemm(const bench *b, float alpha, const float *x, const float *w, float beta, float *y) {
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)b->m, (int)b->n, (int)b->k, alpha, x, (int)b->k, w,
+              (int)b->k, beta, y, (int)b->n);
+}
+
+static void run_blas(bench *b) {
+  gemm(b, 1, b->x[0], b->w[0], 0, b->y[0]);
+  gemm(b, -1, b->x[1], b->w[1], 1, b->y[0]);
+  gemm(b, 1, b->x[0], b->w[1], 0, b->y[1]);
+  gemm(b, 1, b->x[1], b->w[0], 1, b->y[1]);
+}
+
+/* Largest difference relative to the largest element of the peer's result. */
+static double difference(const bench *b) {
+  double worst = 0, largest = 0;
+  static const char *const names[] = {"y.re", "y.im"};
+  for (int p = 0; p < 2; p++) {
+    const float *y = moire_runner_output(b->runner, names[p], NULL);
+    for (int64_t i = 0; i < b->m * b->n; i++) {
+      worst = fmax(worst, fabs((double)y[i] - (double)b->y[p][i]));
+      largest = fmax(largest, fabs((double)b->y[p][i]));
+    }
+  }
+  return worst / largest;
+}
+
+static int by_size(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static void measure(bench *b) {
+  double ours[RUNS], blas[RUNS];
+  run_ours(b);
+  run_blas(b);
+  double error = difference(b);
+  if (!(error <= 1e-5)) {
+    fprintf(stderr, "products: results differ by %g\n", error);
+    exit(1);
+  }
+  for (int i = 0; i < RUNS; i++) {
+    double start = seconds();
+    run_ours(b);
+    double middle = seconds();
+    run_blas(b);
+    ours[i] = middle - start;
+    blas[i] = seconds() - middle;
+  }
+  qsort(ours, RUNS, sizeof *ours, by_size);
+  qsort(blas, RUNS, sizeof *blas, by_size);
+  double flop = 8.0 * (double)b->m * (double)b->k * (double)b->n;
+  printf(
+      "%6lld x %3lld -> %3lld  %8.3f ms [%.3f, %.3f] %6.1f GFLOP/s   OpenBLAS %8.3f ms [%.3f, %.3f]   %5.2fx\n",
+      (long long)b->m, (long long)b->k, (long long)b->n, ours[RUNS / 2] * 1e3, ours[RUNS / 4] * 1e3,
+      ours[3 * RUNS / 4] * 1e3, flop / ours[RUNS / 2] * 1e-9, blas[RUNS / 2] * 1e3, blas[RUNS / 4] * 1e3,
+      blas[3 * RUNS / 4] * 1e3, blas[RUNS / 2] / ours[RUNS / 2]);
+}
+
+static void run_shape(int64_t m, int64_t k, int64_t n) {
+  bench b = {.m = m, .k = k, .n = n};
+  for (uint32_t p = 0; p < 2; p++) {
+    b.x[p] = numbers(m * k, 1 + p);
+    b.w[p] = numbers(n * k, 11 + p);
+    b.y[p] = numbers(m * n, 21 + p);
+  }
+  compile(&b);
+  measure(&b);
+  moire_runner_destroy(b.runner);
+  moire_store_destroy(b.store);
+  moire_threads_destroy(b.threads);
+  moire_program_destroy(b.program);
+  for (int p = 0; p < 2; p++) {
+    free(b.x[p]);
+    free(b.w[p]);
+    free(b.y[p]);
+  }
+}
+
+int main(void) {
+  printf("complex linear layers on one thread, median [quartiles] of %d runs in turns\n", RUNS);
+  static const int64_t shapes[][3] = {{12800, 64, 64}, {12800, 64, 256}, {12800, 256, 64},
+                                      {128, 128, 128}, {256, 256, 256},  {512, 512, 512}};
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+    run_shape(shapes[i][0], shapes[i][1], shapes[i][2]);
+  return 0;
+}
