@@ -91,6 +91,22 @@ static moire__tensor *disturbed_copy(evaluation *e, const moire__tensor *x, doub
   return copy;
 }
 
+/* What is rounded on the way to element i and may be larger than the result: 1 + erf, 1 + exp, and the product
+ * that one operand of a sum is, if it is rounded with the sum and elsewhere without (fma), by a part of the
+ * margin. */
+static double inner_size(const evaluation *e, const moire__node *node, int64_t i, bool imaginary) {
+  if (node->op == MOIRE__OP_add || node->op == MOIRE__OP_sub) {
+    const moire__tensor *a = e->values[0][node->operands[0]], *b = e->values[0][node->operands[1]];
+    return (imaginary ? fabs(a->im[i]) + fabs(b->im[i]) : fabs(a->re[i]) + fabs(b->re[i])) / margin;
+  }
+  if (node->op == MOIRE__OP_softplus || node->op == MOIRE__OP_log_softmax ||
+      node->op == MOIRE__OP_cross_entropy)
+    return 1;
+  if (node->op != MOIRE__OP_gelu) return 0;
+  const moire__tensor *x = e->values[0][node->operands[0]];
+  return fabs(imaginary ? x->im[i] : x->re[i]);
+}
+
 /* A constant is rounded once, whatever its number of elements. */
 static void disturb_result(evaluation *e, const moire__node *node, moire__tensor *y) {
   double unit = unit_of(y->dtype), shared = draw(e);
@@ -98,8 +114,8 @@ static void disturb_result(evaluation *e, const moire__node *node, moire__tensor
   for (int64_t i = 0; i < y->elements; i++) {
     double size = y->im ? hypot(y->re[i], y->im[i]) : fabs(y->re[i]);
     if (!isfinite(size)) continue;
-    y->re[i] += unit * size * (is_constant ? shared : draw(e));
-    if (y->im) y->im[i] += unit * size * draw(e);
+    y->re[i] += unit * (size + inner_size(e, node, i, false)) * (is_constant ? shared : draw(e));
+    if (y->im) y->im[i] += unit * (size + inner_size(e, node, i, true)) * draw(e);
   }
 }
 

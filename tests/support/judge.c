@@ -204,7 +204,6 @@ bool test_subject_judge(const test_subject *s, const test_feed *feed, unsigned c
   trial t = {.s = s, .feed = feed, .seed = seed, .why = why};
   bool good = test_bounds_run(reference_of(s), feed, FEW, seed, &t.want, &error) == MOIRE_OK;
   if (!good) moire__text_add(why, "%s", error.message);
-  if (good && checks & TEST_CHECK_STAGES) good = judge_stage(&t, s->model, "none", true);
   for (int i = 0; i < s->n_stages && good && checks & TEST_CHECK_STAGES; i++)
     good = judge_stage(&t, s->stages[i], s->stage_names[i], i < s->reference);
   for (int i = 0; i < s->n_ways && good && checks & TEST_CHECK_LOOPS; i++) good = judge_loops(&t, i);

@@ -1,6 +1,8 @@
 /* Random graphs: the pool, sources, and what is handed out. */
 #include "tests/support/random_graph_private.h"
 
+#include "compiler/ir/rewrite.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -168,16 +170,27 @@ static void add_loss(maker *m) {
   m->out->options.keep_gradients = random_chance(m, 50);
 }
 
+/* Values that nothing uses come first, so that little of the graph is for nothing. */
+static const pooled *pick_output(maker *m, const int *uses) {
+  for (int i = 0; i < 20; i++) {
+    const pooled *p = &m->pool[random_below(m, m->n)];
+    if (uses[p->v.id] == 0) return p;
+  }
+  return &m->pool[random_below(m, m->n)];
+}
+
 static void add_outputs(maker *m) {
   moire_compile_options *o = &m->out->options;
+  moire__arena arena = {0};
+  const int *uses = moire__graph_count_uses(m->g, &arena);
   int wanted = 1 + random_below(m, RANDOM_GRAPH_OUTPUTS - 1);
   for (int i = 0; i < wanted && m->n; i++) {
-    double u = moire__random_real(&m->random);
-    const pooled *p = &m->pool[m->n - 1 - (int)(u * u * u * m->n)];
+    const pooled *p = pick_output(m, uses);
     snprintf(m->out->names[i], sizeof m->out->names[i], "y%d", i);
     m->out->outputs[o->n_outputs++] = m->out->names[i];
     moire_output(m->g, m->out->names[i], p->v);
   }
+  moire__arena_free(&arena);
   if (o->loss && o->n_outputs < RANDOM_GRAPH_OUTPUTS) m->out->outputs[o->n_outputs++] = "loss";
 }
 

@@ -11,7 +11,7 @@
 #include "moire/compile.h"
 #include "tests/support/engines.h"
 
-enum { RANDOM_GRAPH_OUTPUTS = 6, RANDOM_GRAPH_RANGES = 64 };
+enum { RANDOM_GRAPH_OUTPUTS = 8, RANDOM_GRAPH_RANGES = 64 };
 
 typedef struct random_graph {
   moire_graph *g; /* owned */

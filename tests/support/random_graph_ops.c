@@ -37,7 +37,7 @@ void random_unary(maker *m) {
   if (!p) return;
   moire_value x = p->v;
   double low = p->low, high = p->high, size = random_size(p);
-  switch (random_below(m, 21)) {
+  switch (random_below(m, 24)) {
     case 0: random_put(m, moire_neg(x), -high, -low); return;
     case 1: random_put(m, moire_abs(x), low > 0 ? low : 0, size); return;
     case 2: random_put(m, moire_relu(x), fmax(low, 0), fmax(high, 0)); return;
@@ -69,7 +69,8 @@ void random_unary(maker *m) {
       return;
     case 16: random_put(m, moire_mul(x, x), 0, size * size); return;
     case 17: random_put(m, moire_dropout(x, 0.25), fmin(low * 1.4, 0), fmax(high * 1.4, 0)); return;
-    case 18: make_positive(m, p); return;
+    case 18:
+    case 19: make_positive(m, p); return;
     default: {
       const pooled *q = random_pick(m, random_is_positive, 0);
       if (q) positive_unary(m, q);
@@ -114,7 +115,7 @@ void random_binary(maker *m) {
     return;
   }
   double a = p->low, b = p->high, c = q->low, d = q->high;
-  switch (random_below(m, 8)) {
+  switch (random_below(m, 9)) {
     case 0:
     case 1: random_put(m, moire_add(p->v, q->v), a + c, b + d); return;
     case 2: random_put(m, moire_sub(p->v, q->v), a - d, b - c); return;
@@ -128,13 +129,26 @@ void random_binary(maker *m) {
     }
     case 5: random_put(m, moire_max_of(p->v, q->v), fmax(a, c), fmax(b, d)); return;
     case 6: random_put(m, moire_min_of(p->v, q->v), fmin(a, c), fmin(b, d)); return;
+    case 7: random_put_symmetric(m, moire_atan2(p->v, moire_add_scalar(moire_abs(q->v), 0.25)), 3.2); return;
     default:
-      if (random_is_positive(q)) {
-        random_put_symmetric(m, moire_div(p->v, q->v), random_size(p) / c);
-      } else {
-        random_put_symmetric(m, moire_atan2(p->v, moire_add_scalar(moire_abs(q->v), 0.25)), 3.2);
-      }
+      q = partner(m, p, random_is_positive);
+      if (q) random_put_symmetric(m, moire_div(p->v, q->v), random_size(p) / q->low);
   }
+}
+
+static void random_choice(maker *m) {
+  const pooled *p = random_pick(m, random_is_f32, 0), *q = p ? partner(m, p, random_is_f32) : NULL;
+  const pooled *yes = p ? partner(m, p, random_is_number) : NULL,
+               *no = yes ? partner(m, yes, random_is_number) : NULL;
+  if (!q || !no || !broadcasts(p, no) || !broadcasts(q, yes) || !broadcasts(q, no)) return;
+  if (random_rank(p) + random_rank(q) + random_rank(yes) + random_rank(no) > 12) return;
+  const pooled *c = random_pick(m, random_is_bool, 0);
+  bool given = c && random_chance(m, 60) && broadcasts(c, yes) && broadcasts(c, no);
+  moire_value condition = given                  ? c->v
+                          : random_chance(m, 50) ? moire_less(p->v, q->v)
+                                                 : moire_less_equal(p->v, q->v);
+  moire_value y = moire_where(condition, yes->v, no->v);
+  random_put(m, y, fmin(yes->low, no->low), fmax(yes->high, no->high));
 }
 
 void random_compare(maker *m) {
@@ -161,14 +175,7 @@ void random_compare(maker *m) {
     case 4:
       if (c) random_put(m, moire_not(c->v), 0, 1);
       return;
-    default: {
-      const pooled *yes = c ? partner(m, c, random_is_number) : NULL;
-      const pooled *no = yes ? partner(m, yes, random_is_number) : NULL;
-      if (!no || !broadcasts(c, no)) return;
-      moire_shape a = moire_value_shape(yes->v), b = moire_value_shape(no->v), d = moire_value_shape(c->v);
-      if (a.rank + b.rank + d.rank > 10) return;
-      random_put(m, moire_where(c->v, yes->v, no->v), fmin(yes->low, no->low), fmax(yes->high, no->high));
-    }
+    default: random_choice(m);
   }
 }
 
@@ -253,9 +260,11 @@ void random_row(maker *m) {
       return;
     }
     default: {
-      if (shape.rank != 2 || !random_static(last) || last < m->rows) return;
+      if (shape.rank < 2 || shape.rank > 3 || !random_static(last)) return;
+      moire_value x = shape.rank == 3 ? moire_mean(p->v, 1, false) : p->v, none = {m->g, 0};
+      x = moire_linear(x, random_parameter(m, MOIRE_SHAPE(m->rows, last)), none);
       moire_value targets = random_rows(m, MOIRE_SHAPE(shape.dims[0]));
-      random_put(m, moire_cross_entropy(p->v, targets), 0, 2 * size + 6);
+      random_put(m, moire_cross_entropy(x, targets), 0, 2 * size * (double)last + 6);
     }
   }
 }
