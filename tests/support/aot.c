@@ -132,7 +132,7 @@ moire_status aot_write(const aot_model *m, const aot_wish *wish, const char *dir
   moire_ahead_options options = moire_ahead_defaults();
   options.name = wish->name;
   options.directory = directory;
-  options.cc = cc;
+  options.cc = wish->cc ? wish->cc : cc;
   options.external_weights = wish->external;
   if (wish->cpu) {
     options.cpus = &wish->cpu;
