@@ -4,7 +4,7 @@
  * again. Kernels call nothing but what LLVM itself may call (memcpy, memset; on targets without fma, fmaf),
  * which is looked up in the process.
  */
-#include "compiler/codegen/module.h"
+#include "compiler/codegen/llvm_module.h"
 
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Orc.h>
@@ -27,7 +27,7 @@ static void drop_error(void *context, LLVMErrorRef failure) {
 }
 
 moire__jit *moire__jit_create(moire_error *error) {
-  moire__module_start_llvm();
+  moire__llvm_start();
   LLVMOrcLLJITRef jit = NULL;
   LLVMErrorRef failure = LLVMOrcCreateLLJIT(&jit, NULL);
   if (failure) {
@@ -87,7 +87,7 @@ moire_status moire__jit_compile(moire__jit *jit, const moire__loop_kernel *const
   moire__release(objects);
   for (int i = 0; i < n && !status; i++) {
     char name[40];
-    functions[i] = moire__jit_find(jit, moire__module_symbol(options ? options : &defaults, i, name), error);
+    functions[i] = moire__jit_find(jit, moire__llvm_symbol(options ? options : &defaults, i, name), error);
     if (!functions[i]) status = MOIRE_ERROR_INTERNAL;
   }
   return status;

@@ -1,5 +1,5 @@
 /* Objects and texts of kernels, and the division of kernels among threads. */
-#include "compiler/codegen/module.h"
+#include "compiler/codegen/llvm_module.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -14,19 +14,19 @@ static const moire__codegen_options defaults;
 moire_status moire__codegen_emit_object(const moire__loop_kernel *const *kernels, int n,
                                         const moire__target *target, const moire__codegen_options *options,
                                         moire__object *object, moire_error *error) {
-  return moire__module_to_object(kernels, NULL, n, target, options ? options : &defaults, object, error);
+  return moire__llvm_to_object(kernels, NULL, n, target, options ? options : &defaults, object, error);
 }
 
 moire_status moire__codegen_emit_text(const moire__loop_kernel *const *kernels, int n,
                                       const moire__target *target, const moire__codegen_options *options,
                                       moire__codegen_text_kind kind, moire__text *text, moire_error *error) {
-  moire__module m;
+  moire__llvm_module m;
   if (!options) options = &defaults;
-  moire_status status = moire__module_make(&m, kernels, NULL, n, target, options, error);
-  if (!status && kind != MOIRE__CODEGEN_LLVM) status = moire__module_optimize(&m, options, error);
+  moire_status status = moire__llvm_make(&m, kernels, NULL, n, target, options, error);
+  if (!status && kind != MOIRE__CODEGEN_LLVM) status = moire__llvm_optimize(&m, options, error);
   if (!status && kind == MOIRE__CODEGEN_ASSEMBLY) {
     LLVMMemoryBufferRef buffer = NULL;
-    status = moire__module_emit(&m, true, &buffer, error);
+    status = moire__llvm_emit(&m, true, &buffer, error);
     if (!status) {
       moire__text_add_bytes(text, LLVMGetBufferStart(buffer), LLVMGetBufferSize(buffer));
       LLVMDisposeMemoryBuffer(buffer);
@@ -36,7 +36,7 @@ moire_status moire__codegen_emit_text(const moire__loop_kernel *const *kernels, 
     moire__text_add_bytes(text, printed, strlen(printed));
     LLVMDisposeMessage(printed);
   }
-  moire__module_free(&m);
+  moire__llvm_free(&m);
   return status;
 }
 
@@ -58,7 +58,7 @@ typedef struct share {
 
 static void *compile_share(void *argument) {
   share *s = argument;
-  if (s->n) moire__module_to_object(s->kernels, s->chosen, s->n, s->target, s->options, s->object, &s->error);
+  if (s->n) moire__llvm_to_object(s->kernels, s->chosen, s->n, s->target, s->options, s->object, &s->error);
   return NULL;
 }
 
@@ -89,7 +89,7 @@ moire_status moire__codegen_compile_parallel(const moire__loop_kernel *const *ke
                         .object = &objects[t]};
   }
   divide(shares, n_threads, kernels, n);
-  moire__module_start_llvm();
+  moire__llvm_start();
   for (int t = 1; t < n_threads; t++)
     shares[t].started =
         shares[t].n > 0 && pthread_create(&shares[t].thread, NULL, compile_share, &shares[t]) == 0;

@@ -1,6 +1,5 @@
 /* Targets: levels of instruction sets by feature bits, and a generic one for this machine's architecture. */
 #include "compiler/codegen/codegen.h"
-#include "compiler/codegen/module.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -4,7 +4,7 @@
  * addresses one (early-cse, gvn), what a loop does not change moves out of it (licm). Nothing is vectorised or
  * unrolled: the schedule has said how.
  */
-#include "compiler/codegen/module.h"
+#include "compiler/codegen/llvm_module.h"
 #include "compiler/codegen/emit.h"
 
 #include <pthread.h>
@@ -44,20 +44,20 @@ static void initialize(void) {
   LLVMInstallFatalErrorHandler(stop_program);
 }
 
-void moire__module_start_llvm(void) {
+void moire__llvm_start(void) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, initialize);
 }
 
 static void note_diagnostic(LLVMDiagnosticInfoRef info, void *context) {
-  moire__module *m = context;
+  moire__llvm_module *m = context;
   if (LLVMGetDiagInfoSeverity(info) != LLVMDSError) return;
   char *text = LLVMGetDiagInfoDescription(info);
   moire_fail(&m->diagnostic, MOIRE_ERROR_INTERNAL, "LLVM: %s", text);
   LLVMDisposeMessage(text);
 }
 
-static moire_status pass_on(moire__module *m, moire_error *error) {
+static moire_status pass_on(moire__llvm_module *m, moire_error *error) {
   if (!m->diagnostic.status) return MOIRE_OK;
   return moire_fail(error, m->diagnostic.status, "%s", m->diagnostic.message);
 }
@@ -65,7 +65,7 @@ static moire_status pass_on(moire__module *m, moire_error *error) {
 /* ---- making ------------------------------------------------------------------------------------------------
  */
 
-static moire_status make_machine(moire__module *m, const moire__target *target, moire_error *error) {
+static moire_status make_machine(moire__llvm_module *m, const moire__target *target, moire_error *error) {
   LLVMTargetRef found = NULL;
   char *message = NULL;
   if (LLVMGetTargetFromTriple(target->triple, &found, &message)) {
@@ -82,7 +82,7 @@ static moire_status make_machine(moire__module *m, const moire__target *target, 
   return MOIRE_OK;
 }
 
-static moire_status verify(moire__module *m, moire_error *error) {
+static moire_status verify(moire__llvm_module *m, moire_error *error) {
   char *message = NULL;
   moire_status status = MOIRE_OK;
   if (LLVMVerifyModule(m->module, LLVMReturnStatusAction, &message))
@@ -91,17 +91,17 @@ static moire_status verify(moire__module *m, moire_error *error) {
   return status;
 }
 
-const char *moire__module_symbol(const moire__codegen_options *options, int i, char name[40]) {
+const char *moire__llvm_symbol(const moire__codegen_options *options, int i, char name[40]) {
   if (options->symbols) return options->symbols[i];
   snprintf(name, 40, "moire_kernel_%d", options->first_index + i);
   return name;
 }
 
-moire_status moire__module_make(moire__module *m, const moire__loop_kernel *const *kernels, const int *chosen,
-                                int n, const moire__target *target, const moire__codegen_options *options,
-                                moire_error *error) {
-  *m = (moire__module){0};
-  moire__module_start_llvm();
+moire_status moire__llvm_make(moire__llvm_module *m, const moire__loop_kernel *const *kernels,
+                              const int *chosen, int n, const moire__target *target,
+                              const moire__codegen_options *options, moire_error *error) {
+  *m = (moire__llvm_module){0};
+  moire__llvm_start();
   m->context = LLVMContextCreate();
   LLVMContextSetDiagnosticHandler(m->context, note_diagnostic, m);
   m->module = LLVMModuleCreateWithNameInContext("moire", m->context);
@@ -120,25 +120,24 @@ moire_status moire__module_make(moire__module *m, const moire__loop_kernel *cons
   for (int i = 0; i < n && !status; i++) {
     int k = chosen ? chosen[i] : i;
     char name[40];
-    status =
-        moire__emit_kernel(&ir, kernels[k], moire__module_symbol(options, k, name), target, options, error);
+    status = moire__emit_kernel(&ir, kernels[k], moire__llvm_symbol(options, k, name), target, options, error);
   }
   LLVMDisposeBuilder(ir.at);
   return status ? status : verify(m, error);
 }
 
-void moire__module_free(moire__module *m) {
+void moire__llvm_free(moire__llvm_module *m) {
   if (m->module) LLVMDisposeModule(m->module);
   if (m->machine) LLVMDisposeTargetMachine(m->machine);
   if (m->context) LLVMContextDispose(m->context);
-  *m = (moire__module){0};
+  *m = (moire__llvm_module){0};
 }
 
 /* ---- onward ------------------------------------------------------------------------------------------------
  */
 
-moire_status moire__module_optimize(moire__module *m, const moire__codegen_options *options,
-                                    moire_error *error) {
+moire_status moire__llvm_optimize(moire__llvm_module *m, const moire__codegen_options *options,
+                                  moire_error *error) {
   if (options->no_optimize) return MOIRE_OK;
   LLVMPassBuilderOptionsRef how = LLVMCreatePassBuilderOptions();
   LLVMErrorRef failure = LLVMRunPasses(m->module, PASSES, m->machine, how);
@@ -150,7 +149,8 @@ moire_status moire__module_optimize(moire__module *m, const moire__codegen_optio
   return status;
 }
 
-moire_status moire__module_emit(moire__module *m, bool assembly, LLVMMemoryBufferRef *out, moire_error *error) {
+moire_status moire__llvm_emit(moire__llvm_module *m, bool assembly, LLVMMemoryBufferRef *out,
+                              moire_error *error) {
   char *message = NULL;
   LLVMCodeGenFileType kind = assembly ? LLVMAssemblyFile : LLVMObjectFile;
   if (LLVMTargetMachineEmitToMemoryBuffer(m->machine, m->module, kind, &message, out)) {
@@ -163,21 +163,21 @@ moire_status moire__module_emit(moire__module *m, bool assembly, LLVMMemoryBuffe
   return status;
 }
 
-moire_status moire__module_to_object(const moire__loop_kernel *const *kernels, const int *chosen, int n,
-                                     const moire__target *target, const moire__codegen_options *options,
-                                     moire__object *object, moire_error *error) {
+moire_status moire__llvm_to_object(const moire__loop_kernel *const *kernels, const int *chosen, int n,
+                                   const moire__target *target, const moire__codegen_options *options,
+                                   moire__object *object, moire_error *error) {
   *object = (moire__object){0};
-  moire__module m;
+  moire__llvm_module m;
   LLVMMemoryBufferRef buffer = NULL;
-  moire_status status = moire__module_make(&m, kernels, chosen, n, target, options, error);
-  if (!status) status = moire__module_optimize(&m, options, error);
-  if (!status) status = moire__module_emit(&m, false, &buffer, error);
+  moire_status status = moire__llvm_make(&m, kernels, chosen, n, target, options, error);
+  if (!status) status = moire__llvm_optimize(&m, options, error);
+  if (!status) status = moire__llvm_emit(&m, false, &buffer, error);
   if (!status) {
     object->size = LLVMGetBufferSize(buffer);
     object->bytes = moire__allocate(object->size);
     memcpy(object->bytes, LLVMGetBufferStart(buffer), object->size);
     LLVMDisposeMemoryBuffer(buffer);
   }
-  moire__module_free(&m);
+  moire__llvm_free(&m);
   return status;
 }
