@@ -10,6 +10,7 @@
 
 #include "runtime/base/memory.h"
 #include "runtime/base/layout.h"
+#include "runtime/base/packing.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -39,6 +40,7 @@ struct moire_runner {
                         another, or NULL */
   char *workspace;
   size_t workspace_bytes;
+  int64_t packing_capacity; /* positions that the arrays of a packed plan hold */
 };
 
 /* ---- Creating ---------------------------------------------------------------------------------------------
@@ -193,6 +195,65 @@ static size_t bytes_of(const moire_runner *r, int buffer, int64_t elements) {
   return (size_t)elements * moire__dtype_bytes(r->plan->buffers[buffer].dtype);
 }
 
+static moire_status check_run(const moire_runner *r, moire_error *error);
+
+/* The inputs of a packed plan, which the runner computes: buffer number, and entries for each position and
+ * sample. */
+enum { PACKED_INPUTS = 7 };
+
+static void packed_inputs(const moire_plan_packing *p, int buffers[PACKED_INPUTS]) {
+  const int all[] = {p->tokens, p->slots, p->last, p->ends, p->starts, p->counts, p->valid};
+  memcpy(buffers, all, sizeof all);
+}
+
+static bool is_packed_input(const moire_runner *r, int buffer) {
+  int buffers[PACKED_INPUTS];
+  bool found = false;
+  if (!r->plan->packing.extent) return false;
+  packed_inputs(&r->plan->packing, buffers);
+  for (int i = 0; i < PACKED_INPUTS; i++) found = found || buffers[i] == buffer;
+  return found;
+}
+
+static void reserve_packed(moire_runner *r, int64_t positions) {
+  int buffers[PACKED_INPUTS];
+  packed_inputs(&r->plan->packing, buffers);
+  for (int i = 0; i < PACKED_INPUTS && positions > r->packing_capacity; i++) {
+    if (buffers[i] < 0) continue;
+    bound *b = &r->buffers[buffers[i]];
+    moire__release_aligned(b->copy);
+    b->copy_bytes = (size_t)positions * sizeof(int32_t);
+    b->copy = moire__allocate_aligned(b->copy_bytes, MOIRE__ALIGNMENT);
+  }
+  if (positions > r->packing_capacity) r->packing_capacity = positions;
+}
+
+/* Finds the tokens of the given ids, sets the extent T, and gives the inputs that say where they stand. */
+static moire_status pack_inputs(moire_runner *r, moire_error *error) {
+  const moire_plan_packing *p = &r->plan->packing;
+  if (!p->extent) return MOIRE_OK;
+  const bound *ids = &r->buffers[p->ids];
+  r->extents[p->extent] = 0;
+  moire_status status = check_run(r, error);
+  if (status) return status;
+  int64_t positions = ids->given_elements, samples = positions / p->length, wide = positions ? positions : 1;
+  reserve_packed(r, wide);
+  int buffers[PACKED_INPUTS];
+  void *data[PACKED_INPUTS];
+  packed_inputs(p, buffers);
+  for (int i = 0; i < PACKED_INPUTS; i++) data[i] = buffers[i] < 0 ? NULL : r->buffers[buffers[i]].copy;
+  moire__packing out = {data[0], data[1], data[2], data[3], data[4], data[5], data[6]};
+  int64_t tokens = moire__packing_find(ids->given, samples, p->length, &out);
+  r->extents[p->extent] = tokens;
+  for (int i = 0; i < PACKED_INPUTS; i++) {
+    if (buffers[i] < 0) continue;
+    bound *b = &r->buffers[buffers[i]];
+    b->given = data[i];
+    moire__extent_size(r->plan->buffers[buffers[i]].elements, r->extents, &b->given_elements);
+  }
+  return MOIRE_OK;
+}
+
 /* Fails without a trace in the runner: sizes are stored by `bind`. */
 static moire_status check_run(const moire_runner *r, moire_error *error) {
   const moire_plan *plan = r->plan;
@@ -216,7 +277,7 @@ static moire_status check_run(const moire_runner *r, moire_error *error) {
       return moire_fail(error, MOIRE_ERROR_MEMORY, "%s of %s: is too large for the sizes that are set", b->name,
                         plan->name);
     }
-    if (b->role != MOIRE_PLAN_INPUT) continue;
+    if (b->role != MOIRE_PLAN_INPUT || is_packed_input(r, i)) continue;
     if (!r->buffers[i].given && elements) {
       return moire_fail(error, MOIRE_ERROR_ARGUMENT, "input %s of %s: has not been set", b->name, plan->name);
     }
@@ -241,7 +302,9 @@ static void lay_out(moire_runner *r) {
   size_t *offsets = moire__arena_array(&scratch, n, sizeof *offsets);
   int *members = moire__arena_array(&scratch, n, sizeof *members), n_members = 0;
   for (int i = 1; i <= plan->n_extents; i++) {
-    if (r->extents[i] > r->laid_out[i]) r->laid_out[i] = r->extents[i];
+    if (r->extents[i] <= r->laid_out[i]) continue;
+    int64_t room = i == plan->packing.extent ? r->extents[i] / 8 : 0; /* the next batch has a few tokens more */
+    r->laid_out[i] = r->extents[i] + room;
   }
   for (int i = 0; i < plan->n_buffers; i++) {
     if (!in_workspace(plan->buffers[i].role)) continue;
@@ -322,7 +385,9 @@ static void update_states(moire_runner *r) {
 }
 
 moire_status moire_runner_run(moire_runner *r, moire_error *error) {
-  moire_status status = check_run(r, error);
+  moire_status status = pack_inputs(r, error);
+  if (status) return status;
+  status = check_run(r, error);
   if (status) return status;
   bind(r);
   for (int i = 0; i < r->plan->n_steps; i++) {

@@ -73,12 +73,15 @@ static moire_status find_targets(moire__ahead *a, moire_error *error) {
 /* ---- Lowering ----------------------------------------------------------------------------------------------
  */
 
-/* A library gives the size of the batch and nothing else. */
+/* A library gives the size of the batch, and of a packed plan the number of tokens. */
 static moire__module *lower(const moire_graph *graph, const moire_compile_options *options,
                             const moire__target *target, moire_error *error) {
   moire__module *m = moire__driver_lower(graph, options, target, error);
-  if (!m || (m->plan.n_extents == 1 && !strcmp(m->plan.extents[1], "B"))) return m;
-  moire_fail(error, MOIRE_ERROR_UNSUPPORTED, "the graph %s: wanted B as its only named extent", m->plan.name);
+  const moire_plan *plan = m ? &m->plan : NULL;
+  bool good = m && plan->n_extents >= 1 && plan->n_extents <= 2 && !strcmp(plan->extents[1], "B");
+  if (good && plan->n_extents == 2) good = !strcmp(plan->extents[2], "T_input_ids");
+  if (good || !m) return m;
+  moire_fail(error, MOIRE_ERROR_UNSUPPORTED, "the graph %s: wanted B as its only named extent", plan->name);
   moire__module_destroy(m);
   return NULL;
 }
@@ -200,7 +203,8 @@ static moire_status add_states(moire__ahead *a, moire_error *error) {
 static void choose_slice(moire__ahead *a) {
   int64_t most = 1;
   for (int i = 0; i < a->n_levels; i++) {
-    int64_t bytes = a->levels[i].plans[MOIRE__AHEAD_SCORES].bytes[1];
+    const int64_t *parts = a->levels[i].plans[MOIRE__AHEAD_SCORES].bytes;
+    int64_t bytes = parts[1] + parts[2] * a->length;
     if (bytes > most) most = bytes;
   }
   a->slice = SLICE_BYTES / most;

@@ -19,7 +19,7 @@ typedef enum moire__ahead_place {
   MOIRE__AHEAD_WORKSPACE,
 } moire__ahead_place;
 
-enum { MOIRE__AHEAD_EXTENTS = 2 }; /* the size 1, and "B" */
+enum { MOIRE__AHEAD_EXTENTS = 3 }; /* the size 1, "B", and the tokens of a packed plan */
 
 typedef struct moire__ahead_buffer {
   moire__ahead_place place;
@@ -51,6 +51,8 @@ typedef struct moire__ahead_plan {
   int n_steps;
   moire__ahead_copy *copies;
   int n_copies;
+  unsigned inputs; /* the bit 1 << i for each input i, in the order of runtime/aot/tables.h */
+  bool packed;
   int output;
   int64_t bytes[MOIRE__AHEAD_EXTENTS];
 } moire__ahead_plan;

@@ -198,15 +198,32 @@ static moire_status find_program(const moire__ahead *a, const moire__ahead_folde
 /* ---- Building ----------------------------------------------------------------------------------------------
  */
 
+/* What the library shares with the rest of the runtime, as far as it needs it; one command compiles all. */
+static const char *shared_source(const moire__ahead *a, int i) {
+  bool training = a->model->training != NULL;
+  const struct {
+    const char *name;
+    bool needed;
+  } all[] = {{"runtime/ranking", true},         {"runtime/base/packing", true},
+             {"runtime/initial", training},     {"runtime/optimizer", training},
+             {"runtime/base/philox", training}, {"runtime/base/hash", a->options->external_weights}};
+  for (size_t j = 0; j < sizeof all / sizeof *all; j++) {
+    if (all[j].needed && i-- == 0) return all[j].name;
+  }
+  return NULL;
+}
+
 static moire_status compile(const moire__ahead *a, const moire__ahead_folder *folder, moire_error *error) {
   command c = {0};
   add_words(&c, a->options->cc);
-  add_words(&c, "-std=c11 -O2 -fPIC -ffp-contract=off -D_GNU_SOURCE -I. -Iinclude -c tables.c -o tables.o");
+  add_words(&c, "-std=c11 -O2 -fPIC -ffp-contract=off -D_GNU_SOURCE -I. -Iinclude -c tables.c");
+  for (int i = 0; shared_source(a, i); i++) add_word(&c, "%s.c", shared_source(a, i));
   return run(&c, folder, error);
 }
 
-static void add_objects(command *c, int n) {
+static void add_objects(const moire__ahead *a, command *c, int n) {
   add_word(c, "tables.o");
+  for (int i = 0; shared_source(a, i); i++) add_word(c, "%s.o", strrchr(shared_source(a, i), '/') + 1);
   for (int i = 0; i < n; i++) add_word(c, "kernels%d.o", i);
 }
 
@@ -224,7 +241,7 @@ static moire_status link_shared(const moire__ahead *a, const moire__ahead_folder
   add_word(&c, "-Wl,-soname,%s.so", name);
   add_word(&c, "-o");
   add_word(&c, "%s.so", name);
-  add_objects(&c, n_objects);
+  add_objects(a, &c, n_objects);
   add_words(&c, "-Wl,--as-needed -lm");
   return run(&c, folder, error);
 }
@@ -239,7 +256,7 @@ static moire_status archive(const moire__ahead *a, const moire__ahead_folder *fo
   command c = {0};
   add_words(&c, a->options->cc);
   add_words(&c, "-r -nostdlib -o whole.o");
-  add_objects(&c, n_objects);
+  add_objects(a, &c, n_objects);
   status = run(&c, folder, error);
   if (status) return status;
   add_word(&c, "%s", objcopy);

@@ -100,7 +100,10 @@ static void place(maker *k, int buffer, moire__ahead_place where, int64_t offset
 }
 
 static moire_status place_inputs(maker *k) {
-  static const char *const names[] = {"input_ids", "answers", "rng", "adam.step_size", "adam.bias2"};
+  static const char *const names[] = {"input_ids",        "answers",          "rng",
+                                      "adam.step_size",   "adam.bias2",       "input_ids.tokens",
+                                      "input_ids.slots",  "input_ids.last",   "input_ids.ends",
+                                      "input_ids.starts", "input_ids.counts", "input_ids.valid"};
   for (int b = 0; b < k->m->plan.n_buffers; b++) {
     const moire_plan_buffer *buffer = &k->m->plan.buffers[b];
     if (buffer->role != MOIRE_PLAN_INPUT) continue;
@@ -110,6 +113,7 @@ static moire_status place_inputs(maker *k) {
       return moire_fail(k->error, MOIRE_ERROR_UNSUPPORTED,
                         "input %s: a library that recommends has no such input to give", buffer->name);
     place(k, b, MOIRE__AHEAD_INPUT, (int64_t)i);
+    k->plan->inputs |= 1u << i;
   }
   return MOIRE_OK;
 }
@@ -216,6 +220,7 @@ static maker start(moire__ahead *a, moire__ahead_level *level, const moire__modu
   maker k = {a, level, m, &level->plans[which], taken, NULL, output, error};
   k.placed = moire__arena_array(&a->arena, n, sizeof *k.placed);
   k.plan->name = name;
+  k.plan->packed = m->plan.n_extents > 1;
   k.plan->n_buffers = m->plan.n_buffers;
   k.plan->buffers = moire__arena_array(&a->arena, n, sizeof *k.plan->buffers);
   return k;

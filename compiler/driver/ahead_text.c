@@ -169,10 +169,10 @@ static void add_plan_tables(const moire__ahead_level *level, int l, const moire_
 
 static void add_plan(const moire__ahead_plan *plan, int l, moire__text *out) {
   if (!plan->name) return;
-  moire__text_add(out,
-                  "     .%s = {%s_%d_buffers, %s_%d_arguments, %d, %s_%d_steps, %d, %s_%d_copies, %d, %d, {",
-                  plan->name, plan->name, l, plan->name, l, plan->n_arguments, plan->name, l, plan->n_steps,
-                  plan->name, l, plan->n_copies, plan->output);
+  moire__text_add(
+      out, "     .%s = {%s_%d_buffers, %s_%d_arguments, %d, %s_%d_steps, %d, %s_%d_copies, %d, 0x%x, %d, %d, {",
+      plan->name, plan->name, l, plan->name, l, plan->n_arguments, plan->name, l, plan->n_steps, plan->name, l,
+      plan->n_copies, plan->inputs, plan->packed, plan->output);
   for (int i = 0; i < MOIRE__AHEAD_EXTENTS; i++)
     moire__text_add(out, "%s%" PRId64, i ? ", " : "", plan->bytes[i]);
   moire__text_add(out, "}},\n");

@@ -37,7 +37,8 @@ moire__goal moire__goal_from_options(const moire_compile_options *options) {
                        .beta2 = options->beta2,
                        .eps = options->eps,
                        .weight_decay = options->weight_decay,
-                       .no_fusion = options->no_fusion};
+                       .no_fusion = options->no_fusion,
+                       .pack = !options->no_packing};
 }
 
 static moire_status find_target(const moire_compile_options *options, moire__target *target,

@@ -38,6 +38,7 @@ moire_oracle *moire_oracle_create(const moire_graph *graph, const moire_compile_
                                   moire_error *error) {
   if (moire_graph_status(graph, error) != MOIRE_OK) return NULL;
   moire__goal goal = moire__goal_from_options(options);
+  goal.pack = false;
   moire_graph *g = moire__driver_run_passes(graph, &goal, "optimize", NULL, error);
   if (!g) return NULL;
   moire_oracle *o = moire__allocate(sizeof *o);

@@ -9,6 +9,7 @@
 #define PIPELINE(PASS)                                                                                         \
   PASS(select, "keeps the outputs that are asked for, and what they need")                                     \
   PASS(demand, "slices move up to the operands: what nobody reads is not computed")                            \
+  PASS(pack, "tokens that are padding are left out")                                                           \
   PASS(expand, "composites become other ops")                                                                  \
   PASS(autodiff, "adds the gradients of the loss")                                                             \
   PASS(optimize, "gradients become steps of the optimizer")                                                    \
@@ -27,6 +28,9 @@
 #define ORDERS(ORDER)                                                                                          \
   ORDER(select, demand, "an output that nobody asked for would keep whole what is read in part")               \
   ORDER(select, autodiff, "it drops the outputs that are not asked for, and gradients would be among them")    \
+  ORDER(demand, pack, "only the slice of the last position says that the others are not read")                 \
+  ORDER(pack, expand, "attention is recognised as one op")                                                     \
+  ORDER(pack, autodiff, "the backward pass of what is packed is packed, too")                                  \
   ORDER(demand, expand, "a slice passes a composite as one step; its parts mix the axis")                      \
   ORDER(demand, autodiff, "the backward pass reads forward values whole and would stop every slice")           \
   ORDER(expand, autodiff, "composites have no gradient of their own")                                          \

@@ -300,6 +300,38 @@ static void add_states(lower_state *s) {
   s->m->plan.n_states = g->n_states;
 }
 
+/* The number of the input buffer "<ids>.<suffix>", -1: nothing reads it. */
+static int packing_buffer(const lower_state *s, const char *ids, const char *suffix) {
+  size_t n = strlen(ids);
+  for (int i = 0; i < s->n_buffers; i++) {
+    const moire_plan_buffer *b = &s->buffers[i];
+    bool own = b->role == MOIRE_PLAN_INPUT && strncmp(b->name, ids, n) == 0 && b->name[n] == '.';
+    if (own && strcmp(b->name + n + 1, suffix) == 0) return i;
+  }
+  return -1;
+}
+
+/* The extent "T_<ids>" is what the pack pass leaves behind. */
+static void find_packing(lower_state *s) {
+  moire_plan_packing *p = &s->m->plan.packing;
+  for (int e = 1; e <= s->g->n_extents; e++) {
+    if (strncmp(s->g->extents[e], "T_", 2) != 0) continue;
+    const char *ids = s->g->extents[e] + 2;
+    int32_t value = moire__graph_find_input(s->g, ids);
+    if (!value) continue;
+    p->extent = e;
+    p->ids = buffer_of(s, value);
+    p->length = s->g->values[value].shape.dims[1];
+    p->tokens = packing_buffer(s, ids, "tokens");
+    p->slots = packing_buffer(s, ids, "slots");
+    p->last = packing_buffer(s, ids, "last");
+    p->ends = packing_buffer(s, ids, "ends");
+    p->starts = packing_buffer(s, ids, "starts");
+    p->counts = packing_buffer(s, ids, "counts");
+    p->valid = packing_buffer(s, ids, "valid");
+  }
+}
+
 static moire_status lower_all(lower_state *s, moire_error *error) {
   collect_groups(s);
   find_readers(s);
@@ -311,6 +343,7 @@ static moire_status lower_all(lower_state *s, moire_error *error) {
   for (int i = 0; i < s->g->n_outputs; i++) buffer_of(s, s->g->outputs[i].value);
   add_updates(s);
   add_states(s);
+  find_packing(s);
   moire__pass_memory_plan(s->buffers, s->n_buffers, s->steps, s->n_steps, s->updates, s->n_updates);
   moire_plan *plan = &s->m->plan;
   plan->name = s->g->name;

@@ -22,6 +22,7 @@ typedef struct moire__goal {
   const char *loss;    /* output to differentiate, or NULL: no gradients */
   bool keep_gradients; /* gradients become outputs "grad.<parameter>" */
   moire__optimizer_kind optimizer;
+  bool pack; /* padding may be left out: the runtime then computes some inputs (compiler/pass/pack.c) */
   double lr, beta1, beta2, eps, weight_decay;
   bool no_fusion; /* every node, views included, in a kernel of its own */
 } moire__goal;
@@ -30,6 +31,7 @@ typedef moire_graph *moire__graph_pass(const moire_graph *g, const moire__goal *
 
 moire__graph_pass moire__pass_select; /* keeps the outputs that the goal names, and what they need */
 moire__graph_pass moire__pass_demand; /* slices move up to the operands: only rows that are read are computed */
+moire__graph_pass moire__pass_pack;   /* padding is left out where nothing depends on it */
 moire__graph_pass moire__pass_expand; /* COMPOSITE ops become others */
 moire__graph_pass moire__pass_autodiff;  /* adds outputs "grad.<parameter>" */
 moire__graph_pass moire__pass_optimize;  /* adds updates of parameters and moments; drops "grad." unless kept */

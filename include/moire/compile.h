@@ -34,6 +34,7 @@ typedef struct moire_compile_options {
   double lr, beta1, beta2, eps, weight_decay;
   const char *target; /* "host" (default, NULL), "x86-64-v4", "x86-64-v3", "x86-64", "aarch64", "generic" */
   int threads;        /* threads that compile, at least 1 */
+  bool no_packing;    /* padding is computed like everything else: slower, and the same results */
   bool no_fusion; /* every operation in a kernel of its own: slower; to find out whether fusion is at fault */
 } moire_compile_options;
 

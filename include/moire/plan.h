@@ -61,6 +61,23 @@ typedef struct moire_plan_state {
   bool trained; /* a parameter, saved in every checkpoint; other states are the optimizer's */
 } moire_plan_state;
 
+/* A packed plan leaves out the padding of its input ids i32[B, L]: whoever runs it computes these inputs and
+ * the extent T from ids (the runner does). Numbers of buffers, -1 where the plan does not read it; extent 0:
+ * the plan is not packed. Tokens are the positions with ids > 0, the last position of every sample, and all
+ * positions of a sample that has no ids > 0; they stand in order, sample by sample. */
+typedef struct moire_plan_packing {
+  int extent;     /* number of the named extent T */
+  int ids;        /* the buffer of ids */
+  int64_t length; /* L */
+  int tokens;     /* i32[T]: sample * L + position */
+  int slots;      /* i32[B * L]: the token that stands there, or -1 */
+  int last;       /* i32[B]: the token of the sample's last position */
+  int ends;       /* i32[T]: the sample whose last position it is, or -1 */
+  int starts;     /* i32[B]: the sample's first token */
+  int counts;     /* i32[B]: how many it has */
+  int valid;      /* bool[T]: ids > 0 */
+} moire_plan_packing;
+
 typedef struct moire_plan {
   const char *name;
   const char *const *extents; /* names of the named extents: [1 .. n_extents] */
@@ -73,6 +90,7 @@ typedef struct moire_plan {
   int n_updates;
   const moire_plan_state *states;
   int n_states;
+  moire_plan_packing packing;
   const moire_kernel_function *kernels;
   int n_kernels;
 } moire_plan;

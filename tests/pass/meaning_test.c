@@ -57,6 +57,7 @@ static void check_case_in_pipeline(const golden_case *c) {
   }
   pass_feed feed = {0};
   pass_feed_add(&feed, c->graph);
+  pass_feed_add(&feed, after);
   moire__graph_results want = pass_feed_run(&feed, c->graph, NULL), got = pass_feed_run(&feed, after, NULL);
   int wrong = 0;
   n_compared += pass_feed_compare(&want, &got, &wrong);

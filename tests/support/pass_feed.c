@@ -1,6 +1,7 @@
 /* Random values for whatever a graph reads. */
 #include "tests/support/pass_feed.h"
 
+#include "runtime/base/packing.h"
 #include "runtime/base/philox.h"
 
 #include <math.h>
@@ -10,24 +11,55 @@
 
 static const double tolerance = 1e-9; /* of the norm; the interpreter computes in double */
 
-static const int64_t extents[MOIRE_MAX_EXTENTS + 1] = {
-    0,
-    PASS_FEED_EXTENT,
-    PASS_FEED_EXTENT,
-    PASS_FEED_EXTENT,
-    PASS_FEED_EXTENT,
-    PASS_FEED_EXTENT,
-    PASS_FEED_EXTENT,
-    PASS_FEED_EXTENT,
-    PASS_FEED_EXTENT,
-    PASS_FEED_EXTENT,
-    PASS_FEED_EXTENT,
-    PASS_FEED_EXTENT,
-    PASS_FEED_EXTENT,
-    PASS_FEED_EXTENT,
-    PASS_FEED_EXTENT,
-    PASS_FEED_EXTENT,
-};
+typedef struct sizes {
+  int64_t extents[MOIRE_MAX_EXTENTS + 1];
+} sizes;
+
+/* The packing of a feed's ids; T is its number of tokens. The caller frees. */
+typedef struct packing {
+  int64_t n, samples;
+  int32_t *all; /* tokens, slots, ends (n each), last, starts, counts (samples each) */
+  uint8_t *valid;
+  moire__packing arrays;
+} packing;
+
+static packing find_packing(const moire__tensor *ids) {
+  size_t n = (size_t)ids->elements, samples = (size_t)ids->dims[0];
+  packing p = {.samples = ids->dims[0]};
+  int32_t *rows = malloc((n + 1) * sizeof *rows);
+  p.all = malloc((3 * n + 3 * samples + 1) * sizeof *p.all);
+  p.valid = malloc(n + 1);
+  if (!rows || !p.all || !p.valid) abort();
+  for (size_t i = 0; i < n; i++) rows[i] = (int32_t)ids->re[i];
+  int32_t *by_sample = p.all + 3 * n;
+  p.arrays = (moire__packing){.tokens = p.all,
+                              .slots = p.all + n,
+                              .ends = p.all + 2 * n,
+                              .last = by_sample,
+                              .starts = by_sample + samples,
+                              .counts = by_sample + 2 * samples,
+                              .valid = p.valid};
+  p.n = moire__packing_find(rows, ids->dims[0], ids->dims[1], &p.arrays);
+  free(rows);
+  return p;
+}
+
+static void free_packing(packing *p) {
+  free(p->all);
+  free(p->valid);
+}
+
+static sizes sizes_of(const pass_feed *feed, const moire_graph *g) {
+  sizes s = {{0}};
+  for (int i = 1; i <= MOIRE_MAX_EXTENTS; i++) s.extents[i] = PASS_FEED_EXTENT;
+  for (int i = 1; i <= g->n_extents; i++) {
+    if (strncmp(g->extents[i], "T_", 2) != 0) continue;
+    packing p = find_packing(moire__named_tensor_find(feed->inputs, feed->n_inputs, g->extents[i] + 2));
+    s.extents[i] = p.n;
+    free_packing(&p);
+  }
+  return s;
+}
 
 static double draw(moire__random *random, moire_dtype dtype, bool positive) {
   if (dtype == MOIRE_BOOL) return (double)moire__random_below(random, 2);
@@ -37,13 +69,13 @@ static double draw(moire__random *random, moire_dtype dtype, bool positive) {
 }
 
 static void add(moire__named_tensor *table, int *n, const char *name, moire_dtype dtype,
-                const moire_shape *shape, bool positive) {
+                const moire_shape *shape, const sizes *size, bool positive) {
   if (moire__named_tensor_find(table, *n, name)) return;
   if (*n == PASS_FEED_MAX) {
     fprintf(stderr, "the graph reads more than %d tensors\n", PASS_FEED_MAX);
     exit(1);
   }
-  moire__tensor *t = moire__tensor_create(dtype, shape, extents);
+  moire__tensor *t = moire__tensor_create(dtype, shape, size->extents);
   moire__random random = moire__random_start(1, moire__hash_name(name));
   for (int64_t i = 0; i < t->elements; i++) {
     t->re[i] = draw(&random, dtype, positive);
@@ -52,17 +84,52 @@ static void add(moire__named_tensor *table, int *n, const char *name, moire_dtyp
   table[(*n)++] = (moire__named_tensor){strdup(name), t};
 }
 
+/* What the runtime computes for a packed graph (moire_plan_packing), in place of random numbers. */
+static void fill_packed(pass_feed *feed, const char *ids) {
+  packing p = find_packing(moire__named_tensor_find(feed->inputs, feed->n_inputs, ids));
+  const struct {
+    const char *suffix;
+    const int32_t *from;
+  } arrays[] = {{"tokens", p.arrays.tokens},
+                {"slots", p.arrays.slots},
+                {"ends", p.arrays.ends},
+                {"last", p.arrays.last},
+                {"starts", p.arrays.starts},
+                {"counts", p.arrays.counts},
+                {"valid", NULL}};
+  for (size_t a = 0; a < sizeof arrays / sizeof *arrays; a++) {
+    char name[300];
+    snprintf(name, sizeof name, "%s.%s", ids, arrays[a].suffix);
+    moire__tensor *t = moire__named_tensor_find(feed->inputs, feed->n_inputs, name);
+    for (int64_t i = 0; t && i < t->elements; i++)
+      t->re[i] = arrays[a].from ? arrays[a].from[i] : p.arrays.valid[i];
+  }
+  free_packing(&p);
+}
+
+static void add_input(pass_feed *feed, const moire_graph *g, const char *name, const sizes *size) {
+  const moire__value_info *info = &g->values[moire__graph_find_input(g, name)];
+  add(feed->inputs, &feed->n_inputs, name, info->dtype, &info->shape, size, strncmp(name, "adam.", 5) == 0);
+}
+
 void pass_feed_add(pass_feed *feed, const moire_graph *g) {
+  sizes size = {{0}};
+  for (int i = 1; i <= MOIRE_MAX_EXTENTS; i++) size.extents[i] = PASS_FEED_EXTENT;
+  for (int i = 1; i <= g->n_extents; i++) {
+    if (strncmp(g->extents[i], "T_", 2) == 0) add_input(feed, g, g->extents[i] + 2, &size);
+  }
+  size = sizes_of(feed, g);
   for (int i = 0; i < g->n_nodes; i++) {
     const moire__node *node = &g->nodes[i];
     if (node->op != MOIRE__OP_input) continue;
-    const char *name = moire__node_text(node, "name");
-    const moire__value_info *info = &g->values[node->first_result];
-    add(feed->inputs, &feed->n_inputs, name, info->dtype, &info->shape, strncmp(name, "adam.", 5) == 0);
+    add_input(feed, g, moire__node_text(node, "name"), &size);
+  }
+  for (int i = 1; i <= g->n_extents; i++) {
+    if (strncmp(g->extents[i], "T_", 2) == 0) fill_packed(feed, g->extents[i] + 2);
   }
   for (int i = 0; i < g->n_states; i++) {
     const moire__state_info *state = &g->states[i];
-    add(feed->states, &feed->n_states, state->name, state->dtype, &state->shape, true);
+    add(feed->states, &feed->n_states, state->name, state->dtype, &state->shape, &size, true);
   }
 }
 
@@ -81,7 +148,8 @@ void pass_feed_release(pass_feed *feed) {
 
 moire__graph_results pass_feed_run(const pass_feed *feed, const moire_graph *g, const char *only) {
   const char *const names[] = {only};
-  moire__graph_feed run = {.extents = extents,
+  sizes size = sizes_of(feed, g);
+  moire__graph_feed run = {.extents = size.extents,
                            .inputs = feed->inputs,
                            .n_inputs = feed->n_inputs,
                            .states = feed->states,

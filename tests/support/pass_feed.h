@@ -6,7 +6,8 @@
 
 enum { PASS_FEED_MAX = 400, PASS_FEED_EXTENT = 3 };
 
-/* Zero-initialise; owns names and tensors. Named extents are all PASS_FEED_EXTENT. */
+/* Zero-initialise; owns names and tensors. Named extents are all PASS_FEED_EXTENT, but for those of packed
+ * graphs, whose inputs are what the runtime would compute. */
 typedef struct pass_feed {
   moire__named_tensor inputs[PASS_FEED_MAX], states[PASS_FEED_MAX];
   int n_inputs, n_states;

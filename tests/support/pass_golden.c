@@ -51,6 +51,8 @@ static bool read_goal_word(char *word, moire__goal *goal, const char **outputs) 
   if (value) *value++ = 0;
   if (strcmp(word, "keep_gradients") == 0)
     goal->keep_gradients = true;
+  else if (strcmp(word, "pack") == 0)
+    goal->pack = true;
   else if (!value)
     return false;
   else if (strcmp(word, "output") == 0 && goal->n_outputs < GOLDEN_MAX_OUTPUTS)

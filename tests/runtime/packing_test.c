@@ -1,0 +1,34 @@
+/* Which positions of a batch are tokens. */
+#include "runtime/base/packing.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+Test(packing, samples_of_every_kind) {
+  /* padded in front; full; empty: all are tokens; last position padded: a token that is not valid */
+  static const int32_t ids[] = {0, 0, 5, 7, 1, 2, 3, 4, 0, 0, 0, 0, 0, 6, 0, 0};
+  int32_t tokens[16], slots[16], last[4], ends[16], starts[4], counts[4];
+  uint8_t valid[16];
+  moire__packing out = {tokens, slots, last, ends, starts, counts, valid};
+  cr_assert_eq(moire__packing_find(ids, 4, 4, &out), 12);
+  static const int32_t want_tokens[] = {2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15};
+  static const int32_t want_slots[] = {-1, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, -1, 10, -1, 11};
+  static const int32_t want_ends[] = {-1, 0, -1, -1, -1, 1, -1, -1, -1, 2, -1, 3};
+  static const int32_t want_last[] = {1, 5, 9, 11}, want_starts[] = {0, 2, 6, 10}, want_counts[] = {2, 4, 4, 2};
+  static const uint8_t want_valid[] = {1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 0};
+  cr_assert(memcmp(tokens, want_tokens, sizeof want_tokens) == 0);
+  cr_assert(memcmp(slots, want_slots, sizeof want_slots) == 0);
+  cr_assert(memcmp(ends, want_ends, sizeof want_ends) == 0);
+  cr_assert(memcmp(last, want_last, sizeof want_last) == 0);
+  cr_assert(memcmp(starts, want_starts, sizeof want_starts) == 0);
+  cr_assert(memcmp(counts, want_counts, sizeof want_counts) == 0);
+  cr_assert(memcmp(valid, want_valid, sizeof want_valid) == 0);
+}
+
+Test(packing, nothing_and_arrays_that_nobody_wants) {
+  static const int32_t ids[] = {0, 9};
+  moire__packing none = {0};
+  cr_assert_eq(moire__packing_find(ids, 0, 4, &none), 0);
+  cr_assert_eq(moire__packing_find(ids, 1, 2, &none), 1);
+  cr_assert_eq(moire__packing_find(ids, 2, 1, &none), 2);
+}
