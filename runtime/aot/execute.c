@@ -8,8 +8,18 @@ static size_t argument_bytes(const moire__aot_plan *plan) {
   return ((size_t)plan->n_arguments * sizeof(void *) + 63) / 64 * 64;
 }
 
+static size_t moire__aot_add_bytes(size_t a, size_t b, size_t c) {
+  const size_t none = SIZE_MAX / 4096;
+  size_t sum = 0;
+  if (__builtin_mul_overflow(b, c, &sum) || __builtin_add_overflow(a, sum, &sum)) return none;
+  return sum < none ? sum : none;
+}
+
 static size_t moire__aot_run_bytes(const moire__aot_plan *plan, int64_t batch) {
-  return argument_bytes(plan) + (size_t)plan->bytes[0] + (size_t)plan->bytes[MOIRE__AOT_BATCH] * (size_t)batch;
+  size_t bytes = argument_bytes(plan) + (size_t)plan->bytes[0];
+  bytes = moire__aot_add_bytes(bytes, (size_t)plan->bytes[MOIRE__AOT_BATCH], (size_t)batch);
+  size_t tokens = moire__aot_add_bytes(0, (size_t)batch, LIBRARY_LENGTH); /* if there is no padding */
+  return moire__aot_add_bytes(bytes, (size_t)plan->bytes[MOIRE__AOT_T], tokens);
 }
 
 /* Where each part of the workspace begins. */

@@ -21,7 +21,9 @@ typedef struct moire__aot_run {
   void *context;
 } moire__aot_run;
 
-/* Of the workspace, a multiple of 64; the batch is at most LIBRARY_MAX_BATCH. */
+/* a + b * c, or a number so large that no memory has it, small enough to be added to. */
+static size_t moire__aot_add_bytes(size_t a, size_t b, size_t c);
+/* Bytes of the workspace, a multiple of 64, for a batch whatever its histories are. */
 static size_t moire__aot_run_bytes(const moire__aot_plan *plan, int64_t batch);
 
 /* Runs the plan. Returns the elements of its output, in the workspace; NULL if it has none. */

@@ -193,7 +193,8 @@ library_status library_state_write(const library_state *state, library_part part
 /* The file is written beside, synced and renamed: at no moment is there half a file at `path`. */
 library_status library_state_write_file(const library_state *state, library_part part, const char *path);
 
-/* Bytes of the workspace that library_step and library_loss need; 0 as for library_workspace_bytes. */
+/* Bytes of the workspace that library_step and library_loss need; 0 as for library_workspace_bytes. Batches of
+ * both are below 2^31 / LIBRARY_LENGTH. */
 size_t library_training_bytes(int64_t batch);
 /* One step of the optimizer on a batch: histories, and the item that follows each. *loss, which may be NULL, is
  * the mean loss before the step; it is not finite if the training has failed. `step` counts from 0. Seed and

@@ -18,7 +18,7 @@ static library_status moire__aot_find_block(const library_model *model, const mo
 }
 
 #if MOIRE__AOT_EXTERNAL
-#include "runtime/base/hash.c"
+#include "runtime/base/hash.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
  * A batch is cut into slices of LIBRARY_SLICE histories, whose values stay in the cache; a thread runs the
  * whole plan for a slice in a region of its own, so that no thread ever waits for another within a slice. The
  * cut does not depend on the number of threads. */
-#include "runtime/aot/execute.h"
+#include "runtime/aot/feed.h"
 #include "runtime/aot/model.h"
 #include "runtime/aot/workspace.h"
 #include "runtime/ranking.h"
@@ -27,13 +27,9 @@ typedef struct request {
   _Atomic int64_t next; /* slice */
 } request;
 
-static size_t id_bytes(int64_t rows) {
-  return ((size_t)rows * LIBRARY_LENGTH * sizeof(int32_t) + 63) / 64 * 64;
-}
-
 static size_t region_bytes(const moire__aot_level *level, int64_t batch) {
   int64_t rows = batch < LIBRARY_SLICE ? batch : LIBRARY_SLICE;
-  return id_bytes(rows) + moire__aot_run_bytes(&level->scores, rows);
+  return moire__aot_feed_bytes(&level->scores, rows) + moire__aot_run_bytes(&level->scores, rows);
 }
 
 static int64_t slices(int64_t batch) { return (batch + LIBRARY_SLICE - 1) / LIBRARY_SLICE; }
@@ -71,14 +67,11 @@ static void list_best(const request *r, int64_t row, float *scores) {
 static void compute_slice(const request *r, int64_t slice, unsigned char *region) {
   int64_t first = slice * LIBRARY_SLICE, left = r->batch - first;
   int64_t rows = left < LIBRARY_SLICE ? left : LIBRARY_SLICE;
-  int32_t *ids = (int32_t *)(void *)region;
-  moire__aot_pad(r->histories, first, rows, ids);
   moire__aot_run run = {.plan = &r->level->scores,
-                        .extents = {1, rows},
-                        .inputs[MOIRE__AOT_IDS] = ids,
                         .model = (void *)(uintptr_t)r->block,
-                        .workspace = region + id_bytes(rows),
+                        .workspace = region + moire__aot_feed_bytes(&r->level->scores, rows),
                         .threads = 1};
+  moire__aot_feed(&run, r->histories, first, rows, region);
   float *scores = moire__aot_execute(&run);
   if (r->all_scores) {
     memcpy(r->all_scores + first * LIBRARY_ITEM_SIZE, scores,

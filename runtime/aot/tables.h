@@ -21,6 +21,14 @@ typedef enum moire__aot_input {
   MOIRE__AOT_RNG,       /* i32[3]: seed low, seed high, step */
   MOIRE__AOT_STEP_SIZE, /* f32, of Adam */
   MOIRE__AOT_BIAS2,     /* f32, of Adam */
+  /* Of a packed plan: moire_plan_packing says what they are. */
+  MOIRE__AOT_TOKENS,
+  MOIRE__AOT_SLOTS,
+  MOIRE__AOT_LAST,
+  MOIRE__AOT_ENDS,
+  MOIRE__AOT_STARTS,
+  MOIRE__AOT_COUNTS,
+  MOIRE__AOT_VALID,
   MOIRE__AOT_INPUTS
 } moire__aot_input;
 
@@ -31,8 +39,9 @@ typedef enum moire__aot_place {
   MOIRE__AOT_WORKSPACE,
 } moire__aot_place;
 
-/* Extents by number: 0 is the size 1, so that fixed sizes are a multiple of it; 1 is the batch. */
-enum { MOIRE__AOT_BATCH = 1, MOIRE__AOT_EXTENTS = 2 };
+/* Extents by number: 0 is the size 1, so that fixed sizes are a multiple of it; 1 is the batch, 2 the tokens of
+ * a packed plan. */
+enum { MOIRE__AOT_BATCH = 1, MOIRE__AOT_T = 2, MOIRE__AOT_EXTENTS = 3 };
 
 typedef struct moire__aot_buffer {
   moire__aot_place place;
@@ -61,6 +70,8 @@ typedef struct moire__aot_plan {
   int n_steps;
   const moire__aot_copy *copies;
   int n_copies;
+  unsigned inputs;                   /* the bit 1 << i for each moire__aot_input that the plan has */
+  int packed;                        /* it has the extent of tokens */
   int output;                        /* the buffer that the caller wants: logits or loss; -1: none */
   int64_t bytes[MOIRE__AOT_EXTENTS]; /* of each part of the workspace, for an extent of 1 */
 } moire__aot_plan;

@@ -1,5 +1,5 @@
 /* The training step, the validation loss, and models of a state. */
-#include "runtime/aot/execute.h"
+#include "runtime/aot/feed.h"
 #include "runtime/aot/model.h"
 #include "runtime/aot/state.h"
 #include "runtime/aot/workspace.h"
@@ -8,29 +8,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The inputs of a plan, ahead of the plan's own workspace. Bytes are rounded up to multiples of 64. */
-typedef struct feed {
-  int32_t *ids, *answers, *rng;
+/* What a step reads beside histories: it lies behind their feed, each part from a multiple of 64. */
+typedef struct extras {
+  int32_t *answers, *rng;
   float *step_size, *bias2;
-} feed;
+} extras;
 
-enum { SCALARS_BYTES = 3 * 64 };
+static size_t answer_bytes(int64_t batch) { return ((size_t)batch * sizeof(int32_t) + 63) / 64 * 64; }
 
-static size_t rows_bytes(int64_t batch, int64_t width) {
-  return ((size_t)batch * (size_t)width * sizeof(int32_t) + 63) / 64 * 64;
-}
-
-static size_t feed_bytes(int64_t batch) {
-  return rows_bytes(batch, LIBRARY_LENGTH) + rows_bytes(batch, 1) + SCALARS_BYTES;
-}
+static size_t extra_bytes(int64_t batch) { return answer_bytes(batch) + 3 * 64; }
 
 static size_t plan_bytes(const moire__aot_plan *plan, int64_t batch) {
-  return feed_bytes(batch) + moire__aot_run_bytes(plan, batch) + 63;
+  return moire__aot_feed_bytes(plan, batch) + extra_bytes(batch) + moire__aot_run_bytes(plan, batch) + 63;
+}
+
+/* Positions of the whole batch are numbered by 32 bits. */
+static int batch_is_good(int64_t batch) {
+  return moire__aot_batch_is_good(batch) && batch <= INT32_MAX / LIBRARY_LENGTH;
 }
 
 size_t library_training_bytes(int64_t batch) {
   const moire__aot_level *level = moire__aot_choose_level(&MOIRE__AOT_TABLES);
-  if (!level || !moire__aot_batch_is_good(batch)) return 0;
+  if (!level || !batch_is_good(batch)) return 0;
   size_t step = plan_bytes(&level->step, batch), loss = plan_bytes(&level->loss, batch);
   return step > loss ? step : loss;
 }
@@ -48,7 +47,7 @@ typedef struct training_call {
 
 static library_status check_call(const training_call *c) {
   if (!c->state || !c->workspace || !c->targets) return LIBRARY_ERROR_NULL;
-  if (!moire__aot_batch_is_good(c->batch)) return LIBRARY_ERROR_BATCH;
+  if (!batch_is_good(c->batch)) return LIBRARY_ERROR_BATCH;
   library_status status = moire__aot_check_lists(c->histories, c->batch);
   for (int64_t i = 0; i < c->batch && !status; i++) {
     if (c->targets[i] < 1 || c->targets[i] >= LIBRARY_ITEM_SIZE) status = LIBRARY_ERROR_ITEM;
@@ -56,35 +55,31 @@ static library_status check_call(const training_call *c) {
   return status ? status : moire__aot_check_threads(c->workspace);
 }
 
-static feed fill_feed(const training_call *c, unsigned char *memory) {
-  unsigned char *answers = memory + rows_bytes(c->batch, LIBRARY_LENGTH);
-  unsigned char *scalars = answers + rows_bytes(c->batch, 1);
-  feed f = {.ids = (int32_t *)(void *)memory,
-            .answers = (int32_t *)(void *)answers,
-            .rng = (int32_t *)(void *)scalars,
-            .step_size = (float *)(void *)(scalars + 64),
-            .bias2 = (float *)(void *)(scalars + 128)};
-  moire__aot_pad(c->histories, 0, c->batch, f.ids);
-  memcpy(f.answers, c->targets, (size_t)c->batch * sizeof *f.answers);
-  memset(scalars, 0, SCALARS_BYTES);
-  return f;
+static extras find_extras(const training_call *c, const moire__aot_plan *plan, unsigned char *memory) {
+  unsigned char *answers = memory + moire__aot_feed_bytes(plan, c->batch);
+  unsigned char *scalars = answers + answer_bytes(c->batch);
+  memset(scalars, 0, 3 * 64);
+  return (extras){.answers = (int32_t *)(void *)answers,
+                  .rng = (int32_t *)(void *)scalars,
+                  .step_size = (float *)(void *)(scalars + 64),
+                  .bias2 = (float *)(void *)(scalars + 128)};
 }
 
-static float run_plan(const training_call *c, const moire__aot_plan *plan, const feed *f,
+static float run_plan(const training_call *c, const moire__aot_plan *plan, const extras *e,
                       unsigned char *memory) {
   moire__aot_run run = {.plan = plan,
-                        .extents = {1, c->batch},
-                        .inputs = {[MOIRE__AOT_IDS] = f->ids,
-                                   [MOIRE__AOT_ANSWERS] = f->answers,
-                                   [MOIRE__AOT_RNG] = f->rng,
-                                   [MOIRE__AOT_STEP_SIZE] = f->step_size,
-                                   [MOIRE__AOT_BIAS2] = f->bias2},
+                        .inputs = {[MOIRE__AOT_ANSWERS] = e->answers,
+                                   [MOIRE__AOT_RNG] = e->rng,
+                                   [MOIRE__AOT_STEP_SIZE] = e->step_size,
+                                   [MOIRE__AOT_BIAS2] = e->bias2},
                         .state = c->state->block,
-                        .workspace = memory + feed_bytes(c->batch),
+                        .workspace = memory + moire__aot_feed_bytes(plan, c->batch) + extra_bytes(c->batch),
                         .threads = c->workspace->threads,
                         .run = c->workspace->run,
                         .context = c->workspace->context};
   float loss = 0;
+  memcpy(e->answers, c->targets, (size_t)c->batch * sizeof *e->answers);
+  moire__aot_feed(&run, c->histories, 0, c->batch, memory);
   memcpy(&loss, moire__aot_execute(&run), sizeof loss);
   return loss;
 }
@@ -101,16 +96,16 @@ library_status library_step(library_state *state, library_workspace *workspace, 
   unsigned char *memory = NULL;
   status = moire__aot_reserve(workspace, plan_bytes(&level->step, batch), &memory);
   if (status) return status;
-  feed f = fill_feed(&c, memory);
+  extras e = find_extras(&c, &level->step, memory);
   double step_size = 0, bias2 = 0;
   moire_optimizer_scalars(MOIRE__AOT_TABLES.lr, MOIRE__AOT_TABLES.beta1, MOIRE__AOT_TABLES.beta2, step + 1,
                           &step_size, &bias2);
-  *f.step_size = (float)step_size;
-  *f.bias2 = (float)bias2;
-  f.rng[0] = (int32_t)(uint32_t)seed;
-  f.rng[1] = (int32_t)(uint32_t)(seed >> 32);
-  f.rng[2] = (int32_t)step;
-  float value = run_plan(&c, &level->step, &f, memory);
+  *e.step_size = (float)step_size;
+  *e.bias2 = (float)bias2;
+  e.rng[0] = (int32_t)(uint32_t)seed;
+  e.rng[1] = (int32_t)(uint32_t)(seed >> 32);
+  e.rng[2] = (int32_t)step;
+  float value = run_plan(&c, &level->step, &e, memory);
   if (loss) *loss = value;
   return LIBRARY_OK;
 }
@@ -126,8 +121,8 @@ library_status library_loss(library_state *state, library_workspace *workspace, 
   unsigned char *memory = NULL;
   status = moire__aot_reserve(workspace, plan_bytes(&level->loss, batch), &memory);
   if (status) return status;
-  feed f = fill_feed(&c, memory);
-  *loss = run_plan(&c, &level->loss, &f, memory);
+  extras e = find_extras(&c, &level->loss, memory);
+  *loss = run_plan(&c, &level->loss, &e, memory);
   return LIBRARY_OK;
 }
 
@@ -145,7 +140,7 @@ library_status library_freeze(library_state *state, library_model **model) {
   unsigned char *block = made->memory;
   block += (64 - (uintptr_t)block % 64) % 64;
   moire__aot_run run = {.plan = &level->prepare,
-                        .extents = {1, 1},
+                        .extents = {1, 1, 1},
                         .model = block,
                         .state = state->block,
                         .workspace = block + level->prepare_bytes,

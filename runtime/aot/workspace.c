@@ -88,13 +88,3 @@ static library_status moire__aot_check_lists(const library_lists *lists, int64_t
   }
   return LIBRARY_OK;
 }
-
-static void moire__aot_pad(const library_lists *lists, int64_t first, int64_t n, int32_t *ids) {
-  for (int64_t i = 0; i < n; i++) {
-    int32_t *row = ids + i * LIBRARY_LENGTH;
-    int64_t begin = lists->offsets[first + i], length = lists->offsets[first + i + 1] - begin;
-    int64_t kept = length < LIBRARY_LENGTH ? length : LIBRARY_LENGTH, padding = LIBRARY_LENGTH - kept;
-    memset(row, 0, (size_t)padding * sizeof *row);
-    if (kept) memcpy(row + padding, lists->items + begin + length - kept, (size_t)kept * sizeof *row);
-  }
-}

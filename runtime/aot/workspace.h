@@ -14,7 +14,4 @@ static library_status moire__aot_check_threads(const library_workspace *workspac
 /* n lists of items that the model knows. */
 static library_status moire__aot_check_lists(const library_lists *lists, int64_t n);
 
-/* Row i of ids[n][LIBRARY_LENGTH] = the end of list first + i, with 0 before its first item. */
-static void moire__aot_pad(const library_lists *lists, int64_t first, int64_t n, int32_t *ids);
-
 #endif
