@@ -30,11 +30,15 @@ moire_status moire__linear_infer(moire__infer *c) {
                       moire__operand_type(c, 1).text, moire__operand_type(c, 2).text);
   moire_dim n;
   rows.rank = shape.rank - 1;
-  if (!moire__shape_elements(&rows, &n))
+  moire_shape result = shape;
+  result.dims[shape.rank - 1] = w->dims[0];
+  bool counted = moire__shape_elements(&rows, &n);
+  if (shape.rank != 2) /* the expansion reshapes both */
+    counted = counted && moire__shape_elements(&shape, &n) && moire__shape_elements(&result, &n);
+  if (!counted)
     return moire_fail(c->error, MOIRE_ERROR_SHAPE, "the rows of %s are too many, or have two named extents",
                       moire__operand_type(c, 0).text);
-  shape.dims[shape.rank - 1] = w->dims[0];
-  return moire__infer_result(c, 0, dtype, shape);
+  return moire__infer_result(c, 0, dtype, result);
 }
 
 void moire__linear_expand(moire__expand *c) {

@@ -6,6 +6,7 @@
  */
 #include <criterion/criterion.h>
 
+#include "compiler/ir/view.h"
 #include "tests/support/op_samples.h"
 
 #include <math.h>
@@ -115,7 +116,7 @@ static void build_map(kernel *k, const moire_graph *g, const moire__node *node) 
   begin(k, g, node);
   moire__index_map map = {.b = &k->b, .g = g, .node = node};
   spread(&k->b, &g->values[node->first_result].shape, k->k->parallel, map.result);
-  if (node->op == MOIRE__OP_gather) {
+  if (moire__is_lookup(node)) {
     moire__loop_value at = row_major(&k->b, &g->values[node->operands[1]].shape, map.result);
     map.row = moire__loop_cast(&k->b, moire__loop_load(&k->b, k->operands[1], at), MOIRE__LOOP_I64);
   }

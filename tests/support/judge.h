@@ -31,8 +31,8 @@ typedef struct test_subject {
   int n_ways;
 } test_subject;
 
-/* Compiles in all ways; complex inputs and states are not possible. What this machine cannot run is left out, and
- * so is native code for functions of f64, which there is none of. False with a sentence in `why`. */
+/* Compiles in all ways; complex inputs and states are not possible. What this machine cannot run is left out,
+ * and so is native code for functions of f64, which there is none of. False with a sentence in `why`. */
 bool test_subject_make(test_subject *s, const moire_graph *model, const moire_compile_options *options,
                        const test_way *ways, int n_ways, moire__text *why);
 void test_subject_free(test_subject *s);
