@@ -19,7 +19,7 @@ typedef struct rows {
   moire__lowering *l;
   const moire__group *group;
   moire_shape domain;
-  int column_axis; /* the axis that a pass walks along */
+  int column_axis; /* the axis that a pass walks along; -1 for a scalar */
   bool has_reductions;
   int *pass; /* of every value: the pass that computes it (a reduction: in which it is complete, one later) */
   bool *is_scalar; /* of every value: one a row */
@@ -259,11 +259,9 @@ static void lower_by_rows(rows *r) {
   moire__loop_value high = moire__loop_binary(
       b, MOIRE__LOOP_min, moire__lower_add(l, low, moire__loop_index(b, block)), moire__loop_extent(b, count));
   moire__loop_value row = moire__loop_for(b, low, high, 1, 1);
-  moire__index base = {.rank = r->column_axis, .linear = row};
-  memcpy(base.dims, r->domain.dims, (size_t)r->column_axis * sizeof *base.dims);
-  if (l->needs_axes) {
-    for (int d = 0; d < r->column_axis; d++) moire__lower_index_at(l, &base, d);
-  }
+  moire__index base = {.rank = r->column_axis > 0 ? r->column_axis : 0, .linear = row};
+  memcpy(base.dims, r->domain.dims, (size_t)base.rank * sizeof *base.dims);
+  for (int d = 0; l->needs_axes && d < base.rank; d++) moire__lower_index_at(l, &base, d);
   base.rank = r->domain.rank;
   base.is_current = true;
   memcpy(base.dims, r->domain.dims, sizeof base.dims);

@@ -97,7 +97,7 @@ static moire__tensor *disturbed_copy(evaluation *e, const moire__tensor *x, doub
 static double inner_size(const evaluation *e, const moire__node *node, int64_t i, bool imaginary) {
   if (node->op == MOIRE__OP_add || node->op == MOIRE__OP_sub) {
     const moire__tensor *a = e->values[0][node->operands[0]], *b = e->values[0][node->operands[1]];
-    return (imaginary ? fabs(a->im[i]) + fabs(b->im[i]) : fabs(a->re[i]) + fabs(b->re[i])) / margin;
+    return (imaginary ? fabs(a->im[i]) + fabs(b->im[i]) : fabs(a->re[i]) + fabs(b->re[i])) * 4 / margin;
   }
   if (node->op == MOIRE__OP_softplus || node->op == MOIRE__OP_log_softmax ||
       node->op == MOIRE__OP_cross_entropy)

@@ -195,9 +195,9 @@ static void add_outputs(maker *m) {
 }
 
 /* A state that is read, and gets a new value of its shape. */
-static void add_state(maker *m) {
+static void random_state(maker *m) {
   const pooled *p = random_pick(m, random_is_f32, 0);
-  if (!p) return;
+  if (!p || m->g->n_updates >= 3) return;
   moire_shape shape = moire_value_shape(p->v);
   for (int i = 0; i < shape.rank; i++) {
     if (!moire__dim_is_static(shape.dims[i])) return;
@@ -207,7 +207,7 @@ static void add_state(maker *m) {
   moire_value old = moire_state(m->g, name, MOIRE_F32, shape, moire_init_constant(0));
   moire_value kept = moire_scale(old, 0.75);
   moire_update(m->g, name, random_chance(m, 80) ? moire_add(kept, moire_scale(p->v, 0.25)) : p->v);
-  if (random_chance(m, 50)) random_put(m, random_chance(m, 50) ? old : kept, -1, 1);
+  if (random_chance(m, 80)) random_put(m, random_chance(m, 70) ? old : kept, -1, 1);
 }
 
 /* ---- the graph ------------------------------------------------------------------------------------------- */
@@ -219,7 +219,7 @@ static const struct {
     {random_unary, 16},        {random_binary, 18}, {random_compare, 6}, {random_integer, 3},
     {random_complex_step, 10}, {random_view, 12},   {random_look_up, 4}, {random_pad_or_concat, 6},
     {random_reduce, 8},        {random_product, 9}, {random_row, 6},     {random_sequence, 4},
-    {random_attention, 3},     {random_source, 5},
+    {random_attention, 3},     {random_source, 5},  {random_state, 3},
 };
 
 static void take_step(maker *m) {
@@ -256,7 +256,6 @@ void random_graph_make(random_graph *r, uint64_t seed, int limit) {
   random_put(m, random_input(m, MOIRE_F32, MOIRE_SHAPE(m->batch, m->length, m->width), -2, 2), -2, 2);
   random_put(m, random_parameter(m, MOIRE_SHAPE(m->width)), -1, 1);
   for (int i = 0; i < r->steps; i++) take_step(m);
-  if (random_chance(m, 30)) add_state(m);
   if (random_chance(m, 65)) add_loss(m);
   add_outputs(m);
   r->options.outputs = r->outputs;
