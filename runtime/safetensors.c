@@ -2,8 +2,9 @@
  *
  * Everything in a file is a claim until it was checked: first the header length against the file, then the
  * JSON (duplicate keys and trailing text refused), then each entry on its own (known dtype, extents that do not
- * overflow, a range as long as dtype and shape demand, an aligned start), then all ranges together: sorted by
- * start, each must begin where the one before ended, and the last must end with the file. */
+ * overflow, a range as long as dtype and shape demand), then all ranges together: sorted by start, each must
+ * begin where the one before ended, and the last must end with the file. The format does not promise that a
+ * tensor starts at a multiple of its element size: one that does not is copied. */
 #include "runtime/safetensors.h"
 
 #include "runtime/base/memory.h"
@@ -21,6 +22,7 @@ struct moire__safetensors {
   json_t *header;            /* names and metadata borrow from it */
   moire__st_tensor *tensors; /* [n] */
   int n;
+  moire__arena copies; /* of tensors that the file does not align */
 };
 
 /* What the reader carries from check to check. */
@@ -63,6 +65,7 @@ void moire__safetensors_close(moire__safetensors *file) {
   moire__release(file->path);
   moire__release(file->bytes);
   moire__release(file->tensors);
+  moire__arena_free(&file->copies);
   moire__release(file);
 }
 
@@ -186,11 +189,6 @@ static moire_status read_range(reader *r, int index, const json_t *entry) {
                       "%s: tensor '%s': shape and dtype need %jd bytes, but data_offsets give %jd",
                       r->file->path, name, (intmax_t)wanted, (intmax_t)(end - begin));
   }
-  if ((r->body + (size_t)begin) % size) {
-    return moire_fail(r->error, MOIRE_ERROR_FORMAT,
-                      "%s: tensor '%s': its data begin at byte %zu of the file, which is not a multiple of %zu",
-                      r->file->path, name, r->body + (size_t)begin, size);
-  }
   r->begins[index] = (uint64_t)begin;
   r->ends[index] = (uint64_t)end;
   tensor->data = r->file->bytes + r->body + begin;
@@ -245,6 +243,16 @@ static moire_status check_cover(reader *r) {
   return status;
 }
 
+/* Only once the ranges are known not to overlap, so that copies are never larger than the file. */
+static void align_tensors(moire__safetensors *file) {
+  for (int i = 0; i < file->n; i++) {
+    moire__st_tensor *tensor = &file->tensors[i];
+    size_t size = moire__st_dtype_size(tensor->dtype), bytes = (size_t)tensor->count * size;
+    if ((uintptr_t)tensor->data % size == 0) continue;
+    tensor->data = memcpy(moire__arena_alloc(&file->copies, bytes), tensor->data, bytes);
+  }
+}
+
 static moire_status read_tensors(reader *r) {
   moire__safetensors *file = r->file;
   size_t n = json_object_size(file->header);
@@ -261,6 +269,7 @@ static moire_status read_tensors(reader *r) {
     file->n++;
   }
   if (!status) status = check_cover(r);
+  if (!status) align_tensors(file);
   moire__release(r->begins);
   moire__release(r->ends);
   return status;
