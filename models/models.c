@@ -12,6 +12,7 @@
   MODEL(pswrec_v13_vam)                                                                                        \
   MODEL(pswrec_v13_softmag)                                                                                    \
   MODEL(pswrec_v1111)                                                                                          \
+  MODEL(pm_ssd)                                                                                                \
   MODEL(wearec)
 
 #define DECLARE(name) extern const moire_model moire_model_##name;

@@ -146,6 +146,7 @@ static LLVMValueRef operate(moire__emitter *e, const moire__loop_value_info *inf
     case MOIRE__LOOP_abs: return magnitude(e, type, x[0]);
     case MOIRE__LOOP_sqrt: return moire__ir_call1(&e->ir, "llvm.sqrt", x[0]);
     case MOIRE__LOOP_floor: return moire__ir_call1(&e->ir, "llvm.floor", x[0]);
+    case MOIRE__LOOP_single: return x[0];
     case MOIRE__LOOP_exp:
     case MOIRE__LOOP_log:
     case MOIRE__LOOP_sin:

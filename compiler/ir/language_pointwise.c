@@ -90,6 +90,7 @@ moire_value moire_where_at(moire_source at, moire_value condition, moire_value y
 
 UNARY(neg)
 UNARY(exp)
+UNARY(single_exp)
 UNARY(log)
 UNARY(sqrt)
 UNARY(rsqrt)

@@ -21,3 +21,12 @@ moire_value moire_rfft_at(moire_source at, moire_value x, int axis) {
 moire_value moire_irfft_at(moire_source at, moire_value z, int axis, int64_t length) {
   return fourier(at, MOIRE__OP_irfft, moire__to_complex(at, z), axis, length);
 }
+
+moire_value moire_selective_scan_at(moire_source at, moire_value x, moire_value dt, moire_value a,
+                                    moire_value b, moire_value c) {
+  moire_value operands[] = {x, dt, a, b, c};
+  for (int i = 0; i < 5; i++) {
+    if (moire_value_is_null(operands[i])) return moire__null_like(x, operands[i]);
+  }
+  return moire__graph_emit(x.graph, at, MOIRE__OP_selective_scan, operands, 5, NULL, 0);
+}

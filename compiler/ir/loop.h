@@ -60,6 +60,7 @@ typedef enum moire__loop_type {
   X(atan2, 2, "angle of (b, a): atan2(a, b)")                                                                  \
   X(pow, 2, "a^b, a > 0")                                                                                      \
   X(floor, 1, "largest integer not above a")                                                                   \
+  X(single, 1, "a rounded to f32, also where f32 is computed in double; f32 only")                             \
   X(eq, 2, "a == b")                                                                                           \
   X(lt, 2, "a < b")                                                                                            \
   X(le, 2, "a <= b")                                                                                           \

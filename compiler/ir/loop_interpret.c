@@ -149,6 +149,7 @@ static double float_result(const machine *m, const moire__loop_value_info *info,
     case MOIRE__LOOP_atan2: return atan2(a, b);
     case MOIRE__LOOP_pow: return pow(a, b);
     case MOIRE__LOOP_floor: return floor(a);
+    case MOIRE__LOOP_single: return (double)(float)a;
     default: return (double)NAN; /* no other op has a float type: verified */
   }
 }

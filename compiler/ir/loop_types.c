@@ -102,6 +102,7 @@ moire__loop_type moire__loop_result_type(moire__loop_op op, const moire__loop_ty
     case MOIRE__LOOP_atan2:
     case MOIRE__LOOP_pow:
     case MOIRE__LOOP_floor: fits = floats && a == b; break;
+    case MOIRE__LOOP_single: fits = a == MOIRE__LOOP_F32; break;
     case MOIRE__LOOP_eq:
     case MOIRE__LOOP_lt:
     case MOIRE__LOOP_le:

@@ -169,6 +169,8 @@ moire_value moire_min_of_at(moire_source at, moire_value a, moire_value b);
 moire_value moire_atan2_at(moire_source at, moire_value y, moire_value x);
 moire_value moire_neg_at(moire_source at, moire_value x);
 moire_value moire_exp_at(moire_source at, moire_value x);
+/* e^x in single precision by every engine: for models that are published so (PyTorch's x.float()). */
+moire_value moire_single_exp_at(moire_source at, moire_value x);
 moire_value moire_log_at(moire_source at, moire_value x);
 moire_value moire_sqrt_at(moire_source at, moire_value x);
 moire_value moire_rsqrt_at(moire_source at, moire_value x);
@@ -271,6 +273,11 @@ moire_value moire_band_bank_at(moire_source at, moire_value x, const moire_value
  * and the sequence of `length` that bins belong to (imaginary parts of bins 0 and length/2 count as 0). */
 moire_value moire_rfft_at(moire_source at, moire_value x, int axis);
 moire_value moire_irfft_at(moire_source at, moire_value z, int axis, int64_t length);
+
+/* A recurrence whose coefficients depend on the position: x and dt [B, L, D], a [D, N], b and c [B, L, N] ->
+ * [B, L, D]. Every channel d has a state of N: h_t = exp(dt_t a) h_{t-1} + dt_t x_t b_t, y_t = c_t . h_t. */
+moire_value moire_selective_scan_at(moire_source at, moire_value x, moire_value dt, moire_value a,
+                                    moire_value b, moire_value c);
 
 typedef enum moire_score {
   MOIRE_SCORE_DOT,          /* q . k */

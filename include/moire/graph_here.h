@@ -19,6 +19,7 @@
 #define moire_atan2(...) moire_atan2_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_neg(...) moire_neg_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_exp(...) moire_exp_at(MOIRE_HERE, __VA_ARGS__)
+#define moire_single_exp(...) moire_single_exp_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_log(...) moire_log_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_sqrt(...) moire_sqrt_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_rsqrt(...) moire_rsqrt_at(MOIRE_HERE, __VA_ARGS__)
@@ -76,6 +77,7 @@
 #define moire_band_bank(...) moire_band_bank_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_rfft(...) moire_rfft_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_irfft(...) moire_irfft_at(MOIRE_HERE, __VA_ARGS__)
+#define moire_selective_scan(...) moire_selective_scan_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_attention(...) moire_attention_at(MOIRE_HERE, __VA_ARGS__)
 
 #endif
