@@ -75,6 +75,7 @@ static int finish(int status) {
 
 int main(int argc, char **argv) {
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a failure of its writing */
   argp_err_exit_status = TOOL_USAGE;
   if (argc < 2) {
     print_help(stderr);
