@@ -2,6 +2,7 @@
 #include "tools/tool.h"
 
 #include "compiler/ir/loop.h"
+#include "compiler/pass/plan_text.h"
 #include "runtime/base/memory.h"
 #include "runtime/file.h"
 #include "runtime/trainer.h"
@@ -134,6 +135,14 @@ static moire_status print_graph(const arguments *a, const moire_graph *graph, co
   return status;
 }
 
+static moire_status echo_plan(const char *text, const char *path, moire_error *error) {
+  moire__text out = {0};
+  moire_status status = moire__plan_reprint(text, path, &out, error);
+  if (!status) fputs(moire__text_string(&out), stdout);
+  moire__text_free(&out);
+  return status;
+}
+
 static moire_status show_text(const arguments *a, moire_error *error) {
   char *text = NULL;
   size_t n = 0;
@@ -143,6 +152,8 @@ static moire_status show_text(const arguments *a, moire_error *error) {
     status = moire_fail(error, MOIRE_ERROR_FORMAT, "%s: has a NUL byte, so it is not text", a->source);
   } else if (!strncmp(text, "kernel ", 7)) {
     status = echo_kernels(text, a->source, error);
+  } else if (!strncmp(text, "plan ", 5)) {
+    status = echo_plan(text, a->source, error);
   } else {
     moire_graph *graph = moire_graph_parse(text, a->source, error);
     status = graph ? print_graph(a, graph, NULL, error) : MOIRE_ERROR_FORMAT;
@@ -185,8 +196,9 @@ int tool_graph(int argc, char **argv) {
                                      parse,
                                      "MODEL|CONFIG.yaml|FILE.txt",
                                      "Prints a model as it is written, or after a pass of the compiler. What "
-                                     "was printed of a graph, or of kernels "
-                                     "(--after lower), can be read back from FILE.txt and gives the same text. "
+                                     "was printed of a graph, of kernels "
+                                     "(--after lower) or of a plan (--after memory_plan), can be read back "
+                                     "from FILE.txt and gives the same text. "
                                      "Where nothing says how many items "
                                      "there are, item_size is 100.",
                                      NULL,

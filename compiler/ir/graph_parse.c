@@ -13,7 +13,7 @@
  * place.
  */
 #include "compiler/ir/graph_text.h"
-#include "compiler/ir/loop_scan.h"
+#include "compiler/ir/graph_scan.h"
 #include "compiler/ir/op.h"
 
 #include <limits.h>
@@ -46,49 +46,8 @@ static bool is_built(parser *p) {
 
 /* ---- types ----------------------------------------------------------------------------------------------- */
 
-static bool read_dtype(moire__scan *s, moire_dtype *dtype) {
-  for (int i = MOIRE_F32; i <= MOIRE_C64; i++) {
-    *dtype = (moire_dtype)i;
-    if (moire__scan_accept(s, moire__dtype_name(*dtype))) return true;
-  }
-  return moire__scan_expected(s, "an element type");
-}
-
-static bool begins_digit(moire__scan *s) {
-  moire__scan_space(s);
-  return *s->at >= '0' && *s->at <= '9';
-}
-
-static bool read_dim(parser *p, moire_dim *dim) {
-  int64_t factor = 1;
-  if (begins_digit(&p->scan)) {
-    if (!moire__scan_int(&p->scan, 0, ((int64_t)1 << 48) - 1, &factor)) return false;
-    *dim = factor;
-    if (!moire__scan_accept(&p->scan, "*")) return true;
-  }
-  const char *word = moire__scan_word(&p->scan, "an extent");
-  if (!word) return false;
-  int extent = moire__graph_find_extent(p->graph, word, strlen(word));
-  if (!extent) return moire__scan_fail(&p->scan, "there is no extent %s", word);
-  *dim = moire__dim_make(factor, extent);
-  return true;
-}
-
-static bool read_shape(parser *p, moire_shape *shape) {
-  *shape = MOIRE_SCALAR;
-  if (!moire__scan_expect(&p->scan, "[")) return false;
-  if (moire__scan_accept(&p->scan, "]")) return true;
-  do {
-    if (shape->rank == MOIRE_MAX_RANK) {
-      return moire__scan_fail(&p->scan, "a shape has more than %d axes", MOIRE_MAX_RANK);
-    }
-    if (!read_dim(p, &shape->dims[shape->rank++])) return false;
-  } while (moire__scan_accept(&p->scan, ","));
-  return moire__scan_expect(&p->scan, "]");
-}
-
 static bool read_type(parser *p, parsed_type *type) {
-  return read_dtype(&p->scan, &type->dtype) && read_shape(p, &type->shape);
+  return moire__scan_dtype(&p->scan, &type->dtype) && moire__scan_shape(&p->scan, p->graph, &type->shape);
 }
 
 static bool read_real(moire__scan *s, double *real) {
@@ -175,7 +134,7 @@ static bool read_ints(moire__scan *s, moire__attr *attr) {
 
 static bool read_dims(parser *p, moire__attr *attr) {
   moire_shape *shape = moire__arena_alloc(&p->scan.names, sizeof *shape);
-  if (!read_shape(p, shape)) return false;
+  if (!moire__scan_shape(&p->scan, p->graph, shape)) return false;
   *attr = moire__attr_make_dims(attr->name, shape);
   return true;
 }
@@ -188,7 +147,7 @@ static bool read_attr(parser *p, moire__attr *attr) {
   moire__scan_space(s);
   if (strcmp(attr->name, "dtype") == 0) {
     moire_dtype dtype;
-    if (!read_dtype(s, &dtype)) return false;
+    if (!moire__scan_dtype(s, &dtype)) return false;
     attr->integer = dtype;
     return true;
   }

@@ -22,8 +22,12 @@ void moire__module_destroy(moire__module *module);
 void moire__pass_memory_plan(moire_plan_buffer *buffers, int n_buffers, const moire_plan_step *steps,
                              int n_steps, const moire_plan_update *updates, int n_updates);
 
-/* Kernels, then the plan, as text. The kernels read back with moire__loop_parse. */
+/* Kernels as text; they read back with moire__loop_parse. */
 void moire__module_print_kernels(const moire__module *module, moire__text *text);
+
+/* The plan as text (plan_text.c), and back: a module without kernels, whose graph only names the extents.
+ * Reading what was printed gives the same text. NULL with a sentence naming file and line. */
 void moire__module_print_plan(const moire__module *module, moire__text *text);
+moire__module *moire__plan_parse(const char *text, const char *file, moire_error *error);
 
 #endif

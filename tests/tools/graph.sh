@@ -34,7 +34,7 @@ for goal in train loss infer; do
   for pass in $passes; do
     stage "$goal" --after "$pass"
     case $pass in
-      memory_plan | llvm | assembly) ;;
+      llvm | assembly) ;;
       *) read_back "--goal $goal --after $pass" ;;
     esac
   done
