@@ -1,0 +1,43 @@
+# What `cmake --install` installs: the command, the library shared and static, the public headers, and the packages for
+# CMake and pkg-config through which other projects find them.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(room_objects "")
+foreach(room IN LISTS MOIRE_ROOMS)
+  list(APPEND room_objects $<TARGET_OBJECTS:${room}>)
+endforeach()
+set(private_libraries ${LLVM_SHARED} ${JANSSON_LINK_LIBRARIES} ${YAML_LINK_LIBRARIES} ${OPENBLAS_LINK_LIBRARIES}
+  pthread ${CMAKE_DL_LIBS} m)
+
+add_library(moire_shared SHARED ${room_objects})
+set_target_properties(moire_shared PROPERTIES OUTPUT_NAME moire EXPORT_NAME moire VERSION ${PROJECT_VERSION}
+  SOVERSION ${PROJECT_VERSION_MAJOR} LINKER_LANGUAGE C INSTALL_RPATH_USE_LINK_PATH ON)
+target_link_libraries(moire_shared PRIVATE -Wl,--as-needed ${private_libraries})
+target_link_options(moire_shared PRIVATE -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/exports.map
+  -Wl,--no-undefined)
+
+add_library(moire_static STATIC ${room_objects})
+set_target_properties(moire_static PROPERTIES OUTPUT_NAME moire EXPORT_NAME static LINKER_LANGUAGE C)
+target_link_libraries(moire_static INTERFACE ${private_libraries})
+
+foreach(target moire_shared moire_static)
+  target_include_directories(${target} INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+endforeach()
+set_target_properties(moire PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
+
+install(TARGETS moire RUNTIME)
+install(TARGETS moire_shared moire_static EXPORT moire-targets)
+install(DIRECTORY include/moire DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.h)
+
+set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/moire)
+install(EXPORT moire-targets NAMESPACE moire:: DESTINATION ${package_folder})
+configure_package_config_file(cmake/moire-config.cmake.in moire-config.cmake INSTALL_DESTINATION ${package_folder})
+write_basic_package_version_file(moire-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/moire-config.cmake ${PROJECT_BINARY_DIR}/moire-config-version.cmake
+  DESTINATION ${package_folder})
+
+list(TRANSFORM private_libraries REPLACE "^([a-z]+)$" "-l\\1" OUTPUT_VARIABLE private_flags)
+list(JOIN private_flags " " MOIRE_PRIVATE_FLAGS)
+configure_file(cmake/moire.pc.in moire.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/moire.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
