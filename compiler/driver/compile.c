@@ -53,6 +53,9 @@ moire__module *moire__driver_lower(const moire_graph *graph, const moire_compile
   moire_graph *fused = moire__driver_run_passes(graph, &goal, NULL, NULL, error);
   if (!fused) return NULL;
   moire__lower_target shape = {target->vector_bits / 32, target->n_vector_registers};
+#ifdef MOIRE_HOSTILE
+  shape = (moire__lower_target){4, 13}; /* tiles of odd sizes, with rows and lanes left over everywhere */
+#endif
   return moire__pass_lower(fused, shape, error);
 }
 

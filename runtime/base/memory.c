@@ -91,6 +91,9 @@ static void add_chunk(moire__arena *arena, size_t bytes) {
   size_t header = (sizeof(moire__arena_chunk) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
   size_t size = arena->chunks ? arena->chunks->bytes * 2 : FIRST_CHUNK;
   if (size > LARGEST_CHUNK) size = LARGEST_CHUNK;
+#ifdef MOIRE_HOSTILE
+  size = 0; /* every allocation is a chunk, so that each can fail and none hides an overrun of another */
+#endif
   if (size < bytes + header) size = bytes + header;
   const moire__allocator *from = arena->allocator ? arena->allocator : moire__heap();
   moire__arena_chunk *chunk = resize_or_fail(from, NULL, size);

@@ -114,7 +114,9 @@ Test(arena, pieces_are_zeroed_aligned_and_apart) {
   }
   for (int i = 0; i < 2000; i++)
     for (int j = 0; j < i * 7 % 300; j++) cr_assert_eq(pieces[i][j], i % 100 + 1, "piece %d, byte %d", i, j);
+#ifndef MOIRE_HOSTILE
   cr_assert_lt(c.calls, 20, "chunks grow: %d calls", c.calls);
+#endif
   moire__arena_free(&arena);
   cr_assert_eq(c.out, 0, "everything is given back");
 }
