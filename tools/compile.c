@@ -57,8 +57,7 @@ static const struct {
                {"aarch64-linux-gnu", "aarch64-linux-gnu-gcc", {"aarch64"}, 1}};
 enum { N_TARGETS = sizeof targets / sizeof *targets };
 
-/* ---- Arguments ---------------------------------------------------------------------------------------------
- */
+/* ---- Arguments -------------------------------------------------------------------------------------- */
 
 static void take_cpus(struct argp_state *state, arguments *a, const char *text) {
   free(a->cpu_list);
@@ -133,8 +132,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
   }
 }
 
-/* ---- The model ---------------------------------------------------------------------------------------------
- */
+/* ---- The model -------------------------------------------------------------------------------------- */
 
 typedef struct job {
   tool_setup setup;
@@ -214,8 +212,7 @@ static moire_compile_options optimizer_of(const moire_config *training) {
   return o;
 }
 
-/* ---- Writing -----------------------------------------------------------------------------------------------
- */
+/* ---- Writing ---------------------------------------------------------------------------------------- */
 
 /* DIR and NAME of -o. */
 static moire_ahead_options find_options(const arguments *a, moire__text *directory) {

@@ -28,8 +28,7 @@ moire_ahead_options moire_ahead_defaults(void) {
       .cpus = is_x86 ? x86 : host, .n_cpus = is_x86 ? 2 : 1, .cc = "cc", .directory = ".", .threads = 1};
 }
 
-/* ---- What is asked for -------------------------------------------------------------------------------------
- */
+/* ---- What is asked for ------------------------------------------------------------------------------ */
 
 static moire_status check_name(const char *name, moire_error *error) {
   bool good = name && isalpha((unsigned char)name[0]) && strlen(name) <= LONGEST_NAME;
@@ -70,8 +69,7 @@ static moire_status find_targets(moire__ahead *a, moire_error *error) {
   return MOIRE_OK;
 }
 
-/* ---- Lowering ----------------------------------------------------------------------------------------------
- */
+/* ---- Lowering --------------------------------------------------------------------------------------- */
 
 /* A library gives the size of the batch, and of a packed plan the number of tokens. */
 static moire__module *lower(const moire_graph *graph, const moire_compile_options *options,
@@ -152,8 +150,7 @@ static void lay_out_states(moire__ahead *a) {
   }
 }
 
-/* ---- Weights -----------------------------------------------------------------------------------------------
- */
+/* ---- Weights ---------------------------------------------------------------------------------------- */
 
 /* Offset of the bytes in the weights, at a multiple of 64. */
 static int64_t add_weights(moire__ahead *a, const void *bytes, int64_t n) {
@@ -196,8 +193,7 @@ static moire_status add_states(moire__ahead *a, moire_error *error) {
   return MOIRE_OK;
 }
 
-/* ---- Facts -------------------------------------------------------------------------------------------------
- */
+/* ---- Facts ------------------------------------------------------------------------------------------ */
 
 /* Rows that are computed at once: as many as stay in a cache of SLICE_BYTES. */
 static void choose_slice(moire__ahead *a) {
@@ -256,8 +252,7 @@ static void sign(moire__ahead *a) {
   moire__text_free(&text);
 }
 
-/* ---- Writing -----------------------------------------------------------------------------------------------
- */
+/* ---- Writing ---------------------------------------------------------------------------------------- */
 
 static moire_status write_text(const moire__ahead_folder *folder, const char *path, moire__text *text,
                                moire_error *error) {
@@ -341,8 +336,7 @@ static moire_status write_objects(const moire__ahead *a, const moire__ahead_fold
   return status;
 }
 
-/* ---- Texts for readers -------------------------------------------------------------------------------------
- */
+/* ---- Texts for readers ------------------------------------------------------------------------------ */
 
 typedef struct file_list {
   char *names[4 + 1 + 3 * MOST_CPUS + 1];
@@ -380,8 +374,7 @@ static moire_status write_level_texts(moire__ahead *a, const moire__ahead_level 
   return status;
 }
 
-/* ---- All of it ---------------------------------------------------------------------------------------------
- */
+/* ---- All of it -------------------------------------------------------------------------------------- */
 
 static moire_status prepare(moire__ahead *a, moire_error *error) {
   moire_status status = check_options(a->options, error);

@@ -18,8 +18,7 @@
 
 extern char **environ;
 
-/* ---- The folder --------------------------------------------------------------------------------------------
- */
+/* ---- The folder ------------------------------------------------------------------------------------- */
 
 static char *join(const char *folder, const char *path) {
   moire__text text = {0};
@@ -110,8 +109,7 @@ moire_status moire__ahead_folder_publish(const moire__ahead_folder *folder, cons
   return status;
 }
 
-/* ---- Commands ----------------------------------------------------------------------------------------------
- */
+/* ---- Commands --------------------------------------------------------------------------------------- */
 
 typedef struct command {
   moire__arena arena;
@@ -195,8 +193,7 @@ static moire_status find_program(const moire__ahead *a, const moire__ahead_folde
   return status;
 }
 
-/* ---- Building ----------------------------------------------------------------------------------------------
- */
+/* ---- Building --------------------------------------------------------------------------------------- */
 
 /* What the library shares with the rest of the runtime, as far as it needs it; one command compiles all. */
 static const char *shared_source(const moire__ahead *a, int i) {

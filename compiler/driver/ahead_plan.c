@@ -29,8 +29,7 @@ int64_t moire__ahead_bytes(moire_dtype dtype, moire_dim elements) {
   return (bytes + 63) / 64 * 64;
 }
 
-/* ---- Kernels -----------------------------------------------------------------------------------------------
- */
+/* ---- Kernels ---------------------------------------------------------------------------------------- */
 
 static char *symbol_of(maker *k, int number) {
   char *symbol =
@@ -67,8 +66,7 @@ static int intern_kernel(maker *k, moire__loop_kernel *kernel) {
   return found;
 }
 
-/* ---- Steps -------------------------------------------------------------------------------------------------
- */
+/* ---- Steps ------------------------------------------------------------------------------------------ */
 
 static void make_steps(maker *k) {
   const moire_plan *from = &k->m->plan;
@@ -91,8 +89,7 @@ static void make_steps(maker *k) {
   }
 }
 
-/* ---- Places ------------------------------------------------------------------------------------------------
- */
+/* ---- Places ----------------------------------------------------------------------------------------- */
 
 static void place(maker *k, int buffer, moire__ahead_place where, int64_t offset) {
   k->plan->buffers[buffer] = (moire__ahead_buffer){where, 0, offset};
@@ -211,8 +208,7 @@ static moire_status finish(maker *k) {
   return MOIRE_OK;
 }
 
-/* ---- Plans -------------------------------------------------------------------------------------------------
- */
+/* ---- Plans ------------------------------------------------------------------------------------------ */
 
 static maker start(moire__ahead *a, moire__ahead_level *level, const moire__module *m, int which,
                    const char *name, const char *output, const bool *taken, moire_error *error) {

@@ -10,8 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- Names -------------------------------------------------------------------------------------------------
- */
+/* ---- Names ------------------------------------------------------------------------------------------ */
 
 static bool is_word(char c) { return isalnum((unsigned char)c) || c == '_'; }
 
@@ -50,8 +49,7 @@ static void add_string(const char *text, moire__text *out) {
   moire__text_add_char(out, '"');
 }
 
-/* ---- The header --------------------------------------------------------------------------------------------
- */
+/* ---- The header ------------------------------------------------------------------------------------- */
 
 /* Whether the library has what a section is about. */
 static bool has_section(const moire__ahead *a, const char *name, size_t n) {
@@ -96,6 +94,10 @@ static bool add_fact(const moire__ahead *a, const char *line, size_t n, moire__t
   return false;
 }
 
+static bool ends_in_empty_line(const moire__text *text) {
+  return text->length > 1 && text->data[text->length - 1] == '\n' && text->data[text->length - 2] == '\n';
+}
+
 static void add_lines(const moire__ahead *a, const char *text, const char *end, moire__text *out) {
   int left_out = 0; /* depth of sections that are, 0: none */
   while (text < end) {
@@ -106,7 +108,7 @@ static void add_lines(const moire__ahead *a, const char *text, const char *end, 
       left_out -= left_out > 0;
     } else if (opens) {
       left_out += left_out > 0 || !has_section(a, text + 5, n - 9);
-    } else if (!left_out && !add_fact(a, text, n, out)) {
+    } else if (!left_out && !(n == 1 && ends_in_empty_line(out)) && !add_fact(a, text, n, out)) {
       moire__ahead_rename(a, text, n, out);
     }
     text += n;
@@ -141,8 +143,7 @@ void moire__ahead_write_header(const moire__ahead *a, moire__text *out) {
   add_lines(a, header->text, header->end, out);
 }
 
-/* ---- Tables ------------------------------------------------------------------------------------------------
- */
+/* ---- Tables ----------------------------------------------------------------------------------------- */
 
 static void add_plan_tables(const moire__ahead_level *level, int l, const moire__ahead_plan *plan,
                             moire__text *out) {
@@ -291,8 +292,7 @@ void moire__ahead_write_tables(const moire__ahead *a, moire__text *out) {
   moire__text_add(out, "};\n\n#include \"runtime/aot/library.c\"\n");
 }
 
-/* ---- pkg-config --------------------------------------------------------------------------------------------
- */
+/* ---- pkg-config ------------------------------------------------------------------------------------- */
 
 void moire__ahead_write_package(const moire__ahead *a, moire__text *out) {
   const char *name = a->options->name;

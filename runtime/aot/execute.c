@@ -48,8 +48,7 @@ static void *address(const moire__aot_run *run, const parts *workspace, int buff
   return NULL;
 }
 
-/* ---- Steps -------------------------------------------------------------------------------------------------
- */
+/* ---- Steps ------------------------------------------------------------------------------------------ */
 
 typedef struct step_job {
   moire_kernel_function kernel;

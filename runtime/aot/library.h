@@ -8,8 +8,7 @@
 extern "C" {
 #endif
 
-/* ---- facts ------------------------------------------------------------------------------------------------
- */
+/* ---- facts ------------------------------------------------------------------------------------------ */
 
 #define LIBRARY_MODEL "qia"     /* the model's name in Moire */
 #define LIBRARY_VERSION "0.1.0" /* of Moire, which wrote this */
@@ -53,7 +52,7 @@ const char *library_version(void);
 /* The instruction set whose code this processor runs ("x86-64-v4"); NULL if there is none. */
 const char *library_cpu(void);
 
-/* ---- models ------------------------------------------------------------------------------------------------
+/* ---- models -----------------------------------------------------------------------------------------
  *
  * A model is weights that do not change: any number of threads may use one at once. Where a call takes a model,
  * NULL is the one that is embedded in the library.
@@ -73,7 +72,7 @@ library_status library_open(const char *path, library_model **model);
 void library_close(library_model *model);
 /* } models */
 
-/* ---- workspaces --------------------------------------------------------------------------------------------
+/* ---- workspaces -------------------------------------------------------------------------------------
  *
  * Where a call computes. A workspace serves one call at a time; calls with a workspace each may run at once.
  * Results do not depend on the workspace, on threads, or on how a batch is divided.
@@ -103,8 +102,7 @@ size_t library_workspace_bytes(int64_t batch, int threads);
  */
 void library_workspace_free(library_workspace *workspace);
 
-/* ---- recommending ------------------------------------------------------------------------------------------
- */
+/* ---- recommending ----------------------------------------------------------------------------------- */
 
 /* Lists of items, such as histories. List i is items[offsets[i] .. offsets[i + 1]), oldest item first; so
  * `offsets` has one entry more than there are lists. A list may be empty, and longer than LIBRARY_LENGTH. */
@@ -134,7 +132,7 @@ library_status library_top(const library_model *model, library_workspace *worksp
                            int32_t *items, float *scores);
 
 /* { training */
-/* ---- training ----------------------------------------------------------------------------------------------
+/* ---- training ---------------------------------------------------------------------------------------
  *
  * A state is what training changes: the parameters and the optimizer's moments. One call at a time may use it.
  */

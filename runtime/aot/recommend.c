@@ -46,8 +46,7 @@ size_t library_workspace_bytes(int64_t batch, int threads) {
   return region_bytes(level, batch) * (size_t)useful_threads(batch, threads) + 63;
 }
 
-/* ---- One slice ---------------------------------------------------------------------------------------------
- */
+/* ---- One slice -------------------------------------------------------------------------------------- */
 
 static void apply_rule(const request *r, int64_t row, float *scores) {
   float mark = r->rule == LIBRARY_SEEN_ZERO ? 0 : NAN; /* what is not a number is not listed */
@@ -90,8 +89,7 @@ static void take_slices(void *argument, int thread) {
   }
 }
 
-/* ---- Calls -------------------------------------------------------------------------------------------------
- */
+/* ---- Calls ------------------------------------------------------------------------------------------ */
 
 static library_status answer(request *r, const library_model *model, library_workspace *workspace) {
   if (!workspace) return LIBRARY_ERROR_NULL;

@@ -27,8 +27,7 @@ typedef struct reader {
   const char *at, *end;
 } reader;
 
-/* ---- JSON --------------------------------------------------------------------------------------------------
- */
+/* ---- JSON ------------------------------------------------------------------------------------------- */
 
 static void skip_space(reader *r) {
   while (r->at < r->end && (*r->at == ' ' || *r->at == '\t' || *r->at == '\n' || *r->at == '\r')) r->at++;
@@ -91,8 +90,7 @@ static bool equals(piece string, const char *text) {
   return string.n == strlen(text) && !memcmp(string.text, text, string.n);
 }
 
-/* ---- The header --------------------------------------------------------------------------------------------
- */
+/* ---- The header ------------------------------------------------------------------------------------- */
 
 static bool take_metadata(reader *r) {
   piece key, value;
@@ -177,8 +175,7 @@ static bool ranges_are_good(entries *all, uint64_t data_bytes) {
   return at == data_bytes;
 }
 
-/* ---- Reading -----------------------------------------------------------------------------------------------
- */
+/* ---- Reading ---------------------------------------------------------------------------------------- */
 
 static const char *dtype_name(moire_dtype dtype) {
   switch (dtype) {
@@ -250,8 +247,7 @@ static library_status moire__aot_read_states(library_state *state, library_part 
   return status;
 }
 
-/* ---- Writing -----------------------------------------------------------------------------------------------
- */
+/* ---- Writing ---------------------------------------------------------------------------------------- */
 
 /* Counts, and writes if there is somewhere to. */
 typedef struct writer {

@@ -28,8 +28,7 @@ static int moire__aot_state_is_in(int i, library_part part) {
   return part == LIBRARY_EVERYTHING || !MOIRE__AOT_TABLES.states[i].optimizer;
 }
 
-/* ---- Creating ----------------------------------------------------------------------------------------------
- */
+/* ---- Creating --------------------------------------------------------------------------------------- */
 
 size_t library_state_bytes(void) { return MOIRE__AOT_STATE_HEAD + (size_t)MOIRE__AOT_TABLES.state_bytes + 63; }
 
@@ -70,8 +69,7 @@ library_status library_state_reset(library_state *state) {
 }
 #endif
 
-/* ---- Names -------------------------------------------------------------------------------------------------
- */
+/* ---- Names ------------------------------------------------------------------------------------------ */
 
 int library_state_count(void) { return MOIRE__AOT_TABLES.n_states; }
 
@@ -110,8 +108,7 @@ library_status library_state_find(library_state *state, const char *name, librar
   return LIBRARY_ERROR_TENSOR;
 }
 
-/* ---- Reading -----------------------------------------------------------------------------------------------
- */
+/* ---- Reading ---------------------------------------------------------------------------------------- */
 
 static int part_is_known(library_part part) { return part == LIBRARY_PARAMETERS || part == LIBRARY_EVERYTHING; }
 
@@ -156,8 +153,7 @@ library_status library_state_read_file(library_state *state, library_part part, 
   return status;
 }
 
-/* ---- Writing -----------------------------------------------------------------------------------------------
- */
+/* ---- Writing ---------------------------------------------------------------------------------------- */
 
 size_t library_state_write_bytes(library_part part) {
   return part_is_known(part) ? moire__aot_write_states(NULL, part, NULL) : 0;

@@ -34,8 +34,7 @@ size_t library_training_bytes(int64_t batch) {
   return step > loss ? step : loss;
 }
 
-/* ---- Calls -------------------------------------------------------------------------------------------------
- */
+/* ---- Calls ------------------------------------------------------------------------------------------ */
 
 typedef struct training_call {
   library_state *state;

@@ -36,8 +36,7 @@ const char *library_cpu(void) {
   return level ? level->name : NULL;
 }
 
-/* ---- Workspaces --------------------------------------------------------------------------------------------
- */
+/* ---- Workspaces ------------------------------------------------------------------------------------- */
 
 static unsigned char *aligned(void *memory) {
   return (unsigned char *)memory + (64 - (uintptr_t)memory % 64) % 64;
@@ -65,8 +64,7 @@ void library_workspace_free(library_workspace *workspace) {
   workspace->owned = 0;
 }
 
-/* ---- Arguments ---------------------------------------------------------------------------------------------
- */
+/* ---- Arguments -------------------------------------------------------------------------------------- */
 
 static bool moire__aot_batch_is_good(int64_t batch) { return batch >= 1 && batch <= LIBRARY_MAX_BATCH; }
 

@@ -40,8 +40,7 @@ static void run_work(void *context, int n, void (*work)(void *job, int i), void 
   for (int i = 0; i < n; i++) work(job, i);
 }
 
-/* ---- Recommending ------------------------------------------------------------------------------------------
- */
+/* ---- Recommending ----------------------------------------------------------------------------------- */
 
 typedef struct call {
   int64_t batch;
@@ -190,8 +189,7 @@ Test(aot, random_requests) {
   test_remove_directory(directory);
 }
 
-/* ---- Weights in a file -------------------------------------------------------------------------------------
- */
+/* ---- Weights in a file ------------------------------------------------------------------------------ */
 
 typedef struct bytes {
   unsigned char *data;
@@ -247,8 +245,7 @@ Test(aot, refuses_bad_weights) {
   test_remove_directory(directory);
 }
 
-/* ---- Training ----------------------------------------------------------------------------------------------
- */
+/* ---- Training --------------------------------------------------------------------------------------- */
 
 static void refuse_training(const aot_library *lib, library_state *state) {
   library_workspace workspace = {0};

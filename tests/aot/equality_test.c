@@ -67,8 +67,7 @@ static bool runs(const char *cpu) {
   return program != NULL;
 }
 
-/* ---- The JIT's side ----------------------------------------------------------------------------------------
- */
+/* ---- The JIT's side --------------------------------------------------------------------------------- */
 
 typedef struct jit {
   moire_program *program;
@@ -106,8 +105,7 @@ static void check_bits(const float *got, const float *want, int64_t n, const cha
               (double)got[i], (double)want[i]);
 }
 
-/* ---- Recommending ------------------------------------------------------------------------------------------
- */
+/* ---- Recommending ----------------------------------------------------------------------------------- */
 
 static void check_scores(bench *b, const library_model *model, const char *what) {
   jit j = jit_start(b, "logits", false);
@@ -187,8 +185,7 @@ Test(aot, ends_short_lists) {
   stop(&b);
 }
 
-/* ---- Training ----------------------------------------------------------------------------------------------
- */
+/* ---- Training --------------------------------------------------------------------------------------- */
 
 static void check_states(bench *b, library_state *state) {
   int found = 0;
@@ -292,8 +289,7 @@ Test(aot, states_go_out_and_come_back) {
   stop(&b);
 }
 
-/* ---- Weights in a file -------------------------------------------------------------------------------------
- */
+/* ---- Weights in a file ------------------------------------------------------------------------------ */
 
 Test(aot, maps_weights) {
   bench b = start(NULL, false);

@@ -30,8 +30,7 @@ static const moire__st_tensor *need(const golden *g, const char *prefix, const c
   return t;
 }
 
-/* ---- Reading -----------------------------------------------------------------------------------------------
- */
+/* ---- Reading ---------------------------------------------------------------------------------------- */
 
 static void read_optimizer(golden *g) {
   json_t *root = json_loads(moire__safetensors_metadata(g->file, "optimizer"), 0, NULL);
@@ -88,8 +87,7 @@ static void close_golden(golden *g) {
   moire__safetensors_close(g->file);
 }
 
-/* ---- Writing the case --------------------------------------------------------------------------------------
- */
+/* ---- Writing the case ------------------------------------------------------------------------------- */
 
 static void put(const golden *g, const void *data, size_t size, int64_t n) {
   cr_assert_eq(fwrite(data, size, (size_t)n, g->out), (size_t)n);
@@ -214,8 +212,7 @@ static void write_case(golden *g, const char *path) {
   moire_threads_destroy(threads);
 }
 
-/* ---- Running -----------------------------------------------------------------------------------------------
- */
+/* ---- Running ---------------------------------------------------------------------------------------- */
 
 static bool has(const char *program) {
   char command[200];

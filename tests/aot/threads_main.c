@@ -42,8 +42,7 @@ static double now(void) {
   return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-/* ---- A pool as a caller would write it ---------------------------------------------------------------------
- */
+/* ---- A pool as a caller would write it -------------------------------------------------------------- */
 
 typedef struct task {
   void (*work)(void *job, int i);
@@ -69,8 +68,7 @@ static void run_in_threads(void *context, int n, void (*work)(void *job, int i),
   for (int i = 1; i < n; i++) pthread_join(threads[i], NULL);
 }
 
-/* ---- Clients -----------------------------------------------------------------------------------------------
- */
+/* ---- Clients ---------------------------------------------------------------------------------------- */
 
 static void ask(client *c, library_workspace *workspace, int64_t first, int64_t n) {
   shared *s = c->s;

@@ -16,8 +16,7 @@ void aot_need(moire_status status, const moire_error *error) {
   exit(1);
 }
 
-/* ---- Loading -----------------------------------------------------------------------------------------------
- */
+/* ---- Loading ---------------------------------------------------------------------------------------- */
 
 static void find(const aot_library *library, const char *prefix, const char *name, bool always,
                  void *function) {
@@ -48,8 +47,7 @@ void aot_unload(aot_library *library) {
   *library = (aot_library){0};
 }
 
-/* ---- Models ------------------------------------------------------------------------------------------------
- */
+/* ---- Models ----------------------------------------------------------------------------------------- */
 
 static moire_graph *build(const aot_model *m, moire_mode mode) {
   moire_error error = {0};
@@ -101,8 +99,7 @@ void aot_model_free(aot_model *m) {
   *m = (aot_model){0};
 }
 
-/* ---- Making ------------------------------------------------------------------------------------------------
- */
+/* ---- Making ----------------------------------------------------------------------------------------- */
 
 static void choose_compiler(char *cc, size_t room) {
   const char *sanitize = getenv("MOIRE_SANITIZE");
@@ -164,8 +161,7 @@ moire_program *aot_jit(const aot_model *m, const char *output, bool training, co
   return program;
 }
 
-/* ---- Histories ---------------------------------------------------------------------------------------------
- */
+/* ---- Histories -------------------------------------------------------------------------------------- */
 
 library_lists aot_histories(int64_t n, int64_t length, int64_t item_size, uint64_t seed) {
   moire__random random = moire__random_start(seed, 1);
