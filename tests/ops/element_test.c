@@ -147,6 +147,27 @@ static bool close_to(double got, double want, moire_dtype dtype) {
   return got == want || fabs(got - want) <= tolerance * (fabs(want) + 1e-3);
 }
 
+/* Operands that are computed (the index arrays of take) become outputs, so that the interpreter gives them. */
+static const char *operand_output(int i) {
+  static const char *const names[] = {"operand0", "operand1", "operand2"};
+  return names[i];
+}
+
+static void show_operands(op_sample *t) {
+  for (int i = 0; i < t->node.n_operands; i++) {
+    int32_t value = t->node.operands[i];
+    if (moire__node_of(t->s.g, value)->op == MOIRE__OP_input) continue;
+    moire_output(t->s.g, operand_output(i), moire__value(t->s.g, value));
+  }
+}
+
+static const moire__tensor *operand_tensor(const op_sample *t, int i, const moire__named_tensor *inputs, int n,
+                                           const moire__graph_results *results) {
+  const moire__node *node = moire__node_of(t->s.g, t->node.operands[i]);
+  if (node->op == MOIRE__OP_input) return moire__named_tensor_find(inputs, n, moire__node_text(node, "name"));
+  return moire__named_tensor_find(results->outputs, results->n_outputs, operand_output(i));
+}
+
 static void run_sample(op_sample *t, void (*build)(kernel *k, const moire_graph *g, const moire__node *node)) {
   moire_error error = {0};
   kernel k;
@@ -154,14 +175,14 @@ static void run_sample(op_sample *t, void (*build)(kernel *k, const moire_graph 
   cr_assert_eq(moire__loop_verify(k.k, &error), MOIRE_OK, "%s %s %d: %s", OP_SAMPLE_NAME(t), error.message);
   moire__named_tensor inputs[OP_SAMPLE_MAX_INPUTS];
   int n = op_sample_inputs(t, inputs);
+  show_operands(t);
   moire__graph_feed feed = {op_sample_extents, inputs, n, NULL, 0, NULL, 0};
   moire__graph_results results = {0};
   cr_assert_eq(moire__graph_interpret(t->s.g, &feed, &results, &error), MOIRE_OK, "%s", error.message);
-  const moire__tensor *y = results.outputs[0].tensor;
+  const moire__tensor *y = moire__named_tensor_find(results.outputs, results.n_outputs, "y0");
   void *buffers[MAX_OPERANDS + 1];
   for (int i = 0; i < t->node.n_operands; i++) {
-    const char *name = moire__node_text(moire__node_of(t->s.g, t->node.operands[i]), "name");
-    buffers[i] = buffer_of(moire__named_tensor_find(inputs, n, name), true);
+    buffers[i] = buffer_of(operand_tensor(t, i, inputs, n, &results), true);
   }
   buffers[t->node.n_operands] = buffer_of(y, true);
   memset(buffers[t->node.n_operands], 0x55, (size_t)y->elements * sizeof(double));

@@ -77,8 +77,10 @@ static bool emit_mixed(moire__random *random, moire_graph *g, const moire_graph 
   }
   moire_value y = moire__graph_emit(g, MOIRE_HERE, like->op, operands, n, attrs, like->n_attrs);
   if (moire_value_is_null(y)) return false;
-  static const char *const names[] = {"y0", "y1", "y2"};
-  for (int i = 0; i < info->n_results; i++) moire_output(g, names[i], moire__value(g, y.id + i));
+  for (int i = 0; i < info->n_results; i++) {
+    char name[] = {'y', (char)('0' + i), 0};
+    moire_output(g, name, moire__value(g, y.id + i));
+  }
   return true;
 }
 

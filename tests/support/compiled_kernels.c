@@ -68,7 +68,9 @@ static void fill(const block *b, moire__loop_type type, const test_compiled_case
   if (least == 0 && most == 0) most = 9;
   for (int64_t i = 0; i < b->n; i++) {
     double x = random_float(random, how, i);
-    int64_t whole = least + (int64_t)moire__random_below(random, (uint64_t)(most - least + 1));
+    uint64_t span = (uint64_t)most - (uint64_t)least + 1; /* 0: all of them */
+    uint64_t drawn = span ? moire__random_below(random, span) : moire__random_bits(random);
+    int64_t whole = (int64_t)((uint64_t)least + drawn);
     float narrow = (float)x;
     uint32_t bits = 0;
     memcpy(&bits, &narrow, sizeof bits);
