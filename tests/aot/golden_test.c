@@ -221,15 +221,15 @@ static bool has(const char *program) {
 }
 
 /* Builds the check beside the library, which is `directory`/golden.a, and runs it on the case that lies there.
- */
+ * The check ends with its arrays unfreed: only its accesses are of interest to a sanitizer. */
 static void run_check(const char *directory, const char *cc, const char *flags, const char *runner,
                       const char *mode) {
   moire__text command = {0};
   moire__text_add(&command,
                   "%s %s -std=c11 -Wall -Wextra -Werror -I%s %s/tests/aot/golden_check.c -o %s/check ", cc,
                   flags, directory, getenv("SOURCE_DIR"), directory);
-  moire__text_add(&command, "%s/golden.a -lm && %s %s/check %s/case %s", directory, runner, directory,
-                  directory, mode);
+  moire__text_add(&command, "%s/golden.a -lm && ASAN_OPTIONS=detect_leaks=0 %s %s/check %s/case %s", directory,
+                  runner, directory, directory, mode);
   cr_assert_eq(system(command.data), 0, "%s", command.data);
   moire__text_free(&command);
 }
@@ -253,15 +253,24 @@ static void check_golden(const char *name, const char *cc, const char *cpu, cons
   test_remove_directory(directory);
 }
 
-static const char *const names[] = {"qia_small", "qia_odd", "qia_default"};
+static const char *const names[] = {"qia_small",
+                                    "qia_odd",
+                                    "qia_default",
+                                    "pswrec_v13_small",
+                                    "pswrec_v13_vam_small",
+                                    "pswrec_v13_softmag_small",
+                                    "pswrec_v1111_small",
+                                    "pm_ssd_small",
+                                    "wearec_small"};
+enum { NAMES = sizeof names / sizeof *names };
 
 Test(aot, goldens_on_this_machine) {
-  for (int i = 0; i < 3; i++) check_golden(names[i], "cc", NULL, "", "exact");
+  for (int i = 0; i < NAMES; i++) check_golden(names[i], "cc", NULL, "", "exact");
 }
 
 Test(aot, goldens_on_aarch64) {
   const char *cc = "aarch64-linux-gnu-gcc", *qemu = "qemu-aarch64";
   if (!has(cc) || !has(qemu)) cr_skip_test("%s or %s is not there; ./dev cross installs them", cc, qemu);
-  for (int i = 0; i < 3; i++)
+  for (int i = 0; i < NAMES; i++)
     check_golden(names[i], cc, "aarch64", "qemu-aarch64 -L /usr/aarch64-linux-gnu", "within");
 }
