@@ -175,7 +175,8 @@ static void declare_reductions(rows *r, int pass) {
   }
 }
 
-/* A row's scalars that are complete before pass `pass` walks the row. */
+/* A row's scalars that are complete before pass `pass` walks the row. They are stored when all are computed,
+ * since one may replace a state that another reads. */
 static void compute_scalars(rows *r, int pass) {
   moire__lowering *l = r->l;
   for (int i = 0; i < r->group->n_nodes; i++) {
@@ -184,7 +185,10 @@ static void compute_scalars(rows *r, int pass) {
     if (!r->is_scalar[v] || r->pass[v] != pass) continue;
     l->registers[v] =
         is_reduction(node) ? moire__loop_get(&l->builder, r->var[v]) : moire__lower_compute(l, v, &r->row);
-    if (!r->group->stored[v]) continue;
+  }
+  for (int i = 0; i < r->group->n_nodes; i++) {
+    int32_t v = node_at(r, i)->first_result;
+    if (!r->is_scalar[v] || r->pass[v] != pass || !r->group->stored[v]) continue;
     int32_t where = r->group->in_place[v] ? r->group->in_place[v] : v;
     moire__lower_write(l, where, moire__lower_index_linear(l, &r->row), l->registers[v]);
   }
