@@ -34,7 +34,7 @@ END
   gcc -Ilib ask.c -o ask lib/successor.a -lm && ./ask || complain "$1: the compiled model is wrong"
 }
 
-cmake -S "$example" -B build -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release >log.txt 2>&1 ||
+cmake -G Ninja -S "$example" -B build -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release >log.txt 2>&1 ||
   complain "configure: $(cat log.txt)"
 cmake --build build >log.txt 2>&1 || complain "build: $(cat log.txt)"
 check build/successor
