@@ -194,6 +194,12 @@ static void add_outputs(maker *m) {
   if (o->loss && o->n_outputs < RANDOM_GRAPH_OUTPUTS) m->out->outputs[o->n_outputs++] = "loss";
 }
 
+/* x with its elements moved by one along the last axis. */
+static moire_value moved(moire_value x) {
+  int64_t n = random_static(moire_value_dim(x, -1));
+  return n > 1 ? moire_pad(moire_slice(x, -1, 1, n - 1), -1, 0, 1) : x;
+}
+
 /* A state that is read, and gets a new value of its shape. */
 static void random_state(maker *m) {
   const pooled *p = random_pick(m, random_is_f32, 0);
@@ -206,6 +212,7 @@ static void random_state(maker *m) {
   snprintf(name, sizeof name, "s%d", m->n_inputs++);
   moire_value old = moire_state(m->g, name, MOIRE_F32, shape, moire_init_constant(0));
   moire_value kept = moire_scale(old, 0.75);
+  if (shape.rank && random_chance(m, 30)) kept = moire_add(kept, moire_scale(moved(old), 0.25));
   moire_update(m->g, name, random_chance(m, 80) ? moire_add(kept, moire_scale(p->v, 0.25)) : p->v);
   if (random_chance(m, 80)) random_put(m, random_chance(m, 70) ? old : kept, -1, 1);
 }

@@ -80,16 +80,26 @@ static void random_slice(maker *m, const pooled *p) {
   random_put(m, moire_slice(p->v, axis, start, length), p->low, p->high);
 }
 
-void random_view(maker *m) {
-  const pooled *p = random_pick(m, any, 0);
-  if (!p) return;
-  switch (random_below(m, 5)) {
+static void random_one_view(maker *m, const pooled *p) {
+  switch (random_below(m, 6)) {
     case 0: random_reshape(m, p); return;
     case 1: random_permute(m, p); return;
     case 2: random_broadcast(m, p); return;
-    case 3: random_slice(m, p); return;
+    case 3:
+    case 4: random_slice(m, p); return;
     default:
       if (random_rank(p) >= 2) random_put(m, moire_swap_axes(p->v, -1, -2), p->low, p->high);
+  }
+}
+
+/* Often a view of a view. */
+void random_view(maker *m) {
+  const pooled *p = random_pick(m, any, 0);
+  for (int i = 0; p && i < 3; i++) {
+    int n = m->n;
+    random_one_view(m, p);
+    if (m->n > n) p = &m->pool[m->n - 1];
+    if (random_chance(m, 40)) return;
   }
 }
 
