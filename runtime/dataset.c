@@ -250,3 +250,11 @@ void moire__dataset_eval_batch(const moire__dataset *dataset, moire__split split
     if (answers) answers[i] = moire__dataset_target(dataset, split, first_user + i);
   }
 }
+
+uint64_t moire__dataset_fingerprint(const moire__dataset *dataset) {
+  const moire__dataset *d = dataset;
+  uint64_t hash = 0xcbf29ce484222325u;
+  for (int64_t u = 0; u <= d->n_users; u++) hash = (hash ^ (uint64_t)d->first_item[u]) * 0x100000001b3u;
+  for (int64_t i = 0; i < d->n_interactions; i++) hash = (hash ^ (uint64_t)d->items[i]) * 0x100000001b3u;
+  return hash;
+}

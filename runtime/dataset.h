@@ -47,6 +47,10 @@ moire_status moire__dataset_parse(const char *path, const char *bytes, size_t n,
                                   moire__dataset **out, moire_error *error);
 void moire__dataset_free(moire__dataset *dataset); /* NULL is fine */
 
+/* 64-bit FNV-1a of what samples and targets are made of: equal for equal data, whatever the files are called.
+ */
+uint64_t moire__dataset_fingerprint(const moire__dataset *dataset);
+
 /* ids[n, L], answers[n] of the training samples numbered samples[0..n), each in [0, n_samples). */
 void moire__dataset_train_batch(const moire__dataset *dataset, const int64_t *samples, int64_t n, int32_t *ids,
                                 int32_t *answers);

@@ -197,3 +197,19 @@ void moire__file_remove_leftovers(const char *path) {
   }
   closedir(entries);
 }
+
+/* One that is there already is fine, whatever it is: a later write tells if it is no use. */
+moire_status moire__file_make_directories(const char *path, moire_error *error) {
+  moire__text prefix = {0};
+  moire_status status = MOIRE_OK;
+  for (const char *c = path; !status; c++) {
+    if ((*c == '/' || !*c) && prefix.length && mkdir(prefix.data, 0777) && errno != EEXIST && errno != EISDIR) {
+      status = moire_fail(error, MOIRE_ERROR_IO, "%s: the directory cannot be made: %s", prefix.data,
+                          strerror(errno));
+    }
+    if (!*c) break;
+    moire__text_add_char(&prefix, *c);
+  }
+  moire__text_free(&prefix);
+  return status;
+}

@@ -28,6 +28,9 @@ moire_status moire__file_write_pieces(const char *path, const moire__piece *piec
                                       moire_error *error);
 moire_status moire__file_write_atomic(const char *path, const void *bytes, size_t n, moire_error *error);
 
+/* Makes the directory `path` and those on the way to it, where they are not there. */
+moire_status moire__file_make_directories(const char *path, moire_error *error);
+
 /* Removes the temporaries `PATH.tmp.PID` that writers which were killed left beside `path`: those whose process
  * is no more. Call it before a program's first write of `path`; what cannot be removed does no harm and stays.
  */

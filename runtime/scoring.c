@@ -4,6 +4,8 @@
 #include "runtime/scoring.h"
 
 #include "runtime/base/memory.h"
+#include "runtime/base/text.h"
+#include "runtime/file.h"
 #include "runtime/progress.h"
 
 #include <inttypes.h>
@@ -118,4 +120,14 @@ moire__metrics moire__scoring_metrics(const int64_t *ranks, int64_t n) {
   moire__metrics metrics = {0};
   for (int64_t i = 0; i < n; i++) moire__metrics_add(&metrics, ranks[i]);
   return metrics;
+}
+
+moire_status moire__scoring_write_ranks(const char *path, const int64_t *ranks, int64_t n, moire_error *error) {
+  moire__text text = {0};
+  for (int64_t i = 0; i < n; i++) {
+    moire__text_add(&text, "%" PRId64 "\n", ranks[i] == MOIRE__RANK_NONE ? 0 : ranks[i]);
+  }
+  moire_status status = moire__file_write_atomic(path, moire__text_string(&text), text.length, error);
+  moire__text_free(&text);
+  return status;
 }

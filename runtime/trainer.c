@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define METRICS "HR@5|NDCG@5|HR@10|NDCG@10|HR@20|NDCG@20"
@@ -185,9 +186,24 @@ static bool is_over(const trainer *t) {
          (t->done.epochs && t->done.epochs - 1 - t->done.best_epoch >= moire_config_int(config, "patience"));
 }
 
+/* Which file is about to be tested: a test of a stale checkpoint has fooled people before. */
+static void say_what_is_tested(const trainer *t) {
+  struct stat file;
+  struct tm local;
+  char time[40] = "?";
+  if (stat(t->files.best, &file)) return;
+  if (localtime_r(&file.st_mtime, &local)) strftime(time, sizeof time, "%Y-%m-%d %H:%M:%S", &local);
+  fprintf(stderr, "testing %s, epoch %" PRId64 ": %jd bytes, written %s\n", t->files.best, t->done.best_epoch,
+          (intmax_t)file.st_size, time);
+}
+
 static moire_status test_best(trainer *t, moire__trainer_result *result, moire_error *error) {
+  say_what_is_tested(t);
   moire_status status = moire__trainer_files_load_best(&t->files, t->store, error);
   if (!status) status = measure(t, MOIRE__SPLIT_TEST, &result->test, error);
+  if (!status) {
+    status = moire__scoring_write_ranks(t->files.ranks, t->ranks, t->job->dataset->n_users, error);
+  }
   if (!status) status = moire__trainer_files_add_test(&t->files, &result->test, &t->done, error);
   if (status) return status;
   moire__popularity_evaluate(t->job->dataset, MOIRE__SPLIT_TEST, &result->popularity);

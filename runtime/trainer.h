@@ -8,9 +8,10 @@
  *   best.safetensors  the model after its best epoch
  *   metrics.jsonl     one line an epoch, and a last one with the test
  *   last.safetensors  everything after the last whole epoch: what --resume starts from
- * They are written in this order at the end of an epoch. Whenever a run is killed, last.safetensors is thus the
- * oldest of the three, and the resumed run repeats, bit for bit, what the other two may already hold: lines of
- * metrics.jsonl beyond the epochs that last.safetensors knows are dropped and written again.
+ * and, once the best is tested, ranks.txt with the rank of each user's target. The three are written in this
+ * order at the end of an epoch. Whenever a run is killed, last.safetensors is thus the oldest of them, and the
+ * resumed run repeats, bit for bit, what the other two may already hold: lines of metrics.jsonl beyond the
+ * epochs that last.safetensors knows are dropped and written again.
  *
  * All randomness is a function of (seed, epoch, step), so that neither a resumption nor the number of threads
  * changes a bit of the result.

@@ -9,7 +9,6 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- Paths ------------------------------------------------------------------------------------------------
@@ -21,33 +20,19 @@ static char *path_in(const char *directory, const char *name) {
   return text.data;
 }
 
-/* Makes each directory on the way. One that is there already is fine: a later write tells if it is no use. */
-static moire_status make_directories(const char *path, moire_error *error) {
-  moire__text prefix = {0};
-  moire_status status = MOIRE_OK;
-  for (const char *c = path; !status; c++) {
-    if ((*c == '/' || !*c) && prefix.length && mkdir(prefix.data, 0777) && errno != EEXIST && errno != EISDIR) {
-      status = moire_fail(error, MOIRE_ERROR_IO, "%s: the directory cannot be made: %s", prefix.data,
-                          strerror(errno));
-    }
-    if (!*c) break;
-    moire__text_add_char(&prefix, *c);
-  }
-  moire__text_free(&prefix);
-  return status;
-}
-
 moire_status moire__trainer_files_open(moire__trainer_files *files, const moire__trainer_job *job,
                                        moire_error *error) {
   *files = (moire__trainer_files){.job = job,
                                   .best = path_in(job->directory, "best.safetensors"),
                                   .last = path_in(job->directory, "last.safetensors"),
-                                  .metrics = path_in(job->directory, "metrics.jsonl")};
-  moire_status status = make_directories(job->directory, error);
+                                  .metrics = path_in(job->directory, "metrics.jsonl"),
+                                  .ranks = path_in(job->directory, "ranks.txt")};
+  moire_status status = moire__file_make_directories(job->directory, error);
   if (status) return status;
   moire__file_remove_leftovers(files->best);
   moire__file_remove_leftovers(files->last);
   moire__file_remove_leftovers(files->metrics);
+  moire__file_remove_leftovers(files->ranks);
   return MOIRE_OK;
 }
 
@@ -55,6 +40,7 @@ void moire__trainer_files_close(moire__trainer_files *files) {
   moire__release(files->best);
   moire__release(files->last);
   moire__release(files->metrics);
+  moire__release(files->ranks);
   moire__text_free(&files->journal);
 }
 
@@ -126,14 +112,6 @@ static moire_status read_journal(moire__trainer_files *files, int64_t epochs, mo
 /* ---- Checkpoints ------------------------------------------------------------------------------------------
  */
 
-/* 64-bit FNV-1a of what the samples are made of. */
-static uint64_t fingerprint(const moire__dataset *data) {
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (int64_t u = 0; u <= data->n_users; u++) hash = (hash ^ (uint64_t)data->first_item[u]) * 0x100000001b3u;
-  for (int64_t i = 0; i < data->n_interactions; i++) hash = (hash ^ (uint64_t)data->items[i]) * 0x100000001b3u;
-  return hash;
-}
-
 /* All but what may change from one run to its continuation. */
 static void trained_to_json(const moire__trainer_files *files, const moire__trained *trained,
                             moire__text *out) {
@@ -141,7 +119,7 @@ static void trained_to_json(const moire__trainer_files *files, const moire__trai
                   "{\"epochs\":%" PRId64 ",\"steps\":%" PRId64 ",\"best_epoch\":%" PRId64 ",\"best_value\":",
                   trained->epochs, trained->steps, trained->best_epoch);
   moire__config_add_real(out, trained->best_value);
-  moire__text_add(out, ",\"data\":\"%016" PRIx64 "\"}", fingerprint(files->job->dataset));
+  moire__text_add(out, ",\"data\":\"%016" PRIx64 "\"}", moire__dataset_fingerprint(files->job->dataset));
 }
 
 static moire_status save(const moire__trainer_files *files, const char *path, const moire_store *store,
@@ -240,7 +218,7 @@ static moire_status read_trained(const moire__trainer_files *files, const char *
   const char *data = json_string_value(json_object_get(root, "data"));
   moire_status status = MOIRE_OK;
   char wanted[32];
-  snprintf(wanted, sizeof wanted, "%016" PRIx64, fingerprint(files->job->dataset));
+  snprintf(wanted, sizeof wanted, "%016" PRIx64, moire__dataset_fingerprint(files->job->dataset));
   if (!take_count(root, "epochs", 1, &trained->epochs) || !take_count(root, "steps", 1, &trained->steps) ||
       !take_count(root, "best_epoch", 0, &trained->best_epoch) || trained->best_epoch >= trained->epochs ||
       !json_is_number(value) || !data) {

@@ -14,8 +14,8 @@ typedef struct moire__trained {
 
 typedef struct moire__trainer_files {
   const moire__trainer_job *job;
-  char *best, *last, *metrics; /* paths, owned */
-  moire__text journal;         /* what metrics.jsonl holds, or will hold when it is next written */
+  char *best, *last, *metrics, *ranks; /* paths, owned */
+  moire__text journal;                 /* what metrics.jsonl holds, or will hold when it is next written */
 } moire__trainer_files;
 
 /* One line of metrics.jsonl. */
