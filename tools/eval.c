@@ -2,11 +2,9 @@
 #include "tools/tool.h"
 
 #include "runtime/base/memory.h"
-#include "runtime/file.h"
 #include "runtime/scoring.h"
 #include "runtime/trainer_files.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -57,17 +55,6 @@ static error_t parse(int key, char *text, struct argp_state *state) {
   }
 }
 
-/* A target that scores no number has no rank: 0 stands for it. */
-static moire_status write_ranks(const char *path, const int64_t *ranks, int64_t n, moire_error *error) {
-  moire__text text = {0};
-  for (int64_t i = 0; i < n; i++) {
-    moire__text_add(&text, "%" PRId64 "\n", ranks[i] == MOIRE__RANK_NONE ? 0 : ranks[i]);
-  }
-  moire_status status = moire__file_write_atomic(path, moire__text_string(&text), text.length, error);
-  moire__text_free(&text);
-  return status;
-}
-
 static moire_status evaluate(const arguments *a, tool_scorer *scorer, moire_error *error) {
   moire_status status = tool_scorer_open(scorer, &a->sources, error);
   if (status) return status;
@@ -76,7 +63,7 @@ static moire_status evaluate(const arguments *a, tool_scorer *scorer, moire_erro
   moire__scoring scoring = {scorer->runner, scorer->threads, data, scorer->item_size, a->batch, "users"};
   status = moire__scoring_ranks(&scoring, a->split, ranks, error);
   moire__metrics metrics = moire__scoring_metrics(ranks, data->n_users);
-  if (!status && a->ranks) status = write_ranks(a->ranks, ranks, data->n_users, error);
+  if (!status && a->ranks) status = moire__scoring_write_ranks(a->ranks, ranks, data->n_users, error);
   moire__release(ranks);
   if (status) return status;
   if (a->json) {

@@ -16,6 +16,8 @@ typedef struct subcommand {
 
 static const subcommand subcommands[] = {
     {"train", "trains a model, validates, stops early, tests the best", tool_train},
+    {"sweep", "trains every combination of the values of some keys", tool_sweep},
+    {"runs", "tells finished trainings apart: a table, with what is noise", tool_runs},
     {"eval", "ranks the targets of a data set by a trained model", tool_eval},
     {"recommend", "lists the best items for each user", tool_recommend},
     {"verify", "compares a model with golden numbers", tool_verify},

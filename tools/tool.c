@@ -100,6 +100,28 @@ static moire_status find_model(tool_setup *setup, const char *model, moire_error
   return moire_fail(error, reason.status, "%s:%d: model: %s", entry->origin, entry->line, reason.message);
 }
 
+moire_status tool_read_configuration(const char *config, const char *data, const char *const *assignments,
+                                     int n, tool_setup *setup, const char **found, moire_error *error) {
+  moire_status status = moire__config_table_add_yaml(&setup->table, config, error);
+  for (int i = 0; i < n && !status; i++) {
+    status = moire__config_table_set(&setup->table, "--set", assignments[i], error);
+  }
+  if (status) return status;
+  *found = data ? data : moire__config_table_text(&setup->table, "data");
+  if (!moire__config_table_text(&setup->table, "model"))
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: model: wanted the name of a model", config);
+  if (!*found) return moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: names no data: wanted --data FILE", config);
+  return MOIRE_OK;
+}
+
+char *tool_default_directory(const char *config) {
+  const char *name = strrchr(config, '/') ? strrchr(config, '/') + 1 : config;
+  const char *dot = strrchr(name, '.');
+  moire__text out = {0};
+  moire__text_add(&out, "out/%.*s", (int)(dot && dot > name ? dot - name : (ptrdiff_t)strlen(name)), name);
+  return out.data;
+}
+
 moire_status tool_setup_build(tool_setup *setup, const char *model, const char *where, moire_error *error) {
   moire_status status = find_model(setup, model, error);
   if (!status) status = add_value(setup, where, "model", json_string(model), error);

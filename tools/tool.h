@@ -24,6 +24,8 @@ int tool_verify(int argc, char **argv);
 int tool_graph(int argc, char **argv);
 int tool_models(int argc, char **argv);
 int tool_synth(int argc, char **argv);
+int tool_sweep(int argc, char **argv);
+int tool_runs(int argc, char **argv);
 int tool_compile(int argc, char **argv);
 
 /* ---- arguments ------------------------------------------------------------------------------------------- */
@@ -57,6 +59,14 @@ typedef struct tool_setup {
 } tool_setup;
 
 void tool_setup_free(tool_setup *setup);
+
+/* Reads a configuration file into the table, and the assignments ("key=value") on top of it. The name of a
+ * model must come, and of data where `data` is NULL; *found is the one or the other, borrowed. */
+moire_status tool_read_configuration(const char *config, const char *data, const char *const *assignments,
+                                     int n, tool_setup *setup, const char **found, moire_error *error);
+
+/* out/ and the name of the configuration without folder and ending: owned (moire__release). */
+char *tool_default_directory(const char *config);
 
 /* Finds the model and makes its configuration of the table; `where` names the source in messages. */
 moire_status tool_setup_build(tool_setup *setup, const char *model, const char *where, moire_error *error);

@@ -1,7 +1,9 @@
 /* moire train: from a configuration and a data set to a trained, tested model. */
-#include "tools/tool.h"
+#include "tools/run_folder.h"
+#include "tools/sweep.h"
 
 #include "runtime/base/memory.h"
+#include "runtime/file.h"
 #include "runtime/trainer.h"
 #include "runtime/trainer_files.h"
 
@@ -9,21 +11,27 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 typedef struct arguments {
   const char *config, *data, *out;
-  const char **assignments; /* of --set, in order; owned */
+  const char **assignments; /* of --set and its shorthands, in order; owned */
   int n_assignments;
-  int threads;
+  int threads, seeds;
   bool resume, json;
+  moire__arena arena;
 } arguments;
 
-enum { DATA = 0x100, OUT, SET, THREADS, RESUME, JSON };
+enum { DATA = 0x100, OUT, SET, SEEDS, STOP_METRIC, PATIENCE, THREADS, RESUME, JSON };
 
 static const struct argp_option options[] = {
     {"data", DATA, "FILE", 0, "Data set: one user a line (the configuration's `data`)", 0},
     {"out", OUT, "DIR", 0, "Where the checkpoints go (out/ and the name of the configuration)", 0},
     {"set", SET, "KEY=VALUE", 0, "Replace a value of the configuration; may come often", 0},
+    {"stop-metric", STOP_METRIC, "METRIC", 0, "What the best epoch is best in: --set stop_metric=METRIC", 0},
+    {"patience", PATIENCE, "N", 0, "Epochs without a new best before training ends: --set patience=N", 0},
+    {"seeds", SEEDS, "N", 0,
+     "Train N times, with the seeds from the configuration's on, each in a folder in DIR", 0},
     {"threads", THREADS, "N", 0, "Threads (as many as there are CPUs); does not change the result", 0},
     {"resume", RESUME, NULL, 0, "Continue the run in DIR after its last whole epoch", 0},
     {"json", JSON, NULL, 0, "Print the result as JSON", 0},
@@ -53,6 +61,13 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case JSON: a->json = true; return 0;
     case THREADS: a->threads = (int)tool_int_argument(state, "--threads", text, 1, 1024); return 0;
     case SET: a->assignments[a->n_assignments++] = text; return 0;
+    case STOP_METRIC:
+      a->assignments[a->n_assignments++] = moire__arena_printf(&a->arena, "stop_metric=%s", text);
+      return 0;
+    case PATIENCE:
+      a->assignments[a->n_assignments++] = moire__arena_printf(&a->arena, "patience=%s", text);
+      return 0;
+    case SEEDS: a->seeds = (int)tool_int_argument(state, "--seeds", text, 1, TOOL_MOST_RUNS); return 0;
     case ARGP_KEY_ARG:
       if (a->config) argp_error(state, "wanted one configuration, but '%s' came too", text);
       a->config = text;
@@ -67,26 +82,12 @@ static error_t parse(int key, char *text, struct argp_state *state) {
 /* ---- Setting up -------------------------------------------------------------------------------------------
  */
 
-/* The configuration, with --set on top, and the data. */
-static moire_status read_sources(const arguments *a, tool_setup *setup, moire_error *error) {
-  moire_status status = moire__config_table_add_yaml(&setup->table, a->config, error);
-  for (int i = 0; i < a->n_assignments && !status; i++) {
-    status = moire__config_table_set(&setup->table, "--set", a->assignments[i], error);
-  }
+/* The configuration, with --set on top, and the data, whose name goes to *data. */
+static moire_status read_sources(const arguments *a, tool_setup *setup, const char **data, moire_error *error) {
+  moire_status status =
+      tool_read_configuration(a->config, a->data, a->assignments, a->n_assignments, setup, data, error);
   if (status) return status;
-  const char *model = moire__config_table_text(&setup->table, "model");
-  const char *data = a->data ? a->data : moire__config_table_text(&setup->table, "data");
-  if (!model)
-    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: model: wanted the name of a model", a->config);
-  if (!data) return moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: names no data: wanted --data FILE", a->config);
-  return tool_setup_data(setup, model, a->config, data, error);
-}
-
-/* out/ and the name of the configuration without folder and ending. */
-static void default_directory(const char *config, moire__text *out) {
-  const char *name = strrchr(config, '/') ? strrchr(config, '/') + 1 : config;
-  const char *dot = strrchr(name, '.');
-  moire__text_add(out, "out/%.*s", (int)(dot && dot > name ? dot - name : (ptrdiff_t)strlen(name)), name);
+  return tool_setup_data(setup, moire__config_table_text(&setup->table, "model"), a->config, *data, error);
 }
 
 static moire_program *compile_step(const tool_setup *setup, int threads, moire_error *error) {
@@ -132,10 +133,26 @@ static void print_result(const arguments *a, const moire__trainer_result *result
   moire__text_free(&text);
 }
 
-static moire_status train(const arguments *a, tool_setup *setup, moire__trainer_result *result,
-                          moire_error *error) {
-  moire__text directory = {0};
-  default_directory(a->config, &directory);
+static double now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+/* The training itself, between what its folder gets before and after. */
+static moire_status run(const tool_setup *setup, const char *data, const moire__trainer_job *job,
+                        moire__trainer_result *result, moire_error *error) {
+  double start = now();
+  moire_status status = moire__file_make_directories(job->directory, error);
+  if (!status) status = tool_run_begin(job->directory, setup, data, error);
+  if (!status) status = moire__trainer_run(job, result, error);
+  if (status || result->stopped) return status;
+  return tool_run_finish(job->directory, setup, data, now() - start, result, error);
+}
+
+static moire_status train(const arguments *a, const tool_setup *setup, const char *data,
+                          moire__trainer_result *result, moire_error *error) {
+  char *directory = a->out ? NULL : tool_default_directory(a->config);
   moire_threads *threads = moire_threads_create(a->threads, error);
   moire_program *step = threads ? compile_step(setup, a->threads, error) : NULL;
   moire_program *scores = step ? tool_compile_scores(setup, a->threads, error) : NULL;
@@ -149,43 +166,80 @@ static moire_status train(const arguments *a, tool_setup *setup, moire__trainer_
                               .item_size = moire_config_int(setup->config, "item_size"),
                               .threads = threads,
                               .dataset = setup->dataset,
-                              .directory = a->out ? a->out : directory.data,
+                              .directory = a->out ? a->out : directory,
                               .resume = a->resume,
                               .stop = &interrupted};
     listen_for_signals();
-    status = moire__trainer_run(&job, result, error);
+    status = run(setup, data, &job, result, error);
   }
   moire_program_destroy(scores);
   moire_program_destroy(step);
   moire_threads_destroy(threads);
-  moire__text_free(&directory);
+  moire__release(directory);
   return status;
 }
 
-int tool_train(int argc, char **argv) {
-  static const struct argp parser = {options,
-                                     parse,
-                                     "CONFIG.yaml",
-                                     "Trains a model: validates after each epoch, stops when there was no new "
-                                     "best for `patience` epochs, and tests "
-                                     "the best. Writes best.safetensors, last.safetensors and metrics.jsonl "
-                                     "into DIR; interrupted by Ctrl-C or "
-                                     "killed, it continues with --resume to the same result.",
-                                     NULL,
-                                     NULL,
-                                     NULL};
-  enum { INTERRUPTED = 130 };
-  arguments a = {.threads = tool_default_threads()};
-  a.assignments = moire__allocate_array((size_t)argc + 1, sizeof *a.assignments);
-  argp_parse(&parser, argc, argv, 0, NULL, &a);
+/* With --seeds: a sweep over nothing but seeds. */
+static int train_seeds(arguments *a, const tool_setup *setup) {
+  const char **seeds = moire__arena_array(&a->arena, (size_t)a->seeds, sizeof *seeds);
+  int64_t first = moire_config_int(setup->training, "seed");
+  for (int i = 0; i < a->seeds; i++) seeds[i] = moire__arena_printf(&a->arena, "%lld", (long long)first + i);
+  tool_axis axis = {"seed", seeds, a->seeds};
+  char *directory = a->out ? NULL : tool_default_directory(a->config);
+  tool_sweep_job sweep = {.command = "train",
+                          .config = a->config,
+                          .data = a->data,
+                          .out = a->out ? a->out : directory,
+                          .assignments = a->assignments,
+                          .n_assignments = a->n_assignments,
+                          .axes = &axis,
+                          .n_axes = 1,
+                          .jobs = 1,
+                          .threads = a->threads,
+                          .table = tool_runs_defaults()};
+  if (a->json) sweep.table.format = TOOL_RUNS_JSON;
+  int status = tool_sweep_run(&sweep);
+  moire__release(directory);
+  return status;
+}
+
+/* The exit status. */
+static int train_as_asked(arguments *a) {
   tool_setup setup = {0};
   moire_error error = {0};
   moire__trainer_result result = {0};
-  moire_status status = read_sources(&a, &setup, &error);
-  if (!status) status = train(&a, &setup, &result, &error);
-  if (!status && !result.stopped) print_result(&a, &result);
+  const char *data = NULL;
+  int exit_status = 0;
+  moire_status status = read_sources(a, &setup, &data, &error);
+  if (!status && a->seeds > 0) {
+    exit_status = train_seeds(a, &setup);
+  } else if (!status) {
+    status = train(a, &setup, data, &result, &error);
+    if (!status && !result.stopped) print_result(a, &result);
+    if (result.stopped) exit_status = TOOL_INTERRUPTED;
+  }
   tool_setup_free(&setup);
+  return status ? tool_fail("train", &error) : exit_status;
+}
+
+int tool_train(int argc, char **argv) {
+  static const struct argp parser = {
+      options,
+      parse,
+      "CONFIG.yaml",
+      "Trains a model: validates after each epoch, stops when there was no new "
+      "best for `patience` epochs, and tests "
+      "the best. Writes best.safetensors, last.safetensors and metrics.jsonl "
+      "into DIR, and config.yaml, ranks.txt and run.json for `moire runs`; interrupted "
+      "by Ctrl-C or killed, it continues with --resume to the same result.",
+      NULL,
+      NULL,
+      NULL};
+  arguments a = {.threads = tool_default_threads()};
+  a.assignments = moire__allocate_array((size_t)argc + 1, sizeof *a.assignments);
+  argp_parse(&parser, argc, argv, 0, NULL, &a);
+  int status = train_as_asked(&a);
   moire__release(a.assignments);
-  if (status) return tool_fail("train", &error);
-  return result.stopped ? INTERRUPTED : 0;
+  moire__arena_free(&a.arena);
+  return status;
 }

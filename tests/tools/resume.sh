@@ -32,7 +32,9 @@ compare() {
   cmp whole/best.safetensors run/best.safetensors || complain "best differs, $*"
   cmp whole/last.safetensors run/last.safetensors || complain "last differs, $*"
   sed 's/"[a-z]*_seconds":[0-9.]*//g' run/metrics.jsonl | cmp whole.jsonl - || complain "metrics differ, $*"
-  [[ $(ls -A run) == $'best.safetensors\nlast.safetensors\nmetrics.jsonl' ]] || complain "left over: $(ls -A run)"
+  cmp whole/ranks.txt run/ranks.txt || complain "ranks differ, $*"
+  [[ $(ls -A run) == $'best.safetensors\nconfig.yaml\nlast.safetensors\nmetrics.jsonl\nranks.txt\nrun.json' ]] ||
+    complain "left over: $(ls -A run)"
 }
 
 killed=0
