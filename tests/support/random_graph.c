@@ -197,7 +197,7 @@ static void add_outputs(maker *m) {
 /* x with its elements moved by one along the last axis. */
 static moire_value moved(moire_value x) {
   int64_t n = random_static(moire_value_dim(x, -1));
-  return n > 1 ? moire_pad(moire_slice(x, -1, 1, n - 1), -1, 0, 1) : x;
+  return n > 1 ? moire_pad(moire_slice(x, -1, 0, n - 1), -1, 1, 0) : x;
 }
 
 /* A state that is read, and gets a new value of its shape. */
