@@ -30,7 +30,7 @@ typedef enum library_status {
   LIBRARY_ERROR_TOP,       /* k is not from 1 to LIBRARY_ITEM_SIZE */
   LIBRARY_ERROR_SEEN,      /* there is no such rule for seen items */
   LIBRARY_ERROR_THREADS,   /* threads are not from 0 to LIBRARY_MAX_THREADS, or are several without `run` */
-  LIBRARY_ERROR_WORKSPACE, /* the workspace has fewer bytes than library_workspace_bytes asks for */
+  LIBRARY_ERROR_WORKSPACE, /* memory of the caller's is smaller than what was asked for */
   LIBRARY_ERROR_MEMORY,    /* memory could not be had */
   LIBRARY_ERROR_CPU,       /* the library has no code for this processor */
   LIBRARY_ERROR_MODEL,     /* no model was given, and none is embedded */
@@ -39,7 +39,7 @@ typedef enum library_status {
   LIBRARY_ERROR_OTHER,     /* the file belongs to another model, or to another build of this one */
   LIBRARY_ERROR_CHANGED,   /* the file's content is not what its hash says */
   LIBRARY_ERROR_STEP,      /* the number of the step is not from 0 to 2^31 - 1 */
-  LIBRARY_ERROR_TENSOR,    /* there is no such tensor, or it has another type or shape */
+  LIBRARY_ERROR_TENSOR,    /* a tensor, or a part, is not there or has another type or shape */
 } library_status;
 
 /* One sentence about a status; never NULL. */

@@ -15,7 +15,7 @@ const char *library_status_text(library_status status) {
     case LIBRARY_ERROR_SEEN: return "there is no such rule for seen items";
     case LIBRARY_ERROR_THREADS:
       return "threads must be from 0 to LIBRARY_MAX_THREADS, and several need a function `run`";
-    case LIBRARY_ERROR_WORKSPACE: return "the workspace is too small for this batch and these threads";
+    case LIBRARY_ERROR_WORKSPACE: return "the workspace, or other memory that was given, is too small";
     case LIBRARY_ERROR_MEMORY: return "memory could not be had";
     case LIBRARY_ERROR_CPU: return "the library has no code for this processor";
     case LIBRARY_ERROR_MODEL: return "no model was given, and none is embedded in the library";
@@ -24,7 +24,8 @@ const char *library_status_text(library_status status) {
     case LIBRARY_ERROR_OTHER: return "the file belongs to another model, or to another build of this one";
     case LIBRARY_ERROR_CHANGED: return "the content of the file was changed";
     case LIBRARY_ERROR_STEP: return "the number of a step must be from 0 to 2^31 - 1";
-    case LIBRARY_ERROR_TENSOR: return "a tensor is not there, or has another type or shape";
+    case LIBRARY_ERROR_TENSOR:
+      return "a tensor, or a part of a state, is not there, or has another type or shape";
   }
   return "there is no such status";
 }
