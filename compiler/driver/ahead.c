@@ -14,11 +14,9 @@
 
 #include <ctype.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { LONGEST_NAME = 64, MOST_CPUS = 8, SLICE_BYTES = 1 << 20, MOST_ROWS = 64, STACK_MARGIN = 1 << 16 };
+enum { SLICE_BYTES = 1 << 20, MOST_ROWS = 64, STACK_MARGIN = 1 << 16 };
 
 moire_ahead_options moire_ahead_defaults(void) {
   static const char *const x86[] = {"x86-64-v4", "x86-64-v3"}, *const host[] = {"host"};
@@ -31,22 +29,22 @@ moire_ahead_options moire_ahead_defaults(void) {
 /* ---- What is asked for ------------------------------------------------------------------------------ */
 
 static moire_status check_name(const char *name, moire_error *error) {
-  bool good = name && isalpha((unsigned char)name[0]) && strlen(name) <= LONGEST_NAME;
+  bool good = name && isalpha((unsigned char)name[0]) && strlen(name) <= MOIRE__AHEAD_LONGEST_NAME;
   for (const char *c = name; good && *c; c++) good = isalnum((unsigned char)*c) || *c == '_';
   if (good && strcmp(name, "moire") != 0 && strncmp(name, "moire_", 6) != 0) return MOIRE_OK;
   if (good)
     return moire_fail(error, MOIRE_ERROR_ARGUMENT, "name \"%s\": moire_ is the prefix of Moire itself", name);
   return moire_fail(error, MOIRE_ERROR_ARGUMENT,
                     "name \"%.80s\": wanted a C identifier that begins with a letter, of at most %d characters",
-                    name ? name : "", LONGEST_NAME);
+                    name ? name : "", MOIRE__AHEAD_LONGEST_NAME);
 }
 
 static moire_status check_options(const moire_ahead_options *options, moire_error *error) {
   moire_status status = check_name(options->name, error);
   if (status) return status;
-  if (options->n_cpus < 1 || options->n_cpus > MOST_CPUS)
-    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "cpus: wanted 1 to %d versions, but %d came", MOST_CPUS,
-                      options->n_cpus);
+  if (options->n_cpus < 1 || options->n_cpus > MOIRE__AHEAD_MOST_CPUS)
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "cpus: wanted 1 to %d versions, but %d came",
+                      MOIRE__AHEAD_MOST_CPUS, options->n_cpus);
   return MOIRE_OK;
 }
 
@@ -252,128 +250,6 @@ static void sign(moire__ahead *a) {
   moire__text_free(&text);
 }
 
-/* ---- Writing ---------------------------------------------------------------------------------------- */
-
-static moire_status write_text(const moire__ahead_folder *folder, const char *path, moire__text *text,
-                               moire_error *error) {
-  moire_status status = moire__ahead_folder_write(folder, path, moire__text_string(text), text->length, error);
-  moire__text_free(text);
-  return status;
-}
-
-static moire_status write_sources(const moire__ahead *a, const moire__ahead_folder *folder,
-                                  moire_error *error) {
-  moire_status status = MOIRE_OK;
-  char name[LONGEST_NAME + 8];
-  for (int i = 0; i < moire__ahead_source_count && !status; i++) {
-    const moire__ahead_source *source = &moire__ahead_sources[i];
-    moire__text text = {0};
-    if (!strcmp(source->path, "runtime/aot/library.h")) {
-      moire__ahead_write_header(a, &text);
-      snprintf(name, sizeof name, "%s.h", a->options->name);
-      status = moire__ahead_folder_write(folder, name, text.data, text.length, error);
-    } else {
-      moire__ahead_rename(a, source->text, (size_t)(source->end - source->text), &text);
-    }
-    if (!status) status = write_text(folder, source->path, &text, error);
-    moire__text_free(&text);
-  }
-  moire__text tables = {0}, package = {0};
-  moire__ahead_write_tables(a, &tables);
-  moire__ahead_write_package(a, &package);
-  snprintf(name, sizeof name, "%s.pc", a->options->name);
-  if (!status) status = write_text(folder, "tables.c", &tables, error);
-  if (!status) status = write_text(folder, name, &package, error);
-  moire__text_free(&tables);
-  moire__text_free(&package);
-  return status;
-}
-
-static void put_word(unsigned char *at, uint64_t word) {
-  for (int i = 0; i < 8; i++) at[i] = (unsigned char)(word >> (8 * i));
-}
-
-/* Into the library, or as a file: see runtime/aot/model.h. */
-static moire_status write_weights(const moire__ahead *a, const moire__ahead_folder *folder,
-                                  moire_error *error) {
-  if (!a->model->weights) return MOIRE_OK;
-  size_t n = (size_t)a->weight_bytes;
-  if (!a->options->external_weights) return moire__ahead_folder_write(folder, "weights", a->weights, n, error);
-  enum { HEAD = 64, FORMAT = 1 };
-  unsigned char *file = moire__allocate(HEAD + n);
-  memcpy(file, "moire wt", 8);
-  put_word(file + 8, FORMAT);
-  put_word(file + 16, a->signature);
-  put_word(file + 24, n);
-  put_word(file + 32, a->weight_hash);
-  memcpy(file + HEAD, a->weights, n);
-  char name[LONGEST_NAME + 16];
-  snprintf(name, sizeof name, "%s.weights", a->options->name);
-  moire_status status = moire__ahead_folder_write(folder, name, file, HEAD + n, error);
-  moire__release(file);
-  return status;
-}
-
-static moire_status write_objects(const moire__ahead *a, const moire__ahead_folder *folder, int *n_objects,
-                                  moire_error *error) {
-  int threads = a->options->threads < 1 ? 1 : a->options->threads;
-  moire__object *objects = moire__allocate_array((size_t)threads, sizeof *objects);
-  moire_status status = MOIRE_OK;
-  for (int i = 0; i < a->n_levels && !status; i++) {
-    const moire__ahead_level *level = &a->levels[i];
-    moire__codegen_options how = {.symbols = (const char *const *)level->symbols};
-    status = moire__codegen_compile_parallel((const moire__loop_kernel *const *)level->kernels,
-                                             level->n_kernels, &level->target, &how, threads, objects, error);
-    for (int t = 0; t < threads && !status; t++) {
-      char name[32];
-      if (!objects[t].size) continue;
-      snprintf(name, sizeof name, "kernels%d.o", (*n_objects)++);
-      status = moire__ahead_folder_write(folder, name, objects[t].bytes, objects[t].size, error);
-    }
-    for (int t = 0; t < threads; t++) moire__object_free(&objects[t]);
-  }
-  moire__release(objects);
-  return status;
-}
-
-/* ---- Texts for readers ------------------------------------------------------------------------------ */
-
-typedef struct file_list {
-  char *names[4 + 1 + 3 * MOST_CPUS + 1];
-  int n;
-} file_list;
-
-static char *add_file(file_list *files, moire__ahead *a, const char *middle, const char *end) {
-  return files->names[files->n++] =
-             moire__arena_printf(&a->arena, "%s%s%s%s", a->options->name, *middle ? "." : "", middle, end);
-}
-
-static moire_status write_level_texts(moire__ahead *a, const moire__ahead_level *level, file_list *files,
-                                      const moire__ahead_folder *folder, moire_error *error) {
-  const struct {
-    unsigned wanted;
-    const char *end;
-    moire__codegen_text_kind kind;
-  } kinds[] = {{MOIRE_AHEAD_LLVM, ".ll", MOIRE__CODEGEN_LLVM_OPTIMIZED},
-               {MOIRE_AHEAD_ASSEMBLY, ".s", MOIRE__CODEGEN_ASSEMBLY}};
-  moire_status status = MOIRE_OK;
-  moire__text text = {0};
-  if (a->options->texts & MOIRE_AHEAD_LOOPS) {
-    for (int i = 0; i < level->n_kernels; i++) moire__loop_print(level->kernels[i], &text);
-    status = write_text(folder, add_file(files, a, level->target.name, ".loops.txt"), &text, error);
-  }
-  for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !status; i++) {
-    moire__codegen_options how = {.symbols = (const char *const *)level->symbols};
-    if (!(a->options->texts & kinds[i].wanted)) continue;
-    status = moire__codegen_emit_text((const moire__loop_kernel *const *)level->kernels, level->n_kernels,
-                                      &level->target, &how, kinds[i].kind, &text, error);
-    if (!status)
-      status = write_text(folder, add_file(files, a, level->target.name, kinds[i].end), &text, error);
-    moire__text_free(&text);
-  }
-  return status;
-}
-
 /* ---- All of it -------------------------------------------------------------------------------------- */
 
 static moire_status prepare(moire__ahead *a, moire_error *error) {
@@ -396,31 +272,13 @@ static moire_status prepare(moire__ahead *a, moire_error *error) {
   return status;
 }
 
-static moire_status write_all(moire__ahead *a, const moire__ahead_folder *folder, moire_error *error) {
-  file_list files = {0};
-  int n_objects = 0;
-  moire_status status = write_sources(a, folder, error);
-  if (!status) status = write_weights(a, folder, error);
-  if (!status) status = write_objects(a, folder, &n_objects, error);
-  if (!status) status = moire__ahead_build(a, folder, n_objects, error);
-  if (a->options->external_weights && a->model->weights) add_file(&files, a, "", ".weights");
-  for (int i = 0; i < a->n_levels && !status; i++)
-    status = write_level_texts(a, &a->levels[i], &files, folder, error);
-  add_file(&files, a, "", ".so");
-  add_file(&files, a, "", ".a");
-  add_file(&files, a, "", ".pc");
-  add_file(&files, a, "", ".h");
-  if (status) return status;
-  return moire__ahead_folder_publish(folder, a->options->directory, (const char *const *)files.names, error);
-}
-
 moire_status moire_ahead_write(const moire_ahead_model *model, const moire_ahead_options *options,
                                moire_error *error) {
   moire__ahead a = {.model = model, .options = options};
   moire__ahead_folder folder = {0};
   moire_status status = prepare(&a, error);
   if (!status) status = moire__ahead_folder_make(&folder, options->directory, error);
-  if (!status) status = write_all(&a, &folder, error);
+  if (!status) status = moire__ahead_write_files(&a, &folder, error);
   moire__ahead_folder_remove(&folder);
   for (int i = 0; i < a.n_levels; i++) {
     moire__module_destroy(a.levels[i].scores);

@@ -1,8 +1,8 @@
 /* What the files of the ahead-of-time compiler share: plans as tables, one set for each version of the code.
  *
  * ahead.c decides and orders, ahead_plan.c makes tables of plans, ahead_fold.c computes what depends on weights
- * alone, ahead_text.c writes the tables and the header as C, ahead_build.c runs the C compiler, and
- * ahead_sources.c (made by the build) holds the run time of such libraries as text.
+ * alone, ahead_text.c writes the tables and the header as C, ahead_files.c all files, ahead_build.c runs the C
+ * compiler, and ahead_sources.c (made by the build) holds the run time of such libraries as text.
  */
 #ifndef MOIRE_COMPILER_DRIVER_AHEAD_H
 #define MOIRE_COMPILER_DRIVER_AHEAD_H
@@ -19,6 +19,7 @@ typedef enum moire__ahead_place {
   MOIRE__AHEAD_WORKSPACE,
 } moire__ahead_place;
 
+enum { MOIRE__AHEAD_LONGEST_NAME = 64, MOIRE__AHEAD_MOST_CPUS = 8 };
 enum { MOIRE__AHEAD_EXTENTS = 3 }; /* the size 1, "B", and the tokens of a packed plan */
 
 typedef struct moire__ahead_buffer {
@@ -133,7 +134,10 @@ void moire__ahead_folder_remove(moire__ahead_folder *folder);
 /* Writes folder/path, with the folders on the way. */
 moire_status moire__ahead_folder_write(const moire__ahead_folder *folder, const char *path, const void *bytes,
                                        size_t n, moire_error *error);
-/* Compiles, links and archives what ahead.c has written into the folder: NAME.so and NAME.a appear there. */
+/* Writes everything into the folder, builds, and renames the results into the options' directory. */
+moire_status moire__ahead_write_files(moire__ahead *a, const moire__ahead_folder *folder, moire_error *error);
+/* Compiles, links and archives what ahead_files.c has written into the folder: NAME.so and NAME.a appear there.
+ */
 moire_status moire__ahead_build(const moire__ahead *a, const moire__ahead_folder *folder, int n_objects,
                                 moire_error *error);
 /* Renames folder/file to directory/file for all files; a NULL ends the list. */
