@@ -1,0 +1,145 @@
+/* The selective scan and its gradient, and how near they are to what their exponentials alone cost.
+ *
+ *   bench/scan [THREADS]       (all CPUs)
+ *
+ * The scan has an exponential for every sample, position, channel and state, the gradient one more for each
+ * (two, where a sequence has several chunks); their operands and results are smaller by the number of states.
+ * So the bound is arithmetic: the time of as many exponentials, measured as exp over an array in the
+ * first-level cache, on as many threads. Shapes are (samples, positions, channels, states).
+ */
+#include "moire/compile.h"
+#include "moire/run.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void stop(const moire_error *error) {
+  fprintf(stderr, "scan: %s\n", error->message);
+  exit(1);
+}
+
+/* A graph whose output is "y"; inputs are named x0, x1, ... */
+typedef struct task {
+  moire_graph *graph;
+  int n_inputs;
+  int64_t elements[8];
+  double low[8], high[8];
+} task;
+
+static moire_value input(task *t, moire_shape shape, double low, double high) {
+  char name[8];
+  int i = t->n_inputs++;
+  snprintf(name, sizeof name, "x%d", i);
+  t->elements[i] = 1;
+  for (int d = 0; d < shape.rank; d++) t->elements[i] *= shape.dims[d];
+  t->low[i] = low;
+  t->high[i] = high;
+  return moire_input(t->graph, name, MOIRE_F32, shape);
+}
+
+/* Seconds of the fastest run. */
+static double best_time(task *t, const char *output, const char *loss, moire_threads *threads) {
+  moire_error error = {0};
+  moire_compile_options options = moire_compile_defaults();
+  options.outputs = &output;
+  options.n_outputs = 1;
+  options.loss = loss;
+  options.keep_gradients = loss != NULL;
+  moire_program *program = moire_compile(t->graph, &options, &error);
+  if (!program) stop(&error);
+  moire_store *store = moire_store_create();
+  if (moire_store_declare(store, moire_program_plan(program), 1, &error)) stop(&error);
+  moire_runner *runner = moire_runner_create(moire_program_plan(program), store, threads, &error);
+  if (!runner) stop(&error);
+  float *data[8] = {NULL};
+  for (int i = 0; i < t->n_inputs; i++) {
+    char name[8];
+    snprintf(name, sizeof name, "x%d", i);
+    data[i] = aligned_alloc(64, ((size_t)t->elements[i] * 4 + 63) / 64 * 64);
+    for (int64_t e = 0; e < t->elements[i]; e++)
+      data[i][e] = (float)(t->low[i] + (t->high[i] - t->low[i]) * (double)(e * 37 % 101) / 101);
+    if (moire_runner_has_input(runner, name) &&
+        moire_runner_set_input(runner, name, data[i], t->elements[i], &error))
+      stop(&error);
+  }
+  double best = 1e9, end = now() + 2;
+  for (int run = 0; run < 5 || now() < end; run++) {
+    double start = now();
+    if (moire_runner_run(runner, &error)) stop(&error);
+    if (now() - start < best) best = now() - start;
+  }
+  moire_runner_destroy(runner);
+  moire_store_destroy(store);
+  moire_program_destroy(program);
+  for (int i = 0; i < t->n_inputs; i++) free(data[i]);
+  return best;
+}
+
+/* Seconds of one exponential on one thread: a sum of exponentials of one short row, over and over. */
+static double time_of_exp(void) {
+  enum { ROWS = 4096, ROW = 1024 };
+  moire_error error = {0};
+  moire_threads *one = moire_threads_create(1, &error);
+  if (!one) stop(&error);
+  task t = {.graph = moire_graph_create("exp", MOIRE_INFERENCE)};
+  moire_value x = input(&t, MOIRE_SHAPE(1, ROW), -3, 0), shift = input(&t, MOIRE_SHAPE(ROWS, 1), 0, 1);
+  moire_output(t.graph, "y", moire_sum(moire_exp(moire_add(x, shift)), 1, false));
+  double time = best_time(&t, "y", NULL, one) / ((double)ROWS * ROW);
+  moire_graph_destroy(t.graph);
+  moire_threads_destroy(one);
+  return time;
+}
+
+static void measure(int64_t samples, int64_t length, int64_t channels, int64_t states, double exponential,
+                    moire_threads *threads) {
+  int n = moire_threads_count(threads);
+  double steps = (double)samples * (double)length * (double)channels * (double)states;
+  task t = {.graph = moire_graph_create("scan", MOIRE_TRAINING)};
+  moire_init zero = moire_init_constant(0);
+  moire_shape wide = MOIRE_SHAPE(samples, length, channels), narrow = MOIRE_SHAPE(samples, length, states);
+  /* Parameters of zeros beside the inputs: what they are added to gets a gradient. */
+  moire_value x =
+      moire_add(input(&t, wide, -1, 1), moire_parameter(t.graph, "px", MOIRE_SHAPE(channels), zero));
+  moire_value dt =
+      moire_add(input(&t, wide, 0.1, 1), moire_parameter(t.graph, "pdt", MOIRE_SHAPE(channels), zero));
+  moire_value a = moire_add(input(&t, MOIRE_SHAPE(channels, states), -4, -0.1),
+                            moire_parameter(t.graph, "pa", MOIRE_SHAPE(channels, states), zero));
+  moire_value b =
+      moire_add(input(&t, narrow, -1, 1), moire_parameter(t.graph, "pb", MOIRE_SHAPE(states), zero));
+  moire_value c =
+      moire_add(input(&t, narrow, -1, 1), moire_parameter(t.graph, "pc", MOIRE_SHAPE(states), zero));
+  moire_value y = moire_selective_scan(x, dt, a, b, c);
+  moire_output(t.graph, "y", y);
+  moire_output(t.graph, "loss", moire_sum_all(y));
+  double forward = best_time(&t, "y", NULL, threads), both = best_time(&t, "loss", "loss", threads);
+  double bound = steps * exponential / n, recomputed = length > 64 ? 3 : 2;
+  printf("(%lld, %lld, %lld, %lld): forward %.1f ms, %.2f ns a state and thread, %.0f %% of the bound; forward "
+         "and "
+         "backward %.1f ms, %.0f %%\n",
+         (long long)samples, (long long)length, (long long)channels, (long long)states, forward * 1e3,
+         forward * n / steps * 1e9, 100 * bound / forward, both * 1e3, 100 * recomputed * bound / both);
+  moire_graph_destroy(t.graph);
+}
+
+int main(int argc, char **argv) {
+  cpu_set_t cpus;
+  int threads = argc > 1 ? atoi(argv[1]) : sched_getaffinity(0, sizeof cpus, &cpus) ? 1 : CPU_COUNT(&cpus);
+  moire_error error = {0};
+  moire_threads *pool = moire_threads_create(threads, &error);
+  if (!pool) stop(&error);
+  double exponential = time_of_exp();
+  printf("%d thread(s); an exponential takes %.3f ns\n", threads, exponential * 1e9);
+  measure(256, 50, 128, 64, exponential, pool);
+  measure(8, 2048, 128, 64, exponential, pool);
+  moire_threads_destroy(pool);
+  return 0;
+}
