@@ -208,6 +208,28 @@ static double drop_of(const moire__reference *c, moire__attend_layout at, place 
   return moire__mask_element(c, c->operands[at.rng], "dropout", 4, used, index);
 }
 
+/* Do the samples of a packed batch lie among its tokens, one after the other, each token where it says it
+ * stood? */
+static bool is_packing_sound(moire__reference *c, moire__attend_layout at) {
+  if (at.starts < 0) return true;
+  const moire__tensor *starts = c->operands[at.starts], *counts = c->operands[at.counts];
+  const double *tokens = c->operands[at.tokens]->re;
+  int64_t all = c->operands[2]->dims[2], length = moire__node_int(c->node, "length"), next = 0;
+  bool sound = true;
+  for (int64_t b = 0; b < starts->elements && sound; b++) {
+    int64_t start = (int64_t)starts->re[b], count = (int64_t)counts->re[b];
+    sound = start == next && count >= 1 && count <= length && count <= all - start;
+    for (int64_t t = start; sound && t < start + count; t++) {
+      int64_t position = (int64_t)tokens[t] - b * length;
+      sound = position >= 0 && position < length;
+    }
+    next = start + count;
+  }
+  if (sound && next == all) return true;
+  moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "tokens, starts and counts are of no packed batch");
+  return false;
+}
+
 /* Fills re, im, drop and leaves the scores in p. */
 static place reference_scores(moire__reference *c, int first, int64_t row, row_values v) {
   const moire__tensor *const *x = c->operands;
@@ -248,6 +270,7 @@ static row_values row_scratch(moire__reference *c) {
 
 void moire__attend_reference(moire__reference *c) {
   int64_t e = c->operands[4]->dims[3];
+  if (!is_packing_sound(c, moire__attend_layout_of(c->node, MOIRE__ATTEND_FORWARD))) return;
   row_values row = row_scratch(c);
   for (int64_t r = 0; r < c->results[2]->elements; r++) {
     place at = reference_scores(c, MOIRE__ATTEND_FORWARD, r, row);
@@ -298,6 +321,7 @@ static void reference_backward_row(moire__reference *c, int64_t r, row_values ro
 }
 
 void moire__attend_backward_reference(moire__reference *c) {
+  if (!is_packing_sound(c, moire__attend_layout_of(c->node, MOIRE__ATTEND_BACKWARD))) return;
   row_values row = row_scratch(c);
   for (int64_t r = 0; r < c->operands[MOIRE__ATTEND_SUM]->elements; r++) reference_backward_row(c, r, row);
 }
