@@ -27,8 +27,9 @@ moire__attend_kernel moire__attend_describe(moire__lowering *l, int first_option
   k.d = q[3];
   k.keys = k.packed ? moire__node_int(node, "length") : v[2];
   k.e = v[3];
-  k.query_block = smaller(BLOCK, k.queries > 0 ? k.queries : 1);
-  k.key_block = smaller(BLOCK, k.keys);
+  int64_t block = moire__lower_block(l, BLOCK);
+  k.query_block = smaller(block, k.queries > 0 ? k.queries : 1);
+  k.key_block = smaller(block, k.keys);
   k.scale = moire__node_real(node, "scale");
   k.mask_value = moire__node_real(node, "mask_value");
   k.dropout = moire__node_real(node, "dropout");

@@ -79,7 +79,7 @@ static moire__loop_value tap_row(bank *k, int64_t end, moire__loop_value j) {
 /* Opens the kernel's body and the loop over t of a piece: a block of positions of one sample. */
 static moire__loop_value each_position(bank *k, moire__loop_value *sample) {
   moire__lowering *l = k->l;
-  int64_t blocks = (moire__dim_factor(k->length) + TIME_BLOCK - 1) / TIME_BLOCK;
+  int64_t size = moire__lower_block(l, TIME_BLOCK), blocks = (moire__dim_factor(k->length) + size - 1) / size;
   bool cut = moire__dim_is_static(k->length) && blocks > 1;
   moire_dim count = k->batch;
   if (cut) moire__dim_multiply(k->batch, blocks, &count);
@@ -91,8 +91,8 @@ static moire__loop_value each_position(bank *k, moire__loop_value *sample) {
   moire__loop_value per_sample = moire__loop_index(b, blocks);
   *sample = binary(k, MOIRE__LOOP_div, piece, per_sample);
   moire__loop_value block = binary(k, MOIRE__LOOP_mod, piece, per_sample);
-  moire__loop_value low = moire__lower_mul(l, block, moire__loop_index(b, TIME_BLOCK));
-  return moire__loop_for(b, low, binary(k, MOIRE__LOOP_min, plus(k, low, TIME_BLOCK), length), 1, 1);
+  moire__loop_value low = moire__lower_mul(l, block, moire__loop_index(b, size));
+  return moire__loop_for(b, low, binary(k, MOIRE__LOOP_min, plus(k, low, size), length), 1, 1);
 }
 
 static moire__loop_value row_of(bank *k, moire__loop_value sample, moire__loop_value t) {

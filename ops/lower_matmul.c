@@ -111,8 +111,7 @@ static moire__loop_value smaller(moire__lowering *l, moire__loop_value a, moire_
 /* One piece is a block of rows of one member of the leading axes. */
 static void lower_batched(product *p) {
   moire__lowering *l = p->l;
-  int64_t rows = moire__dim_factor(p->m);
-  int64_t blocks = (rows + ROW_BLOCK - 1) / ROW_BLOCK;
+  int64_t size = moire__lower_block(l, ROW_BLOCK), blocks = (moire__dim_factor(p->m) + size - 1) / size;
   moire_dim count = 0;
   moire__dim_multiply(p->batch, blocks, &count);
   moire__lower_body(l, count, 1);
@@ -121,9 +120,9 @@ static void lower_batched(product *p) {
   moire__loop_value per_batch = moire__loop_index(b, blocks);
   place_batch(p, moire__loop_binary(b, MOIRE__LOOP_div, piece, per_batch));
   moire__loop_value block = moire__loop_binary(b, MOIRE__LOOP_mod, piece, per_batch);
-  moire__loop_value low = moire__lower_mul(l, block, moire__loop_index(b, ROW_BLOCK));
+  moire__loop_value low = moire__lower_mul(l, block, moire__loop_index(b, size));
   moire__loop_value high =
-      smaller(l, moire__lower_add(l, low, moire__loop_index(b, ROW_BLOCK)), moire__loop_extent(b, p->m));
+      smaller(l, moire__lower_add(l, low, moire__loop_index(b, size)), moire__loop_extent(b, p->m));
   whole_k(p);
   block_of_rows(p, low, high);
 }
@@ -131,11 +130,12 @@ static void lower_batched(product *p) {
 /* One piece is a block of rows of every member of the leading axes. */
 static void lower_by_rows(product *p) {
   moire__lowering *l = p->l;
-  moire__lower_body(l, p->m, ROW_BLOCK);
+  int64_t size = moire__lower_block(l, ROW_BLOCK);
+  moire__lower_body(l, p->m, size);
   moire__loop_builder *b = &l->builder;
-  moire__loop_value low = moire__lower_mul(l, l->kernel->parallel, moire__loop_index(b, ROW_BLOCK));
+  moire__loop_value low = moire__lower_mul(l, l->kernel->parallel, moire__loop_index(b, size));
   moire__loop_value high =
-      smaller(l, moire__lower_add(l, low, moire__loop_index(b, ROW_BLOCK)), moire__loop_extent(b, p->m));
+      smaller(l, moire__lower_add(l, low, moire__loop_index(b, size)), moire__loop_extent(b, p->m));
   whole_k(p);
   bool batched = p->batch != 1;
   moire__loop_value batch = 0;

@@ -52,9 +52,9 @@ moire__module *moire__driver_lower(const moire_graph *graph, const moire_compile
   moire__goal goal = moire__goal_from_options(options);
   moire_graph *fused = moire__driver_run_passes(graph, &goal, NULL, NULL, error);
   if (!fused) return NULL;
-  moire__lower_target shape = {target->vector_bits / 32, target->n_vector_registers};
+  moire__lower_target shape = {target->vector_bits / 32, target->n_vector_registers, false};
 #ifdef MOIRE_HOSTILE
-  shape = (moire__lower_target){4, 13}; /* tiles of odd sizes, with rows and lanes left over everywhere */
+  shape = (moire__lower_target){4, 13, true}; /* tiles of odd sizes, with rows and lanes left over everywhere */
 #endif
   return moire__pass_lower(fused, shape, error);
 }

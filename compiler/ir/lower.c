@@ -20,6 +20,13 @@ moire__loop_value moire__lower_mul(moire__lowering *l, moire__loop_value a, moir
   return moire__loop_binary(&l->builder, MOIRE__LOOP_mul, a, b);
 }
 
+int64_t moire__lower_block(const moire__lowering *l, int64_t usual) {
+  if (!l->target.small_blocks) return usual;
+  int64_t size = 1;
+  while (size * size <= usual) size += 2;
+  return size;
+}
+
 /* ---- starting and ending a kernel ---- */
 
 void moire__lower_begin(moire__lowering *l, const char *suffix) {
@@ -278,17 +285,17 @@ void moire__lower_piece(moire__lowering *l, moire_dim extent, moire__loop_value 
 }
 
 void moire__lower_sum_pieces(moire__lowering *l, int extra, int32_t value) {
-  enum { BLOCK = 1024 };
+  int64_t block = moire__lower_block(l, 1024);
   moire_dim elements = elements_of(l->g, value);
   moire__lower_begin(l, moire__arena_printf(l->arena, "%s.sum_pieces", l->kernel->name));
   moire__loop_buffer parts = moire__lower_add_extra(l, extra, MOIRE__BUFFER_IN);
   moire__lower_add_write(l, value);
-  moire__lower_body(l, elements, BLOCK);
+  moire__lower_body(l, elements, block);
   moire__loop_builder *b = &l->builder;
-  moire__loop_value low = moire__lower_mul(l, l->kernel->parallel, moire__loop_index(b, BLOCK));
+  moire__loop_value low = moire__lower_mul(l, l->kernel->parallel, moire__loop_index(b, block));
   moire__loop_value whole = moire__loop_extent(b, elements);
   moire__loop_value high =
-      moire__loop_binary(b, MOIRE__LOOP_min, moire__lower_add(l, low, moire__loop_index(b, BLOCK)), whole);
+      moire__loop_binary(b, MOIRE__LOOP_min, moire__lower_add(l, low, moire__loop_index(b, block)), whole);
   moire__loop_value i = moire__loop_for(b, low, high, 1, l->target.lanes * 2);
   moire__loop_var sum = moire__loop_declare(b, moire__loop_const(b, MOIRE__LOOP_F32, 0));
   moire__loop_value p =

@@ -13,8 +13,10 @@
 
 /* What the schedule may count on. */
 typedef struct moire__lower_target {
-  int lanes;     /* f32 elements of a vector register: 16, 8 or 4 */
-  int registers; /* vector registers: 32 or 16 */
+  int lanes;         /* f32 elements of a vector register: 16, 8 or 4 */
+  int registers;     /* vector registers: 32 or 16 */
+  bool small_blocks; /* blocks of odd sizes, about the square root of the usual: for tests, where little data
+                        shall fill several blocks and leave a rest */
 } moire__lower_target;
 
 /* An index into a value of shape `dims`. Where `at[d]` is 0, it is derived from `linear`, the row-major offset,
@@ -105,6 +107,9 @@ moire__loop_value moire__lower_address(moire__lowering *l, const moire__view *vi
                                        const moire__loop_value *at);
 /* The view of a KERNEL op's operand: fusion has made sure that there is one. */
 moire__view moire__lower_view(const moire__lowering *l, int32_t value);
+
+/* The size of blocks where `usual` pays. */
+int64_t moire__lower_block(const moire__lowering *l, int64_t usual);
 
 /* How a long reduction is cut so that the result does not depend on the number of threads: `pieces` parts of
  * ceil(extent / pieces) each. low and high are part p's bounds. */

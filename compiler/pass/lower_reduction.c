@@ -43,7 +43,7 @@ static reduction describe(moire__lowering *l, const moire__node *node) {
   }
   bool small = moire__dim_is_static(r.kept) && moire__dim_factor(r.kept) <= CUT_RESULT;
   bool f32 = l->g->values[r.operand].dtype == MOIRE_F32;
-  r.cut = sum && f32 && small && length >= 16 * CUT_LENGTH && r.cut_axis >= 0;
+  r.cut = sum && f32 && small && length >= moire__lower_block(l, 16 * CUT_LENGTH) && r.cut_axis >= 0;
   return r;
 }
 

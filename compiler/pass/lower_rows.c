@@ -238,11 +238,12 @@ static void lower_flat(rows *r) {
   moire__lowering *l = r->l;
   moire_dim elements = 0;
   moire__shape_elements(&r->domain, &elements);
-  moire__lower_body(l, elements, PIECE);
+  int64_t piece = moire__lower_block(l, PIECE);
+  moire__lower_body(l, elements, piece);
   moire__loop_builder *b = &l->builder;
-  moire__loop_value low = moire__lower_mul(l, l->kernel->parallel, moire__loop_index(b, PIECE));
+  moire__loop_value low = moire__lower_mul(l, l->kernel->parallel, moire__loop_index(b, piece));
   moire__loop_value high =
-      moire__loop_binary(b, MOIRE__LOOP_min, moire__lower_add(l, low, moire__loop_index(b, PIECE)),
+      moire__loop_binary(b, MOIRE__LOOP_min, moire__lower_add(l, low, moire__loop_index(b, piece)),
                          moire__loop_extent(b, elements));
   moire__loop_value i = moire__loop_for(b, low, high, 1, lanes_for(r, elements));
   moire__index index = {.rank = r->domain.rank, .linear = i, .is_current = true};
@@ -255,8 +256,9 @@ static void lower_flat(rows *r) {
 static void lower_by_rows(rows *r) {
   moire__lowering *l = r->l;
   moire_dim count = rows_of(r), columns = columns_of(r);
-  int64_t width = moire__dim_is_static(columns) && columns > 0 ? columns : PIECE;
-  int64_t block = width >= PIECE ? 1 : PIECE / width;
+  int64_t piece = moire__lower_block(l, PIECE);
+  int64_t width = moire__dim_is_static(columns) && columns > 0 ? columns : piece;
+  int64_t block = width >= piece ? 1 : piece / width;
   moire__lower_body(l, count, block);
   moire__loop_builder *b = &l->builder;
   moire__loop_value low = moire__lower_mul(l, l->kernel->parallel, moire__loop_index(b, block));
