@@ -150,6 +150,12 @@ static void stop(fuzzer *f) {
   test_remove_directory(f->directory);
 }
 
+static double now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
 int main(int argc, char **argv) {
   double seconds = argc > 1 ? atof(argv[1]) : 2;
   uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : (uint64_t)time(NULL);
@@ -159,12 +165,13 @@ int main(int argc, char **argv) {
   library_lists history = {offsets, items};
   float first[ITEMS], again[ITEMS];
   printf("seed %" PRIu64 "\n", seed);
+  fflush(stdout);
   f.random = moire__random_start(seed, 0);
   start(&f);
   if (f.training.scores(NULL, &f.workspace, 1, &history, first)) return 1;
   static void (*const kinds[])(fuzzer *) = {ask, ask, train, read_state, open_weights};
-  clock_t end = clock() + (clock_t)(seconds * CLOCKS_PER_SEC);
-  while (clock() < end) kinds[below(&f, 5)](&f);
+  double end = now() + seconds;
+  while (now() < end) kinds[below(&f, 5)](&f);
   bool same = !f.training.scores(NULL, &f.workspace, 1, &history, again) && !memcmp(first, again, sizeof first);
   printf("%" PRId64 " calls, %" PRId64 " refused%s\n", f.rounds, f.refused,
          same ? "" : "; the embedded model has changed");
