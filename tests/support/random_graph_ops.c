@@ -283,7 +283,10 @@ void random_sequence(maker *m) {
       weights[i] = random_complex_parameter(m, MOIRE_SHAPE(channels, 1, 1 + random_below(m, 4)));
       dilations[i] = 1 + random_below(m, 3);
     }
-    random_put_symmetric(m, moire_filter_bank(p->v, weights, dilations, n), 2 * size);
+    bool together = random_chance(m, 40);
+    moire_value y = together ? moire_band_bank(p->v, weights, dilations, n)
+                             : moire_filter_bank(p->v, weights, dilations, n);
+    random_put_symmetric(m, y, 2 * size);
     return;
   }
   moire_shape shape = MOIRE_SHAPE(channels, 1, taps);
@@ -294,4 +297,35 @@ void random_sequence(maker *m) {
     return;
   }
   random_put_symmetric(m, moire_depthwise_conv(p->v, w, dilation), size);
+}
+
+void random_transform(maker *m) {
+  bool back = random_chance(m, 50);
+  const pooled *p = random_pick(m, back ? random_is_complex : random_is_f32, 1);
+  if (!p) return;
+  int axis = random_below(m, random_rank(p));
+  int64_t n = random_static(random_dim(p, axis));
+  if (n < 1 || n > 100) return;
+  double size = random_size(p) * 2 * sqrt((double)n);
+  if (!back) {
+    random_put_symmetric(m, moire_rfft(p->v, axis), size);
+    return;
+  }
+  int64_t length = 2 * (n - 1) + random_below(m, 2);
+  if (length > 0) random_put_symmetric(m, moire_irfft(p->v, axis, length), size);
+}
+
+void random_scan(maker *m) {
+  const pooled *p = random_pick(m, random_is_f32, 3);
+  if (!p || random_rank(p) != 3 || !random_static(random_dim(p, 1)) || !random_static(random_dim(p, 2))) return;
+  moire_dim width = random_dim(p, 2);
+  int64_t n = 1 + random_below(m, 5);
+  double size = random_size(p);
+  moire_value none = {m->g, 0};
+  moire_value a = random_parameter(m, MOIRE_SHAPE(width, n));
+  a = moire_neg(moire_add_scalar(moire_mul(a, a), 0.2));
+  moire_value dt = moire_sigmoid(moire_linear(p->v, random_parameter(m, MOIRE_SHAPE(width, width)), none));
+  moire_value b = moire_tanh(moire_linear(p->v, random_parameter(m, MOIRE_SHAPE(n, width)), none));
+  moire_value c = moire_tanh(moire_linear(p->v, random_parameter(m, MOIRE_SHAPE(n, width)), none));
+  random_put_symmetric(m, moire_selective_scan(p->v, dt, a, b, c), 4 * (double)n * size);
 }
