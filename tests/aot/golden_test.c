@@ -3,7 +3,11 @@
 #include "tests/support/aot_golden.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 
+/* Sanitizers look at the run time of libraries, which is the same for all models: two of them will do. */
 Test(aot, goldens_on_this_machine) {
-  for (int i = 0; aot_golden_name(i); i++) aot_golden_check(aot_golden_name(i), "cc", NULL, "", "exact");
+  const char *sanitize = getenv("MOIRE_SANITIZE");
+  for (int i = 0; aot_golden_name(i) && (i < 2 || !sanitize || !*sanitize); i++)
+    aot_golden_check(aot_golden_name(i), NULL, "host", "", "exact");
 }

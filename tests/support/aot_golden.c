@@ -233,17 +233,17 @@ void aot_golden_check(const char *name, const char *cc, const char *cpu, const c
   test_path shared, directory, path;
   char source[100], flags[100] = "";
   const char *sanitize = getenv("MOIRE_SANITIZE");
-  if (!cpu && sanitize && *sanitize) snprintf(flags, sizeof flags, "-fsanitize=%s", sanitize);
+  if (!cc && sanitize && *sanitize) snprintf(flags, sizeof flags, "-fsanitize=%s", sanitize);
   snprintf(source, sizeof source, "goldens/%s.safetensors", name);
   if (!test_shared(source, shared)) cr_skip_test("the goldens are not there");
   test_make_directory(directory);
   golden g = open_golden(shared);
   moire_error error = {0};
-  aot_wish wish = {.name = "golden", .cpu = cpu, .cc = cpu ? cc : NULL, .training = true};
+  aot_wish wish = {.name = "golden", .cpu = cpu, .cc = cc, .training = true};
   aot_need(aot_write(&g.model, &wish, directory, &error), &error);
   write_case(&g, test_join(directory, "case", path));
   close_golden(&g);
-  run_check(directory, cc, flags, runner, mode);
+  run_check(directory, cc ? cc : "cc", flags, runner, mode);
   test_remove_directory(directory);
 }
 
