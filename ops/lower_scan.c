@@ -1,11 +1,12 @@
 /* The selective scan and its gradient: channels are the vector lanes, and each state runs along the sequence by
  * itself, so that it stays in registers and the exponentials of a whole stretch do not wait for each other.
  *
- * Sequences are walked in chunks of CHUNK positions: in a chunk every state is run in turn, and what the states
- * share (x, dt, y and their gradients) stays in the first-level cache. The gradient runs a chunk's states
- * forwards, keeps exp(dt a) and p of that chunk for one state and one block of channels, and runs back; where a
- * sequence has several chunks, a pass ahead of it notes the states at their starts. So memory grows with the
- * number of chunks, L / CHUNK, and an exponential is computed once more for it.
+ * Sequences are walked in chunks of CHUNK positions: in a chunk the states are run in turn, TOGETHER at a time,
+ * and what they share (x, dt, y and their gradients) stays in cache and is loaded once for those that run
+ * together. The gradient runs a chunk's states forwards, keeps exp(dt a) and p of that chunk for one block of
+ * channels, and runs back; where a sequence has several chunks, a pass ahead of it notes the states at their
+ * starts. So memory grows with the number of chunks, L / CHUNK, and an exponential is computed once more for
+ * it.
  *
  * The decay differs from channel to channel and from state to state, which is why a chunk is no product of
  * matrices (docs/decisions).
@@ -13,7 +14,7 @@
 #include "compiler/ir/lower.h"
 #include "ops/parts.h"
 
-enum { CHUNK = 64, X = 0, DT, A, B, C, DY };
+enum { CHUNK = 64, TOGETHER = 2, X = 0, DT, A, B, C, DY };
 
 typedef moire__loop_value value;
 
@@ -77,18 +78,47 @@ static void add_to(scan *s, moire__loop_buffer buffer, value at, value term) {
 
 static value zero(scan *s) { return moire__loop_const(s->b, MOIRE__LOOP_F32, 0); }
 
-/* One step of a state: decay exp(dt a), p = decay h, then h = p + dt x b. */
+/* What the states of a channel share at a position. */
+typedef struct place {
+  value t, dt, x, u; /* u = dt x */
+} place;
+
+static place place_at(scan *s, value t, value d) {
+  place at = {.t = t, .dt = operand(s, DT, t, d), .x = operand(s, X, t, d)};
+  at.u = times(s, at.dt, at.x);
+  return at;
+}
+
+/* One step of a state: decay = exp(dt a), p = decay h, then h = p + dt x b. */
 typedef struct step {
-  value dt, x, b, decay, p, h;
+  value decay, p, h;
 } step;
 
-static step forward(scan *s, value t, value d, value n, value a, value h) {
-  step now = {.dt = operand(s, DT, t, d), .x = operand(s, X, t, d), .b = operand(s, B, t, n)};
-  now.decay = moire__loop_unary(s->b, MOIRE__LOOP_exp, times(s, now.dt, a));
+static step forward(scan *s, const place *at, value n, value a, value h) {
+  step now = {.decay = moire__loop_unary(s->b, MOIRE__LOOP_exp, times(s, at->dt, a))};
   now.p = times(s, now.decay, h);
-  now.h = fma3(s, times(s, now.dt, now.x), now.b, now.p);
+  now.h = fma3(s, at->u, operand(s, B, at->t, n), now.p);
   return now;
 }
+
+/* Opens loops over the states, TOGETHER at a time, then one by one, and calls `run` in each of them with the
+ * number of the first state. States that run together load what they share once. */
+typedef void run_states(void *context, value n, int together);
+
+static void each_state(scan *s, run_states *run, void *context) {
+  int64_t middle = s->states / TOGETHER * TOGETHER;
+  if (middle) {
+    value n = moire__loop_for(s->b, number(s, 0), number(s, middle), TOGETHER, 1);
+    run(context, n, TOGETHER);
+    end(s);
+  }
+  if (middle == s->states) return;
+  value n = each(s, number(s, middle), number(s, s->states));
+  run(context, n, 1);
+  end(s);
+}
+
+static value after(scan *s, value n, int i) { return plus(s, n, number(s, i)); }
 
 static value chunk_end(scan *s, value start) {
   return smaller(s, plus(s, start, number(s, CHUNK)), number(s, s->length));
@@ -97,29 +127,48 @@ static value chunk_end(scan *s, value start) {
 /* ---- selective_scan ---------------------------------------------------------------------------------------
  */
 
-/* Channels low .. low + lanes - 1 of a sample. `carried` holds their states between chunks. */
+typedef struct channels_block {
+  scan *s;
+  moire__loop_buffer y, carried; /* states between chunks, [N, lanes]; 0: one chunk */
+  value d, lane, start, stop;
+} channels_block;
+
+static void run_forward(void *context, value n, int together) {
+  channels_block *k = context;
+  scan *s = k->s;
+  value a[TOGETHER], slot[TOGETHER];
+  moire__loop_var h[TOGETHER];
+  for (int i = 0; i < together; i++) {
+    a[i] = operand(s, A, k->d, after(s, n, i));
+    slot[i] = plus(s, times(s, after(s, n, i), number(s, s->lanes)), k->lane);
+    h[i] = moire__loop_declare(s->b, k->carried ? moire__loop_load(s->b, k->carried, slot[i]) : zero(s));
+  }
+  value t = each(s, k->start, k->stop), to = offset(s, t, k->d, s->channels);
+  place at = place_at(s, t, k->d);
+  value y = moire__loop_load(s->b, k->y, to);
+  for (int i = 0; i < together; i++) {
+    step now = forward(s, &at, after(s, n, i), a[i], moire__loop_get(s->b, h[i]));
+    moire__loop_set(s->b, h[i], now.h);
+    y = fma3(s, operand(s, C, t, after(s, n, i)), now.h, y);
+  }
+  moire__loop_store(s->b, k->y, to, y);
+  end(s);
+  for (int i = 0; i < together && k->carried; i++)
+    moire__loop_store(s->b, k->carried, slot[i], moire__loop_get(s->b, h[i]));
+}
+
+/* Channels low .. low + lanes - 1 of a sample. */
 static void run_block(scan *s, value low, value lanes, moire__loop_buffer carried) {
-  moire__loop_buffer y = moire__lower_buffer(s->l, s->l->node->first_result);
+  channels_block k = {.s = s, .y = moire__lower_buffer(s->l, s->l->node->first_result), .carried = carried};
   value chunk = each(s, number(s, 0), number(s, s->chunks));
-  value start = times(s, chunk, number(s, CHUNK)), stop = chunk_end(s, start);
-  value lane = moire__loop_for(s->b, number(s, 0), lanes, 1, s->lanes);
-  value d = plus(s, low, lane);
-  value t = each(s, start, stop);
-  moire__loop_store(s->b, y, offset(s, t, d, s->channels), zero(s));
+  k.start = times(s, chunk, number(s, CHUNK));
+  k.stop = chunk_end(s, k.start);
+  k.lane = moire__loop_for(s->b, number(s, 0), lanes, 1, s->lanes);
+  k.d = plus(s, low, k.lane);
+  value t = each(s, k.start, k.stop);
+  moire__loop_store(s->b, k.y, offset(s, t, k.d, s->channels), zero(s));
   end(s);
-  value n = each(s, number(s, 0), number(s, s->states));
-  value a = operand(s, A, d, n), slot = plus(s, times(s, n, number(s, s->lanes)), lane);
-  value first = zero(s);
-  if (s->chunks > 1) first = moire__loop_load(s->b, carried, slot);
-  moire__loop_var h = moire__loop_declare(s->b, first);
-  t = each(s, start, stop);
-  step now = forward(s, t, d, n, a, moire__loop_get(s->b, h));
-  moire__loop_set(s->b, h, now.h);
-  value at = offset(s, t, d, s->channels);
-  moire__loop_store(s->b, y, at, fma3(s, operand(s, C, t, n), now.h, moire__loop_load(s->b, y, at)));
-  end(s);
-  if (s->chunks > 1) moire__loop_store(s->b, carried, slot, moire__loop_get(s->b, h));
-  end(s);
+  each_state(s, run_forward, &k);
   end(s);
   end(s);
 }
@@ -156,10 +205,11 @@ typedef struct backward {
   moire__loop_buffer da;     /* sums of this piece, [D, N] at `da_base` */
   moire__loop_buffer starts; /* states at the starts of chunks, [chunks, N, D] at `starts_base`; 0: one chunk */
   moire__loop_buffer carried;  /* gradients of states behind the chunk, [N, D] at `carried_base` */
-  moire__loop_buffer decay, p; /* of one state and block, [CHUNK, lanes] */
-  moire__loop_buffer db, dc;   /* of one state, [CHUNK, lanes]: to be summed over the lanes */
+  moire__loop_buffer decay, p; /* of one block, [TOGETHER, CHUNK, lanes] */
+  moire__loop_buffer db, dc;   /* the same: to be summed over the lanes */
   moire__loop_buffer result[5];
   value da_base, starts_base, carried_base;
+  value chunk, start, stop; /* the chunk that is walked, and its positions */
 } backward;
 
 static value state_at(backward *k, value base, value n, value d) {
@@ -183,62 +233,102 @@ static void note_starts(backward *k) {
   value chunk = each(s, number(s, 0), number(s, s->chunks)), start = times(s, chunk, number(s, CHUNK));
   moire__loop_store(s->b, k->starts, start_at(k, chunk, n, d), moire__loop_get(s->b, h));
   value t = each(s, start, chunk_end(s, start));
-  moire__loop_set(s->b, h, forward(s, t, d, n, a, moire__loop_get(s->b, h)).h);
+  place at = place_at(s, t, d);
+  moire__loop_set(s->b, h, forward(s, &at, n, a, moire__loop_get(s->b, h)).h);
   end(s);
   end(s);
   end(s);
   end(s);
 }
 
-/* One position, backwards: g from the position behind in `next`, which becomes that of the position before. */
-static void step_back(backward *k, value t, value d, value n, value a, value slot, moire__loop_var next,
-                      moire__loop_var da) {
-  scan *s = &k->s;
-  value dt = operand(s, DT, t, d), x = operand(s, X, t, d), b = operand(s, B, t, n), dy = operand(s, DY, t, d);
-  value u = times(s, dt, x), p = moire__loop_load(s->b, k->p, slot);
-  value h = fma3(s, u, b, p);
-  value g = fma3(s, operand(s, C, t, n), dy, moire__loop_get(s->b, next));
-  value gp = times(s, g, p), gb = times(s, g, b), at = offset(s, t, d, s->channels);
-  moire__loop_store(s->b, k->dc, slot, fma3(s, dy, h, moire__loop_load(s->b, k->dc, slot)));
-  moire__loop_store(s->b, k->db, slot, fma3(s, g, u, moire__loop_load(s->b, k->db, slot)));
-  value dx = moire__loop_load(s->b, k->result[X], at), ddt = moire__loop_load(s->b, k->result[DT], at);
-  moire__loop_store(s->b, k->result[X], at, fma3(s, gb, dt, dx));
-  moire__loop_store(s->b, k->result[DT], at, fma3(s, a, gp, fma3(s, gb, x, ddt)));
-  moire__loop_set(s->b, da, fma3(s, dt, gp, moire__loop_get(s->b, da)));
-  moire__loop_set(s->b, next, times(s, g, moire__loop_load(s->b, k->decay, slot)));
+/* States that run together, in one block of channels and one chunk. */
+typedef struct states_at_once {
+  int n;
+  value state[TOGETHER], a[TOGETHER];
+  moire__loop_var h[TOGETHER], next[TOGETHER], da[TOGETHER]; /* next: gradient from the position behind */
+} states_at_once;
+
+/* Slot of state i at position t in the arrays of a chunk, [TOGETHER, CHUNK, lanes]. */
+static value slot_of(scan *s, int i, value t, value start, value lane) {
+  value row = plus(s, minus(s, t, start), number(s, (int64_t)i * CHUNK));
+  return plus(s, times(s, row, number(s, s->lanes)), lane);
 }
 
-/* One state in one block of channels and one chunk: forwards, then back. */
-static void run_state(backward *k, value chunk, value start, value stop, value n) {
+/* One position, backwards. */
+static void step_back(backward *k, states_at_once *now, value t, value d, value start, value lane) {
   scan *s = &k->s;
+  place at = place_at(s, t, d);
+  value dy = operand(s, DY, t, d), to = offset(s, t, d, s->channels);
+  value dx = moire__loop_load(s->b, k->result[X], to), ddt = moire__loop_load(s->b, k->result[DT], to);
+  for (int i = 0; i < now->n; i++) {
+    value slot = slot_of(s, i, t, start, lane), b = operand(s, B, t, now->state[i]);
+    value p = moire__loop_load(s->b, k->p, slot), h = fma3(s, at.u, b, p);
+    value g = fma3(s, operand(s, C, t, now->state[i]), dy, moire__loop_get(s->b, now->next[i]));
+    value gp = times(s, g, p), gb = times(s, g, b);
+    moire__loop_store(s->b, k->dc, slot, fma3(s, dy, h, moire__loop_load(s->b, k->dc, slot)));
+    moire__loop_store(s->b, k->db, slot, fma3(s, g, at.u, moire__loop_load(s->b, k->db, slot)));
+    dx = fma3(s, gb, at.dt, dx);
+    ddt = fma3(s, now->a[i], gp, fma3(s, gb, at.x, ddt));
+    moire__loop_set(s->b, now->da[i], fma3(s, at.dt, gp, moire__loop_get(s->b, now->da[i])));
+    moire__loop_set(s->b, now->next[i], times(s, g, moire__loop_load(s->b, k->decay, slot)));
+  }
+  moire__loop_store(s->b, k->result[X], to, dx);
+  moire__loop_store(s->b, k->result[DT], to, ddt);
+}
+
+static states_at_once begin_states(backward *k, value n, int count, value chunk, value d) {
+  scan *s = &k->s;
+  states_at_once now = {.n = count};
+  for (int i = 0; i < count; i++) {
+    now.state[i] = after(s, n, i);
+    now.a[i] = operand(s, A, d, now.state[i]);
+    value first = zero(s), behind = zero(s);
+    if (s->chunks > 1) {
+      first = moire__loop_load(s->b, k->starts, start_at(k, chunk, now.state[i], d));
+      behind = moire__loop_load(s->b, k->carried, state_at(k, k->carried_base, now.state[i], d));
+    }
+    now.h[i] = moire__loop_declare(s->b, first);
+    now.next[i] = moire__loop_declare(s->b, behind);
+    now.da[i] = moire__loop_declare(s->b, zero(s));
+  }
+  return now;
+}
+
+static void end_states(backward *k, const states_at_once *now, value d) {
+  scan *s = &k->s;
+  int64_t row =
+      s->states ? s->states : 1; /* without states nothing is stored, but addresses still have to differ */
+  for (int i = 0; i < now->n; i++) {
+    value to = plus(s, k->da_base, plus(s, times(s, d, number(s, row)), now->state[i]));
+    add_to(s, k->da, to, moire__loop_get(s->b, now->da[i]));
+    if (s->chunks > 1)
+      moire__loop_store(s->b, k->carried, state_at(k, k->carried_base, now->state[i], d),
+                        moire__loop_get(s->b, now->next[i]));
+  }
+}
+
+/* `count` states from n in one block of channels and one chunk: forwards, then back. */
+static void run_back(backward *k, value n, int count) {
+  scan *s = &k->s;
+  value start = k->start, stop = k->stop;
   value block = moire__loop_for(s->b, number(s, 0), number(s, s->channels), s->lanes, 1);
   value lanes = smaller(s, number(s, s->lanes), minus(s, number(s, s->channels), block));
   value lane = moire__loop_for(s->b, number(s, 0), lanes, 1, s->lanes), d = plus(s, block, lane);
-  value a = operand(s, A, d, n), first = zero(s), behind = zero(s);
-  if (s->chunks > 1) {
-    first = moire__loop_load(s->b, k->starts, start_at(k, chunk, n, d));
-    behind = moire__loop_load(s->b, k->carried, state_at(k, k->carried_base, n, d));
-  }
-  moire__loop_var h = moire__loop_declare(s->b, first), next = moire__loop_declare(s->b, behind);
-  moire__loop_var da = moire__loop_declare(s->b, zero(s));
+  states_at_once now = begin_states(k, n, count, k->chunk, d);
   value t = each(s, start, stop);
-  value slot = plus(s, times(s, minus(s, t, start), number(s, s->lanes)), lane);
-  step now = forward(s, t, d, n, a, moire__loop_get(s->b, h));
-  moire__loop_store(s->b, k->decay, slot, now.decay);
-  moire__loop_store(s->b, k->p, slot, now.p);
-  moire__loop_set(s->b, h, now.h);
+  place at = place_at(s, t, d);
+  for (int i = 0; i < count; i++) {
+    value slot = slot_of(s, i, t, start, lane);
+    step one = forward(s, &at, now.state[i], now.a[i], moire__loop_get(s->b, now.h[i]));
+    moire__loop_store(s->b, k->decay, slot, one.decay);
+    moire__loop_store(s->b, k->p, slot, one.p);
+    moire__loop_set(s->b, now.h[i], one.h);
+  }
   end(s);
   value i = each(s, start, stop), last = plus(s, plus(s, start, stop), number(s, -1));
-  t = minus(s, last, i);
-  slot = plus(s, times(s, minus(s, t, start), number(s, s->lanes)), lane);
-  step_back(k, t, d, n, a, slot, next, da);
+  step_back(k, &now, minus(s, last, i), d, start, lane);
   end(s);
-  int64_t row =
-      s->states ? s->states : 1; /* without states nothing is stored, but addresses still have to differ */
-  value to = plus(s, k->da_base, plus(s, times(s, d, number(s, row)), n));
-  add_to(s, k->da, to, moire__loop_get(s->b, da));
-  if (s->chunks > 1)
-    moire__loop_store(s->b, k->carried, state_at(k, k->carried_base, n, d), moire__loop_get(s->b, next));
+  end_states(k, &now, d);
   end(s);
   end(s);
 }
@@ -249,17 +339,28 @@ static void clear(scan *s, moire__loop_buffer buffer, value base, int64_t elemen
   end(s);
 }
 
-/* result[t, n] = sum over the lanes of sums[t - start]. */
-static void sum_lanes(backward *k, int result, moire__loop_buffer sums, value start, value stop, value n) {
+/* result[t, n] = sum over the lanes of sums[i, t - start]. */
+static void sum_lanes(backward *k, int result, moire__loop_buffer sums, int i, value n) {
   scan *s = &k->s;
-  value t = each(s, start, stop);
+  value t = each(s, k->start, k->stop);
   moire__loop_var sum = moire__loop_declare(s->b, zero(s));
   value lane = moire__loop_for(s->b, number(s, 0), number(s, s->lanes), 1, s->lanes);
-  value slot = plus(s, times(s, minus(s, t, start), number(s, s->lanes)), lane);
-  moire__loop_reduce(s->b, sum, MOIRE__LOOP_add, moire__loop_load(s->b, sums, slot));
+  moire__loop_reduce(s->b, sum, MOIRE__LOOP_add,
+                     moire__loop_load(s->b, sums, slot_of(s, i, t, k->start, lane)));
   end(s);
   moire__loop_store(s->b, k->result[result], offset(s, t, n, s->states), moire__loop_get(s->b, sum));
   end(s);
+}
+
+static void run_gradient(void *context, value n, int together) {
+  backward *k = context;
+  clear(&k->s, k->db, number(&k->s, 0), (int64_t)together * CHUNK * k->s.lanes);
+  clear(&k->s, k->dc, number(&k->s, 0), (int64_t)together * CHUNK * k->s.lanes);
+  run_back(k, n, together);
+  for (int i = 0; i < together; i++) {
+    sum_lanes(k, B, k->db, i, after(&k->s, n, i));
+    sum_lanes(k, C, k->dc, i, after(&k->s, n, i));
+  }
 }
 
 static void run_sample(backward *k) {
@@ -268,19 +369,15 @@ static void run_sample(backward *k) {
     note_starts(k);
     clear(s, k->carried, k->carried_base, s->states * s->channels);
   }
-  value i = each(s, number(s, 0), number(s, s->chunks)), chunk = minus(s, number(s, s->chunks - 1), i);
-  value start = times(s, chunk, number(s, CHUNK)), stop = chunk_end(s, start);
-  value rows = minus(s, stop, start), from = offset(s, start, number(s, 0), s->channels);
+  value i = each(s, number(s, 0), number(s, s->chunks));
+  k->chunk = minus(s, number(s, s->chunks - 1), i);
+  k->start = times(s, k->chunk, number(s, CHUNK));
+  k->stop = chunk_end(s, k->start);
+  value rows = minus(s, k->stop, k->start), from = offset(s, k->start, number(s, 0), s->channels);
   value e = moire__loop_for(s->b, number(s, 0), times(s, rows, number(s, s->channels)), 1, s->lanes);
   for (int r = X; r <= DT; r++) moire__loop_store(s->b, k->result[r], plus(s, from, e), zero(s));
   end(s);
-  value n = each(s, number(s, 0), number(s, s->states));
-  clear(s, k->db, number(s, 0), CHUNK * s->lanes);
-  clear(s, k->dc, number(s, 0), CHUNK * s->lanes);
-  run_state(k, chunk, start, stop, n);
-  sum_lanes(k, B, k->db, start, stop, n);
-  sum_lanes(k, C, k->dc, start, stop, n);
-  end(s);
+  each_state(s, run_gradient, k);
   end(s);
 }
 
@@ -307,7 +404,7 @@ void moire__selective_scan_gradient_lower(moire__lowering *l) {
   moire__loop_buffer *const blocks[] = {&k.decay, &k.p, &k.db, &k.dc};
   static const char *const names[] = {"decay", "p", "db", "dc"};
   for (int i = 0; i < 4; i++)
-    *blocks[i] = moire__loop_add_local(l->kernel, names[i], MOIRE__LOOP_F32, CHUNK * lanes);
+    *blocks[i] = moire__loop_add_local(l->kernel, names[i], MOIRE__LOOP_F32, TOGETHER * CHUNK * lanes);
   moire__lower_body(l, MOIRE__REDUCTION_PIECES, 1);
   value piece = l->kernel->parallel, low = 0, high = 0;
   k.da_base = k.carried_base = times(s, piece, number(s, states));
