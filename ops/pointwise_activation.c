@@ -25,6 +25,9 @@ static moire__loop_value at_least(moire__loop_builder *to, moire__loop_value x, 
   return MOIRE__EMIT2(max, MOIRE__NUMBER(x, low), x);
 }
 
+/* The same in a reference: a NaN stays one. */
+static double not_below(double low, double x) { return x < low ? low : x; }
+
 /* exp(-|x|) */
 static moire__loop_value decay(moire__loop_builder *to, moire__loop_value x) {
   return MOIRE__EMIT1(exp, MOIRE__EMIT1(neg, MOIRE__EMIT1(abs, x)));
@@ -78,8 +81,9 @@ static moire_value silu_gradient(moire_value x, moire_value y, moire_value dy) {
   return moire_mul(dy, moire_add(s, moire_sub(y, moire_mul(y, s))));
 }
 
-MOIRE__UNARY(silu, REAL, MOIRE__RANGE(-4, 4), MOIRE__RANGE(-80, 1e4),                              /**/
-             x / (1 + exp(-x)), MOIRE__EMIT2(mul, at_least(to, x, -1000), sigmoid_element(to, x)), /**/
+MOIRE__UNARY(silu, REAL, MOIRE__RANGE(-4, 4), MOIRE__RANGE(-80, 1e4), /**/
+             not_below(-1000, x) / (1 + exp(-x)),
+             MOIRE__EMIT2(mul, at_least(to, x, -1000), sigmoid_element(to, x)), /**/
              silu_gradient(x, y, dy))
 
 /* ---- gelu ------------------------------------------------------------------------------------------------ */
@@ -98,6 +102,6 @@ static moire_value gelu_gradient(moire_value x, moire_value dy) {
   return moire_mul(dy, moire_add(below, moire_mul(x, density)));
 }
 
-MOIRE__UNARY(gelu, REAL, MOIRE__RANGE(-4, 4), MOIRE__RANGE(-1e3, 1e3), /**/
-             0.5 * x * erfc(-x * SQRT_HALF), gelu_element(to, x),      /**/
+MOIRE__UNARY(gelu, REAL, MOIRE__RANGE(-4, 4), MOIRE__RANGE(-1e3, 1e3),            /**/
+             0.5 * not_below(-40, x) * erfc(-x * SQRT_HALF), gelu_element(to, x), /**/
              gelu_gradient(x, dy))

@@ -1,6 +1,7 @@
 /* sum and reduce_max: over attribute axes (ascending), which stay with extent 1.
  *
- * An empty reduction is 0 for the sum and -infinity for the maximum.
+ * An empty reduction is 0 for the sum and -infinity for the maximum. Where an element is a NaN, the maximum is
+ * a NaN or that of some of the others.
  */
 #include <math.h>
 

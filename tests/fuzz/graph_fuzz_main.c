@@ -155,10 +155,13 @@ static bool judge_size(const random_graph *r, const test_subject *s, int64_t siz
 
 /* Counts nodes in `t` if it is not NULL. */
 static bool judge_graph(uint64_t seed, int limit, const test_pools *pools, tally *t, moire__text *why) {
-  static const test_way ways[] = {{"host", false},      {"host", true},  {"host", false},
-                                  {"x86-64-v3", false}, {"host", false}, {"generic", false},
-                                  {"x86-64-v3", true},  {"host", false}};
+  static const struct {
+    const char *target;
+    bool no_fusion;
+  } kinds[] = {{"host", false}, {"host", true},     {"host", false},     {"x86-64-v3", false},
+               {"host", false}, {"generic", false}, {"x86-64-v3", true}, {"host", false}};
   static const int64_t small[] = {1, 2, 3, 5}, large[] = {9, 17, 33, 70, 0, 130};
+  const test_way way = {.target = kinds[seed % 8].target, .no_fusion = kinds[seed % 8].no_fusion};
   random_graph r;
   random_graph_make(&r, seed, limit);
   moire_error error = {0};
@@ -169,7 +172,7 @@ static bool judge_graph(uint64_t seed, int limit, const test_pools *pools, tally
     return true;
   }
   test_subject s;
-  bool good = test_text_is_stable(r.g, why) && test_subject_make(&s, r.g, &r.options, &ways[seed % 8], 1, why);
+  bool good = test_text_is_stable(r.g, why) && test_subject_make(&s, r.g, &r.options, &way, 1, why);
   if (good) {
     good = judge_size(&r, &s, small[seed / 8 % 4], TEST_CHECK_ALL, pools, seed, why) &&
            judge_size(&r, &s, large[seed / 32 % 6], TEST_CHECK_NATIVE, pools, seed, why);

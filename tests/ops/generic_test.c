@@ -19,8 +19,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const test_way ways[] = {{"host", false}, {"host", true}};
-enum { N_WAYS = sizeof ways / sizeof *ways, ELEMENTS_TRIED = 6, MOST_RANGES = 2 * MOIRE__MAX_OPERANDS };
+static const test_way ways[] = {{.target = "host"}, {.target = "host", .no_fusion = true}};
+static const test_way gradient_ways[] = {{.target = "host"},
+                                         {.target = "host", .no_fusion = true, .loops_only = true}};
+enum { N_WAYS = 2, ELEMENTS_TRIED = 6, MOST_RANGES = 2 * MOIRE__MAX_OPERANDS };
 static const char *const kind_names[] = {"good", "hard", "wrong"};
 
 /* ---- samples --------------------------------------------------------------------------------------------- */
@@ -183,7 +185,8 @@ static void judge(const sample *t, const moire_graph *g, bool differentiate, con
   const char *what = differentiate ? ", gradient" : "";
   test_subject subject;
   moire__text why = {0};
-  expect(test_subject_make(&subject, g, &options, ways, N_WAYS, &why), t, what, &why);
+  expect(test_subject_make(&subject, g, &options, differentiate ? gradient_ways : ways, N_WAYS, &why), t, what,
+         &why);
   static const int64_t sizes[] = {3, 1, 0, 70};
   for (int i = 0; i < (has_batch(g) ? 4 : 1); i++) {
     test_range ranges[MOST_RANGES];

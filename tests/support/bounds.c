@@ -157,7 +157,19 @@ static void split_cast(evaluation *e, const moire__node *node) {
   }
 }
 
+/* Which of several the largest is where one is a NaN depends on the order: anything goes. */
+static void doubt_maximum(evaluation *e, const moire__node *node) {
+  const moire__tensor *x = e->values[0][node->operands[0]], *y = e->values[0][node->first_result];
+  bool has_nan = false;
+  for (int64_t i = 0; i < x->elements; i++) has_nan = has_nan || isnan(x->re[i]);
+  for (int v = 1; v < e->variants && has_nan; v++) {
+    for (int64_t i = 0; i < y->elements; i++)
+      e->values[v][node->first_result]->re[i] = (double)(v & 1 ? NAN : -INFINITY);
+  }
+}
+
 static void split_undecided(evaluation *e, const moire__node *node) {
+  if (node->op == MOIRE__OP_reduce_max) doubt_maximum(e, node);
   if (node->op == MOIRE__OP_equal || node->op == MOIRE__OP_less || node->op == MOIRE__OP_less_equal)
     split_comparison(e, node);
   bool from_float = node->op == MOIRE__OP_cast && unit_of(e->g->values[node->operands[0]].dtype) > 0;

@@ -4,7 +4,7 @@
  *   its loop nests interpreted, every access checked          = the same                 (double)
  *   native code, with and without fusion, for each target     = the same                 (within bounds.h)
  *   native code on 1, 2 and 3 threads                         = itself, to the last bit
- *   text that was read back                                   = itself
+ *   text of graphs and loop nests that was read back          = itself
  */
 #ifndef MOIRE_TESTS_JUDGE_H
 #define MOIRE_TESTS_JUDGE_H
@@ -16,6 +16,7 @@
 typedef struct test_way {
   const char *target;
   bool no_fusion;
+  bool loops_only; /* no native code, which takes the most time to make */
 } test_way;
 
 enum { TEST_MOST_STAGES = 48, TEST_MOST_WAYS = 4 };
