@@ -13,6 +13,7 @@
 #ifndef MOIRE_COMPILER_IR_GRAPH_H
 #define MOIRE_COMPILER_IR_GRAPH_H
 
+#include "compiler/ir/names.h"
 #include "moire/graph.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
@@ -136,10 +137,12 @@ struct moire_graph {
   int n_values, value_capacity;
   moire__state_info *states;
   int n_states, state_capacity;
+  moire__names state_names; /* of `states` */
   moire__named_value *outputs;
   int n_outputs, output_capacity;
   moire__named_value *updates;
   int n_updates, update_capacity;
+  moire__names update_names; /* of `updates` */
   /* Only while building: */
   const char *scope;
   const char **scope_stack;

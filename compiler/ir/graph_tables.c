@@ -51,10 +51,7 @@ moire_dim moire_extent(moire_graph *g, const char *name) {
 /* ---- states ---------------------------------------------------------------------------------------------- */
 
 int moire__graph_find_state(const moire_graph *g, const char *full_name) {
-  for (int i = 0; i < g->n_states; i++) {
-    if (strcmp(g->states[i].name, full_name) == 0) return i;
-  }
-  return -1;
+  return moire__names_find(&g->state_names, full_name);
 }
 
 static bool same_stream(const char *a, const char *b) { return a && b ? strcmp(a, b) == 0 : a == b; }
@@ -108,6 +105,7 @@ moire_status moire__graph_declare_state(moire_graph *g, const moire__state_info 
     kept.init.values = memcpy(values, state->init.values, (size_t)kept.init.n_values * sizeof *values);
   }
   MOIRE__PUSH(&g->arena, g->states, g->n_states, g->state_capacity, kept);
+  moire__names_add(&g->state_names, &g->arena, kept.name);
   return MOIRE_OK;
 }
 
@@ -172,13 +170,13 @@ void moire__graph_add_update(moire_graph *g, moire_source at, const char *full_n
     moire__text_free(&text);
     return;
   }
-  for (int i = 0; i < g->n_updates; i++) {
-    if (strcmp(g->updates[i].name, full_name) != 0) continue;
+  if (moire__names_find(&g->update_names, full_name) >= 0) {
     moire__graph_fail_at(g, at, "update", MOIRE_ERROR_ARGUMENT, "the state %s is updated twice", full_name);
     return;
   }
   moire__named_value update = {state->name, value.id};
   MOIRE__PUSH(&g->arena, g->updates, g->n_updates, g->update_capacity, update);
+  moire__names_add(&g->update_names, &g->arena, update.name);
 }
 
 /* ---- random masks ---------------------------------------------------------------------------------------- */

@@ -49,9 +49,10 @@ static moire_status check_numbers(const moire_graph *g, int index, int32_t *next
 }
 
 static moire_status check_types(const moire_graph *g, const moire__node *node, moire_error *error) {
-  moire_dtype dtype[MOIRE__MAX_RESULTS] = {0};
-  moire_shape shape[MOIRE__MAX_RESULTS] = {0};
-  moire_error cause = {0};
+  moire_dtype dtype[MOIRE__MAX_RESULTS];
+  moire_shape shape[MOIRE__MAX_RESULTS];
+  moire_error cause;
+  cause.status = MOIRE_OK;
   if (moire__graph_infer(g, node, dtype, shape, &cause)) return wrong_node(g, node, error, cause.message);
   for (int i = 0; i < node->n_results; i++) {
     const moire__value_info *value = &g->values[node->first_result + i];
@@ -87,6 +88,19 @@ static moire_status check_states(const moire_graph *g, moire_error *error) {
   return MOIRE_OK;
 }
 
+/* The first number of a table whose name is there before, -1: none. */
+static int find_repeated(const moire__named_value *table, int n) {
+  moire__arena arena = {0};
+  moire__names names = {0};
+  int repeated = -1;
+  for (int i = 0; i < n && repeated < 0; i++) {
+    if (moire__names_find(&names, table[i].name) >= 0) repeated = i;
+    moire__names_add(&names, &arena, table[i].name);
+  }
+  moire__arena_free(&arena);
+  return repeated;
+}
+
 static moire_status check_handed_out(const moire_graph *g, const char *what, const moire__named_value *table,
                                      int n, moire_error *error) {
   for (int i = 0; i < n; i++) {
@@ -94,14 +108,11 @@ static moire_status check_handed_out(const moire_graph *g, const char *what, con
       return moire_fail(error, MOIRE_ERROR_INTERNAL, "graph @%.60s: %s %s is %%%d, which is no value", g->name,
                         what, table[i].name, table[i].value);
     }
-    for (int j = 0; j < i; j++) {
-      if (strcmp(table[i].name, table[j].name) == 0) {
-        return moire_fail(error, MOIRE_ERROR_INTERNAL, "graph @%.60s: there are two %ss %s", g->name, what,
-                          table[i].name);
-      }
-    }
   }
-  return MOIRE_OK;
+  int repeated = find_repeated(table, n);
+  if (repeated < 0) return MOIRE_OK;
+  return moire_fail(error, MOIRE_ERROR_INTERNAL, "graph @%.60s: there are two %ss %s", g->name, what,
+                    table[repeated].name);
 }
 
 static moire_status check_updates(const moire_graph *g, moire_error *error) {

@@ -242,16 +242,21 @@ void moire__loop_print_statement(const moire__loop_kernel *k, const moire__loop_
   moire__text_add(text, "?%d", (int)s->kind);
 }
 
+static void indent(int depth, moire__text *text) {
+  for (int i = 0; i < depth; i++) moire__text_add_bytes(text, "  ", 2);
+}
+
 static void print_block(const moire__loop_kernel *k, const moire__loop_names *names,
                         const moire__loop_statement *s, int depth, moire__text *text) {
   for (; s; s = s->next) {
     bool nests = s->kind == MOIRE__LOOP_FOR || s->kind == MOIRE__LOOP_IF;
-    moire__text_add(text, "%*s", 2 * depth, "");
+    indent(depth, text);
     moire__loop_print_statement(k, names, s, text);
     moire__text_add(text, nests ? " {\n" : "\n");
     if (!nests) continue;
     print_block(k, names, s->body, depth + 1, text);
-    moire__text_add(text, "%*s}\n", 2 * depth, "");
+    indent(depth, text);
+    moire__text_add(text, "}\n");
   }
 }
 

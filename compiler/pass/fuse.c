@@ -276,18 +276,20 @@ static void place_sunk(moire__fuse *f, int sink) {
 
 static void number_groups(moire__fuse *f, int *number) {
   int next = 0;
-  bool *done = moire__arena_array(&f->arena, (size_t)f->n_groups + 1, sizeof *done);
+  uint64_t *waiting = moire__arena_array(&f->arena, (size_t)f->words, sizeof *waiting);
+  for (int h = 0; h < f->n_groups; h++) {
+    if (f->groups[h].merged_into < 0) waiting[h / 64] |= (uint64_t)1 << (h % 64);
+  }
   for (bool progress = true; progress;) {
     progress = false;
     for (int h = 0; h < f->n_groups; h++) {
-      if (done[h] || f->groups[h].merged_into >= 0) continue;
-      bool ready = true;
-      for (int on = 0; on < f->n_groups && ready; on++) {
-        ready = !bit(f->groups[h].depends, on) || done[on] || f->groups[on].merged_into >= 0;
-      }
-      if (!ready) continue;
+      if (!bit(waiting, h)) continue;
+      uint64_t on = 0;
+      for (int w = 0; w < f->words && !on; w++) on = f->groups[h].depends[w] & waiting[w];
+      if (on) continue;
       number[h] = next++;
-      done[h] = progress = true;
+      waiting[h / 64] &= ~((uint64_t)1 << (h % 64));
+      progress = true;
     }
   }
 }

@@ -24,11 +24,12 @@ typedef struct lower_state {
   int n_groups;
   int **nodes; /* of every kernel: its nodes in order */
   int *n_nodes;
-  bool *stored;       /* of every value */
-  int *last_reader;   /* of every value: highest kernel that reads it, -1: none */
-  int *mapped_reader; /* of every value: highest kernel that reads it at another element than its own, -1 */
-  int32_t *in_place;  /* of every value: the state's value that it replaces */
-  int *buffer;        /* of every value: plan buffer + 1 */
+  bool *stored;          /* of every value */
+  int *last_reader;      /* of every value: highest kernel that reads it, -1: none */
+  int *mapped_reader;    /* of every value: highest kernel that reads it at another element than its own, -1 */
+  int32_t *state_values; /* of every state: the value of its only node, 0: none or several */
+  int32_t *in_place;     /* of every value: the state's value that it replaces */
+  int *buffer;           /* of every value: plan buffer + 1 */
   moire_plan_buffer *buffers;
   int n_buffers, buffer_capacity;
   moire_plan_step *steps;
@@ -93,21 +94,26 @@ static bool is_elementwise_group(const lower_state *s, int kernel) {
   return true;
 }
 
-/* The only state node of that name, or 0. */
-static int32_t state_value(const moire_graph *g, const char *name) {
-  int32_t found = 0;
+/* The value of each state's only node, 0: there is none, or several. */
+static void find_state_values(lower_state *s) {
+  const moire_graph *g = s->g;
+  int *times = moire__arena_array(&s->m->arena, (size_t)g->n_states + 1, sizeof *times);
+  s->state_values = moire__arena_array(&s->m->arena, (size_t)g->n_states + 1, sizeof *s->state_values);
   for (int i = 0; i < g->n_nodes; i++) {
     const moire__node *node = &g->nodes[i];
-    if (node->op != MOIRE__OP_state || strcmp(moire__node_text(node, "name"), name) != 0) continue;
-    if (found) return 0;
-    found = node->first_result;
+    if (node->op != MOIRE__OP_state) continue;
+    int state = moire__graph_find_state(g, moire__node_text(node, "name"));
+    s->state_values[state] = times[state]++ ? 0 : node->first_result;
   }
-  return found;
+}
+
+static int32_t state_value(const lower_state *s, const char *name) {
+  return s->state_values[moire__graph_find_state(s->g, name)];
 }
 
 static void find_in_place(lower_state *s) {
   for (int i = 0; i < s->g->n_updates; i++) {
-    int32_t value = s->g->updates[i].value, old = state_value(s->g, s->g->updates[i].name);
+    int32_t value = s->g->updates[i].value, old = state_value(s, s->g->updates[i].name);
     int kernel = moire__node_of(s->g, value)->kernel;
     if (!old || kernel < 0 || !is_elementwise_group(s, kernel)) continue;
     bool free = s->last_reader[old] <= kernel && s->mapped_reader[old] < kernel;
@@ -280,7 +286,7 @@ static void add_updates(lower_state *s) {
   for (int i = 0; i < s->g->n_updates; i++) {
     int32_t value = s->g->updates[i].value;
     if (s->in_place[value]) continue;
-    int32_t old = state_value(s->g, s->g->updates[i].name);
+    int32_t old = state_value(s, s->g->updates[i].name);
     const moire__state_info *state = &s->g->states[moire__graph_find_state(s->g, s->g->updates[i].name)];
     moire_plan_update update = {.from = buffer_of(s, value)};
     update.state =
@@ -335,6 +341,7 @@ static void find_packing(lower_state *s) {
 static moire_status lower_all(lower_state *s, moire_error *error) {
   collect_groups(s);
   find_readers(s);
+  find_state_values(s);
   find_in_place(s);
   for (int k = 0; k < s->n_groups; k++) {
     moire_status status = lower_group(s, k, error);

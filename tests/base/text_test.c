@@ -3,6 +3,8 @@
 
 #include "runtime/base/text.h"
 
+#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 Test(text, an_empty_one_reads_as_the_empty_string) {
@@ -64,4 +66,23 @@ Test(text, clearing_keeps_the_memory_and_freeing_does_not) {
   moire__text_free(&text);
   cr_assert_null(text.data);
   cr_assert_eq(text.length + text.capacity, 0);
+}
+
+/* What is written without printf is what printf writes, and what is not, too. */
+Test(text, plain_formats) {
+  static const long long numbers[] = {0, 1, -1, 9, 10, -10, 2147483647, -2147483648LL, INT64_MAX, INT64_MIN};
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    moire__text text = {0};
+    char want[200];
+    int narrow = (int)numbers[i];
+    long wide = (long)numbers[i];
+    snprintf(want, sizeof want, "%d|%ld%lld%%%c%s", narrow, wide, numbers[i], 'x', "string");
+    moire__text_add(&text, "%d|%ld%lld%%%c%s", narrow, wide, numbers[i], 'x', "string");
+    cr_assert_str_eq(moire__text_string(&text), want);
+    moire__text_clear(&text);
+    snprintf(want, sizeof want, "%d %s %5d%.*s %g", narrow, "", narrow, 2, "abc", 0.5);
+    moire__text_add(&text, "%d %s %5d%.*s %g", narrow, "", narrow, 2, "abc", 0.5);
+    cr_assert_str_eq(moire__text_string(&text), want);
+    moire__text_free(&text);
+  }
 }
