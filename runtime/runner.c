@@ -11,6 +11,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/base/layout.h"
 #include "runtime/base/packing.h"
+#include "runtime/profile/recording.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -40,7 +41,10 @@ struct moire_runner {
                         another, or NULL */
   char *workspace;
   size_t workspace_bytes;
-  int64_t packing_capacity; /* positions that the arrays of a packed plan hold */
+  int64_t packing_capacity;    /* positions that the arrays of a packed plan hold */
+  moire__recording *recording; /* NULL: runs are not recorded */
+  moire__step_watch *watch;    /* NULL: nobody is told of steps */
+  void *watch_context;
 };
 
 /* ---- Creating ---------------------------------------------------------------------------------------------
@@ -384,20 +388,40 @@ static void update_states(moire_runner *r) {
   }
 }
 
+void moire__runner_record(moire_runner *r, moire__recording *recording) { r->recording = recording; }
+
+void moire__runner_watch(moire_runner *r, moire__step_watch *watch, void *context) {
+  r->watch = watch;
+  r->watch_context = context;
+}
+
+static void run_steps(moire_runner *r, moire__recording *recording) {
+  for (int i = 0; i < r->plan->n_steps; i++) {
+    const moire_plan_step *step = &r->plan->steps[i];
+    int64_t count = 0;
+    moire__extent_size(step->count, r->extents, &count);
+    int64_t pieces = count / step->block + (count % step->block != 0);
+    call c = {r->plan->kernels[step->kernel], r->arguments[i], r->extents};
+    if (r->watch) r->watch(r->watch_context, i, r->arguments[i], r->extents);
+    if (recording) {
+      moire__recording_run(recording, r->threads, i, pieces, run_pieces, &c);
+    } else {
+      moire_threads_run(r->threads, pieces, run_pieces, &c);
+    }
+  }
+}
+
 moire_status moire_runner_run(moire_runner *r, moire_error *error) {
+  moire__recording *recording = r->recording && moire__recording_begin(r->recording) ? r->recording : NULL;
   moire_status status = pack_inputs(r, error);
   if (status) return status;
   status = check_run(r, error);
   if (status) return status;
   bind(r);
-  for (int i = 0; i < r->plan->n_steps; i++) {
-    const moire_plan_step *step = &r->plan->steps[i];
-    int64_t count = 0;
-    moire__extent_size(step->count, r->extents, &count);
-    call c = {r->plan->kernels[step->kernel], r->arguments[i], r->extents};
-    moire_threads_run(r->threads, count / step->block + (count % step->block != 0), run_pieces, &c);
-  }
+  if (recording) moire__recording_prepared(recording, r->extents);
+  run_steps(r, recording);
   update_states(r);
+  if (recording) moire__recording_end(recording);
   r->has_run = true;
   return MOIRE_OK;
 }
@@ -409,3 +433,8 @@ const void *moire_runner_output(const moire_runner *r, const char *name, int64_t
 }
 
 size_t moire_runner_workspace_bytes(const moire_runner *r) { return r->workspace_bytes; }
+
+int64_t moire__runner_offset(const moire_runner *r, int buffer) {
+  bool placed = r->has_layout && in_workspace(r->plan->buffers[buffer].role);
+  return placed ? (int64_t)r->buffers[buffer].offset : -1;
+}

@@ -5,6 +5,7 @@
 #include "runtime/base/philox.h"
 #include "runtime/progress.h"
 #include "runtime/scoring.h"
+#include "runtime/train_step.h"
 #include "runtime/trainer_files.h"
 
 #include <inttypes.h>
@@ -39,16 +40,14 @@ moire__config_fields moire__trainer_fields(void) {
 typedef struct trainer {
   const moire__trainer_job *job;
   moire_store *store;
-  moire_runner *step, *scores;
+  moire_runner *runner, *scores;
+  moire__train_step step;
   moire__trainer_files files;
   moire__trained done;
   uint64_t seed;
   int64_t batch;
-  int64_t *order;         /* [n_samples] */
-  int32_t *ids, *answers; /* [batch, L], [batch] */
-  int32_t rng[3];         /* seed low, seed high, step */
-  float step_size, bias2; /* of Adam */
-  int64_t *ranks;         /* [n_users] */
+  int64_t *order; /* [n_samples] */
+  int64_t *ranks; /* [n_users] */
 } trainer;
 
 static double now(void) {
@@ -62,43 +61,15 @@ static bool must_stop(const trainer *t) { return t->job->stop && *t->job->stop; 
 /* ---- Steps ------------------------------------------------------------------------------------------------
  */
 
-static moire_status set_if_there(trainer *t, const char *name, const void *data, int64_t n,
-                                 moire_error *error) {
-  return moire_runner_has_input(t->step, name) ? moire_runner_set_input(t->step, name, data, n, error)
-                                               : MOIRE_OK;
-}
-
-/* What each step reads from a fixed place. */
-static moire_status connect(trainer *t, moire_error *error) {
-  moire_status status = set_if_there(t, "rng", t->rng, 3, error);
-  if (!status) status = set_if_there(t, "adam.step_size", &t->step_size, 1, error);
-  if (!status) status = set_if_there(t, "adam.bias2", &t->bias2, 1, error);
-  return status;
-}
-
 /* Trains on samples[0..n) as step number `step`, from 0. */
 static moire_status train_step(trainer *t, const int64_t *samples, int64_t n, int64_t step, double *loss,
                                moire_error *error) {
-  const moire_config *config = t->job->training;
-  double step_size = 0, bias2 = 0;
-  moire_optimizer_scalars(moire_config_real(config, "lr"), moire_config_real(config, "beta1"),
-                          moire_config_real(config, "beta2"), step + 1, &step_size, &bias2);
-  t->step_size = (float)step_size;
-  t->bias2 = (float)bias2;
-  t->rng[2] = (int32_t)(uint32_t)step;
-  moire__dataset_train_batch(t->job->dataset, samples, n, t->ids, t->answers);
-  moire_status status = moire_runner_set_extent(t->step, "B", n, error);
-  if (!status) status = set_if_there(t, "input_ids", t->ids, n * t->job->dataset->max_length, error);
-  if (!status) status = set_if_there(t, "answers", t->answers, n, error);
-  if (!status) status = moire_runner_run(t->step, error);
-  if (status) return status;
-  const float *value = moire_runner_output(t->step, "loss", NULL);
-  if (!value) return moire_fail(error, MOIRE_ERROR_ARGUMENT, "the model %s has no output loss", t->job->model);
-  *loss = (double)*value;
-  if (isfinite(*loss)) return MOIRE_OK;
+  moire_status status = moire__train_step_prepare(&t->step, samples, n, step, error);
+  if (!status) status = moire__train_step_run(&t->step, loss, error);
+  if (status || isfinite(*loss)) return status;
   return moire_fail(error, MOIRE_ERROR_ARGUMENT,
                     "the loss became %g in epoch %" PRId64 ", step %" PRId64 "; a smaller lr than %g may help",
-                    *loss, t->done.epochs, step - t->done.steps, moire_config_real(config, "lr"));
+                    *loss, t->done.epochs, step - t->done.steps, moire_config_real(t->job->training, "lr"));
 }
 
 /* All steps of the next epoch. *steps counts them; after `stop` the epoch is incomplete and worth nothing. */
@@ -240,9 +211,10 @@ static moire_status make_runners(trainer *t, moire_error *error) {
   moire_status status = moire_store_declare(t->store, job->step, t->seed, error);
   if (!status) status = moire_store_declare(t->store, job->scores, t->seed, error);
   if (status) return status;
-  t->step = moire_runner_create(job->step, t->store, job->threads, error);
+  t->runner = moire_runner_create(job->step, t->store, job->threads, error);
   t->scores = moire_runner_create(job->scores, t->store, job->threads, error);
-  return t->step && t->scores ? connect(t, error) : MOIRE_ERROR_ARGUMENT;
+  if (!t->runner || !t->scores) return MOIRE_ERROR_ARGUMENT;
+  return moire__train_step_open(&t->step, t->runner, job->dataset, job->training, error);
 }
 
 /* Where the run begins: at the end of the last whole epoch, or at the start. */
@@ -259,12 +231,11 @@ static moire_status find_start(trainer *t, moire_error *error) {
 }
 
 static void free_trainer(trainer *t) {
-  moire_runner_destroy(t->step);
+  moire_runner_destroy(t->runner);
+  moire__train_step_free(&t->step);
   moire_runner_destroy(t->scores);
   moire_store_destroy(t->store);
   moire__release(t->order);
-  moire__release(t->ids);
-  moire__release(t->answers);
   moire__release(t->ranks);
   moire__trainer_files_close(&t->files);
 }
@@ -275,12 +246,8 @@ moire_status moire__trainer_run(const moire__trainer_job *job, moire__trainer_re
   trainer t = {.job = job,
                .store = moire_store_create(),
                .seed = seed,
-               .batch = moire_config_int(job->training, "batch_size"),
-               .rng = {(int32_t)(uint32_t)seed, (int32_t)(uint32_t)(seed >> 32), 0}};
+               .batch = moire_config_int(job->training, "batch_size")};
   t.order = moire__allocate_array((size_t)job->dataset->n_samples, sizeof *t.order);
-  size_t rows = (size_t)(t.batch < job->dataset->n_samples ? t.batch : job->dataset->n_samples);
-  t.ids = moire__allocate_array(rows * (size_t)job->dataset->max_length, sizeof *t.ids);
-  t.answers = moire__allocate_array(rows, sizeof *t.answers);
   t.ranks = moire__allocate_array((size_t)job->dataset->n_users, sizeof *t.ranks);
   *result = (moire__trainer_result){0};
   moire_status status = make_runners(&t, error);

@@ -22,6 +22,7 @@ static const subcommand subcommands[] = {
     {"recommend", "lists the best items for each user", tool_recommend},
     {"verify", "compares a model with golden numbers", tool_verify},
     {"compile", "makes a library of a model, which C programs call", tool_compile},
+    {"profile", "says where the time of a step goes, kernel by kernel", tool_profile},
     {"graph", "prints a model's graph, kernels or plan at any stage", tool_graph},
     {"models", "lists the models and the keys of their configurations", tool_models},
     {"synth", "writes a synthetic data set", tool_synth},

@@ -183,6 +183,27 @@ moire_program *tool_compile_scores(const tool_setup *setup, int threads, moire_e
   return program;
 }
 
+moire_program *tool_compile_step(const tool_setup *setup, int threads, moire_error *error) {
+  static const char *const outputs[] = {"loss"};
+  moire_graph *graph = tool_build_graph(setup, MOIRE_TRAINING, error);
+  if (!graph) return NULL;
+  const moire_config *t = setup->training;
+  bool adamw = !strcmp(moire_config_string(t, "optimizer"), "adamw");
+  moire_compile_options wanted = {.outputs = outputs,
+                                  .n_outputs = 1,
+                                  .loss = "loss",
+                                  .optimizer = adamw ? MOIRE_OPTIMIZER_ADAMW : MOIRE_OPTIMIZER_ADAM,
+                                  .lr = moire_config_real(t, "lr"),
+                                  .beta1 = moire_config_real(t, "beta1"),
+                                  .beta2 = moire_config_real(t, "beta2"),
+                                  .eps = moire_config_real(t, "eps"),
+                                  .weight_decay = moire_config_real(t, "weight_decay"),
+                                  .threads = threads};
+  moire_program *program = moire_compile(graph, &wanted, error);
+  moire_graph_destroy(graph);
+  return program;
+}
+
 /* ---- Results ----------------------------------------------------------------------------------------------
  */
 

@@ -27,6 +27,7 @@ int tool_synth(int argc, char **argv);
 int tool_sweep(int argc, char **argv);
 int tool_runs(int argc, char **argv);
 int tool_compile(int argc, char **argv);
+int tool_profile(int argc, char **argv);
 
 /* ---- arguments ------------------------------------------------------------------------------------------- */
 
@@ -80,6 +81,9 @@ moire_graph *tool_build_graph(const tool_setup *setup, moire_mode mode, moire_er
 
 /* The model's inference program: "input_ids" to "logits". Owned, NULL with a sentence. */
 moire_program *tool_compile_scores(const tool_setup *setup, int threads, moire_error *error);
+
+/* The program of one step of training: loss, gradients, the optimizer's step. Owned, NULL with a sentence. */
+moire_program *tool_compile_step(const tool_setup *setup, int threads, moire_error *error);
 
 /* ---- a trained model that scores users ------------------------------------------------------------------- */
 

@@ -90,27 +90,6 @@ static moire_status read_sources(const arguments *a, tool_setup *setup, const ch
   return tool_setup_data(setup, moire__config_table_text(&setup->table, "model"), a->config, *data, error);
 }
 
-static moire_program *compile_step(const tool_setup *setup, int threads, moire_error *error) {
-  static const char *const outputs[] = {"loss"};
-  moire_graph *graph = tool_build_graph(setup, MOIRE_TRAINING, error);
-  if (!graph) return NULL;
-  const moire_config *t = setup->training;
-  bool adamw = !strcmp(moire_config_string(t, "optimizer"), "adamw");
-  moire_compile_options wanted = {.outputs = outputs,
-                                  .n_outputs = 1,
-                                  .loss = "loss",
-                                  .optimizer = adamw ? MOIRE_OPTIMIZER_ADAMW : MOIRE_OPTIMIZER_ADAM,
-                                  .lr = moire_config_real(t, "lr"),
-                                  .beta1 = moire_config_real(t, "beta1"),
-                                  .beta2 = moire_config_real(t, "beta2"),
-                                  .eps = moire_config_real(t, "eps"),
-                                  .weight_decay = moire_config_real(t, "weight_decay"),
-                                  .threads = threads};
-  moire_program *program = moire_compile(graph, &wanted, error);
-  moire_graph_destroy(graph);
-  return program;
-}
-
 /* ---- Running ----------------------------------------------------------------------------------------------
  */
 
@@ -154,7 +133,7 @@ static moire_status train(const arguments *a, const tool_setup *setup, const cha
                           moire__trainer_result *result, moire_error *error) {
   char *directory = a->out ? NULL : tool_default_directory(a->config);
   moire_threads *threads = moire_threads_create(a->threads, error);
-  moire_program *step = threads ? compile_step(setup, a->threads, error) : NULL;
+  moire_program *step = threads ? tool_compile_step(setup, a->threads, error) : NULL;
   moire_program *scores = step ? tool_compile_scores(setup, a->threads, error) : NULL;
   moire_status status = MOIRE_ERROR_ARGUMENT;
   if (scores) {

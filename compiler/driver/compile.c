@@ -15,6 +15,7 @@ struct moire_program {
   moire__module *module;
   moire__jit *jit;
   moire_kernel_function *functions;
+  moire__target target;
 };
 
 moire_compile_options moire_compile_defaults(void) {
@@ -81,6 +82,7 @@ moire_program *moire_compile(const moire_graph *graph, const moire_compile_optio
   if (!module) return NULL;
   moire_program *program = moire__allocate(sizeof *program);
   program->module = module;
+  program->target = target;
   int threads = options->threads < 1 ? 1 : options->threads;
   if (generate(program, &target, threads, error) == MOIRE_OK) return program;
   moire_program_destroy(program);
@@ -96,6 +98,10 @@ void moire_program_destroy(moire_program *program) {
 }
 
 const moire_plan *moire_program_plan(const moire_program *program) { return &program->module->plan; }
+
+const moire__module *moire__program_module(const moire_program *program) { return program->module; }
+
+const moire__target *moire__program_target(const moire_program *program) { return &program->target; }
 
 /* ---- looking at the stages ---- */
 

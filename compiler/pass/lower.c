@@ -34,6 +34,8 @@ typedef struct lower_state {
   int n_buffers, buffer_capacity;
   moire_plan_step *steps;
   int n_steps, step_capacity;
+  moire__module_step *origins; /* [n_steps] */
+  int n_origins, origin_capacity;
   moire_plan_update *updates;
   int n_updates, update_capacity;
   uint64_t *hashes; /* of every distinct kernel's text */
@@ -243,7 +245,9 @@ static moire_status add_steps(lower_state *s, int group, const moire__lowered *l
                             .count = from->kernel->count,
                             .block = from->kernel->block,
                             .name = from->kernel->name};
+    moire__module_step origin = {group, from->kernel};
     MOIRE__PUSH(&s->m->arena, s->steps, s->n_steps, s->step_capacity, step);
+    MOIRE__PUSH(&s->m->arena, s->origins, s->n_origins, s->origin_capacity, origin);
   }
   return MOIRE_OK;
 }
@@ -360,6 +364,7 @@ static moire_status lower_all(lower_state *s, moire_error *error) {
   plan->n_buffers = s->n_buffers;
   plan->steps = s->steps;
   plan->n_steps = s->n_steps;
+  s->m->steps = s->origins;
   plan->updates = s->updates;
   plan->n_updates = s->n_updates;
   plan->n_kernels = s->m->n_kernels;

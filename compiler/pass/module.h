@@ -5,12 +5,20 @@
 #include "compiler/ir/lower.h"
 #include "moire/plan.h"
 
+/* Where a step of the plan comes from. */
+typedef struct moire__module_step {
+  int group; /* number of the kernel in the fused graph */
+  const moire__loop_kernel
+      *kernel; /* as it was lowered here: the plan's step may run an equal one of another */
+} moire__module_step;
+
 typedef struct moire__module {
   moire__arena arena;
   moire_graph *graph;           /* owned: the fused graph, whose strings the plan borrows */
   moire__loop_kernel **kernels; /* distinct; steps of the same text share one */
   int n_kernels, kernel_capacity;
-  moire_plan plan; /* its kernels are NULL until code is there */
+  const moire__module_step *steps; /* [plan.n_steps]; NULL for a plan that was read from text */
+  moire_plan plan;                 /* its kernels are NULL until code is there */
 } moire__module;
 
 /* lower: takes the fused graph (destroyed also on failure); returns owned, every kernel verified. */

@@ -1,0 +1,106 @@
+/* moire profile: runs steps of a model and says where their time goes. */
+#include "tools/profile.h"
+
+#include "tools/profile_run.h"
+
+#include "runtime/base/memory.h"
+
+#include <string.h>
+
+typedef struct arguments {
+  tool_profile_job job;
+  const char *out;
+  bool json;
+} arguments;
+
+enum { DATA = 0x100, SET, STEPS, WARMUP, INFER, CHECKPOINT, MODEL, THREADS, JSON };
+
+static const struct argp_option options[] = {
+    {"steps", STEPS, "N", 0, "Steps that are measured (20)", 0},
+    {"warmup", WARMUP, "N", 0, "Steps before them that are not (3)", 0},
+    {"infer", INFER, NULL, 0, "Score users instead of training", 0},
+    {"checkpoint", CHECKPOINT, "FILE", 0, "Run the model of a checkpoint", 0},
+    {"model", MODEL, "MODEL", 0, "The model of a checkpoint that does not say", 0},
+    {"data", DATA, "FILE", 0, "Data set: one user a line (the configuration's `data`)", 0},
+    {"set", SET, "KEY=VALUE", 0, "Replace a value of the configuration; may come often", 0},
+    {"threads", THREADS, "N", 0, "Threads (as many as there are CPUs)", 0},
+    {"output", 'o', "DIR", 0, "Write profile.json into DIR", 0},
+    {"json", JSON, NULL, 0, "Print the profile as JSON", 0},
+    {0}};
+
+static error_t parse(int key, char *text, struct argp_state *state) {
+  arguments *a = state->input;
+  tool_profile_job *job = &a->job;
+  switch (key) {
+    case STEPS: job->steps = (int)tool_int_argument(state, "--steps", text, 1, 100000); return 0;
+    case WARMUP: job->warmup = (int)tool_int_argument(state, "--warmup", text, 0, 100000); return 0;
+    case THREADS: job->threads = (int)tool_int_argument(state, "--threads", text, 1, 1024); return 0;
+    case INFER: job->infer = true; return 0;
+    case CHECKPOINT: job->checkpoint = text; return 0;
+    case MODEL: job->model = text; return 0;
+    case DATA: job->data = text; return 0;
+    case SET: job->assignments[job->n_assignments++] = text; return 0;
+    case 'o': a->out = text; return 0;
+    case JSON: a->json = true; return 0;
+    case ARGP_KEY_ARG:
+      if (job->config) argp_error(state, "wanted one configuration, but '%s' came too", text);
+      job->config = text;
+      return 0;
+    case ARGP_KEY_END:
+      if (!job->config && !job->checkpoint) argp_error(state, "wanted a configuration, or --checkpoint FILE");
+      return 0;
+    default: return ARGP_ERR_UNKNOWN;
+  }
+}
+
+static json_t *measure(const arguments *a, moire_error *error) {
+  tool_profile_run run = {0};
+  json_t *profile = NULL;
+  moire_status status = tool_profile_open(&run, &a->job, error);
+  if (!status) status = tool_profile_record(&run, error);
+  if (!status) {
+    tool_profile_input input = {.model = run.setup.model->name,
+                                .mode = a->job.infer ? "inference" : "training",
+                                .batch = run.batch,
+                                .program = run.program,
+                                .runner = run.runner,
+                                .recording = run.recording,
+                                .batches = run.batches,
+                                .code = a->out != NULL};
+    profile = tool_profile_document(&input, error);
+  }
+  tool_profile_run_free(&run);
+  return profile;
+}
+
+static moire_status report(const arguments *a, const json_t *profile, moire_error *error) {
+  moire_status status = a->out ? tool_profile_write(profile, a->out, error) : MOIRE_OK;
+  if (status) return status;
+  if (a->json) {
+    json_dumpf(profile, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+    putchar('\n');
+  } else {
+    tool_profile_print(profile, stdout);
+  }
+  return MOIRE_OK;
+}
+
+int tool_profile(int argc, char **argv) {
+  static const struct argp parser = {
+      options,
+      parse,
+      "CONFIG.yaml\n--checkpoint FILE",
+      "Runs steps of a model and says where their time goes: kernel by kernel, in the words of the model.",
+      NULL,
+      NULL,
+      NULL};
+  arguments a = {.job = {.threads = tool_default_threads(), .steps = 20, .warmup = 3, .sampled = 3}};
+  a.job.assignments = moire__allocate_array((size_t)argc + 1, sizeof *a.job.assignments);
+  argp_parse(&parser, argc, argv, 0, NULL, &a);
+  moire_error error = {0};
+  json_t *profile = measure(&a, &error);
+  moire_status status = profile ? report(&a, profile, &error) : MOIRE_ERROR_ARGUMENT;
+  json_decref(profile);
+  moire__release(a.job.assignments);
+  return status ? tool_fail("profile", &error) : 0;
+}

@@ -1,0 +1,38 @@
+/* Profiles: what is measured, the document that is made of it, and what is printed of that. The document's form
+ * is described in docs/profiling.md. */
+#ifndef MOIRE_TOOLS_PROFILE_H
+#define MOIRE_TOOLS_PROFILE_H
+
+#include "moire/compile.h"
+#include "runtime/profile/recording.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+#define TOOL_PROFILE_FORMAT "moire-profile"
+enum { TOOL_PROFILE_VERSION = 1 };
+
+/* What was run and recorded. Borrows. */
+typedef struct tool_profile_input {
+  const char *model, *mode; /* mode: "training" or "inference" */
+  int64_t batch;            /* samples or users of a full batch */
+  const moire_program *program;
+  const moire_runner *runner;
+  const moire__recording *recording;
+  const int64_t *batches; /* [runs]: nanoseconds that making the batch took, before the run; NULL: unknown */
+  bool code;              /* loop IR, LLVM IR and assembly of every kernel are part of the document */
+} tool_profile_input;
+
+/* Owned; NULL with a sentence. */
+json_t *tool_profile_document(const tool_profile_input *in, moire_error *error);
+
+/* Reads a profile and sees to it that it is one. Owned. */
+json_t *tool_profile_read(const char *path, moire_error *error);
+
+/* The tables that a terminal shows. */
+void tool_profile_print(const json_t *profile, FILE *to);
+
+/* Writes DIR/profile.json; makes DIR. */
+moire_status tool_profile_write(const json_t *profile, const char *directory, moire_error *error);
+
+#endif

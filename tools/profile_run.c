@@ -1,0 +1,148 @@
+/* Steps of training over the first epoch's batches, or of inference over the users of the test; past the end
+ * they begin again. Everything that does not change from step to step is done before the first. */
+#include "tools/profile_run.h"
+
+#include "runtime/base/memory.h"
+#include "runtime/base/philox.h"
+#include "runtime/checkpoint.h"
+
+#include <time.h>
+
+static int64_t now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+/* ---- Opening ----------------------------------------------------------------------------------------------
+ */
+
+static moire_status read_sources(tool_profile_run *r, moire_error *error) {
+  const tool_profile_job *job = r->job;
+  const char *data = NULL, *model = NULL, *where = job->config;
+  moire_status status = MOIRE_OK;
+  if (job->checkpoint) {
+    tool_sources sources = {job->checkpoint, job->model, job->config, job->data, job->threads};
+    status = tool_read_checkpoint(&sources, &r->file, &r->setup, &model, error);
+    for (int i = 0; i < job->n_assignments && !status; i++) {
+      status = moire__config_table_set(&r->setup.table, "--set", job->assignments[i], error);
+    }
+    if (!where) where = job->checkpoint;
+    data = job->data ? job->data : moire__config_table_text(&r->setup.table, "data");
+    if (!status && !data) {
+      status = moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: names no data: wanted --data FILE", where);
+    }
+  } else {
+    status = tool_read_configuration(job->config, job->data, job->assignments, job->n_assignments, &r->setup,
+                                     &data, error);
+    if (!status) model = moire__config_table_text(&r->setup.table, "model");
+  }
+  return status ? status : tool_setup_data(&r->setup, model, where, data, error);
+}
+
+static moire_status make_runner(tool_profile_run *r, moire_error *error) {
+  r->threads = moire_threads_create(r->job->threads, error);
+  if (!r->threads) return MOIRE_ERROR_ARGUMENT;
+  r->program = r->job->infer ? tool_compile_scores(&r->setup, r->job->threads, error)
+                             : tool_compile_step(&r->setup, r->job->threads, error);
+  if (!r->program) return MOIRE_ERROR_ARGUMENT;
+  const moire_plan *plan = moire_program_plan(r->program);
+  r->store = moire_store_create();
+  uint64_t seed = (uint64_t)moire_config_int(r->setup.training, "seed");
+  moire_status status = moire_store_declare(r->store, plan, seed, error);
+  if (!status && r->file) {
+    status = moire__checkpoint_load(r->file, r->store, MOIRE__CHECKPOINT_MODEL, error);
+  }
+  if (status) return status;
+  r->runner = moire_runner_create(plan, r->store, r->threads, error);
+  return r->runner ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
+}
+
+static moire_status make_batches(tool_profile_run *r, moire_error *error) {
+  const moire__dataset *data = r->setup.dataset;
+  const moire_config *training = r->setup.training;
+  int64_t wanted = moire_config_int(training, r->job->infer ? "eval_batch_size" : "batch_size");
+  int64_t there = r->job->infer ? data->n_users : data->n_samples;
+  r->batch = wanted < there ? wanted : there;
+  r->batches = moire__allocate_array((size_t)r->job->steps + 1, sizeof *r->batches);
+  if (r->job->infer) {
+    r->ids = moire__allocate_array((size_t)(r->batch * data->max_length), sizeof *r->ids);
+    return MOIRE_OK;
+  }
+  if (!there) {
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: has no training samples", data->path);
+  }
+  r->order = moire__allocate_array((size_t)there, sizeof *r->order);
+  moire__permutation((uint64_t)moire_config_int(training, "seed"), 0, there, r->order);
+  return moire__train_step_open(&r->step, r->runner, data, training, error);
+}
+
+moire_status tool_profile_open(tool_profile_run *r, const tool_profile_job *job, moire_error *error) {
+  r->job = job;
+  moire_status status = read_sources(r, error);
+  if (!status) status = make_runner(r, error);
+  if (!status) status = make_batches(r, error);
+  if (status) return status;
+  r->recording =
+      moire__recording_create(moire_program_plan(r->program)->n_steps, job->threads, job->steps, job->sampled);
+  return MOIRE_OK;
+}
+
+void tool_profile_run_free(tool_profile_run *r) {
+  moire_runner_destroy(r->runner);
+  moire__recording_destroy(r->recording);
+  moire__train_step_free(&r->step);
+  moire_store_destroy(r->store);
+  moire_threads_destroy(r->threads);
+  moire_program_destroy(r->program);
+  moire__safetensors_close(r->file);
+  tool_setup_free(&r->setup);
+  moire__release(r->order);
+  moire__release(r->ids);
+  moire__release(r->batches);
+  *r = (tool_profile_run){0};
+}
+
+/* ---- Steps ------------------------------------------------------------------------------------------------
+ */
+
+/* Batch `number` of whole passes over `n` things: its first, and how many. */
+static int64_t batch_at(int64_t number, int64_t n, int64_t batch, int64_t *count) {
+  int64_t in_pass = n / batch + (n % batch != 0), first = number % in_pass * batch;
+  *count = n - first < batch ? n - first : batch;
+  return first;
+}
+
+static moire_status prepare(tool_profile_run *r, int64_t number, moire_error *error) {
+  const moire__dataset *data = r->setup.dataset;
+  int64_t n = 0;
+  if (!r->job->infer) {
+    int64_t first = batch_at(number, data->n_samples, r->batch, &n);
+    return moire__train_step_prepare(&r->step, r->order + first, n, number, error);
+  }
+  int64_t first = batch_at(number, data->n_users, r->batch, &n);
+  moire__dataset_eval_batch(data, MOIRE__SPLIT_TEST, first, n, r->ids, NULL);
+  moire_status status = moire_runner_set_extent(r->runner, "B", n, error);
+  if (!status) status = moire_runner_set_input(r->runner, "input_ids", r->ids, n * data->max_length, error);
+  return status;
+}
+
+moire_status tool_profile_step(tool_profile_run *r, int64_t number, int64_t *batch_ns, moire_error *error) {
+  double loss = 0;
+  int64_t start = now();
+  moire_status status = prepare(r, number, error);
+  if (batch_ns) *batch_ns = now() - start;
+  if (status) return status;
+  return r->job->infer ? moire_runner_run(r->runner, error) : moire__train_step_run(&r->step, &loss, error);
+}
+
+moire_status tool_profile_record(tool_profile_run *r, moire_error *error) {
+  moire_status status = MOIRE_OK;
+  for (int i = 0; i < r->job->warmup && !status; i++) status = tool_profile_step(r, i, NULL, error);
+  moire__runner_record(r->runner, r->recording);
+  for (int i = 0; i < r->job->steps && !status; i++) {
+    status = tool_profile_step(r, r->job->warmup + i, &r->batches[i], error);
+  }
+  moire__runner_record(r->runner, NULL);
+  return status;
+}
