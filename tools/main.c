@@ -25,6 +25,7 @@ static const subcommand subcommands[] = {
     {"profile", "says where the time of a step goes, kernel by kernel", tool_profile},
     {"graph", "prints a model's graph, kernels or plan at any stage", tool_graph},
     {"models", "lists the models and the keys of their configurations", tool_models},
+    {"peaks", "measures what this machine can do at most", tool_peaks},
     {"synth", "writes a synthetic data set", tool_synth},
 };
 enum { N_SUBCOMMANDS = sizeof subcommands / sizeof *subcommands };

@@ -28,6 +28,7 @@ int tool_sweep(int argc, char **argv);
 int tool_runs(int argc, char **argv);
 int tool_compile(int argc, char **argv);
 int tool_profile(int argc, char **argv);
+int tool_peaks(int argc, char **argv);
 
 /* ---- arguments ------------------------------------------------------------------------------------------- */
 
