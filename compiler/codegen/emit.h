@@ -43,14 +43,15 @@ typedef struct moire__emitter {
   moire_error *error;
   moire_status status; /* the first failure; emission goes on regardless, its result is thrown away */
 
-  LLVMValueRef *extents;       /* [n_extents + 1] sizes, loaded at entry */
-  LLVMValueRef *buffers;       /* [n_buffers] base pointers */
-  moire__emit_value *values;   /* [n_values] */
-  moire__emit_variable *vars;  /* [n_vars] */
-  bool *index_like;            /* [n_values] made of indices, extents and constants: cannot overflow */
-  moire__emit_variance varies; /* all false outside vector loops */
-  int lanes;                   /* of the vector loop being emitted; 0 outside */
-  LLVMValueRef mask;           /* <lanes x i1>: which lanes exist; NULL: all */
+  LLVMValueRef *extents;             /* [n_extents + 1] sizes, loaded at entry */
+  LLVMValueRef *buffers;             /* [n_buffers] base pointers */
+  moire__emit_value *values;         /* [n_values] */
+  moire__emit_variable *vars;        /* [n_vars] */
+  bool *index_like;                  /* [n_values] made of indices, extents and constants: cannot overflow */
+  moire__emit_variance varies;       /* all false outside vector loops */
+  int lanes;                         /* of the vector loop being emitted; 0 outside */
+  const moire__loop_statement *loop; /* that loop; NULL outside */
+  LLVMValueRef mask;                 /* <lanes x i1>: which lanes exist; NULL: all */
 } moire__emitter;
 
 /* emit_kernel.c: types */
@@ -67,6 +68,9 @@ typedef struct moire__emit_trip {
 } moire__emit_trip;
 moire__emit_trip moire__emit_trip_of(const moire__loop_kernel *k, moire__loop_value low,
                                      moire__loop_value high);
+/* A number that divides the i64 value v in the first lane of each pass of a vector loop; 0: v is 0 there. */
+int64_t moire__emit_multiple_of(const moire__loop_kernel *k, const moire__loop_statement *loop,
+                                moire__loop_value v);
 
 /* emit_value.c: instructions */
 void moire__emit_let(moire__emitter *e, moire__loop_value v);

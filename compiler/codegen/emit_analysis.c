@@ -6,7 +6,7 @@
  *
  * Trip count: low and high are written as sums of products of a constant and an unknown; if the unknowns
  * cancel, the difference is constant, and in any case it is a multiple of the greatest common divisor of what
- * remains.
+ * remains. An index in the same form shows what its value in the first lane is a multiple of.
  */
 #include "compiler/codegen/emit.h"
 
@@ -143,4 +143,23 @@ moire__emit_trip moire__emit_trip_of(const moire__loop_kernel *k, moire__loop_va
     trip.multiple = common_divisor(trip.multiple, sum.factor[i]);
   }
   return trip;
+}
+
+int64_t moire__emit_multiple_of(const moire__loop_kernel *k, const moire__loop_statement *loop,
+                                moire__loop_value v) {
+  linear sum = {0};
+  add_value(k, &sum, v, 1, 0);
+  int64_t divisor = 0;
+  for (int i = 0; i < sum.n; i++) {
+    if (sum.unknown[i] != loop->value || !sum.factor[i]) continue;
+    int64_t factor = sum.factor[i]; /* the index is low + a multiple of lanes */
+    sum.factor[i] = 0;
+    divisor = factor * loop->lanes;
+    add_value(k, &sum, loop->low, factor, 0);
+    break;
+  }
+  if (sum.overflow) return 1;
+  divisor = common_divisor(divisor, sum.constant);
+  for (int i = 0; i < sum.n; i++) divisor = common_divisor(divisor, sum.factor[i]);
+  return divisor;
 }

@@ -160,6 +160,7 @@ static void vector_loop(moire__emitter *e, const moire__loop_statement *s) {
   LLVMValueRef low = moire__emit_uniform(e, s->low), high = moire__emit_uniform(e, s->high), ran = NULL;
   moire__emit_analyse(e->kernel, s, &e->varies);
   e->lanes = s->lanes;
+  e->loop = s;
   moire__emit_open_accumulators(e, s->body);
   if (trip.is_constant)
     vector_loop_of_known_trip(e, s, low, trip.constant);
@@ -167,6 +168,7 @@ static void vector_loop(moire__emitter *e, const moire__loop_statement *s) {
     ran = vector_loop_of_any_trip(e, s, low, high, trip.multiple);
   moire__emit_close_accumulators(e, s->body, ran);
   e->lanes = 0;
+  e->loop = NULL;
 }
 
 /* ---- statements --------------------------------------------------------------------------------------------

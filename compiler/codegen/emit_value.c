@@ -278,11 +278,27 @@ static moire__emit_value emit_get(moire__emitter *e, moire__loop_var v) {
   return moire__ir_lanes(var->type) ? (moire__emit_value){.vector = x} : (moire__emit_value){.scalar = x};
 }
 
+/* Lanes of consecutive elements that begin at a multiple of 32 share blocks, if the counters are uniform. */
+static bool shares_blocks(moire__emitter *e, const moire__loop_value_info *info) {
+  moire__emit_value element = moire__emit_value_of(e, info->operands[4]);
+  if (!element.stride || !LLVMIsAConstantInt(element.stride)) return false;
+  if (LLVMConstIntGetSExtValue(element.stride) != 1 || e->lanes % 32 != 0) return false;
+  for (int i = 0; i < 4; i++) {
+    moire__emit_value x = moire__emit_value_of(e, info->operands[i]);
+    if (x.vector || x.stride) return false;
+  }
+  return moire__emit_multiple_of(e->kernel, e->loop, info->operands[4]) % (e->lanes % 64 ? 32 : 64) == 0;
+}
+
 static moire__emit_value emit_random(moire__emitter *e, const moire__loop_value_info *info, bool wide) {
   LLVMValueRef x[5];
   for (int i = 0; i < 5; i++) {
     moire__emit_value at = moire__emit_value_of(e, info->operands[i]);
     x[i] = wide && (i == 4 || at.vector || at.stride) ? moire__emit_lanes(e, info->operands[i]) : at.scalar;
+  }
+  if (wide && shares_blocks(e, info)) {
+    x[4] = moire__emit_value_of(e, info->operands[4]).scalar;
+    return (moire__emit_value){.vector = moire__math_random_run(&e->ir, e->target->vector_bits, x, e->lanes)};
   }
   LLVMValueRef word = moire__math_random(&e->ir, e->target->vector_bits, x);
   return wide ? (moire__emit_value){.vector = word} : (moire__emit_value){.scalar = word};

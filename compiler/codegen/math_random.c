@@ -1,9 +1,10 @@
 /* Philox4x32-10 in vector registers.
  *
- * One block of four words is computed for each lane, and the lane's own word selected. A word lies in the lower
- * half of a 64-bit lane: vector units multiply exactly these halves to whole 64-bit products, and what is left
- * in the upper halves is never looked at. The ten rounds are a loop, over as many lanes at once as leave its
- * state in registers: their chains of dependent products overlap.
+ * One block of four words is computed for each lane, and the lane's own word selected; where the lanes are
+ * consecutive elements that begin where a block does, each block is computed once for all four. A word lies in
+ * the lower half of a 64-bit lane: vector units multiply exactly these halves to whole 64-bit products, and
+ * what is left in the upper halves is never looked at. The ten rounds are a loop, over as many lanes at once as
+ * leave its state in registers: their chains of dependent products overlap.
  *
  * Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011. The use of key
  * and counter is that of runtime/base/philox.h.
@@ -61,10 +62,9 @@ static void mix_all_rounds(const moire__math *m, word state[N_STATE]) {
   for (int i = 0; i < N_STATE; i++) state[i] = next[i];
 }
 
-/* All operands are i64; all but the element may be scalars. */
-static word random_words(const moire__math *m, const word operands[5]) {
-  word element = operands[4];
-  word block = LLVMBuildOr(m->ir.at, shift_left(m, shift_right(m, element, 6), 4), i_and_c(m, element, 15), "");
+/* The four words of each block, as i64. Operands are i64; those before the block may be scalars. */
+static void mix_block(const moire__math *m, const word operands[5], word words[4]) {
+  word block = operands[4];
   word state[N_STATE] = {block,
                          shift_right(m, block, 32),
                          spread(m, operands[3], block),
@@ -72,36 +72,73 @@ static word random_words(const moire__math *m, const word operands[5]) {
                          operands[0],
                          operands[1]};
   mix_all_rounds(m, state);
-  word zero = whole(element, 0);
-  word odd = LLVMBuildICmp(m->ir.at, LLVMIntNE, i_and_c(m, element, 16), zero, "");
-  word upper = LLVMBuildICmp(m->ir.at, LLVMIntNE, i_and_c(m, element, 32), zero, "");
-  return pick(m, upper, pick(m, odd, state[3], state[2]), pick(m, odd, state[1], state[0]));
+  for (int i = 0; i < 4; i++) words[i] = state[i];
 }
 
-static word in_registers(const moire__math *m, const word operands[5]) {
+/* The same, as many lanes at a time as leave the state in registers. */
+static void mix_blocks(const moire__math *m, const word operands[5], word words[4]) {
   int lanes = moire__ir_lanes(LLVMTypeOf(operands[4]));
   int at_once = m->vector_bits == 512 ? 4 : 2; /* registers of each word of the state */
-  if (lanes * 64 <= at_once * m->vector_bits) return random_words(m, operands);
-  word low[5], high[5];
+  if (lanes * 64 <= at_once * m->vector_bits) {
+    mix_block(m, operands, words);
+    return;
+  }
+  word low[5], high[5], more[4];
   for (int i = 0; i < 5; i++) {
     low[i] = high[i] = operands[i];
     if (!moire__ir_lanes(LLVMTypeOf(operands[i]))) continue;
     low[i] = moire__ir_shuffle(&m->ir, operands[i], NULL, 0, 1, lanes / 2);
     high[i] = moire__ir_shuffle(&m->ir, operands[i], NULL, lanes / 2, 1, lanes / 2);
   }
-  word first = in_registers(m, low);
-  return moire__ir_concat(&m->ir, first, in_registers(m, high));
+  mix_blocks(m, low, words);
+  mix_blocks(m, high, more);
+  for (int i = 0; i < 4; i++) words[i] = moire__ir_concat(&m->ir, words[i], more[i]);
+}
+
+static word narrow(const moire__math *m, word x) { return LLVMBuildTrunc(m->ir.at, x, i32_like(m, x), ""); }
+
+static word block_of(const moire__math *m, word element) {
+  word group = shift_left(m, shift_right(m, element, 6), 4);
+  return LLVMBuildOr(m->ir.at, group, i_and_c(m, element, 15), "");
 }
 
 LLVMValueRef moire__math_random(const moire__ir *ir, int vector_bits, const LLVMValueRef operands[5]) {
   moire__math m = {*ir, vector_bits};
   LLVMTypeRef wide = LLVMTypeOf(operands[4]);
-  word all[5];
-  for (int i = 0; i < 5; i++) {
+  word all[5], words[4], element = operands[4];
+  for (int i = 0; i < 4; i++) {
     bool is_scalar = moire__ir_lanes(LLVMTypeOf(operands[i])) == 0;
     LLVMTypeRef type = is_scalar ? moire__ir_element(wide) : wide;
     all[i] = LLVMBuildZExt(ir->at, operands[i], type, "");
   }
-  word words = in_registers(&m, all);
-  return LLVMBuildTrunc(ir->at, words, i32_like(&m, words), "");
+  all[4] = block_of(&m, element);
+  mix_blocks(&m, all, words);
+  word zero = whole(element, 0);
+  word odd = LLVMBuildICmp(ir->at, LLVMIntNE, i_and_c(&m, element, 16), zero, "");
+  word upper = LLVMBuildICmp(ir->at, LLVMIntNE, i_and_c(&m, element, 32), zero, "");
+  word first = pick(&m, odd, words[1], words[0]), second = pick(&m, odd, words[3], words[2]);
+  return narrow(&m, pick(&m, upper, second, first));
+}
+
+LLVMValueRef moire__math_random_run(const moire__ir *ir, int vector_bits, const LLVMValueRef operands[5],
+                                    int lanes) {
+  moire__math m = {*ir, vector_bits};
+  word all[5], words[4], run = NULL;
+  LLVMTypeRef i64 = LLVMTypeOf(operands[4]);
+  for (int i = 0; i < 4; i++) all[i] = LLVMBuildZExt(ir->at, operands[i], i64, "");
+  for (int at = 0; at < lanes; at += 64) {
+    word first = LLVMBuildAdd(ir->at, operands[4], moire__ir_index(ir, at), "");
+    all[4] =
+        LLVMBuildAdd(ir->at, moire__ir_splat(ir, block_of(&m, first), 16), moire__ir_lane_numbers(i64, 16), "");
+    mix_blocks(&m, all, words);
+    for (int i = 0; i < 4; i++) words[i] = narrow(&m, words[i]);
+    word low = moire__ir_concat(ir, words[0], words[1]), high = moire__ir_concat(ir, words[2], words[3]);
+    word part = moire__ir_concat(ir, low, high);
+    if (lanes < 64) {
+      word bit = LLVMBuildAnd(ir->at, first, moire__ir_index(ir, 32), "");
+      part = pick(&m, LLVMBuildICmp(ir->at, LLVMIntNE, bit, moire__ir_index(ir, 0), ""), high, low);
+    }
+    run = run ? moire__ir_concat(ir, run, part) : part;
+  }
+  return run;
 }

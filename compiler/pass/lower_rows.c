@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-enum { PIECE = 8192, MAX_PASSES = 64 }; /* elements of one parallel piece */
+enum { PIECE = 8192, MAX_PASSES = 64, MASK_LANES = 64 }; /* PIECE: elements of one parallel piece */
 
 typedef struct rows {
   moire__lowering *l;
@@ -94,8 +94,24 @@ static moire_dim rows_of(const rows *r) {
 
 static moire_dim columns_of(const rows *r) { return r->domain.rank ? r->domain.dims[r->column_axis] : 1; }
 
+/* Is the value a random mask that is computed where it is read? */
+static bool shows_mask(const moire_graph *g, int32_t value) {
+  const moire__node *node = moire__node_of(g, value);
+  if (node->kernel >= 0) return false;
+  if (node->op == MOIRE__OP_random_mask) return true;
+  return moire__is_view(node) && shows_mask(g, node->operands[0]);
+}
+
+/* Blocks of random words are shared among 64 elements in a row. */
 static int lanes_for(const rows *r, moire_dim columns) {
+  const moire_graph *g = r->l->g;
   int lanes = r->l->target.lanes;
+  bool masked = false;
+  for (int i = 0; i < r->group->n_nodes; i++) {
+    const moire__node *node = node_at(r, i);
+    for (int o = 0; o < node->n_operands; o++) masked = masked || shows_mask(g, node->operands[o]);
+  }
+  if (masked && moire__dim_factor(columns) % MASK_LANES == 0) return MASK_LANES;
   bool short_row = moire__dim_is_static(columns) && columns <= lanes;
   return short_row ? lanes : lanes * 2;
 }

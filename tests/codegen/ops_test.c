@@ -136,9 +136,10 @@ static const operation powers[] = {{"pow %a, %b", NULL}};
 Test(ops, functions_of_f32) { EXPECT("f32", functions, .ulps = 4, .low = -20, .high = 20, .hard = true); }
 Test(ops, powers_of_f32) { EXPECT("f32", powers, .ulps = 4, .low = 0.01, .high = 40); }
 
-/* Counters that run on, of which some lie beyond 2^32 blocks, and keys that differ over the lanes. */
+/* Counters that run on, from anywhere and from where blocks begin; some lie beyond 2^32 blocks, and keys that
+ * differ over the lanes. */
 Test(ops, random_words) {
-  static const int64_t bases[] = {5, (1LL << 36) + 77};
+  static const int64_t bases[] = {5, (1LL << 36) + 77, 64, (1LL << 36) + 96};
   for (size_t l = 0; l < sizeof all_lanes / sizeof *all_lanes; l++) {
     for (size_t i = 0; i < sizeof bases / sizeof *bases; i++) {
       moire__arena arena = {0};
