@@ -75,6 +75,8 @@ static void tile(moire__lowering *l, const moire__tiles *t, shape s, moire__loop
   }
 }
 
+int moire__tiles_rows(const moire__lowering *l, const moire__tiles *t) { return choose(l, t).rows; }
+
 void moire__tiles_emit(moire__lowering *l, const moire__tiles *t) {
   moire__loop_builder *b = &l->builder;
   shape s = choose(l, t);

@@ -33,6 +33,9 @@ typedef struct moire__tiles {
   void *context;
 } moire__tiles;
 
+/* Rows that a tile takes at once: planes, n_extent and the target decide. */
+int moire__tiles_rows(const moire__lowering *l, const moire__tiles *t);
+
 void moire__tiles_emit(moire__lowering *l, const moire__tiles *t);
 
 #endif

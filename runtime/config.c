@@ -97,6 +97,7 @@ static void add_wanted(moire__text *text, const moire_config_field *field) {
   switch (field->kind) {
     case MOIRE_CONFIG_INT:
       moire__text_add(text, "a whole number from %.17g to %.17g", field->min, field->max);
+      if (field->text && !strcmp(field->text, "null")) moire__text_add(text, " or nothing");
       break;
     case MOIRE_CONFIG_REAL: moire__text_add(text, "a number from %g to %g", field->min, field->max); break;
     case MOIRE_CONFIG_BOOL: moire__text_add(text, "true or false"); break;
@@ -196,10 +197,20 @@ static bool parse_ints(moire__arena *arena, const moire__config_entry *entry, co
   return true;
 }
 
+/* Nothing came, and the field takes that for 0: its own default is nothing. */
+static bool is_nothing(const moire__config_entry *entry, const moire_config_field *field) {
+  return !entry->list && entry->values[0].null && field->text && !strcmp(field->text, "null");
+}
+
 static bool parse_value(moire__arena *arena, const moire__config_entry *entry, const moire_config_field *field,
                         value *out) {
   const moire__config_scalar *first = entry->values;
   if ((field->kind == MOIRE_CONFIG_INTS) != entry->list) return false;
+  if (is_nothing(entry, field)) {
+    out->n = 1;
+    out->ints = moire__arena_array(arena, 1, sizeof *out->ints);
+    return true;
+  }
   if (!entry->list && first->null) return false;
   switch (field->kind) {
     case MOIRE_CONFIG_INT:

@@ -1,132 +1,15 @@
-/* Reading a golden, running its model, comparing. See golden.h.
+/* Running the model of a golden, and comparing. See golden.h.
  *
- * Four graphs are run, since they are compiled in four ways: inference with all outputs, inference of the
- * logits alone (only the last position of the last layer is computed), the loss with its gradients, and steps
- * of training. */
+ * The graphs are run that are compiled in different ways: inference with all outputs, inference of the logits
+ * of a sequential model alone (only the last position of the last layer is computed), the loss with its
+ * gradients, and steps of training. What a model calls by a whole number, such as a code, must be equal. */
 #include "tools/golden.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 static bool begins(const char *text, const char *prefix) { return !strncmp(text, prefix, strlen(prefix)); }
-
-/* ---- Reading ----------------------------------------------------------------------------------------------
- */
-
-static moire_status need_metadata(const tool_golden *g, const char *key, const char **out, moire_error *error) {
-  *out = moire__safetensors_metadata(g->file, key);
-  if (*out) return MOIRE_OK;
-  return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: has no metadata %s", g->path, key);
-}
-
-static moire_status read_number(const tool_golden *g, const json_t *object, const char *key, double low,
-                                double high, double *out, moire_error *error) {
-  const json_t *value = json_object_get(object, key);
-  *out = json_number_value(value);
-  if (json_is_number(value) && *out >= low && *out <= high) return MOIRE_OK;
-  return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: metadata optimizer: %s: wanted a number from %g to %g",
-                    g->path, key, low, high);
-}
-
-static moire_status read_optimizer(tool_golden *g, moire_error *error) {
-  const char *text = NULL;
-  moire_status status = need_metadata(g, "optimizer", &text, error);
-  if (status) return status;
-  json_t *root = json_loads(text, 0, NULL);
-  const char *name = json_string_value(json_object_get(root, "name"));
-  moire_compile_options *o = &g->optimizer;
-  *o = moire_compile_defaults();
-  bool adam = name && !strcmp(name, "adam"), adamw = name && !strcmp(name, "adamw");
-  o->optimizer = adamw ? MOIRE_OPTIMIZER_ADAMW : MOIRE_OPTIMIZER_ADAM;
-  if (!adam && !adamw) {
-    status =
-        moire_fail(error, MOIRE_ERROR_FORMAT, "%s: metadata optimizer: name: wanted adam or adamw", g->path);
-  }
-  if (!status) status = read_number(g, root, "lr", 0, 100, &o->lr, error);
-  if (!status) status = read_number(g, root, "beta1", 0, 0.999999999, &o->beta1, error);
-  if (!status) status = read_number(g, root, "beta2", 0, 0.999999999, &o->beta2, error);
-  if (!status) status = read_number(g, root, "eps", 0, 1, &o->eps, error);
-  if (!status) status = read_number(g, root, "weight_decay", 0, 100, &o->weight_decay, error);
-  json_decref(root);
-  return status;
-}
-
-static moire_status read_ids(tool_golden *g, const char *name, int rank, double **out, moire_error *error) {
-  const moire__st_tensor *t = NULL;
-  moire_status status = moire__safetensors_need(g->file, name, &t, error);
-  if (status) return status;
-  if (t->rank != rank || t->shape[0] != (rank == 2 ? t->shape[0] : g->batch) ||
-      (rank == 2 && t->shape[1] != g->length)) {
-    return moire_fail(error, MOIRE_ERROR_SHAPE, "%s: %s: wanted shape [%s%s], as the configuration says",
-                      g->path, name, "B", rank == 2 ? ", max_seq_length" : "");
-  }
-  int32_t *ids = moire__arena_array(&g->arena, (size_t)t->count + 1, sizeof *ids);
-  status = moire__st_to_int32(t, ids, error);
-  if (status) return status;
-  int64_t item_size = moire_config_int(g->setup.config, "item_size");
-  *out = moire__arena_array(&g->arena, (size_t)t->count + 1, sizeof **out);
-  for (int64_t i = 0; i < t->count; i++) {
-    if (ids[i] < 0 || ids[i] >= item_size) {
-      return moire_fail(error, MOIRE_ERROR_ARGUMENT,
-                        "%s: %s: holds item %" PRId32 ", but item_size is %" PRId64, g->path, name, ids[i],
-                        item_size);
-    }
-    (*out)[i] = ids[i];
-  }
-  if (rank == 2) g->batch = t->shape[0];
-  return MOIRE_OK;
-}
-
-/* Every name must be of a kind that is compared or given. */
-static moire_status check_names(const tool_golden *g, moire_error *error) {
-  static const char *const kinds[] = {"param/", "output/", "grad/", "trained/"};
-  static const char *const whole[] = {"input/input_ids", "input/answers", "loss", "train_losses"};
-  for (int i = 0; i < moire__safetensors_count(g->file); i++) {
-    const char *name = moire__safetensors_at(g->file, i)->name;
-    bool known = false;
-    for (size_t k = 0; k < 4; k++) known = known || begins(name, kinds[k]) || !strcmp(name, whole[k]);
-    if (!known)
-      return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: %s: is nothing that a golden holds", g->path, name);
-  }
-  return MOIRE_OK;
-}
-
-moire_status tool_golden_open(tool_golden *g, const char *path, moire_error *error) {
-  g->path = path;
-  const char *format = NULL, *model = NULL, *config = NULL, *steps = NULL;
-  moire_status status = moire__safetensors_open(path, &g->file, error);
-  if (!status) status = need_metadata(g, "format", &format, error);
-  if (!status && strcmp(format, "golden/1") != 0) {
-    status = moire_fail(error, MOIRE_ERROR_FORMAT, "%s: metadata format: wanted golden/1, but %.80s came", path,
-                        format);
-  }
-  if (!status) status = need_metadata(g, "model", &model, error);
-  if (!status) status = need_metadata(g, "config", &config, error);
-  if (!status) status = need_metadata(g, "steps", &steps, error);
-  if (!status) status = check_names(g, error);
-  if (!status) status = moire__config_table_add_json(&g->setup.table, path, config, error);
-  if (!status) status = tool_setup_build(&g->setup, model, path, error);
-  if (!status) status = read_optimizer(g, error);
-  if (status) return status;
-  char *end = NULL;
-  g->steps = strtol(steps, &end, 10);
-  if (end == steps || *end || g->steps < 1 || g->steps > 1000) {
-    return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: metadata steps: wanted a whole number from 1 to 1000",
-                      path);
-  }
-  g->length = moire_config_int(g->setup.config, "max_seq_length");
-  status = read_ids(g, "input/input_ids", 2, &g->ids, error);
-  return status ? status : read_ids(g, "input/answers", 1, &g->answers, error);
-}
-
-void tool_golden_free(tool_golden *g) {
-  moire__safetensors_close(g->file);
-  tool_setup_free(&g->setup);
-  moire__arena_free(&g->arena);
-}
 
 /* ---- Comparing --------------------------------------------------------------------------------------------
  */
@@ -160,6 +43,7 @@ static void compare(tool_golden *g, tool_class class, tool_engine engine, const 
                     .name = want_tensor->name,
                     .error = size > 0 ? off / size : off,
                     .limit = tool_class_limit(class, engine)};
+  if (want_tensor->dtype == MOIRE__ST_I64) f.limit = 0;
   if (class == TOOL_GRADIENTS && size < noise_floor * g->largest_gradient) {
     f.noise = true;
     f.error = norm(got, NULL, want_tensor->count) / g->largest_gradient;
@@ -198,10 +82,13 @@ static moire_status need_like(const tool_golden *g, const char *prefix, const mo
                     t->name);
 }
 
+/* Are the state's values the golden's? All of the model's are, those of the optimizer are not. */
+static bool is_given(const moire_plan_state *state) { return strncmp(state->name, "adam.", 5) != 0; }
+
 static moire_status set_states(tool_golden *g, tool_session *s, moire_error *error) {
   for (int i = 0; i < tool_session_state_count(s); i++) {
     moire_plan_state state = tool_session_state(s, i);
-    if (!state.trained) continue;
+    if (!is_given(&state)) continue;
     const moire__st_tensor *t = NULL;
     moire_status status = need_like(g, "param/", &state, &t, error);
     if (status) return status;
@@ -215,8 +102,10 @@ static moire_status set_inputs(tool_golden *g, tool_session *s, int64_t step, mo
   const moire_compile_options *o = &g->optimizer;
   moire_optimizer_scalars(o->lr, o->beta1, o->beta2, step + 1, &step_size, &bias2);
   moire_status status = tool_session_set_extent(s, "B", g->batch, error);
-  if (!status) status = tool_session_set_input(s, "input_ids", g->ids, g->batch * g->length, error);
-  if (!status) status = tool_session_set_input(s, "answers", g->answers, g->batch, error);
+  int64_t n = g->batch * g->length;
+  if (!status && g->features) status = tool_session_set_input(s, "features", g->features + step * n, n, error);
+  if (!status && g->ids) status = tool_session_set_input(s, "input_ids", g->ids, n, error);
+  if (!status && g->answers) status = tool_session_set_input(s, "answers", g->answers, g->batch, error);
   if (!status) status = tool_session_set_input(s, "rng", (const double[]){0, 0, (double)step}, 3, error);
   if (!status) status = tool_session_set_input(s, "adam.step_size", &step_size, 1, error);
   if (!status) status = tool_session_set_input(s, "adam.bias2", &bias2, 1, error);
@@ -321,7 +210,7 @@ static moire_status compare_trained(tool_golden *g, tool_engine engine, const to
                                     moire_error *error) {
   for (int i = 0; i < tool_session_state_count(s); i++) {
     moire_plan_state state = tool_session_state(s, i);
-    if (!state.trained) continue;
+    if (!is_given(&state)) continue;
     const moire__st_tensor *want = NULL;
     moire_status status = need_like(g, "trained/", &state, &want, error);
     if (status) return status;
@@ -344,38 +233,66 @@ static moire_status check_parameters(const tool_golden *g, const tool_session *s
   return MOIRE_OK;
 }
 
-static moire_status check_training(tool_golden *g, tool_engine engine, moire_threads *threads,
-                                   moire_error *error) {
-  const moire__st_tensor *want = NULL;
-  moire_status status = moire__safetensors_need(g->file, "train_losses", &want, error);
-  if (status) return status;
-  if (want->count != g->steps + 1) {
-    return moire_fail(error, MOIRE_ERROR_SHAPE,
-                      "%s: train_losses: wanted %" PRId64 " of them, one more than steps", g->path,
-                      g->steps + 1);
+/* The losses of a step that a golden may hold: its tensor, and the model's output. */
+enum { N_LOSSES = 3 };
+static const char *const losses[N_LOSSES][2] = {
+    {"train_losses", "loss"}, {"reconstruction_losses", "reconstruction"}, {"commitment_losses", "commitment"}};
+
+static moire_status find_losses(const tool_golden *g, const moire__st_tensor *want[N_LOSSES],
+                                moire_compile_options *options, const char *names[N_LOSSES],
+                                moire_error *error) {
+  moire_status status = moire__safetensors_need(g->file, losses[0][0], &want[0], error);
+  options->outputs = names;
+  options->loss = losses[0][1];
+  for (int i = 0; i < N_LOSSES && !status; i++) {
+    want[i] = moire__safetensors_find(g->file, losses[i][0]);
+    if (!want[i]) continue;
+    names[options->n_outputs++] = losses[i][1];
+    if (want[i]->count != g->steps + 1) {
+      status = moire_fail(error, MOIRE_ERROR_SHAPE, "%s: %s: wanted %" PRId64 " of them, one more than steps",
+                          g->path, losses[i][0], g->steps + 1);
+    }
   }
-  moire_compile_options options = g->optimizer, loss = loss_options();
-  options.outputs = loss.outputs;
-  options.n_outputs = loss.n_outputs;
-  options.loss = loss.loss;
-  tool_session *s = start(g, engine, MOIRE_TRAINING, options, threads, error);
-  if (!s) return MOIRE_ERROR_ARGUMENT;
-  double *losses = moire__arena_array(&g->arena, (size_t)g->steps + 1, sizeof *losses);
-  status = check_parameters(g, s, error);
+  return status;
+}
+
+static moire_status train(tool_golden *g, tool_engine engine, tool_session *s,
+                          const moire__st_tensor *const want[N_LOSSES], moire_error *error) {
+  double *got[N_LOSSES];
+  for (int i = 0; i < N_LOSSES; i++) got[i] = moire__arena_array(&g->arena, (size_t)g->steps + 1, sizeof **got);
+  moire_status status = check_parameters(g, s, error);
   for (int64_t step = 0; step <= g->steps && !status; step++) {
     if (step == g->steps) status = compare_trained(g, engine, s, error);
     if (!status) status = set_inputs(g, s, step, error);
     if (!status) status = tool_session_run(s, error);
-    if (!status) status = tool_session_output(s, "loss", &losses[step], 1, error);
+    for (int i = 0; i < N_LOSSES && !status; i++) {
+      if (want[i]) status = tool_session_output(s, losses[i][1], &got[i][step], 1, error);
+    }
   }
-  if (!status) compare(g, TOOL_LOSSES, engine, want, losses);
+  for (int i = 0; i < N_LOSSES && !status; i++) {
+    if (want[i]) compare(g, TOOL_LOSSES, engine, want[i], got[i]);
+  }
+  return status;
+}
+
+static moire_status check_training(tool_golden *g, tool_engine engine, moire_threads *threads,
+                                   moire_error *error) {
+  const moire__st_tensor *want[N_LOSSES] = {NULL};
+  const char *names[N_LOSSES];
+  moire_compile_options options = g->optimizer;
+  moire_status status = find_losses(g, want, &options, names, error);
+  if (status) return status;
+  tool_session *s = start(g, engine, MOIRE_TRAINING, options, threads, error);
+  if (!s) return MOIRE_ERROR_ARGUMENT;
+  status = train(g, engine, s, want, error);
   tool_session_destroy(s);
   return status;
 }
 
 moire_status tool_golden_check(tool_golden *g, tool_engine engine, moire_threads *threads, moire_error *error) {
   moire_status status = check_outputs(g, engine, threads, NULL, error);
-  if (!status) status = check_outputs(g, engine, threads, "logits", error);
+  bool sequential = g->setup.model->kind == MOIRE_MODEL_SEQUENTIAL;
+  if (!status && sequential) status = check_outputs(g, engine, threads, "logits", error);
   if (!status) status = check_gradients(g, engine, threads, error);
   if (!status) status = check_training(g, engine, threads, error);
   return status;

@@ -24,7 +24,8 @@ typedef struct tool_golden {
   moire__safetensors *file;
   tool_setup setup;
   int64_t batch, length, steps;
-  double *ids, *answers; /* [batch, length], [batch] */
+  double *ids, *answers; /* [batch, length], [batch], or NULL */
+  double *features;      /* [steps + 1, batch, length], or NULL: of an item coder, length its feature_dim */
   moire_compile_options optimizer;
   double largest_gradient;
   moire__arena arena;

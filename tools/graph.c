@@ -25,7 +25,7 @@ static const struct argp_option options[] = {
     {"after", AFTER, "PASS", 0, "As it is after PASS; `list` names the passes in their order", 0},
     {"format", FORMAT, "text|dot", 0, "dot draws a graph with Graphviz (text)", 0},
     {"goal", GOAL, "train|loss|infer", 0,
-     "A step of training, the loss and its gradients, or the logits (train)", 0},
+     "A step of training, the loss and its gradients, or what it is asked for (train)", 0},
     {0}};
 
 static int choose(const struct argp_state *state, const char *option, const char *text, const char *choices) {
@@ -93,10 +93,12 @@ static moire_status echo_kernels(const char *text, const char *path, moire_error
 /* ---- Graphs -----------------------------------------------------------------------------------------------
  */
 
-static moire_compile_options goal_options(goal wanted, const moire_config *training) {
-  static const char *const logits[] = {"logits"}, *const loss[] = {"loss"};
+/* `served`: what is asked for to infer; borrowed by the options. */
+static moire_compile_options goal_options(goal wanted, const moire_config *training,
+                                          const char *const *served) {
+  static const char *const loss[] = {"loss"};
   moire_compile_options o = moire_compile_defaults();
-  o.outputs = wanted == GOAL_INFER ? logits : loss;
+  o.outputs = wanted == GOAL_INFER ? served : loss;
   o.n_outputs = 1;
   if (wanted == GOAL_INFER) return o;
   o.loss = "loss";
@@ -123,9 +125,11 @@ static moire_status print_dot(const char *text, const char *path, moire_error *e
   return MOIRE_OK;
 }
 
-static moire_status print_graph(const arguments *a, const moire_graph *graph, const moire_config *training,
+/* A graph that was read from text, without a setup, is taken for that of a sequential model. */
+static moire_status print_graph(const arguments *a, const moire_graph *graph, const tool_setup *setup,
                                 moire_error *error) {
-  moire_compile_options wanted = goal_options(a->goal, training);
+  const char *served = setup ? tool_served_output(setup->model) : "logits";
+  moire_compile_options wanted = goal_options(a->goal, setup ? setup->training : NULL, &served);
   char *text = a->after ? moire_compile_print(graph, &wanted, a->after, error) : moire_graph_print(graph);
   if (!text) return MOIRE_ERROR_ARGUMENT;
   moire_status status = MOIRE_OK;
@@ -174,14 +178,12 @@ static moire_status show_model(const arguments *a, moire_error *error) {
       status = moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: model: wanted the name of a model", a->source);
     }
   }
-  if (!status && !moire__config_table_find(&setup.table, "item_size")) {
-    status = moire__config_table_set(&setup.table, a->source, "item_size=100", error);
-  }
+  if (!status) status = tool_setup_assume(&setup, model, a->source, 100, error);
   if (!status) status = tool_setup_build(&setup, model, a->source, error);
   moire_graph *graph = NULL;
   if (!status)
     graph = tool_build_graph(&setup, a->goal == GOAL_INFER ? MOIRE_INFERENCE : MOIRE_TRAINING, error);
-  if (!status) status = graph ? print_graph(a, graph, setup.training, error) : MOIRE_ERROR_ARGUMENT;
+  if (!status) status = graph ? print_graph(a, graph, &setup, error) : MOIRE_ERROR_ARGUMENT;
   moire_graph_destroy(graph);
   tool_setup_free(&setup);
   return status;
@@ -200,7 +202,7 @@ int tool_graph(int argc, char **argv) {
                                      "(--after lower) or of a plan (--after memory_plan), can be read back "
                                      "from FILE.txt and gives the same text. "
                                      "Where nothing says how many items "
-                                     "there are, item_size is 100.",
+                                     "there are, item_size is 100; of an item coder, feature_dim.",
                                      NULL,
                                      NULL,
                                      NULL};

@@ -118,9 +118,7 @@ static moire_status configure(const pool *p, const job *j, tool_setup *setup, mo
   const char **all = assignments_of(p, j, &n), *data = NULL;
   moire_status status = tool_read_configuration(p->sweep->config, p->sweep->data, all, n, setup, &data, error);
   const char *model = status ? NULL : moire__config_table_text(&setup->table, "model");
-  if (!status && !moire__config_table_find(&setup->table, "item_size")) {
-    status = moire__config_table_set(&setup->table, "sweep", "item_size=2", error);
-  }
+  if (!status) status = tool_setup_assume(setup, model, "sweep", 2, error);
   if (!status) status = tool_setup_build(setup, model, p->sweep->config, error);
   moire__release(all);
   return status;

@@ -122,6 +122,21 @@ char *tool_default_directory(const char *config) {
   return out.data;
 }
 
+static const char *size_key(const moire_model *model) {
+  return model->kind == MOIRE_MODEL_ITEM_CODER ? "feature_dim" : "item_size";
+}
+
+moire_status tool_setup_assume(tool_setup *setup, const char *model, const char *origin, int64_t size,
+                               moire_error *error) {
+  moire_status status = find_model(setup, model, error);
+  if (status || moire__config_table_find(&setup->table, size_key(setup->model))) return status;
+  return add_value(setup, origin, size_key(setup->model), json_integer(size), error);
+}
+
+const char *tool_served_output(const moire_model *model) {
+  return model->kind == MOIRE_MODEL_ITEM_CODER ? "codes" : "logits";
+}
+
 moire_status tool_setup_build(tool_setup *setup, const char *model, const char *where, moire_error *error) {
   moire_status status = find_model(setup, model, error);
   if (!status) status = add_value(setup, where, "model", json_string(model), error);

@@ -77,6 +77,14 @@ moire_status tool_setup_build(tool_setup *setup, const char *model, const char *
 moire_status tool_setup_data(tool_setup *setup, const char *model, const char *where, const char *data,
                              moire_error *error);
 
+/* What the model's kind takes from its data, where the table does not say it: the key `item_size`, or
+ * `feature_dim`, becomes `size`. */
+moire_status tool_setup_assume(tool_setup *setup, const char *model, const char *origin, int64_t size,
+                               moire_error *error);
+
+/* What the model is asked for once it is trained: "logits", or "codes". */
+const char *tool_served_output(const moire_model *model);
+
 /* The model's graph: owned, NULL with a sentence. */
 moire_graph *tool_build_graph(const tool_setup *setup, moire_mode mode, moire_error *error);
 

@@ -279,6 +279,25 @@ moire_value moire_irfft_at(moire_source at, moire_value z, int axis, int64_t len
 moire_value moire_selective_scan_at(moire_source at, moire_value x, moire_value dt, moire_value a,
                                     moire_value b, moire_value c);
 
+/* ---- codebooks ---------------------------------------------------------------------------------------------
+ */
+
+/* x [B, D], codes [K, D] -> i32[B]: the code that is nearest to each row, the lowest on ties. The distances are
+ * not kept. No gradient: moire_gather takes the codes, moire_straight_through sends gradients past them. */
+moire_value moire_nearest_code_at(moire_source at, moire_value x, moire_value codes);
+/* y, with the gradient of x: x + stop_gradient(y - x). In inference, y as it is. */
+moire_value moire_straight_through_at(moire_source at, moire_value x, moire_value y);
+
+/* What a codebook of K codes is after rows x [B, D] have picked codes rows i32[B]: sizes [K] and sums [K, D]
+ * are moving averages of how many rows picked a code and of what they add up to, codes [K, D] their quotient,
+ * counts [K] how many did in this step. Hand the first three to moire_update. The equations: ops/ema_update.c.
+ */
+typedef struct moire_ema {
+  moire_value sizes, sums, codes, counts;
+} moire_ema;
+moire_ema moire_ema_update_at(moire_source at, moire_value sizes, moire_value sums, moire_value x,
+                              moire_value rows, double decay, double epsilon);
+
 typedef enum moire_score {
   MOIRE_SCORE_DOT,          /* q . k */
   MOIRE_SCORE_INTERFERENCE, /* |q k^H|^2, q and k complex */

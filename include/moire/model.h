@@ -11,6 +11,18 @@
  *   output  "layers.<i>" f32[B, L, D]    what layer i returns
  *   output  "logits"     f32[B, item_size]
  *   output  "loss"       f32[]
+ *
+ * Contract of an item coder (MOIRE_MODEL_ITEM_CODER): F is the key `feature_dim`, the levels are the entries of
+ * the key `codebook_sizes`, and level l has the states quantizers.<l>.embedding f32[K, D], .ema_w f32[K, D] and
+ * .ema_cluster_size f32[K], and .unused f32[K], steps without a member, where the key `restart_after` is not 0.
+ *   input   "features"       f32[B, F]
+ *   input   "ids"            i32[B, levels]  needed for "restored" only
+ *   output  "codes"          i32[B, levels]  the code of each level
+ *   output  "restored"       f32[B, F]       the features that ids stand for
+ *   output  "codes.<l>"      i32[B]          column l of "codes"
+ *   output  "residuals.<l>"  f32[B, D]       what level l quantises
+ *   output  "decoded"        f32[B, F]       the features that "codes" stand for
+ *   output  "loss", "reconstruction", "commitment"  f32[]
  */
 #ifndef MOIRE_MODEL_H
 #define MOIRE_MODEL_H
@@ -34,8 +46,9 @@ typedef enum moire_config_kind {
 } moire_config_kind;
 
 /* One key. `text` is the default as it would stand in YAML ("64", "[3, 7]", "gelu"), or NULL: the key must be
- * given. `min` and `max` are inclusive and ignored for BOOL and STRING. `choices` lists what a STRING may be,
- * separated by '|', or is NULL: anything. */
+ * given; "null": nothing need be given, and nothing is 0 (INT and REAL alone; the range must hold 0). `min` and
+ * `max` are inclusive and ignored for BOOL and STRING. `choices` lists what a STRING may be, separated by '|',
+ * or is NULL: anything. */
 typedef struct moire_config_field {
   const char *key;
   moire_config_kind kind;
@@ -57,7 +70,7 @@ const char *moire_config_string(const moire_config *config, const char *key);
 int moire_config_ints(const moire_config *config, const char *key,
                       const int64_t **values); /* returns the count */
 
-typedef enum moire_model_kind { MOIRE_MODEL_SEQUENTIAL } moire_model_kind;
+typedef enum moire_model_kind { MOIRE_MODEL_SEQUENTIAL, MOIRE_MODEL_ITEM_CODER } moire_model_kind;
 
 enum { MOIRE_MODEL_ABI = 1 };
 
