@@ -36,9 +36,10 @@ static moire_value complex_linear(const qia *m, const char *name, moire_value x,
   moire_value b_r = moire_parameter(m->s.g, "fc_r.bias", MOIRE_SHAPE(out), moire_init_constant(0));
   moire_value w_i = moire_parameter(m->s.g, "fc_i.weight", MOIRE_SHAPE(out, in), m->s.weights);
   moire_value b_i = moire_parameter(m->s.g, "fc_i.bias", MOIRE_SHAPE(out), moire_init_constant(0));
-  moire_scope_pop(m->s.g);
   moire_value bias = moire_complex(moire_sub(b_r, b_i), moire_add(b_r, b_i));
-  return moire_linear(x, moire_complex(w_r, w_i), bias);
+  moire_value y = moire_linear(x, moire_complex(w_r, w_i), bias);
+  moire_scope_pop(m->s.g);
+  return y;
 }
 
 /* Real and imaginary part are normalised by themselves. */

@@ -49,7 +49,10 @@ void moire__linear_expand(moire__expand *c) {
   moire__shape_elements(&lead, &rows); /* inference has seen that it can be done */
   if (shape.rank != 2) x = moire_reshape(x, MOIRE_SHAPE(rows, in));
   moire_value y = moire__product(c->g, x, weight, (moire__product_flags){.transpose_b = true});
-  if (c->n_operands == 3) y = moire_add(y, moire_broadcast(c->operands[2], MOIRE_SHAPE(rows, out)));
+  if (c->n_operands == 3) {
+    y = moire_add(y, moire_broadcast(c->operands[2], MOIRE_SHAPE(rows, out)));
+    moire__graph_name(y, "bias");
+  }
   shape.dims[shape.rank - 1] = out;
   c->results[0] = shape.rank == 2 ? y : moire_reshape(y, shape);
 }

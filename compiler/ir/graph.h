@@ -93,14 +93,28 @@ static inline moire__attr moire__attr_make_text(const char *name, const char *va
 
 /* ---- nodes, values, tables ------------------------------------------------------------------------------- */
 
+/* Which part of a step a node belongs to. */
+typedef enum moire__phase {
+  MOIRE__PHASE_FORWARD,
+  MOIRE__PHASE_BACKWARD, /* gradients */
+  MOIRE__PHASE_OPTIMIZER
+} moire__phase;
+
+enum { MOIRE__MOST_LINES = 16 }; /* of one node beside its own: as many as anybody would read */
+
 typedef struct moire__node {
   moire__op op;
   int n_operands, n_results, n_attrs;
   int32_t first_result;    /* value ids first_result .. first_result + n_results - 1 */
   const int32_t *operands; /* value ids */
   const moire__attr *attrs;
+  /* Where it comes from (graph_origin.c). Passes keep all of it. */
   const char *scope; /* "layers.0.attn", "" at the top */
   moire_source source;
+  const char *word; /* the model's operation that it is part of: "complex_linear" */
+  moire__phase phase;
+  const moire_source *also; /* other lines whose values it gives: what they asked for was there already */
+  int n_also;
   int kernel;           /* number of the kernel that computes it, -1 before fusion */
   const char **missing; /* only during inference: where a look-up that fails leaves the attribute's name */
 } moire__node;
@@ -147,9 +161,8 @@ struct moire_graph {
   const char *scope;
   const char **scope_stack;
   int scope_depth, scope_capacity;
-  bool pinned; /* sources and scopes are these, whatever the caller's line is */
-  moire_source pinned_source;
-  const char *pinned_scope;
+  bool pinned;       /* nodes come from where `pin` does, whatever the caller's line is */
+  moire__node pin;   /* its origin alone; a word that is NULL is the op's own */
   moire_error error; /* the first mistake */
 };
 
@@ -187,10 +200,18 @@ void moire__graph_fail_at(moire_graph *g, moire_source at, const char *what, moi
 void moire__graph_fail_at_v(moire_graph *g, moire_source at, const char *what, moire_status status,
                             const char *format, va_list args) __attribute__((format(printf, 5, 0)));
 
-/* From here on, nodes carry the source and scope of `like`, until moire__graph_unpin. Passes and gradients use
- * it. */
+/* From here on, nodes come from where `like` does, until moire__graph_unpin. Passes and gradients use it. */
 void moire__graph_pin(moire_graph *g, const moire__node *like);
+/* The same in another phase. */
+void moire__graph_pin_phase(moire_graph *g, const moire__node *like, moire__phase phase);
 void moire__graph_unpin(moire_graph *g);
+/* Whether `word` is what a node is called that is part of nothing else: its op's name, behind "complex_" where
+ * a product, a row or a composition computes with complex numbers. */
+bool moire__graph_is_own_word(const moire_graph *g, const moire__node *node, const char *word);
+/* The node that gives `value` gives what `origin` asked for, too: it takes in its lines. */
+void moire__graph_credit(moire_graph *g, int32_t value, const moire__node *origin);
+/* The value's node does `word` from here on ("bias", in what a linear layer is made of). */
+void moire__graph_name(moire_value value, const char *word);
 
 /* The number of a named extent, declared on first use; 0 with a mistake recorded. */
 int moire__graph_declare_extent(moire_graph *g, const char *name, size_t length);

@@ -4,6 +4,7 @@
  * typed. The first mistake is kept and everything after it is silence; a graph with a mistake is only good for
  * asking what the mistake was.
  */
+#include "compiler/ir/graph_origin.h"
 #include "compiler/ir/op.h"
 
 #include <stdio.h>
@@ -54,7 +55,7 @@ void moire__graph_fail_at_v(moire_graph *g, moire_source at, const char *what, m
   char sentence[sizeof g->error.message];
   vsnprintf(sentence, sizeof sentence, format, args);
   if (status == MOIRE_OK) status = MOIRE_ERROR_INTERNAL;
-  if (g->pinned) at = g->pinned_source;
+  if (g->pinned) at = g->pin.source;
   const char *colon = what ? ": " : "";
   if (!what) what = "";
   if (at.file && at.file[0]) {
@@ -64,7 +65,7 @@ void moire__graph_fail_at_v(moire_graph *g, moire_source at, const char *what, m
   }
 }
 
-/* ---- scopes and pins ------------------------------------------------------------------------------------- */
+/* ---- scopes ------------------------------------------------------------------------------------- */
 
 void moire_scope_push(moire_graph *g, const char *format, ...) {
   char piece[512];
@@ -87,28 +88,6 @@ void moire_scope_pop(moire_graph *g) {
   }
   g->scope = g->scope_stack[--g->scope_depth];
 }
-
-/* A copy of `text` in g's arena; shared with `last` where it is the same, as neighbours often are. */
-static const char *keep_string(moire_graph *g, const char *text, const char *last) {
-  if (!text) return NULL;
-  if (last && strcmp(text, last) == 0) return last;
-  return moire__arena_copy_string(&g->arena, text);
-}
-
-static const moire__node *last_node(const moire_graph *g) {
-  static const moire__node none = {.scope = ""};
-  return g->n_nodes ? &g->nodes[g->n_nodes - 1] : &none;
-}
-
-void moire__graph_pin(moire_graph *g, const moire__node *like) {
-  const moire__node *last = last_node(g);
-  g->pinned = true;
-  g->pinned_source.file = keep_string(g, like->source.file, last->source.file);
-  g->pinned_source.line = like->source.line;
-  g->pinned_scope = keep_string(g, like->scope, last->scope);
-}
-
-void moire__graph_unpin(moire_graph *g) { g->pinned = false; }
 
 /* ---- nodes ----------------------------------------------------------------------------------------------- */
 
@@ -196,9 +175,7 @@ moire_status moire__graph_infer(const moire_graph *g, const moire__node *node, m
 static moire_value append(moire_graph *g, const moire__node *draft, const moire_dtype *dtype,
                           const moire_shape *shape) {
   moire__node node = *draft;
-  const moire__node *last = last_node(g);
-  node.source.file = keep_string(g, draft->source.file, last->source.file);
-  node.scope = keep_string(g, draft->scope, last->scope);
+  moire__graph_keep_origin(g, draft, &node);
   int32_t *operands = moire__arena_array(&g->arena, (size_t)node.n_operands, sizeof *operands);
   if (node.n_operands) memcpy(operands, draft->operands, (size_t)node.n_operands * sizeof *operands);
   node.operands = operands;
@@ -244,9 +221,10 @@ moire_value moire__graph_emit(moire_graph *g, moire_source at, moire__op op, con
                        .first_result = g->n_values,
                        .operands = ids,
                        .attrs = attrs,
-                       .scope = g->pinned ? g->pinned_scope : g->scope,
-                       .source = g->pinned ? g->pinned_source : at,
+                       .scope = g->scope,
+                       .source = at,
                        .kernel = -1};
+  if (g->pinned) moire__graph_copy_origin(&g->pin, &draft);
   moire_dtype dtype[MOIRE__MAX_RESULTS];
   moire_shape shape[MOIRE__MAX_RESULTS];
   moire_error cause;

@@ -221,21 +221,42 @@ static bool read_types(parser *p, parsed_type *types, int n) {
   return true;
 }
 
+static bool read_line(parser *p, moire_source *line) {
+  int64_t number = 0;
+  line->file = moire__scan_string(&p->scan);
+  if (!line->file || !moire__scan_expect(&p->scan, ":")) return false;
+  if (!moire__scan_int(&p->scan, 0, INT_MAX, &number)) return false;
+  line->line = (int)number;
+  return true;
+}
+
+static bool read_further_lines(parser *p, moire__node *pin) {
+  moire_source *lines = NULL;
+  int capacity = 0;
+  do {
+    moire_source line;
+    if (!read_line(p, &line)) return false;
+    MOIRE__PUSH(&p->graph->arena, lines, pin->n_also, capacity, line);
+  } while (moire__scan_accept(&p->scan, ","));
+  pin->also = lines;
+  return pin->n_also <= MOIRE__MOST_LINES ||
+         moire__scan_fail(&p->scan, "a node has at most %d further lines", MOIRE__MOST_LINES);
+}
+
 /* Where the node comes from, into the graph's pin; which kernel computes it. */
 static bool read_origin(parser *p, int *kernel) {
   moire__scan *s = &p->scan;
   moire_graph *g = p->graph;
   int64_t number = 0;
   g->pinned = true;
-  g->pinned_scope = "";
-  g->pinned_source = (moire_source){NULL, 0};
+  g->pin = (moire__node){.scope = ""};
   *kernel = -1;
-  if (moire__scan_accept(s, "in") && !(g->pinned_scope = moire__scan_string(s))) return false;
-  if (moire__scan_accept(s, "at")) {
-    if (!(g->pinned_source.file = moire__scan_string(s)) || !moire__scan_expect(s, ":")) return false;
-    if (!moire__scan_int(s, 0, INT_MAX, &number)) return false;
-    g->pinned_source.line = (int)number;
-  }
+  if (moire__scan_accept(s, "in") && !(g->pin.scope = moire__scan_string(s))) return false;
+  if (moire__scan_accept(s, "at") && !read_line(p, &g->pin.source)) return false;
+  if (moire__scan_accept(s, "also") && !read_further_lines(p, &g->pin)) return false;
+  if (moire__scan_accept(s, "as") && !(g->pin.word = moire__scan_string(s))) return false;
+  if (moire__scan_accept(s, "backward")) g->pin.phase = MOIRE__PHASE_BACKWARD;
+  if (moire__scan_accept(s, "optimizer")) g->pin.phase = MOIRE__PHASE_OPTIMIZER;
   if (moire__scan_accept(s, "kernel")) {
     if (!moire__scan_int(s, 0, INT_MAX, &number)) return false;
     *kernel = (int)number;
@@ -277,7 +298,7 @@ static bool read_node(parser *p) {
   if (!read_operands(p, operands, &n_operands) || !read_attrs(p, &attrs, &n_attrs)) return false;
   if (!read_types(p, types, n_results) || !read_origin(p, &kernel)) return false;
   moire_value value =
-      moire__graph_emit(p->graph, p->graph->pinned_source, op, operands, n_operands, attrs, n_attrs);
+      moire__graph_emit(p->graph, p->graph->pin.source, op, operands, n_operands, attrs, n_attrs);
   p->graph->pinned = false;
   if (!is_built(p)) return false;
   moire__node *node = moire__node_of(p->graph, value.id);
@@ -337,7 +358,6 @@ moire_graph *moire_graph_parse(const char *text, const char *file, moire_error *
     moire_graph_destroy(p.graph);
     return NULL;
   }
-  p.graph->pinned_source = (moire_source){NULL, 0}; /* what it named was the scan's */
-  p.graph->pinned_scope = NULL;
+  p.graph->pin = (moire__node){0}; /* what it named was the scan's */
   return p.graph;
 }

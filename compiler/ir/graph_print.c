@@ -9,6 +9,9 @@
  *     update $adam.m.items.weight = %2
  *   }
  *
+ * Where a node comes from: `at` a line of the model, `also` further lines, `as` the model's operation that it
+ * is part of (if that is another), `backward` or `optimizer`.
+ *
  * Each kind of attribute has a form of its own: INT 3 (a `dtype` by its name), REAL 3.0, INTS (0,2,1), DIMS
  * [B,50], TEXT "…". Reals are written with as few digits as read back exactly. What the words are made of,
  * names after a sigil, strings and comments, is as in the loop IR (loop_scan.h).
@@ -100,6 +103,11 @@ static void add_state(moire__text *text, const moire_graph *g, const moire__stat
   moire__text_add_char(text, '\n');
 }
 
+static void add_line(moire__text *text, moire_source line) {
+  add_quoted(text, line.file);
+  moire__text_add(text, ":%d", line.line);
+}
+
 void moire__text_add_node(moire__text *text, const moire_graph *g, const moire__node *node) {
   for (int i = 0; i < node->n_results; i++)
     moire__text_add(text, "%s%%%d", i ? ", " : "", node->first_result + i);
@@ -122,9 +130,18 @@ void moire__text_add_node(moire__text *text, const moire_graph *g, const moire__
   }
   if (node->source.file) {
     moire__text_add(text, " at ");
-    add_quoted(text, node->source.file);
-    moire__text_add(text, ":%d", node->source.line);
+    add_line(text, node->source);
   }
+  for (int i = 0; i < node->n_also; i++) {
+    moire__text_add(text, "%s", i ? ", " : " also ");
+    add_line(text, node->also[i]);
+  }
+  if (!moire__graph_is_own_word(g, node, node->word)) {
+    moire__text_add(text, " as ");
+    add_quoted(text, node->word);
+  }
+  if (node->phase == MOIRE__PHASE_BACKWARD) moire__text_add(text, " backward");
+  if (node->phase == MOIRE__PHASE_OPTIMIZER) moire__text_add(text, " optimizer");
   if (node->kernel >= 0) moire__text_add(text, " kernel %d", node->kernel);
 }
 

@@ -20,15 +20,15 @@ static moire_value read_state(moire_source at, moire_graph *g, moire__state_info
     return null;
   }
   if (g->scope[0]) state.name = moire__arena_printf(&g->arena, "%s.%s", g->scope, state.name);
-  moire_source outer = g->pinned_source;
+  moire_source outer = g->pin.source;
   bool was_pinned = g->pinned;
   if (!was_pinned) { /* so that a mistake in the declaration names this line */
     g->pinned = true;
-    g->pinned_source = at;
+    g->pin.source = at;
   }
   moire_status status = moire__graph_declare_state(g, &state);
   g->pinned = was_pinned;
-  g->pinned_source = outer;
+  g->pin.source = outer;
   if (status) return null;
   const moire__attr name = moire__attr_make_text("name", state.name);
   return moire__graph_emit(g, at, MOIRE__OP_state, NULL, 0, &name, 1);

@@ -285,9 +285,12 @@ void moire__lower_piece(moire__lowering *l, moire_dim extent, moire__loop_value 
 }
 
 void moire__lower_sum_pieces(moire__lowering *l, int extra, int32_t value) {
+  static const char partial[] = ", partial sums";
   int64_t block = moire__lower_block(l, 1024);
   moire_dim elements = elements_of(l->g, value);
-  moire__lower_begin(l, moire__arena_printf(l->arena, "%s.sum_pieces", l->kernel->name));
+  bool again = strstr(l->kernel->name, partial) != NULL; /* of another result of the same node */
+  moire__lower_begin(l,
+                     again ? l->kernel->name : moire__arena_printf(l->arena, "%s%s", l->kernel->name, partial));
   moire__loop_buffer parts = moire__lower_add_extra(l, extra, MOIRE__BUFFER_IN);
   moire__lower_add_write(l, value);
   moire__lower_body(l, elements, block);

@@ -25,6 +25,7 @@ void moire__rewrite_set(moire__rewrite *r, int32_t old, moire_value replacement)
     return;
   }
   r->map[old] = replacement.id;
+  moire__graph_credit(r->to, replacement.id, moire__node_of(r->from, old));
 }
 
 void moire__rewrite_clone(moire__rewrite *r, const moire__node *node) {
@@ -38,14 +39,12 @@ void moire__rewrite_clone(moire__rewrite *r, const moire__node *node) {
     }
   }
   const bool pinned = to->pinned;
-  const moire_source source = to->pinned_source;
-  const char *scope = to->pinned_scope;
+  const moire__node pin = to->pin;
   moire__graph_pin(to, node);
   moire_value first =
       moire__graph_emit(to, node->source, node->op, operands, node->n_operands, node->attrs, node->n_attrs);
   to->pinned = pinned;
-  to->pinned_source = source;
-  to->pinned_scope = scope;
+  to->pin = pin;
   if (moire_value_is_null(first)) return;
   moire__node_of(to, first.id)->kernel = node->kernel;
   for (int i = 0; i < node->n_results; i++) r->map[node->first_result + i] = first.id + i;

@@ -6,8 +6,8 @@
  * the last bit of a result, depends on the graph alone.
  *
  * A value is on a path if it depends on a trained state, is a float or complex, and no FIXED op (stop_gradient,
- * comparisons, constants) stands between. Each node of the backward graph carries the source and the scope of
- * the forward node that it serves.
+ * comparisons, constants) stands between. Each node of the backward graph comes from where the forward node
+ * that it serves does, in the backward phase.
  *
  * requires: composites are expanded
  * ensures: an output "grad.<parameter>" for every trained state, in the order of their declaration; zeros where
@@ -95,7 +95,7 @@ static void differentiate_node(autodiff *d, const moire__node *node) {
     fail_without_gradient(d, node, origin);
     return;
   }
-  moire__graph_pin(to, node);
+  moire__graph_pin_phase(to, node, MOIRE__PHASE_BACKWARD);
   info->gradient(&c);
   for (int i = 0; i < node->n_operands; i++) {
     if (c.wanted[i] && c.operand_gradients[i].id)
@@ -114,7 +114,7 @@ static moire_value state_gradient(autodiff *d, int s) {
     if (node->op != MOIRE__OP_state || strcmp(moire__node_text(node, "name"), state->name) != 0) continue;
     if (!d->gradient[node->first_result]) continue;
     moire_value term = moire__value(to, d->gradient[node->first_result]);
-    moire__graph_pin(to, node);
+    moire__graph_pin_phase(to, node, MOIRE__PHASE_BACKWARD);
     sum = moire_value_is_null(sum) ? term : moire_add_at(node->source, sum, term);
     moire__graph_unpin(to);
   }
@@ -170,7 +170,7 @@ moire_graph *moire__pass_autodiff(const moire_graph *g, const moire__goal *goal,
   d.origin = moire__arena_array(&d.arena, (size_t)g->n_values, sizeof *d.origin);
   d.gradient = moire__arena_array(&d.arena, (size_t)g->n_values, sizeof *d.gradient);
   find_origins(&d);
-  moire__graph_pin(d.r.to, moire__node_of(g, loss));
+  moire__graph_pin_phase(d.r.to, moire__node_of(g, loss), MOIRE__PHASE_BACKWARD);
   d.gradient[loss] = moire_constant_at(MOIRE__NOWHERE, d.r.to, MOIRE_F32, MOIRE_SCALAR, 1).id;
   moire__graph_unpin(d.r.to);
   for (int n = g->n_nodes - 1; n >= 0; n--) differentiate_node(&d, &g->nodes[n]);

@@ -1,8 +1,8 @@
 /* cse: what is computed twice is computed once.
  *
  * Two nodes are equal if op, operands and attributes are; the operands of a commutative op may be exchanged.
- * The first of them stays, with its source and scope. Random masks are equal if their streams are, as they were
- * made to be: the backward pass asks for the mask of the forward pass again.
+ * The first of them stays, and takes in the lines of the others. Random masks are equal if their streams are,
+ * as they were made to be: the backward pass asks for the mask of the forward pass again.
  */
 #include "compiler/pass/walk.h"
 

@@ -13,7 +13,6 @@
 #include "compiler/ir/rewrite.h"
 #include "compiler/pass/module.h"
 
-#include <stdio.h>
 #include <string.h>
 
 typedef struct lower_state {
@@ -158,19 +157,35 @@ static int buffer_of(lower_state *s, int32_t value) {
 
 /* ---- kernels and steps ---- */
 
-/* "layers.0.attn: softmax+mul", from the scope of the last node and the ops in order, each once. */
-static const char *group_name(lower_state *s, int kernel) {
-  const moire__node *last = &s->g->nodes[s->nodes[kernel][s->n_nodes[kernel] - 1]];
-  char name[96];
-  size_t used = (size_t)snprintf(name, sizeof name, "%s%s", last->scope, last->scope[0] ? ": " : "");
-  bool seen[MOIRE__OP_COUNT] = {false};
-  for (int i = 0; i < s->n_nodes[kernel] && used < sizeof name - 16; i++) {
-    moire__op op = s->g->nodes[s->nodes[kernel][i]].op;
-    if (seen[op]) continue;
-    seen[op] = true;
-    used += (size_t)snprintf(name + used, sizeof name - used, "%s%s", i ? "+" : "", moire__op_get(op)->name);
+static bool says(const char *const *words, int n, const char *word) {
+  for (int i = 0; i < n; i++) {
+    if (strcmp(words[i], word) == 0) return true;
   }
-  return moire__arena_copy_string(&s->m->arena, name);
+  return false;
+}
+
+/* "layers.0.attn.q_proj: complex_linear+bias": the scope of the last node, and the words of the model that the
+ * nodes come from, in order, each once; "backward" or "optimizer" if that is where the last node belongs. */
+static const char *group_name(lower_state *s, int kernel) {
+  static const char *const phases[] = {[MOIRE__PHASE_FORWARD] = "",
+                                       [MOIRE__PHASE_BACKWARD] = " backward",
+                                       [MOIRE__PHASE_OPTIMIZER] = " optimizer"};
+  enum { MOST = 8 };
+  const moire__node *last = &s->g->nodes[s->nodes[kernel][s->n_nodes[kernel] - 1]];
+  const char *words[MOST];
+  int n = 0;
+  moire__text name = {0};
+  moire__text_add(&name, "%s%s", last->scope, last->scope[0] ? ": " : "");
+  for (int i = 0; i < s->n_nodes[kernel] && n < MOST; i++) {
+    const char *word = s->g->nodes[s->nodes[kernel][i]].word;
+    if (says(words, n, word)) continue;
+    moire__text_add(&name, "%s%s", n ? "+" : "", word);
+    words[n++] = word;
+  }
+  moire__text_add(&name, "%s", phases[last->phase]);
+  const char *copy = moire__arena_copy_string(&s->m->arena, moire__text_string(&name));
+  moire__text_free(&name);
+  return copy;
 }
 
 static void attach_sources(lower_state *s, int group, moire__loop_kernel *kernel) {

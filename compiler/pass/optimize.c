@@ -60,7 +60,10 @@ static void step_state(moire__rewrite *r, const moire__goal *goal, const moire__
     return;
   }
   const moire__node *like = state_node(r->from, p->name);
-  if (like) moire__graph_pin(to, like);
+  if (like) {
+    moire__graph_pin_phase(to, like, MOIRE__PHASE_OPTIMIZER);
+    to->pin.word = NULL;
+  }
   moire__attr name = moire__attr_make_text("name", p->name);
   moire_value value = like ? moire__rewrite_value(r, like->first_result)
                            : moire__graph_emit(to, MOIRE__NOWHERE, MOIRE__OP_state, NULL, 0, &name, 1);

@@ -70,6 +70,8 @@ static void split_node(split *s, const moire__node *node) {
   for (int i = 0; i < node->n_results; i++) {
     int32_t v = node->first_result + i;
     s->planes[v] = c.results[i];
+    moire__graph_credit(to, c.results[i].re.id, node);
+    moire__graph_credit(to, c.results[i].im.id, node);
     if (!is_complex(s->r.from, v)) moire__rewrite_set(&s->r, v, c.results[i].re);
   }
 }
