@@ -4,6 +4,8 @@
 #include "ops/sample_row.h"
 #include "ops/support.h"
 
+enum { MOST_TAPS = 1024 };
+
 moire_status moire__filter_bank_infer(moire__infer *c) {
   MOIRE__TRY(moire__infer_dtype(c, 0, 1u << MOIRE_F32));
   MOIRE__TRY(moire__infer_rank(c, 0, 3, 3));
@@ -13,6 +15,7 @@ moire_status moire__filter_bank_infer(moire__infer *c) {
   if (n != c->n_operands - 1)
     return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "there are %d dilations for %d weights", n,
                       c->n_operands - 1);
+  int64_t taps = 0;
   for (int i = 0; i < n; i++) {
     if (dilations[i] < 1 || dilations[i] > INT32_MAX)
       return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "dilation %d is %lld, wanted 1 to %d", i,
@@ -20,23 +23,28 @@ moire_status moire__filter_bank_infer(moire__infer *c) {
     MOIRE__TRY(moire__infer_dtype(c, i + 1, MOIRE__SET_COMPLEX));
     MOIRE__TRY(moire__infer_rank(c, i + 1, 2, 2));
     const moire_shape *w = &c->operands[i + 1]->shape;
-    if (!moire__dim_is_static(w->dims[0]) || w->dims[0] < 1 || w->dims[0] > INT32_MAX ||
+    if (!moire__dim_is_static(w->dims[0]) || w->dims[0] < 1 || w->dims[0] > MOST_TAPS - taps ||
         w->dims[1] != c->operands[0]->shape.dims[2])
-      return moire_fail(c->error, MOIRE_ERROR_SHAPE, "weight %d is %s, wanted taps and the channels of x, %s",
-                        i, moire__operand_type(c, i + 1).text, moire__operand_type(c, 0).text);
+      return moire_fail(c->error, MOIRE_ERROR_SHAPE,
+                        "weight %d is %s, wanted taps, at most %d in all, and the channels of x, %s", i,
+                        moire__operand_type(c, i + 1).text, MOST_TAPS, moire__operand_type(c, 0).text);
+    taps += w->dims[0];
   }
   return moire__infer_result(c, 0, MOIRE_C64, c->operands[0]->shape);
 }
 
+/* One filter with the taps of all bands. */
 void moire__filter_bank_expand(moire__expand *c) {
-  int n = 0;
+  int n = 0, taps = 0;
   const int64_t *dilations = moire__node_ints(c->node, "dilations", &n);
+  for (int i = 0; i < n; i++) taps += (int)moire_value_dim(c->operands[i + 1], 0);
+  int64_t *shifts = moire__arena_array(&c->g->arena, (size_t)taps, sizeof *shifts), *next = shifts;
   for (int i = 0; i < n; i++) {
-    moire__attr attr = moire__attr_make_int("dilation", dilations[i]);
-    moire_value operands[] = {c->operands[0], c->operands[i + 1]};
-    moire_value band = moire__graph_emit(c->g, MOIRE_HERE, MOIRE__OP_depthwise_conv, operands, 2, &attr, 1);
-    c->results[0] = i == 0 ? band : moire_add(c->results[0], band);
+    for (int64_t j = moire_value_dim(c->operands[i + 1], 0); j-- > 0;) *next++ = j * dilations[i];
   }
+  moire__attr attr = moire__attr_make_ints("shifts", shifts, taps);
+  moire_value x[] = {c->operands[0], moire_concat(c->operands + 1, n, 0)};
+  c->results[0] = moire__graph_emit(c->g, MOIRE_HERE, MOIRE__OP_depthwise_conv, x, 2, &attr, 1);
 }
 
 /* As depthwise_conv: samples, channels, and a beginning of the sequence. */

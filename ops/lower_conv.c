@@ -1,11 +1,52 @@
 /* The depthwise convolution and the gradient of its weights: channels are the vector lanes.
  *
- * Taps that only meet the zeros before the start (or after the end) are outside the loop over taps, so they
- * cost nothing. The gradient of the weights is cut along the batch into a fixed number of pieces (see
+ * Taps are sorted by their shift, and taps of one shift are one tap whose weights are added up. Positions
+ * between two shifts meet the same taps, all others only zeros: so the sequence is cut at the shifts, and what
+ * is live in a stretch is written out without a test,
+ *
+ *   for t in [s0, s1): y[t] = w0 x[t - s0]      for t in [s1, s2): y[t] = w0 x[t - s0] + w1 x[t - s1]    ...
+ *
+ * with the weights in registers. More taps than registers hold are taken a chunk at a time. The gradient of the
+ * weights keeps one sum a tap instead, and is cut along the batch into a fixed number of pieces (see
  * moire__lower_sum_pieces).
  */
 #include "compiler/ir/lower.h"
 #include "ops/parts.h"
+
+#include <stdlib.h>
+
+enum { CHUNK = 24 }; /* weights or sums in registers */
+
+typedef struct conv {
+  moire__lowering *l;
+  moire__view x, other; /* other: w, or y of the weight's gradient */
+  bool reverse;
+  int n_taps;
+  const int64_t *shifts; /* of every tap */
+  int64_t *distinct;     /* ascending */
+  int n_distinct;
+  moire__loop_value length, channel;
+} conv;
+
+static int by_size(const void *a, const void *b) {
+  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return (x > y) - (x < y);
+}
+
+static conv describe(moire__lowering *l) {
+  conv c = {.l = l};
+  c.x = moire__lower_view(l, l->node->operands[0]);
+  c.other = moire__lower_view(l, l->node->operands[1]);
+  c.reverse = moire__node_int_or(l->node, "reverse", 0) != 0;
+  c.shifts = moire__node_ints(l->node, "shifts", &c.n_taps);
+  c.distinct = moire__arena_array(l->arena, (size_t)c.n_taps, sizeof *c.distinct);
+  for (int i = 0; i < c.n_taps; i++) c.distinct[i] = c.shifts[i];
+  qsort(c.distinct, (size_t)c.n_taps, sizeof *c.distinct, by_size);
+  for (int i = 0; i < c.n_taps; i++) {
+    if (i == 0 || c.distinct[i] != c.distinct[c.n_distinct - 1]) c.distinct[c.n_distinct++] = c.distinct[i];
+  }
+  return c;
+}
 
 static moire__loop_value load(moire__lowering *l, const moire__view *view, moire__loop_value i,
                               moire__loop_value j, moire__loop_value k) {
@@ -17,81 +58,149 @@ static moire__loop_value load(moire__lowering *l, const moire__view *view, moire
   return moire__loop_load(&l->builder, moire__lower_buffer(l, view->base), moire__lower_address(l, view, at));
 }
 
-static void accumulate(moire__loop_builder *b, moire__loop_var sum, moire__loop_value x, moire__loop_value y) {
-  moire__loop_set(b, sum, moire__loop_ternary(b, MOIRE__LOOP_fma, x, y, moire__loop_get(b, sum)));
+static moire__loop_value plus(moire__lowering *l, moire__loop_value sum, moire__loop_value x) {
+  return sum ? moire__loop_binary(&l->builder, MOIRE__LOOP_add, sum, x) : x;
+}
+
+/* The weights of a shift: the sum over its taps. */
+static moire__loop_value load_weight(conv *c, int64_t shift) {
+  moire__loop_value sum = 0;
+  for (int r = 0; r < c->n_taps; r++) {
+    if (c->shifts[r] != shift) continue;
+    moire__loop_value row = moire__loop_index(&c->l->builder, r);
+    sum = plus(c->l, sum, load(c->l, &c->other, 0, row, c->channel));
+  }
+  return sum;
+}
+
+/* x where the tap of `shift` finds it for position t; `reverse` looks ahead. */
+static moire__loop_value load_shifted(conv *c, moire__loop_value batch, moire__loop_value t, int64_t shift) {
+  moire__loop_builder *b = &c->l->builder;
+  moire__loop_value by = moire__loop_index(b, c->reverse ? shift : -shift);
+  return load(c->l, &c->x, batch, moire__lower_add(c->l, t, by), c->channel);
+}
+
+/* Opens the loop over the positions whose live taps are those of shifts below `end`, from `begin` on. A
+ * sequence may be shorter than any shift. */
+static moire__loop_value open_stretch(conv *c, int64_t begin, int64_t end, bool last) {
+  moire__loop_builder *b = &c->l->builder;
+  moire__loop_value zero = moire__loop_index(b, 0);
+  moire__loop_value from = moire__loop_binary(b, MOIRE__LOOP_min, moire__loop_index(b, begin), c->length);
+  moire__loop_value to = c->length;
+  if (!last) to = moire__loop_binary(b, MOIRE__LOOP_min, moire__loop_index(b, end), c->length);
+  if (!c->reverse) return moire__loop_for(b, from, to, 1, 1);
+  moire__loop_value low = last ? zero : moire__loop_binary(b, MOIRE__LOOP_sub, c->length, to);
+  return moire__loop_for(b, low, moire__loop_binary(b, MOIRE__LOOP_sub, c->length, from), 1, 1);
+}
+
+static moire__loop_value fma_of(conv *c, moire__loop_value x, moire__loop_value y, moire__loop_value sum) {
+  return moire__loop_ternary(&c->l->builder, MOIRE__LOOP_fma, x, y, sum);
+}
+
+static moire__loop_value result_offset(conv *c, moire__loop_value batch, moire__loop_value t) {
+  moire__loop_value width = moire__loop_extent(&c->l->builder, c->x.dims[2]);
+  moire__loop_value row = moire__lower_add(c->l, moire__lower_mul(c->l, batch, c->length), t);
+  return moire__lower_add(c->l, moire__lower_mul(c->l, row, width), c->channel);
+}
+
+/* The taps of distinct shifts [first, first + n): adds to what the chunks before left behind. */
+static void convolve_chunk(conv *c, int first, int n, moire__loop_value batch, moire__loop_buffer y) {
+  moire__lowering *l = c->l;
+  moire__loop_builder *b = &l->builder;
+  int32_t result = l->node->first_result;
+  moire__loop_type type = moire__loop_type_from_dtype(l->g->values[result].dtype);
+  moire__loop_value weights[CHUNK];
+  for (int i = 0; i < n; i++) weights[i] = load_weight(c, c->distinct[first + i]);
+  for (int live = 0; live <= n; live++) {
+    bool reads_before = first > 0;
+    if (live == 0 && (reads_before || c->distinct[0] == 0)) continue;
+    int64_t begin = live == 0 ? 0 : c->distinct[first + live - 1];
+    int64_t end = live < n ? c->distinct[first + live] : 0;
+    moire__loop_value t = open_stretch(c, begin, end, live == n);
+    moire__loop_value at = result_offset(c, batch, t);
+    moire__loop_value sum = reads_before ? moire__loop_load(b, y, at) : moire__loop_const(b, type, 0);
+    for (int i = 0; i < live; i++)
+      sum = fma_of(c, weights[i], load_shifted(c, batch, t, c->distinct[first + i]), sum);
+    moire__lower_write(l, result, at, sum);
+    moire__loop_end(b);
+  }
 }
 
 void moire__depthwise_conv_lower(moire__lowering *l) {
-  const moire__node *node = l->node;
-  for (int i = 0; i < 2; i++) moire__lower_add_reads(l, node->operands[i]);
-  moire__lower_add_write(l, node->first_result);
-  moire__view x = moire__lower_view(l, node->operands[0]), w = moire__lower_view(l, node->operands[1]);
-  int64_t dilation = moire__node_int(node, "dilation");
-  bool reverse = moire__node_int_or(node, "reverse", 0) != 0;
-  moire__lower_body(l, x.dims[0], 1);
+  for (int i = 0; i < 2; i++) moire__lower_add_reads(l, l->node->operands[i]);
+  moire__loop_buffer y = moire__lower_add_write(l, l->node->first_result);
+  conv c = describe(l);
+  moire__lower_body(l, c.x.dims[0], 1);
   moire__loop_builder *b = &l->builder;
-  moire__loop_value zero = moire__loop_index(b, 0), step = moire__loop_index(b, dilation);
-  moire__loop_value taps = moire__loop_extent(b, w.dims[0]), length = moire__loop_extent(b, x.dims[1]);
-  moire__loop_value width = moire__loop_extent(b, x.dims[2]), batch = l->kernel->parallel;
-  moire__loop_value c = moire__loop_for(b, zero, width, 1, l->target.lanes * 4);
-  moire__loop_value t = moire__loop_for(b, zero, length, 1, 1);
-  moire__loop_type type = moire__loop_type_from_dtype(l->g->values[node->first_result].dtype);
-  moire__loop_var sum = moire__loop_declare(b, moire__loop_const(b, type, 0));
-  moire__loop_value after =
-      moire__loop_binary(b, MOIRE__LOOP_sub, length, moire__lower_add(l, t, moire__loop_index(b, 1)));
-  moire__loop_value room = moire__loop_binary(b, MOIRE__LOOP_div, reverse ? after : t, step);
-  moire__loop_value live =
-      moire__loop_binary(b, MOIRE__LOOP_min, taps, moire__lower_add(l, room, moire__loop_index(b, 1)));
-  moire__loop_value j = moire__loop_for(b, zero, live, 1, 1);
-  moire__loop_value shift = moire__lower_mul(l, j, step);
-  moire__loop_value from = moire__loop_binary(b, reverse ? MOIRE__LOOP_add : MOIRE__LOOP_sub, t, shift);
-  moire__loop_value tap =
-      moire__loop_binary(b, MOIRE__LOOP_sub, moire__lower_add(l, taps, moire__loop_index(b, -1)), j);
-  accumulate(b, sum, load(l, &w, 0, tap, c), load(l, &x, batch, from, c));
-  moire__loop_end(b);
-  moire__loop_value row = moire__lower_add(l, moire__lower_mul(l, batch, length), t);
-  moire__lower_write(l, node->first_result, moire__lower_add(l, moire__lower_mul(l, row, width), c),
-                     moire__loop_get(b, sum));
-  moire__loop_end(b);
+  c.length = moire__loop_extent(b, c.x.dims[1]);
+  moire__loop_value width = moire__loop_extent(b, c.x.dims[2]);
+  c.channel = moire__loop_for(b, moire__loop_index(b, 0), width, 1, l->target.lanes);
+  for (int first = 0; first < c.n_distinct; first += CHUNK) {
+    int n = c.n_distinct - first < CHUNK ? c.n_distinct - first : CHUNK;
+    convolve_chunk(&c, first, n, l->kernel->parallel, y);
+  }
   moire__loop_end(b);
   moire__lower_finish(l);
 }
 
-/* w[k-1-j, c] = sum over batch and t >= j dilation of y[batch, t, c] x[batch, t - j dilation, c] */
+/* ---- the gradient of the weights ------------------------------------------------------------------------- */
+
+typedef struct samples {
+  moire__loop_value low, high; /* of this piece */
+} samples;
+
+/* dw[shift] = sum over the samples and t of y[t] x[t - shift], stored for every tap of that shift. */
+static void correlate_chunk(conv *c, int first, int n, samples s, moire__loop_buffer parts,
+                            moire__loop_value base) {
+  moire__lowering *l = c->l;
+  moire__loop_builder *b = &l->builder;
+  moire__loop_var sums[CHUNK];
+  for (int i = 0; i < n; i++) sums[i] = moire__loop_declare(b, moire__loop_const(b, MOIRE__LOOP_F32, 0));
+  moire__loop_value batch = moire__loop_for(b, s.low, s.high, 1, 1);
+  for (int live = 1; live <= n; live++) {
+    int64_t end = live < n ? c->distinct[first + live] : 0;
+    moire__loop_value t = open_stretch(c, c->distinct[first + live - 1], end, live == n);
+    moire__loop_value y = load(l, &c->other, batch, t, c->channel);
+    for (int i = 0; i < live; i++) {
+      moire__loop_value x = load_shifted(c, batch, t, c->distinct[first + i]);
+      moire__loop_set(b, sums[i], fma_of(c, y, x, moire__loop_get(b, sums[i])));
+    }
+    moire__loop_end(b);
+  }
+  moire__loop_end(b);
+  moire__loop_value width = moire__loop_extent(b, c->x.dims[2]);
+  for (int i = 0; i < n; i++) {
+    for (int r = 0; r < c->n_taps; r++) {
+      if (c->shifts[r] != c->distinct[first + i]) continue;
+      moire__loop_value row = moire__lower_mul(l, moire__loop_index(b, r), width);
+      moire__loop_value at = moire__lower_add(l, row, c->channel);
+      moire__loop_store(b, parts, moire__lower_add(l, base, at), moire__loop_get(b, sums[i]));
+    }
+  }
+}
+
 void moire__depthwise_conv_weight_lower(moire__lowering *l) {
-  const moire__node *node = l->node;
-  for (int i = 0; i < 2; i++) moire__lower_add_reads(l, node->operands[i]);
-  moire__view x = moire__lower_view(l, node->operands[0]), y = moire__lower_view(l, node->operands[1]);
-  int64_t n_taps = moire__node_int(node, "taps");
+  for (int i = 0; i < 2; i++) moire__lower_add_reads(l, l->node->operands[i]);
+  conv c = describe(l);
   moire_dim elements = 0;
-  moire__dim_multiply(x.dims[2], n_taps, &elements);
+  moire__dim_multiply(c.x.dims[2], c.n_taps, &elements);
   moire_dim all =
       moire__dim_make(moire__dim_factor(elements) * MOIRE__REDUCTION_PIECES, moire__dim_extent(elements));
   int extra = moire__lower_new_extra(l, all);
   moire__loop_buffer parts = moire__lower_add_extra(l, extra, MOIRE__BUFFER_OUT);
   moire__lower_body(l, MOIRE__REDUCTION_PIECES, 1);
   moire__loop_builder *b = &l->builder;
-  moire__loop_value low = 0, high = 0, piece = l->kernel->parallel;
-  moire__lower_piece(l, x.dims[0], piece, &low, &high);
-  moire__loop_value zero = moire__loop_index(b, 0), taps = moire__loop_index(b, n_taps);
-  moire__loop_value step = moire__loop_index(b, moire__node_int(node, "dilation"));
-  moire__loop_value length = moire__loop_extent(b, x.dims[1]), width = moire__loop_extent(b, x.dims[2]);
-  moire__loop_value c = moire__loop_for(b, zero, width, 1, l->target.lanes * 4);
-  moire__loop_value j = moire__loop_for(b, zero, taps, 1, 1);
-  moire__loop_var sum = moire__loop_declare(b, moire__loop_const(b, MOIRE__LOOP_F32, 0));
-  moire__loop_value shift = moire__lower_mul(l, j, step);
-  moire__loop_value batch = moire__loop_for(b, low, high, 1, 1);
-  moire__loop_value t = moire__loop_for(b, shift, length, 1, 1);
-  moire__loop_value from = moire__loop_binary(b, MOIRE__LOOP_sub, t, shift);
-  accumulate(b, sum, load(l, &y, batch, t, c), load(l, &x, batch, from, c));
-  moire__loop_end(b);
-  moire__loop_end(b);
-  moire__loop_value tap = moire__loop_binary(b, MOIRE__LOOP_sub, moire__loop_index(b, n_taps - 1), j);
-  moire__loop_value at = moire__lower_add(l, moire__lower_mul(l, tap, width), c);
-  moire__loop_value base = moire__lower_mul(l, piece, moire__loop_extent(b, elements));
-  moire__loop_store(b, parts, moire__lower_add(l, base, at), moire__loop_get(b, sum));
-  moire__loop_end(b);
+  samples s = {0};
+  moire__lower_piece(l, c.x.dims[0], l->kernel->parallel, &s.low, &s.high);
+  c.length = moire__loop_extent(b, c.x.dims[1]);
+  moire__loop_value base = moire__lower_mul(l, l->kernel->parallel, moire__loop_extent(b, elements));
+  moire__loop_value width = moire__loop_extent(b, c.x.dims[2]);
+  c.channel = moire__loop_for(b, moire__loop_index(b, 0), width, 1, l->target.lanes);
+  for (int first = 0; first < c.n_distinct; first += CHUNK) {
+    int n = c.n_distinct - first < CHUNK ? c.n_distinct - first : CHUNK;
+    correlate_chunk(&c, first, n, s, parts, base);
+  }
   moire__loop_end(b);
   moire__lower_finish(l);
-  moire__lower_sum_pieces(l, extra, node->first_result);
+  moire__lower_sum_pieces(l, extra, l->node->first_result);
 }

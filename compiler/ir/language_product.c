@@ -5,6 +5,8 @@
  */
 #include "compiler/ir/language.h"
 
+#include <inttypes.h>
+
 typedef moire_value pair_call(moire_source at, moire_value a, moire_value b, int64_t option);
 
 /* f on the planes of the one operand that is complex, with the other whole; false if the types are alike. */
@@ -92,6 +94,8 @@ moire_value moire_linear_at(moire_source at, moire_value x, moire_value weight, 
 
 /* ---- convolutions ---------------------------------------------------------------------------------------- */
 
+enum { MOST_TAPS = 1024 };
+
 /* PyTorch's [D, 1, k] as [k, D], taps outermost. */
 static moire_value tap_major(moire_source at, const char *what, moire_value weight) {
   if (moire_value_is_null(weight)) return weight;
@@ -107,14 +111,27 @@ static moire_value tap_major(moire_source at, const char *what, moire_value weig
   return moire_swap_axes_at(at, moire_reshape_at(at, weight, MOIRE_SHAPE(shape.dims[0], shape.dims[2])), 0, 1);
 }
 
+/* Tap r of k is (k - 1 - r) * dilation back. */
 static moire_value depthwise_conv(moire_source at, moire_value x, moire_value weight, int64_t dilation) {
   if (moire_value_is_null(x) || moire_value_is_null(weight)) return moire__null_like(x, weight);
-  const moire__attr attr = moire__attr_make_int("dilation", dilation);
+  const moire_dim taps = moire_value_dim(weight, 0);
+  if (!moire__dim_is_static(taps) || taps > MOST_TAPS) {
+    moire__graph_fail_at(x.graph, at, "depthwise_conv", MOIRE_ERROR_SHAPE, "wanted 1 to %d taps", MOST_TAPS);
+    return moire__null_like(x, weight);
+  }
+  int64_t shifts[MOST_TAPS];
+  for (int64_t r = 0; r < taps; r++) shifts[r] = (taps - 1 - r) * dilation;
+  const moire__attr attr = moire__attr_make_ints("shifts", shifts, (int)taps);
   return moire__graph_emit(x.graph, at, MOIRE__OP_depthwise_conv, (moire_value[]){x, weight}, 2, &attr, 1);
 }
 
 moire_value moire_depthwise_conv_at(moire_source at, moire_value x, moire_value weight, int64_t dilation) {
   if (moire_value_is_null(x)) return moire__null_like(x, weight);
+  if (dilation < 1 || dilation > INT32_MAX) {
+    moire__graph_fail_at(x.graph, at, "depthwise_conv", MOIRE_ERROR_ARGUMENT,
+                         "the dilation is %" PRId64 ", wanted 1 to %d", dilation, INT32_MAX);
+    return moire__null_like(x, weight);
+  }
   weight = tap_major(at, "depthwise_conv", weight);
   if (moire_value_is_null(weight)) return moire__null_like(x, weight);
   moire_value y = {0};
