@@ -27,6 +27,7 @@ static const subcommand subcommands[] = {
     {"models", "lists the models and the keys of their configurations", tool_models},
     {"peaks", "measures what this machine can do at most", tool_peaks},
     {"synth", "writes a synthetic data set", tool_synth},
+    {"cache", "shows what is kept of compiled kernels, or removes it", tool_cache},
 };
 enum { N_SUBCOMMANDS = sizeof subcommands / sizeof *subcommands };
 

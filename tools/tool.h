@@ -29,6 +29,7 @@ int tool_runs(int argc, char **argv);
 int tool_compile(int argc, char **argv);
 int tool_profile(int argc, char **argv);
 int tool_peaks(int argc, char **argv);
+int tool_cache(int argc, char **argv);
 
 /* ---- arguments ------------------------------------------------------------------------------------------- */
 

@@ -52,6 +52,11 @@ typedef struct moire__codegen_options {
   const char *const *symbols; /* ... or symbols[i] (a C identifier), if symbols is not NULL; borrows */
 } moire__codegen_options;
 
+/* What an object depends on beside its kernel: this version of the code generator, LLVM's, target and options
+ * without symbols. For keys of objects that are kept. */
+void moire__codegen_describe(const moire__target *target, const moire__codegen_options *options,
+                             moire__text *text);
+
 /* An object file in memory. */
 typedef struct moire__object {
   char *bytes; /* owned */
@@ -73,9 +78,9 @@ moire_status moire__codegen_emit_text(const moire__loop_kernel *const *kernels, 
                                       const moire__target *target, const moire__codegen_options *options,
                                       moire__codegen_text_kind kind, moire__text *text, moire_error *error);
 
-/* As emit_object, divided among n_threads threads (at least 1): objects[0 .. n_threads) together hold all the
- * kernels, with the symbols that one object would have; some may be empty. The division depends on the
- * kernels and n_threads alone. On failure all are empty. */
+/* As emit_object with an object for each kernel, made by n_threads threads (at least 1): objects[i] holds
+ * kernel i alone, under the symbol that it has in one object of all. The result does not depend on n_threads.
+ * On failure all are empty, and the error is that of the first kernel that cannot be compiled. */
 moire_status moire__codegen_compile_parallel(const moire__loop_kernel *const *kernels, int n,
                                              const moire__target *target, const moire__codegen_options *options,
                                              int n_threads, moire__object *objects, moire_error *error);

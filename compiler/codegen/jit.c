@@ -78,11 +78,11 @@ moire_status moire__jit_compile(moire__jit *jit, const moire__loop_kernel *const
   static const moire__codegen_options defaults;
   moire_status status = moire__target_runs_here(target, error);
   if (status) return status;
-  moire__object *objects = moire__allocate_array((size_t)n_threads, sizeof *objects);
+  moire__object *objects = moire__allocate_array((size_t)n + 1, sizeof *objects);
   status = moire__codegen_compile_parallel(kernels, n, target, options, n_threads, objects, error);
-  for (int t = 0; t < n_threads; t++) {
-    if (!status) status = moire__jit_add(jit, &objects[t], error);
-    moire__object_free(&objects[t]);
+  for (int i = 0; i < n; i++) {
+    if (!status) status = moire__jit_add(jit, &objects[i], error);
+    moire__object_free(&objects[i]);
   }
   moire__release(objects);
   for (int i = 0; i < n && !status; i++) {

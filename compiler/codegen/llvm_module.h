@@ -35,6 +35,9 @@ moire_status moire__llvm_to_object(const moire__loop_kernel *const *kernels, con
                                    const moire__target *target, const moire__codegen_options *options,
                                    moire__object *object, moire_error *error);
 
+/* A hash of the sources of the code generator, made by the build: code of another version is not the same. */
+extern const char moire__codegen_sources[];
+
 /* The symbol of kernel i, in `name` if it has to be made. */
 const char *moire__llvm_symbol(const moire__codegen_options *options, int i, char name[40]);
 

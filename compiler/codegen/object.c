@@ -1,7 +1,10 @@
 /* Objects and texts of kernels, and the division of kernels among threads. */
 #include "compiler/codegen/llvm_module.h"
 
+#include <llvm-c/Core.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 void moire__object_free(moire__object *object) {
@@ -10,6 +13,16 @@ void moire__object_free(moire__object *object) {
 }
 
 static const moire__codegen_options defaults;
+
+void moire__codegen_describe(const moire__target *target, const moire__codegen_options *options,
+                             moire__text *text) {
+  unsigned major = 0, minor = 0, patch = 0;
+  if (!options) options = &defaults;
+  LLVMGetVersion(&major, &minor, &patch);
+  moire__text_add(text, "moire %s, LLVM %u.%u.%u\n%s %s %s %s\n%d %d %d\n", moire__codegen_sources, major,
+                  minor, patch, target->name, target->triple, target->cpu, target->features,
+                  options->no_optimize, options->no_contract, options->debug_info);
+}
 
 moire_status moire__codegen_emit_object(const moire__loop_kernel *const *kernels, int n,
                                         const moire__target *target, const moire__codegen_options *options,
@@ -43,68 +56,87 @@ moire_status moire__codegen_emit_text(const moire__loop_kernel *const *kernels, 
 /* ---- in parallel -------------------------------------------------------------------------------------------
  */
 
-typedef struct share {
+/* What the threads share. Each takes the next kernel, the longest first, so that none waits long at the end. */
+typedef struct work {
   const moire__loop_kernel *const *kernels;
   const moire__target *target;
   const moire__codegen_options *options;
-  int *chosen; /* indices of kernels */
+  const int *order;
   int n;
-  int64_t weight;
-  moire__object *object;
+  atomic_int next;
+  moire__object *objects;
+} work;
+
+typedef struct worker {
+  work *work;
+  int failed; /* lowest number of a kernel that could not be compiled, n: none */
   moire_error error;
   pthread_t thread;
   bool started;
-} share;
+} worker;
 
-static void *compile_share(void *argument) {
-  share *s = argument;
-  if (s->n) moire__llvm_to_object(s->kernels, s->chosen, s->n, s->target, s->options, s->object, &s->error);
-  return NULL;
+static void *compile_kernels(void *argument) {
+  worker *me = argument;
+  work *w = me->work;
+  for (;;) {
+    int at = atomic_fetch_add(&w->next, 1);
+    if (at >= w->n) return NULL;
+    const int *k = &w->order[at];
+    moire_error error = {0};
+    moire_status status =
+        moire__llvm_to_object(w->kernels, k, 1, w->target, w->options, &w->objects[*k], &error);
+    if (!status || *k > me->failed) continue;
+    me->failed = *k;
+    me->error = error;
+  }
 }
 
-/* Each kernel goes to the thread with the least work so far, in the order in which they come. */
-static void divide(share *shares, int n_shares, const moire__loop_kernel *const *kernels, int n) {
-  for (int i = 0; i < n; i++) {
-    share *least = &shares[0];
-    for (int t = 1; t < n_shares; t++) {
-      if (shares[t].weight < least->weight) least = &shares[t];
-    }
-    least->chosen[least->n++] = i;
-    least->weight += kernels[i]->n_values;
-  }
+typedef struct length {
+  int kernel, values;
+} length;
+
+static int longer_first(const void *a, const void *b) {
+  const length *x = a, *y = b;
+  return x->values != y->values ? (x->values < y->values) - (x->values > y->values)
+                                : (x->kernel > y->kernel) - (x->kernel < y->kernel);
+}
+
+static int *order_by_length(moire__arena *arena, const moire__loop_kernel *const *kernels, int n) {
+  length *lengths = moire__arena_array(arena, (size_t)n + 1, sizeof *lengths);
+  int *order = moire__arena_array(arena, (size_t)n + 1, sizeof *order);
+  for (int i = 0; i < n; i++) lengths[i] = (length){i, kernels[i]->n_values};
+  qsort(lengths, (size_t)n, sizeof *lengths, longer_first);
+  for (int i = 0; i < n; i++) order[i] = lengths[i].kernel;
+  return order;
 }
 
 moire_status moire__codegen_compile_parallel(const moire__loop_kernel *const *kernels, int n,
                                              const moire__target *target, const moire__codegen_options *options,
                                              int n_threads, moire__object *objects, moire_error *error) {
   moire__arena arena = {0};
-  share *shares = moire__arena_array(&arena, (size_t)n_threads, sizeof *shares);
-  for (int t = 0; t < n_threads; t++) {
-    int *chosen = moire__arena_array(&arena, (size_t)n + 1, sizeof *chosen);
-    objects[t] = (moire__object){0};
-    shares[t] = (share){.kernels = kernels,
-                        .target = target,
-                        .options = options ? options : &defaults,
-                        .chosen = chosen,
-                        .object = &objects[t]};
-  }
-  divide(shares, n_threads, kernels, n);
+  if (n_threads > n) n_threads = n > 0 ? n : 1;
+  for (int i = 0; i < n; i++) objects[i] = (moire__object){0};
+  work w = {.kernels = kernels,
+            .target = target,
+            .options = options ? options : &defaults,
+            .order = order_by_length(&arena, kernels, n),
+            .n = n,
+            .objects = objects};
+  worker *workers = moire__arena_array(&arena, (size_t)n_threads, sizeof *workers);
+  for (int t = 0; t < n_threads; t++) workers[t] = (worker){.work = &w, .failed = n};
   moire__llvm_start();
   for (int t = 1; t < n_threads; t++)
-    shares[t].started =
-        shares[t].n > 0 && pthread_create(&shares[t].thread, NULL, compile_share, &shares[t]) == 0;
-  compile_share(&shares[0]);
-  moire_status status = shares[0].error.status;
-  for (int t = 0; t < n_threads; t++) {
-    if (shares[t].started)
-      pthread_join(shares[t].thread, NULL);
-    else if (t > 0)
-      compile_share(&shares[t]); /* no thread could be had */
-    if (shares[t].error.status)
-      status = moire_fail(error, shares[t].error.status, "%s", shares[t].error.message);
+    workers[t].started = pthread_create(&workers[t].thread, NULL, compile_kernels, &workers[t]) == 0;
+  compile_kernels(&workers[0]); /* alone, if no thread could be had */
+  const worker *first = &workers[0];
+  for (int t = 1; t < n_threads; t++) {
+    if (workers[t].started) pthread_join(workers[t].thread, NULL);
+    if (workers[t].failed < first->failed) first = &workers[t];
   }
-  if (status) {
-    for (int t = 0; t < n_threads; t++) moire__object_free(&objects[t]);
+  moire_status status = MOIRE_OK;
+  if (first->failed < n) {
+    status = moire_fail(error, first->error.status, "%s", first->error.message);
+    for (int i = 0; i < n; i++) moire__object_free(&objects[i]);
   }
   moire__arena_free(&arena);
   return status;

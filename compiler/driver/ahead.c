@@ -239,7 +239,7 @@ static void sign(moire__ahead *a) {
                     level->block_bytes);
     for (int s = 0; s < scores->n_steps; s++) {
       const moire__ahead_step *step = &scores->steps[s];
-      moire__text_add(&text, "%s", level->texts[step->kernel]);
+      moire__text_add(&text, "%s", level->texts.names[step->kernel]);
       for (int j = 0; j < step->n_arguments; j++) {
         const moire__ahead_buffer *b = &scores->buffers[scores->arguments[step->first_argument + j]];
         if (b->place == MOIRE__AHEAD_MODEL) moire__text_add(&text, "%d %" PRId64 "\n", j, b->offset);

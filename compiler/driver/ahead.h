@@ -65,7 +65,8 @@ typedef struct moire__ahead_level {
   moire__target target;
   moire__module *scores, *step, *loss; /* owned; step and loss are NULL in a library that does not train */
   moire__loop_kernel **kernels;        /* distinct ones of all its plans */
-  char **texts, **symbols;             /* of the kernels; texts without names */
+  moire__names texts;                  /* of the kernels, without names and source lines */
+  char **symbols;                      /* of the kernels */
   int n_kernels, kernel_capacity;
   moire__ahead_plan plans[MOIRE__AHEAD_PLANS];
   int64_t block_bytes, prepare_bytes;

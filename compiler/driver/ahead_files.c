@@ -68,22 +68,22 @@ static moire_status write_weights(const moire__ahead *a, const moire__ahead_fold
 static moire_status write_objects(const moire__ahead *a, const moire__ahead_folder *folder, int *n_objects,
                                   moire_error *error) {
   int threads = a->options->threads < 1 ? 1 : a->options->threads;
-  moire__object *objects = moire__allocate_array((size_t)threads, sizeof *objects);
   moire_status status = MOIRE_OK;
   for (int i = 0; i < a->n_levels && !status; i++) {
     const moire__ahead_level *level = &a->levels[i];
+    int n = level->n_kernels;
+    moire__object *objects = moire__allocate_array((size_t)n + 1, sizeof *objects);
     moire__codegen_options how = {.symbols = (const char *const *)level->symbols};
-    status = moire__codegen_compile_parallel((const moire__loop_kernel *const *)level->kernels,
-                                             level->n_kernels, &level->target, &how, threads, objects, error);
-    for (int t = 0; t < threads && !status; t++) {
+    status = moire__codegen_compile_parallel((const moire__loop_kernel *const *)level->kernels, n,
+                                             &level->target, &how, threads, objects, error);
+    for (int k = 0; k < n && !status; k++) {
       char name[32];
-      if (!objects[t].size) continue;
       snprintf(name, sizeof name, "kernels%d.o", (*n_objects)++);
-      status = moire__ahead_folder_write(folder, name, objects[t].bytes, objects[t].size, error);
+      status = moire__ahead_folder_write(folder, name, objects[k].bytes, objects[k].size, error);
     }
-    for (int t = 0; t < threads; t++) moire__object_free(&objects[t]);
+    for (int k = 0; k < n; k++) moire__object_free(&objects[k]);
+    moire__release(objects);
   }
-  moire__release(objects);
   return status;
 }
 

@@ -43,23 +43,17 @@ static char *symbol_of(maker *k, int number) {
 /* The level's number of a kernel: those of equal text are one. */
 static int intern_kernel(maker *k, moire__loop_kernel *kernel) {
   moire__ahead_level *level = k->level;
-  const char *name = kernel->name;
   moire__text text = {0};
-  kernel->name = "k";
-  moire__loop_print(kernel, &text);
-  kernel->name = name;
-  int found = 0;
-  while (found < level->n_kernels && strcmp(level->texts[found], moire__text_string(&text)) != 0) found++;
-  if (found == level->n_kernels) {
+  moire__loop_print_bare(kernel, &text);
+  int found = moire__names_find(&level->texts, moire__text_string(&text));
+  if (found < 0) {
     moire__arena *arena = &k->a->arena;
-    int room = level->kernel_capacity, same = room;
+    int room = level->kernel_capacity;
+    found = level->n_kernels;
     MOIRE__PUSH(arena, level->kernels, level->n_kernels, level->kernel_capacity, kernel);
-    if (level->kernel_capacity != room) {
-      level->texts = moire__arena_grow(arena, level->texts, found, &same, sizeof *level->texts);
-      same = room;
-      level->symbols = moire__arena_grow(arena, level->symbols, found, &same, sizeof *level->symbols);
-    }
-    level->texts[found] = moire__arena_copy_string(arena, moire__text_string(&text));
+    if (level->kernel_capacity != room)
+      level->symbols = moire__arena_grow(arena, level->symbols, found, &room, sizeof *level->symbols);
+    moire__names_add(&level->texts, arena, moire__arena_copy_string(arena, moire__text_string(&text)));
     level->symbols[found] = symbol_of(k, found);
   }
   moire__text_free(&text);

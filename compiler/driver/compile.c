@@ -5,8 +5,9 @@
  */
 #include "compiler/driver/compile.h"
 
-#include "compiler/codegen/codegen.h"
+#include "compiler/driver/cache.h"
 #include "compiler/driver/driver.h"
+#include "runtime/base/hash.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -60,15 +61,81 @@ moire__module *moire__driver_lower(const moire_graph *graph, const moire_compile
   return moire__pass_lower(fused, shape, error);
 }
 
-static moire_status generate(moire_program *program, const moire__target *target, int threads,
-                             moire_error *error) {
+/* A kernel's symbol comes from its key: distinct among the kernels of a program, the same in all programs. */
+static const char *symbol_of(const moire__text *key, moire__arena *arena) {
+  unsigned long long hash = moire__hash_bytes((const unsigned char *)key->data, key->length);
+  return moire__arena_printf(arena, "moire_kernel_%016llx", hash);
+}
+
+/* Kernels that are not in the cache yet. */
+typedef struct missing {
+  const moire__loop_kernel **kernels;
+  const char **symbols;
+  moire__text *keys;
+  int n;
+} missing;
+
+static moire_status compile_missing(missing *m, moire_program *program, const moire__cache *cache,
+                                    const moire__target *target, int threads, moire_error *error) {
+  moire__object *objects = moire__allocate_array((size_t)m->n + 1, sizeof *objects);
+  moire__codegen_options options = {.symbols = m->symbols};
+  moire_status status =
+      moire__codegen_compile_parallel(m->kernels, m->n, target, &options, threads, objects, error);
+  for (int i = 0; i < m->n; i++) {
+    if (!status) moire__cache_keep(cache, &m->keys[i], &objects[i]);
+    if (!status) status = moire__jit_add(program->jit, &objects[i], error);
+    moire__object_free(&objects[i]);
+    moire__text_free(&m->keys[i]);
+  }
+  moire__release(objects);
+  return status;
+}
+
+/* Loads what is in the cache and compiles the rest. */
+static moire_status load_kernels(moire_program *program, const char **symbols, const moire__cache *cache,
+                                 const moire__target *target, int threads, moire__arena *arena,
+                                 moire_error *error) {
+  const moire__module *m = program->module;
+  size_t n = (size_t)m->n_kernels + 1;
+  missing absent = {.kernels = moire__arena_array(arena, n, sizeof *absent.kernels),
+                    .symbols = moire__arena_array(arena, n, sizeof *absent.symbols),
+                    .keys = moire__arena_array(arena, n, sizeof *absent.keys)};
+  moire_status status = MOIRE_OK;
+  for (int i = 0; i < m->n_kernels; i++) {
+    moire__text key = {0};
+    moire__object object;
+    moire__cache_key(target, NULL, m->kernels[i]->name, m->texts.names[i], &key);
+    symbols[i] = symbol_of(&key, arena);
+    if (moire__cache_find(cache, &key, &object)) {
+      if (!status) status = moire__jit_add(program->jit, &object, error);
+      moire__object_free(&object);
+      moire__text_free(&key);
+    } else {
+      absent.kernels[absent.n] = m->kernels[i];
+      absent.symbols[absent.n] = symbols[i];
+      absent.keys[absent.n++] = key;
+    }
+  }
+  moire_status compiled = compile_missing(&absent, program, cache, target, threads, error);
+  return status ? status : compiled;
+}
+
+static moire_status generate(moire_program *program, const moire__target *target,
+                             const moire_compile_options *options, moire_error *error) {
   moire__module *m = program->module;
-  moire__codegen_options options = {0};
+  moire__cache cache = moire__cache_at(options->cache);
   program->jit = moire__jit_create(error);
   if (!program->jit) return error ? error->status : MOIRE_ERROR_INTERNAL;
   program->functions = moire__allocate_array((size_t)m->n_kernels + 1, sizeof *program->functions);
-  moire_status status = moire__jit_compile(program->jit, (const moire__loop_kernel *const *)m->kernels,
-                                           m->n_kernels, target, &options, threads, program->functions, error);
+  moire__arena arena = {0};
+  const char **symbols = moire__arena_array(&arena, (size_t)m->n_kernels + 1, sizeof *symbols);
+  int threads = options->threads < 1 ? 1 : options->threads;
+  moire_status status = load_kernels(program, symbols, &cache, target, threads, &arena, error);
+  for (int i = 0; i < m->n_kernels && !status; i++) {
+    program->functions[i] = moire__jit_find(program->jit, symbols[i], error);
+    if (!program->functions[i]) status = MOIRE_ERROR_INTERNAL;
+  }
+  moire__arena_free(&arena);
   m->plan.kernels = program->functions;
   return status;
 }
@@ -83,8 +150,7 @@ moire_program *moire_compile(const moire_graph *graph, const moire_compile_optio
   moire_program *program = moire__allocate(sizeof *program);
   program->module = module;
   program->target = target;
-  int threads = options->threads < 1 ? 1 : options->threads;
-  if (generate(program, &target, threads, error) == MOIRE_OK) return program;
+  if (generate(program, &target, options, error) == MOIRE_OK) return program;
   moire_program_destroy(program);
   return NULL;
 }

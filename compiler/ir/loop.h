@@ -232,6 +232,9 @@ moire__loop_type moire__loop_result_type(moire__loop_op op, const moire__loop_ty
 
 /* Any kernel, also one that does not verify. Values are numbered in the order of printing. */
 void moire__loop_print(const moire__loop_kernel *k, moire__text *text);
+/* The same without the kernel's own name and source lines: equal for kernels that compute the same in the same
+ * way. */
+void moire__loop_print_bare(const moire__loop_kernel *k, moire__text *text);
 /* Reads one kernel, as it is written: nothing is folded. parse(print(k)) prints the same text. NULL on error.
  * It refuses unknown names and wrong types; the other invariants are moire__loop_verify's. The grammar is at
  * the head of loop_parse.c. */

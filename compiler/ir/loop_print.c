@@ -323,3 +323,10 @@ void moire__loop_print(const moire__loop_kernel *k, moire__text *text) {
   moire__loop_names_free(&names);
   moire__text_add(text, "}\n");
 }
+
+void moire__loop_print_bare(const moire__loop_kernel *k, moire__text *text) {
+  moire__loop_kernel bare = *k;
+  bare.name = "k";
+  bare.n_sources = 0;
+  moire__loop_print(&bare, text);
+}

@@ -37,8 +37,6 @@ typedef struct lower_state {
   int n_origins, origin_capacity;
   moire_plan_update *updates;
   int n_updates, update_capacity;
-  uint64_t *hashes; /* of every distinct kernel's text */
-  char **texts;
 } lower_state;
 
 /* ---- who reads what ---- */
@@ -203,40 +201,20 @@ static void attach_sources(lower_state *s, int group, moire__loop_kernel *kernel
   kernel->n_sources = n;
 }
 
-static uint64_t hash_text(const char *text) {
-  uint64_t hash = 1469598103934665603u;
-  for (; *text; text++) hash = (hash ^ (unsigned char)*text) * 1099511628211u;
-  return hash;
-}
-
 /* The number of the distinct kernel with this text, its name and source lines aside. */
 static int intern_kernel(lower_state *s, int group, moire__loop_kernel *kernel) {
   moire__module *m = s->m;
-  const char *name = kernel->name;
   moire__text text = {0};
-  kernel->name = "k";
-  moire__loop_print(kernel, &text);
-  kernel->name = name;
-  uint64_t hash = hash_text(moire__text_string(&text));
-  for (int i = 0; i < m->n_kernels; i++) {
-    if (s->hashes[i] == hash && strcmp(s->texts[i], moire__text_string(&text)) == 0) {
-      moire__text_free(&text);
-      return i;
-    }
+  moire__loop_print_bare(kernel, &text);
+  int number = moire__names_find(&m->texts, moire__text_string(&text));
+  if (number < 0) {
+    number = m->n_kernels;
+    attach_sources(s, group, kernel);
+    MOIRE__PUSH(&m->arena, m->kernels, m->n_kernels, m->kernel_capacity, kernel);
+    moire__names_add(&m->texts, &m->arena, moire__arena_copy_string(&m->arena, moire__text_string(&text)));
   }
-  attach_sources(s, group, kernel);
-  int capacity = m->kernel_capacity, n = m->n_kernels;
-  MOIRE__PUSH(&m->arena, m->kernels, m->n_kernels, m->kernel_capacity, kernel);
-  if (m->kernel_capacity != capacity) {
-    int same = capacity;
-    s->hashes = moire__arena_grow(&m->arena, s->hashes, n, &same, sizeof *s->hashes);
-    same = capacity;
-    s->texts = moire__arena_grow(&m->arena, s->texts, n, &same, sizeof *s->texts);
-  }
-  s->hashes[n] = hash;
-  s->texts[n] = moire__arena_copy_string(&m->arena, moire__text_string(&text));
   moire__text_free(&text);
-  return n;
+  return number;
 }
 
 static moire_status add_steps(lower_state *s, int group, const moire__lowered *lowered, moire_error *error) {

@@ -34,8 +34,11 @@ typedef struct moire_compile_options {
   double lr, beta1, beta2, eps, weight_decay;
   const char *target; /* "host" (default, NULL), "x86-64-v4", "x86-64-v3", "x86-64", "aarch64", "generic" */
   int threads;        /* threads that compile, at least 1 */
-  bool no_packing;    /* padding is computed like everything else: slower, and the same results */
-  bool no_fusion; /* every operation in a kernel of its own: slower; to find out whether fusion is at fault */
+  /* Folder where compiled kernels are kept and found again. NULL: $MOIRE_CACHE ("" and "off": none), else
+   * moire/ in $XDG_CACHE_HOME or ~/.cache. "": none. */
+  const char *cache;
+  bool no_packing; /* padding is computed like everything else: slower, and the same results */
+  bool no_fusion;  /* every operation in a kernel of its own: slower; to find out whether fusion is at fault */
 } moire_compile_options;
 
 /* No outputs, no loss; lr 1e-3, beta 0.9 and 0.999, eps 1e-8, weight decay 0; host; one thread. */

@@ -317,6 +317,7 @@ int main(int argc, char **argv) {
   argp_parse(&parser, argc, argv, 0, NULL, &a);
   if (argc > 1 && !a.has_seed) a.seed = (uint64_t)time(NULL);
   catch_crashes();
+  setenv("MOIRE_CACHE", "off", 0); /* what is drawn at random does not come again */
   test_pools pools = test_pools_make();
   int status = a.has_graph ? run_one(&a, &pools) : run(&a, &pools);
   test_pools_free(&pools);
