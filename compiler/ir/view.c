@@ -117,10 +117,13 @@ static bool is_empty(const moire_shape *shape) {
   return false;
 }
 
-bool moire__view_of(const moire_graph *g, int32_t value, moire__view *view) {
+static bool view_through(const moire_graph *g, int32_t value, const bool *copied, moire__view *view);
+
+bool moire__view_where(const moire_graph *g, int32_t value, const bool *copied, moire__view *view) {
   const moire__value_info *info = &g->values[value];
   const moire__node *node = &g->nodes[info->node];
-  if (moire__is_view(node) && node->kernel < 0) return moire__view_through(g, value, view);
+  bool read_through = node->kernel < 0 && !(copied && copied[info->node]);
+  if (moire__is_view(node) && read_through) return view_through(g, value, copied, view);
   *view = (moire__view){.base = value, .rank = info->shape.rank};
   memcpy(view->dims, info->shape.dims, sizeof view->dims);
   return row_major(view);
@@ -136,13 +139,28 @@ bool moire__view_is_contiguous(const moire__view *view) {
   return true;
 }
 
-bool moire__view_through(const moire_graph *g, int32_t value, moire__view *view) {
+static bool view_through(const moire_graph *g, int32_t value, const bool *copied, moire__view *view) {
   const moire__value_info *info = &g->values[value];
   const moire__node *node = &g->nodes[info->node];
-  if (node->op == MOIRE__OP_pad || moire__is_lookup(node) || is_empty(&info->shape)) return false;
-  if (!moire__view_of(g, node->operands[0], view)) return false;
-  if (node->op == MOIRE__OP_permute) return view_permute(node, view);
-  if (node->op == MOIRE__OP_slice) return view_slice(node, view);
-  if (node->op == MOIRE__OP_broadcast) return view_broadcast(&info->shape, view);
-  return view_reshape(&info->shape, view);
+  bool possible = node->op != MOIRE__OP_pad && !moire__is_lookup(node) && !is_empty(&info->shape);
+  if (possible && !moire__view_where(g, node->operands[0], copied, view)) return false;
+  if (possible && node->op == MOIRE__OP_permute) {
+    possible = view_permute(node, view);
+  } else if (possible && node->op == MOIRE__OP_slice) {
+    possible = view_slice(node, view);
+  } else if (possible && node->op == MOIRE__OP_broadcast) {
+    possible = view_broadcast(&info->shape, view);
+  } else if (possible) {
+    possible = view_reshape(&info->shape, view);
+  }
+  if (!possible) view->base = value;
+  return possible;
+}
+
+bool moire__view_of(const moire_graph *g, int32_t value, moire__view *view) {
+  return moire__view_where(g, value, NULL, view);
+}
+
+bool moire__view_through(const moire_graph *g, int32_t value, moire__view *view) {
+  return view_through(g, value, NULL, view);
 }

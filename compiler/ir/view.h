@@ -28,7 +28,10 @@ static inline bool moire__is_lookup(const moire__node *node) {
  * (one that is copied). False where the chain cannot be written with strides (pad, gather, a reshape that
  * merges what is not contiguous). */
 bool moire__view_of(const moire_graph *g, int32_t value, moire__view *view);
-/* The same, looking through `value` itself even if it has a kernel number: how its copy is made. */
+/* The same before kernels are numbered: `copied` says of every node whether it is a view that is copied. Where
+ * it is false, view->base is the first view that cannot be written with strides. */
+bool moire__view_where(const moire_graph *g, int32_t value, const bool *copied, moire__view *view);
+/* moire__view_of, looking through `value` itself even if it has a kernel number: how its copy is made. */
 bool moire__view_through(const moire_graph *g, int32_t value, moire__view *view);
 /* Do the strides walk the base row-major from its first element? */
 bool moire__view_is_contiguous(const moire__view *view);

@@ -40,16 +40,41 @@ static need operand_need(const moire__node *node, int operand) {
   }
 }
 
-static bool is_met(const moire_graph *g, int32_t value, need wanted) {
+/* Whether the value can be read as is wanted. If not, `culprit` is the view that stands in the way, or 0. */
+static bool is_met(const moire__fuse *f, int32_t value, need wanted, int32_t *culprit) {
+  const moire_graph *g = f->g;
   moire__view view = {0};
   const moire__node *node = moire__node_of(g, value);
+  *culprit = 0;
   if (moire__op_get(node->op)->source) return false;
   if (!moire__is_view(node)) return true;
-  if (!moire__view_of(g, value, &view)) return false;
+  if (!moire__view_where(g, value, f->forced, &view)) {
+    *culprit = view.base;
+    return false;
+  }
   if (moire__op_get(moire__node_of(g, view.base)->op)->source) return false;
   if (wanted == NEED_CONTIGUOUS) return moire__view_is_contiguous(&view);
   int last = view.rank - 1;
   return wanted == NEED_STRIDES || last < 0 || view.dims[last] == 1 || view.strides[last] == 1;
+}
+
+static moire_dim elements_of(const moire_graph *g, int32_t value) {
+  moire_dim n = 0;
+  moire__shape_elements(&g->values[value].shape, &n);
+  return n;
+}
+
+/* Has the value copied if it cannot be read as is wanted; or, at the same price, what it is a view of, since
+ * other views of that may then be read as well. */
+static void force(moire__fuse *f, int32_t value, need wanted) {
+  const moire_graph *g = f->g;
+  int32_t culprit = 0;
+  if (is_met(f, value, wanted, &culprit)) return;
+  if (culprit && culprit != value && elements_of(g, culprit) == elements_of(g, value)) {
+    f->forced[g->values[culprit].node] = true;
+    if (is_met(f, value, wanted, &culprit)) return;
+  }
+  f->forced[g->values[value].node] = true;
 }
 
 /* Outputs and updates are marked first, since a view that is copied anyway is a buffer for what reads it. */
@@ -68,10 +93,7 @@ static void find_forced(moire__fuse *f) {
     const moire__node *node = &g->nodes[i];
     if (f->separate && (moire__is_view(node) || moire__op_get(node->op)->source)) f->forced[i] = true;
     if (!is_class(node, MOIRE__CLASS_KERNEL)) continue;
-    for (int o = 0; o < node->n_operands; o++) {
-      int32_t value = node->operands[o];
-      if (!is_met(g, value, operand_need(node, o))) f->forced[g->values[value].node] = true;
-    }
+    for (int o = 0; o < node->n_operands; o++) force(f, node->operands[o], operand_need(node, o));
   }
 }
 
