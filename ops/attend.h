@@ -1,10 +1,11 @@
-/* Interference attention as one kernel: what its forward and backward op share.
+/* Attention as one kernel: what its ops share.
  *
- *   s = q k^H,  p = softmax(|s|^2 scale + mask),  y = (p drop) v
+ *   attend        s = q k^H,  p = softmax(|s|^2 scale + mask),  y = (p drop) v      two planes each
+ *   attend_real   s = q k^T,  p = softmax(s scale + mask),      y = (p drop) v      real
  *
  * where mask adds mask_value to the keys that a query may not see; a query that may see none attends to all by
- * their raw scores. By head; q [B,H,Lq,d], k [B,H,Lk,d], v [B,H,Lk,e], each as two f32 planes. No array of Lq x
- * Lk elements is kept: the forward pass leaves the largest score and sum_j exp(score - largest) of every row,
+ * their raw scores. By head; q [B,H,Lq,d], k [B,H,Lk,d], v [B,H,Lk,e], each as f32 planes. No array of Lq x Lk
+ * elements is kept: the forward pass leaves the largest score and sum_j exp(score - largest) of every row,
  * f32[B,H,Lq], from which the backward pass recomputes p. (Their logarithm alone would do, but p would lose the
  * digits that make the gradient of a row's scores sum to zero.)
  */
@@ -12,75 +13,82 @@
 #define MOIRE_OPS_ATTEND_H
 
 #include "compiler/ir/lower.h"
+#include "ops/tiles.h"
 
-enum {
-  MOIRE__ATTEND_QR,
-  MOIRE__ATTEND_QI,
-  MOIRE__ATTEND_KR,
-  MOIRE__ATTEND_KI,
-  MOIRE__ATTEND_VR,
-  MOIRE__ATTEND_VI,
-  MOIRE__ATTEND_FORWARD, /* operands of attend before valid and rng */
-  MOIRE__ATTEND_YR = MOIRE__ATTEND_FORWARD,
-  MOIRE__ATTEND_YI,
-  MOIRE__ATTEND_LARGEST,
-  MOIRE__ATTEND_SUM,
-  MOIRE__ATTEND_GR,
-  MOIRE__ATTEND_GI,
-  MOIRE__ATTEND_BACKWARD,
-};
-
-/* A packed batch (attribute packed = 1) leaves out padding: T tokens of B samples stand one after the other,
+/* Where the operands are: the planes of q, k and v; of a backward op those of y, largest, sum, and the planes
+ * of y's gradient; then what need not be there, -1: not there. Results are y's planes, largest and sum; of a
+ * backward op the gradients of q, k and v, at the places of their operands.
+ *
+ * A packed batch (attribute packed = 1) leaves out padding: T tokens of B samples stand one after the other,
  * and operands are [1,H,T,d]. Sample b has counts[b] tokens from starts[b] on; tokens[t] = b * length +
  * position says where token t stood, which its random numbers depend on; valid is bool[T]. With last = 1 the
  * only query of a sample is its last position, and q is [B,H,1,d]. */
-
-/* Where the operands are that need not be there; -1: not there. */
 typedef struct moire__attend_layout {
+  int planes;
+  int k, v, y, largest, sum, g;
   int valid, rng;
   int tokens, starts, counts; /* of a packed batch */
   int n;
 } moire__attend_layout;
-moire__attend_layout moire__attend_layout_of(const moire__node *node, int first);
 
-/* ---- lowering: blocks of queries against blocks of keys ---- */
+enum { MOIRE__ATTEND_OPTIONAL = 5, MOIRE__ATTEND_OPERANDS = 5 * 2 + 2 + MOIRE__ATTEND_OPTIONAL };
 
+moire__attend_layout moire__attend_layout_of(const moire__node *node);
+
+/* ---- lowering: blocks of queries against blocks of keys -------------------------------------------------- */
+
+/* Queries are the vector lanes: a block is taken in parts of as many queries as there are lanes, scores of a
+ * part are held transposed ([key][query]), and what is needed once for a query is a vector. Only queries need
+ * be transposed for it, once a block; keys and values are read where they are, an element for all lanes. */
 typedef struct moire__attend_kernel {
   moire__lowering *l;
   moire__attend_layout layout;
   int64_t heads, queries, keys, d, e, query_block, key_block;
+  int lanes;
   double scale, mask_value, dropout;
   bool causal, packed;
   moire__loop_value first_token;           /* of the sample, where packed */
   moire__loop_value all_queries, all_keys; /* of the sample: queries and keys, or what a packed sample has */
+  moire__loop_value first_seen;            /* the first key that is valid; 2^30 if none is */
   moire__loop_value sample, head, first_query, n_queries, first_key, n_keys; /* of the blocks at hand */
-  moire__loop_buffer shift; /* of every query of the block: mask_value, or 0 if it may see no key at all */
-  moire__loop_buffer packed_k[2]; /* k^T of the block: [d, key_block] */
+  moire__loop_value part, n_part,
+      part_keys;                 /* of the part: first query in the block, queries, keys to look at */
+  moire__loop_value last, shift; /* in its vector loop: the last key that causality allows (i32), and what is
+                                    added to the score of a masked key: mask_value, or 0 if all are */
+  moire__loop_value mask_row;    /* there, too: offset of the query's first element in the random mask */
 } moire__attend_kernel;
 
-moire__attend_kernel moire__attend_describe(moire__lowering *l, int first_optional);
+moire__attend_kernel moire__attend_describe(moire__lowering *l);
 /* Samples: the parallel extent is this times heads. */
 moire_dim moire__attend_samples(const moire__attend_kernel *k);
 /* In the body: takes apart the number of a head of a sample, and finds the sample's tokens. */
 void moire__attend_place(moire__attend_kernel *k, moire__loop_value number);
-/* How many from `first` on, of at most `block`. */
-moire__loop_value moire__attend_block(const moire__attend_kernel *k, moire__loop_value all,
+/* How many from `first` on, below `end`, of at most `block`. */
+moire__loop_value moire__attend_block(const moire__attend_kernel *k, moire__loop_value end,
                                       moire__loop_value first, int64_t block);
 /* Row `row` of the sample's in a result, counted over the whole result; operand: whose rows they are. */
 moire__loop_value moire__attend_row(const moire__attend_kernel *k, int operand, moire__loop_value row);
-/* Element offset of (sample, head, row, 0) in an operand's view. */
-moire__loop_value moire__attend_base(const moire__attend_kernel *k, const moire__view *view,
-                                     moire__loop_value row);
-/* packed[c * key_block + j] = x[first_key + j, c] */
-void moire__attend_pack(const moire__attend_kernel *k, int32_t value, int64_t width, moire__loop_buffer packed);
-/* Fills shift for the block of queries; once, before scores. Its buffer is added by moire__attend_add_shift. */
-void moire__attend_add_shift(moire__attend_kernel *k);
-void moire__attend_find_shifts(const moire__attend_kernel *k);
-/* |s|^2 scale + mask for row m of the query block and key n of the key block (a vector). */
-moire__loop_value moire__attend_score(const moire__attend_kernel *k, moire__loop_value m, moire__loop_value n,
-                                      moire__loop_value re, moire__loop_value im);
-/* The random mask's element there; call only where layout.rng >= 0. */
-moire__loop_value moire__attend_drop(const moire__attend_kernel *k, moire__loop_value m, moire__loop_value n);
+/* The sample's rows of an operand's planes from `row` on. */
+moire__tile_matrix moire__attend_rows(const moire__attend_kernel *k, int operand, moire__loop_value row);
+/* transposed[p][c * query_block + i] = plane p of x[first_query + i, c], for the queries of the block; 0 in the
+ * lanes after the last. */
+void moire__attend_transpose(const moire__attend_kernel *k, int operand, int64_t width,
+                             const moire__loop_buffer *transposed);
+/* Which keys the block of queries has to look at: those before and after them have no weight. */
+void moire__attend_range(const moire__attend_kernel *k, moire__loop_value *low, moire__loop_value *high);
+/* Opens the loop over the parts of the block of queries, and sets what is of the part. */
+void moire__attend_open_part(moire__attend_kernel *k);
+/* Opens the vector loop over the part's queries; returns the query's number in the block. */
+moire__loop_value moire__attend_open_lanes(moire__attend_kernel *k);
+/* Tiles of the part's scores, and their like: rows are its keys, columns the block's queries. */
+moire__tiles moire__attend_tiles(const moire__attend_kernel *k, int operand, int64_t width,
+                                 const moire__loop_buffer *transposed, moire__tile_finish *finish,
+                                 void *context);
+/* The score of key n of the block (for the part's queries), s scaled and masked. */
+moire__loop_value moire__attend_score(const moire__attend_kernel *k, moire__loop_value n,
+                                      const moire__loop_value s[2]);
+/* The random mask's element of key n of the block (for the part's queries); call only where layout.rng >= 0. */
+moire__loop_value moire__attend_drop(const moire__attend_kernel *k, moire__loop_value n);
 
 /* ops/lower_source.c: an element of a random mask, 0 or 1 / (1 - p). */
 moire__loop_value moire__lower_mask_element(moire__lowering *l, int32_t rng, double p, int64_t stream,

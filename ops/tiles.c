@@ -9,21 +9,19 @@
 
 enum { MAX_ROWS = 16 };
 
-typedef struct shape {
-  int lanes, rows, planes; /* of the result */
-} shape;
+static int planes_of(const moire__tiles *t) { return t->a.planes > t->b.planes ? t->a.planes : t->b.planes; }
 
-static shape choose(const moire__lowering *l, const moire__tiles *t) {
-  shape s = {.planes = t->a.planes > t->b.planes ? t->a.planes : t->b.planes};
-  int vector = l->target.lanes;
-  bool narrow = t->n_extent > 0 && moire__dim_is_static(t->n_extent) && t->n_extent <= vector;
-  s.lanes = narrow ? vector : vector * 2;
-  int width = s.lanes / vector;
-  int left = l->target.registers - t->b.planes * width - t->a.planes;
-  s.rows = left / (s.planes * width);
-  if (s.rows > MAX_ROWS) s.rows = MAX_ROWS;
-  if (s.rows < 1) s.rows = 1;
-  return s;
+static int rows_beside(const moire__lowering *l, int planes_a, int planes_b, int width) {
+  int planes = planes_a > planes_b ? planes_a : planes_b;
+  int rows = (l->target.registers - planes_b * width - planes_a) / (planes * width);
+  if (rows > MAX_ROWS) rows = MAX_ROWS;
+  return rows < 1 ? 1 : rows;
+}
+
+int moire__tiles_even_rows(const moire__lowering *l, int planes_a, int planes_b, int width) {
+  int most = rows_beside(l, planes_a, planes_b, width), rows = 1;
+  while (2 * rows <= most && rows < 8) rows *= 2;
+  return rows;
 }
 
 static moire__loop_value load(moire__lowering *l, const moire__tile_matrix *x, int plane, moire__loop_value i,
@@ -52,12 +50,13 @@ static void accumulate_row(moire__lowering *l, const moire__tiles *t, const moir
   if (!t->skip[1]) accumulate(b, sum[1], a_minus, im, y[0]);
 }
 
-static void tile(moire__lowering *l, const moire__tiles *t, shape s, moire__loop_value m, int rows,
+static void tile(moire__lowering *l, const moire__tiles *t, moire__loop_value m, int rows,
                  moire__loop_value n) {
   moire__loop_builder *b = &l->builder;
+  int planes = planes_of(t);
   moire__loop_var sum[MAX_ROWS][2];
   for (int r = 0; r < rows; r++) {
-    for (int i = 0; i < s.planes; i++) sum[r][i] = moire__loop_declare(b, moire__loop_const(b, t->type, 0));
+    for (int i = 0; i < planes; i++) sum[r][i] = moire__loop_declare(b, moire__loop_const(b, t->type, 0));
   }
   moire__loop_value k = moire__loop_for(b, t->k_low, t->k_high, 1, 1);
   moire__loop_value y[2] = {load(l, &t->b, 0, k, n), 0};
@@ -68,30 +67,41 @@ static void tile(moire__lowering *l, const moire__tiles *t, shape s, moire__loop
   moire__loop_end(b);
   for (int r = 0; r < rows; r++) {
     moire__loop_value sums[2] = {0, 0};
-    for (int i = 0; i < s.planes; i++) {
+    for (int i = 0; i < planes; i++) {
       if (!t->skip[i]) sums[i] = moire__loop_get(b, sum[r][i]);
     }
     t->finish(t->context, moire__lower_add(l, m, moire__loop_index(b, r)), n, sums);
   }
 }
 
-int moire__tiles_rows(const moire__lowering *l, const moire__tiles *t) { return choose(l, t).rows; }
-
-void moire__tiles_emit(moire__lowering *l, const moire__tiles *t) {
+void moire__tiles_emit_rows(moire__lowering *l, const moire__tiles *t, moire__loop_value n) {
   moire__loop_builder *b = &l->builder;
-  shape s = choose(l, t);
-  moire__loop_value n = moire__loop_for(b, t->n_low, t->n_high, 1, s.lanes);
-  moire__loop_value rows = moire__loop_index(b, s.rows);
+  moire__loop_value rows = moire__loop_index(b, t->rows);
   moire__loop_value count = moire__loop_binary(b, MOIRE__LOOP_sub, t->m_high, t->m_low);
   moire__loop_value tiles = moire__loop_binary(b, MOIRE__LOOP_div, count, rows);
   moire__loop_value middle = moire__lower_add(l, t->m_low, moire__lower_mul(l, tiles, rows));
-  moire__loop_value m = moire__loop_for(b, t->m_low, middle, s.rows, 1);
-  tile(l, t, s, m, s.rows, n);
+  moire__loop_value m = moire__loop_for(b, t->m_low, middle, t->rows, 1);
+  tile(l, t, m, t->rows, n);
   moire__loop_end(b);
-  if (s.rows > 1) {
-    m = moire__loop_for(b, middle, t->m_high, 1, 1);
-    tile(l, t, s, m, 1, n);
-    moire__loop_end(b);
-  }
+  if (t->rows == 1) return;
+  m = moire__loop_for(b, middle, t->m_high, 1, 1);
+  tile(l, t, m, 1, n);
   moire__loop_end(b);
+}
+
+/* Vectors of a row. */
+static int width_of(const moire__lowering *l, const moire__tiles *t) {
+  return t->n_extent > 0 && moire__dim_is_static(t->n_extent) && t->n_extent <= l->target.lanes ? 1 : 2;
+}
+
+int moire__tiles_rows(const moire__lowering *l, const moire__tiles *t) {
+  return t->rows ? t->rows : rows_beside(l, t->a.planes, t->b.planes, width_of(l, t));
+}
+
+void moire__tiles_emit(moire__lowering *l, const moire__tiles *t) {
+  moire__tiles sized = *t;
+  sized.rows = moire__tiles_rows(l, t);
+  moire__loop_value n = moire__loop_for(&l->builder, t->n_low, t->n_high, 1, l->target.lanes * width_of(l, t));
+  moire__tiles_emit_rows(l, &sized, n);
+  moire__loop_end(&l->builder);
 }

@@ -27,6 +27,7 @@ typedef struct moire__tiles {
   moire__tile_matrix a, b; /* b's columns are 1: along the vector */
   moire__loop_value m_low, m_high, n_low, n_high, k_low, k_high;
   moire_dim n_extent; /* what n_high - n_low is known to be, or 0: chooses the width of the tile */
+  int rows;           /* of a tile; 0: as many as the registers hold */
   moire__loop_type type;
   bool skip[2]; /* planes of the result that nobody wants */
   moire__tile_finish *finish;
@@ -37,5 +38,9 @@ typedef struct moire__tiles {
 int moire__tiles_rows(const moire__lowering *l, const moire__tiles *t);
 
 void moire__tiles_emit(moire__lowering *l, const moire__tiles *t);
+/* Inside a vector loop over the columns, whose variable is n: the loops over rows and k. */
+void moire__tiles_emit_rows(moire__lowering *l, const moire__tiles *t, moire__loop_value n);
+/* How many rows fill the registers beside `width` vectors of each plane of b: a power of two up to 8. */
+int moire__tiles_even_rows(const moire__lowering *l, int planes_a, int planes_b, int width);
 
 #endif

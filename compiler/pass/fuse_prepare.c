@@ -30,10 +30,12 @@ static need operand_need(const moire__node *node, int operand) {
   switch ((int)node->op) {
     case MOIRE__OP_matmul: return operand == 0 ? NEED_STRIDES : NEED_UNIT_STRIDE;
     case MOIRE__OP_cmatmul: return operand < 2 ? NEED_STRIDES : NEED_UNIT_STRIDE;
-    case MOIRE__OP_attend: /* all but valid and rng; of the backward op, all but these and the rows' scalars */
-      return operand < 6 ? NEED_UNIT_STRIDE : NEED_CONTIGUOUS;
-    case MOIRE__OP_attend_backward:
+    case MOIRE__OP_attend: return operand < 6 ? NEED_UNIT_STRIDE : NEED_CONTIGUOUS; /* all but valid, rng, .. */
+    case MOIRE__OP_attend_real: return operand < 3 ? NEED_UNIT_STRIDE : NEED_CONTIGUOUS;
+    case MOIRE__OP_attend_backward: /* nor the rows' scalars */
       return operand < 12 && operand != 8 && operand != 9 ? NEED_UNIT_STRIDE : NEED_CONTIGUOUS;
+    case MOIRE__OP_attend_real_backward:
+      return operand < 7 && operand != 4 && operand != 5 ? NEED_UNIT_STRIDE : NEED_CONTIGUOUS;
     case MOIRE__OP_depthwise_conv:
     case MOIRE__OP_depthwise_conv_weight: return NEED_UNIT_STRIDE;
     default: return NEED_CONTIGUOUS;
