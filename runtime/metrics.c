@@ -32,6 +32,13 @@ int moire__metrics_index(const char *name) {
   return -1;
 }
 
+moire__measures moire__metrics_measures(const moire__metrics *metrics) {
+  moire__measures measures = {0};
+  for (int i = 0; i < MOIRE__N_METRICS; i++)
+    moire__measures_add(&measures, moire__metrics_mean(metrics, i), "%s", names[i]);
+  return measures;
+}
+
 void moire__popularity_scores(const moire__dataset *dataset, float *scores) {
   for (int64_t i = 0; i < dataset->item_size; i++) scores[i] = 0;
   for (int64_t user = 0; user < dataset->n_users; user++) {

@@ -3,6 +3,7 @@
 #define MOIRE_RUNTIME_METRICS_H
 
 #include "runtime/dataset.h"
+#include "runtime/measures.h"
 #include "runtime/ranking.h"
 
 #include <stdint.h>
@@ -18,6 +19,9 @@ void moire__metrics_add(moire__metrics *metrics, int64_t rank);       /* rank >=
 double moire__metrics_mean(const moire__metrics *metrics, int which); /* 0 over no users */
 const char *moire__metrics_name(int which); /* HR@5 NDCG@5 HR@10 NDCG@10 HR@20 NDCG@20, for 0..5 */
 int moire__metrics_index(const char *name); /* the inverse; -1 for any other name */
+
+/* The means by their names. */
+moire__measures moire__metrics_measures(const moire__metrics *metrics);
 
 /* scores[i] = how often item i stands in the training sequences seq[:-2]. */
 void moire__popularity_scores(const moire__dataset *dataset, float *scores /*[item_size]*/);

@@ -2,25 +2,19 @@
  * function of (seed, number of the step, samples). */
 #include "runtime/train_step.h"
 
-#include "runtime/base/memory.h"
-
 static moire_status set_if_there(moire__train_step *t, const char *name, const void *data, int64_t n,
                                  moire_error *error) {
   return moire_runner_has_input(t->runner, name) ? moire_runner_set_input(t->runner, name, data, n, error)
                                                  : MOIRE_OK;
 }
 
-moire_status moire__train_step_open(moire__train_step *t, moire_runner *runner, const moire__dataset *dataset,
+moire_status moire__train_step_open(moire__train_step *t, moire_runner *runner, moire__samples samples,
                                     const moire_config *training, moire_error *error) {
   uint64_t seed = (uint64_t)moire_config_int(training, "seed");
-  int64_t batch = moire_config_int(training, "batch_size");
-  size_t rows = (size_t)(batch < dataset->n_samples ? batch : dataset->n_samples);
   *t = (moire__train_step){.runner = runner,
-                           .dataset = dataset,
+                           .samples = samples,
                            .training = training,
                            .rng = {(int32_t)(uint32_t)seed, (int32_t)(uint32_t)(seed >> 32), 0}};
-  t->ids = moire__allocate_array(rows * (size_t)dataset->max_length, sizeof *t->ids);
-  t->answers = moire__allocate_array(rows, sizeof *t->answers);
   moire_status status = set_if_there(t, "rng", t->rng, 3, error);
   if (!status) status = set_if_there(t, "adam.step_size", &t->step_size, 1, error);
   if (!status) status = set_if_there(t, "adam.bias2", &t->bias2, 1, error);
@@ -28,8 +22,7 @@ moire_status moire__train_step_open(moire__train_step *t, moire_runner *runner, 
 }
 
 void moire__train_step_free(moire__train_step *t) {
-  moire__release(t->ids);
-  moire__release(t->answers);
+  moire__samples_free(&t->samples);
   *t = (moire__train_step){0};
 }
 
@@ -42,11 +35,8 @@ moire_status moire__train_step_prepare(moire__train_step *t, const int64_t *samp
   t->step_size = (float)step_size;
   t->bias2 = (float)bias2;
   t->rng[2] = (int32_t)(uint32_t)number;
-  moire__dataset_train_batch(t->dataset, samples, n, t->ids, t->answers);
   moire_status status = moire_runner_set_extent(t->runner, "B", n, error);
-  if (!status) status = set_if_there(t, "input_ids", t->ids, n * t->dataset->max_length, error);
-  if (!status) status = set_if_there(t, "answers", t->answers, n, error);
-  return status;
+  return status ? status : t->samples.give(t->samples.context, t->runner, samples, n, error);
 }
 
 moire_status moire__train_step_run(moire__train_step *t, double *loss, moire_error *error) {

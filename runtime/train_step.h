@@ -4,23 +4,21 @@
 
 #include "moire/run.h"
 #include "runtime/config.h"
-#include "runtime/dataset.h"
+#include "runtime/samples.h"
 
-/* Zero-initialise; free with moire__train_step_free. Borrows runner, data set and configuration. */
+/* Zero-initialise; free with moire__train_step_free. Borrows runner and configuration. */
 typedef struct moire__train_step {
   moire_runner *runner;
-  const moire__dataset *dataset;
+  moire__samples samples;
   const moire_config *training; /* of moire__trainer_fields */
-  int32_t *ids, *answers;       /* [batch, L], [batch] */
   int32_t rng[3];               /* seed low, seed high, step */
   float step_size, bias2;       /* of Adam */
 } moire__train_step;
 
 /* `runner` runs the program of a step: inputs of the model, "rng", "adam.*"; output "loss". The structure must
- * stay where it is: the runner reads from it. */
-moire_status moire__train_step_open(moire__train_step *step, moire_runner *runner,
-                                    const moire__dataset *dataset, const moire_config *training,
-                                    moire_error *error);
+ * stay where it is: the runner reads from it. Takes the samples, on failure too. */
+moire_status moire__train_step_open(moire__train_step *step, moire_runner *runner, moire__samples samples,
+                                    const moire_config *training, moire_error *error);
 void moire__train_step_free(moire__train_step *step);
 
 /* Makes the batch of samples[0 .. n), n at most the configured batch, for step number `number`, from 0. */

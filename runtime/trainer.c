@@ -4,7 +4,6 @@
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
 #include "runtime/progress.h"
-#include "runtime/scoring.h"
 #include "runtime/train_step.h"
 #include "runtime/trainer_files.h"
 
@@ -14,40 +13,16 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define METRICS "HR@5|NDCG@5|HR@10|NDCG@10|HR@20|NDCG@20"
-
-static const moire_config_field fields[] = {
-    {"model", MOIRE_CONFIG_STRING, NULL, 0, 0, NULL, "name of a model, or path of a shared object with one"},
-    {"data", MOIRE_CONFIG_STRING, "\"\"", 0, 0, NULL, "data set: one user a line; --data replaces it"},
-    {"epochs", MOIRE_CONFIG_INT, "200", 1, 1000000, NULL, "most epochs"},
-    {"batch_size", MOIRE_CONFIG_INT, "256", 1, 1000000, NULL, "samples of a step"},
-    {"eval_batch_size", MOIRE_CONFIG_INT, "256", 1, 1000000, NULL, "users that are scored at once"},
-    {"optimizer", MOIRE_CONFIG_STRING, "adam", 0, 0, "adam|adamw", "adamw decays weights by themselves"},
-    {"lr", MOIRE_CONFIG_REAL, "0.001", 0, 100, NULL, "learning rate"},
-    {"beta1", MOIRE_CONFIG_REAL, "0.9", 0, 0.999999, NULL, "decay of the first moment"},
-    {"beta2", MOIRE_CONFIG_REAL, "0.999", 0, 0.99999999, NULL, "decay of the second moment"},
-    {"eps", MOIRE_CONFIG_REAL, "1e-8", 0, 1, NULL, "added to the root of the second moment"},
-    {"weight_decay", MOIRE_CONFIG_REAL, "0.0", 0, 100, NULL, "strength of the decay"},
-    {"patience", MOIRE_CONFIG_INT, "10", 1, 1000000, NULL, "epochs without a new best before training ends"},
-    {"stop_metric", MOIRE_CONFIG_STRING, "NDCG@10", 0, 0, METRICS, "what the best epoch is best in"},
-    {"seed", MOIRE_CONFIG_INT, "42", 0, 9007199254740992, NULL, "of all randomness"},
-};
-
-moire__config_fields moire__trainer_fields(void) {
-  return (moire__config_fields){fields, (int)(sizeof fields / sizeof *fields)};
-}
-
 typedef struct trainer {
   const moire__trainer_job *job;
   moire_store *store;
-  moire_runner *runner, *scores;
+  moire_runner *runner;
   moire__train_step step;
   moire__trainer_files files;
   moire__trained done;
   uint64_t seed;
   int64_t batch;
   int64_t *order; /* [n_samples] */
-  int64_t *ranks; /* [n_users] */
 } trainer;
 
 static double now(void) {
@@ -66,7 +41,10 @@ static moire_status train_step(trainer *t, const int64_t *samples, int64_t n, in
                                moire_error *error) {
   moire_status status = moire__train_step_prepare(&t->step, samples, n, step, error);
   if (!status) status = moire__train_step_run(&t->step, loss, error);
-  if (status || isfinite(*loss)) return status;
+  if (status) return status;
+  const moire__trainer_task *task = t->job->task;
+  if (isfinite(*loss))
+    return task->after_step ? task->after_step(task->context, t->runner, step, n, error) : MOIRE_OK;
   return moire_fail(error, MOIRE_ERROR_ARGUMENT,
                     "the loss became %g in epoch %" PRId64 ", step %" PRId64 "; a smaller lr than %g may help",
                     *loss, t->done.epochs, step - t->done.steps, moire_config_real(t->job->training, "lr"));
@@ -74,7 +52,7 @@ static moire_status train_step(trainer *t, const int64_t *samples, int64_t n, in
 
 /* All steps of the next epoch. *steps counts them; after `stop` the epoch is incomplete and worth nothing. */
 static moire_status train_epoch(trainer *t, double *mean_loss, int64_t *steps, moire_error *error) {
-  int64_t n = t->job->dataset->n_samples, n_steps = n / t->batch + (n % t->batch != 0);
+  int64_t n = t->job->task->samples.n, n_steps = n / t->batch + (n % t->batch != 0);
   moire__permutation(t->seed, (uint64_t)t->done.epochs, n, t->order);
   char label[40];
   snprintf(label, sizeof label, "epoch %" PRId64, t->done.epochs);
@@ -94,35 +72,26 @@ static moire_status train_epoch(trainer *t, double *mean_loss, int64_t *steps, m
   return status;
 }
 
-static moire_status measure(trainer *t, moire__split split, moire__metrics *metrics, moire_error *error) {
-  moire__scoring scoring = {.runner = t->scores,
-                            .threads = t->job->threads,
-                            .dataset = t->job->dataset,
-                            .item_size = t->job->item_size,
-                            .batch = moire_config_int(t->job->training, "eval_batch_size"),
-                            .label = split == MOIRE__SPLIT_VALID ? "validation" : "test"};
-  moire_status status = moire__scoring_ranks(&scoring, split, t->ranks, error);
-  if (!status) *metrics = moire__scoring_metrics(t->ranks, t->job->dataset->n_users);
-  return status;
-}
-
 /* ---- Epochs -----------------------------------------------------------------------------------------------
  */
 
 static void say(const trainer *t, const moire__epoch_record *record, bool best) {
-  const char *metric = moire_config_string(t->job->training, "stop_metric");
-  fprintf(stderr, "epoch %" PRId64 ": loss %.4f (%.1f s), validation %s %.4f (%.1f s)%s\n", record->epoch,
-          record->train_loss, record->train_seconds, metric,
-          moire__metrics_mean(&record->valid, moire__metrics_index(metric)), record->valid_seconds,
-          best ? ", best so far" : "");
+  const moire__trainer_task *task = t->job->task;
+  moire__text more = {0};
+  if (task->describe) task->describe(&record->valid, &more);
+  fprintf(stderr, "epoch %" PRId64 ": loss %.4f (%.1f s), validation %s %.4f%s (%.1f s)%s\n", record->epoch,
+          record->train_loss, record->train_seconds, task->monitored,
+          moire__measures_value(&record->valid, task->monitored), moire__text_string(&more),
+          record->valid_seconds, best ? ", best so far" : "");
+  moire__text_free(&more);
 }
 
 /* Best, metrics, last: in this order, since a run is resumed from the last. */
 static moire_status finish_epoch(trainer *t, const moire__epoch_record *record, int64_t steps,
                                  moire_error *error) {
-  int metric = moire__metrics_index(moire_config_string(t->job->training, "stop_metric"));
-  double value = moire__metrics_mean(&record->valid, metric);
-  bool best = t->done.best_epoch < 0 || value > t->done.best_value;
+  const moire__trainer_task *task = t->job->task;
+  double value = moire__measures_value(&record->valid, task->monitored), least = t->done.best_value;
+  bool best = t->done.best_epoch < 0 || (task->least ? value < least : value > least);
   moire_status status = MOIRE_OK;
   if (best) {
     t->done.best_epoch = record->epoch;
@@ -145,7 +114,7 @@ static moire_status run_epoch(trainer *t, moire_error *error) {
   double trained = now();
   record.train_seconds = trained - start;
   if (status || must_stop(t)) return status;
-  status = measure(t, MOIRE__SPLIT_VALID, &record.valid, error);
+  status = t->job->task->validate(t->job->task->context, &record.valid, error);
   record.valid_seconds = now() - trained;
   if (status || must_stop(t)) return status;
   return finish_epoch(t, &record, steps, error);
@@ -170,14 +139,11 @@ static void say_what_is_tested(const trainer *t) {
 
 static moire_status test_best(trainer *t, moire__trainer_result *result, moire_error *error) {
   say_what_is_tested(t);
+  const moire__trainer_task *task = t->job->task;
   moire_status status = moire__trainer_files_load_best(&t->files, t->store, error);
-  if (!status) status = measure(t, MOIRE__SPLIT_TEST, &result->test, error);
-  if (!status) {
-    status = moire__scoring_write_ranks(t->files.ranks, t->ranks, t->job->dataset->n_users, error);
-  }
+  if (!status) status = task->test(task->context, t->job->directory, &result->test, &result->baseline, error);
   if (!status) status = moire__trainer_files_add_test(&t->files, &result->test, &t->done, error);
   if (status) return status;
-  moire__popularity_evaluate(t->job->dataset, MOIRE__SPLIT_TEST, &result->popularity);
   result->epochs = t->done.epochs;
   result->best_epoch = t->done.best_epoch;
   return MOIRE_OK;
@@ -209,12 +175,11 @@ static int64_t count_parameters(const moire_store *store) {
 static moire_status make_runners(trainer *t, moire_error *error) {
   const moire__trainer_job *job = t->job;
   moire_status status = moire_store_declare(t->store, job->step, t->seed, error);
-  if (!status) status = moire_store_declare(t->store, job->scores, t->seed, error);
+  if (!status) status = job->task->open(job->task->context, t->store, job->threads, error);
   if (status) return status;
   t->runner = moire_runner_create(job->step, t->store, job->threads, error);
-  t->scores = moire_runner_create(job->scores, t->store, job->threads, error);
-  if (!t->runner || !t->scores) return MOIRE_ERROR_ARGUMENT;
-  return moire__train_step_open(&t->step, t->runner, job->dataset, job->training, error);
+  return t->runner ? moire__train_step_open(&t->step, t->runner, job->task->samples, job->training, error)
+                   : MOIRE_ERROR_ARGUMENT;
 }
 
 /* Where the run begins: at the end of the last whole epoch, or at the start. */
@@ -227,16 +192,20 @@ static moire_status find_start(trainer *t, moire_error *error) {
     if (found) fprintf(stderr, "resuming %s after %" PRId64 " epochs\n", t->files.last, t->done.epochs);
     if (!found) fprintf(stderr, "%s is not there: starting anew\n", t->files.last);
   }
-  return found ? MOIRE_OK : moire__trainer_files_start_anew(&t->files, error);
+  if (found) return MOIRE_OK;
+  const moire__trainer_task *task = t->job->task;
+  moire_status status = moire__trainer_files_start_anew(&t->files, error);
+  return status || !task->begin ? status : task->begin(task->context, t->job->stop, error);
 }
 
 static void free_trainer(trainer *t) {
+  moire__samples samples = t->job->task->samples;
+  if (!t->step.runner) moire__samples_free(&samples); /* nobody has taken them */
+  t->job->task->close(t->job->task->context);
   moire_runner_destroy(t->runner);
   moire__train_step_free(&t->step);
-  moire_runner_destroy(t->scores);
   moire_store_destroy(t->store);
   moire__release(t->order);
-  moire__release(t->ranks);
   moire__trainer_files_close(&t->files);
 }
 
@@ -247,8 +216,7 @@ moire_status moire__trainer_run(const moire__trainer_job *job, moire__trainer_re
                .store = moire_store_create(),
                .seed = seed,
                .batch = moire_config_int(job->training, "batch_size")};
-  t.order = moire__allocate_array((size_t)job->dataset->n_samples, sizeof *t.order);
-  t.ranks = moire__allocate_array((size_t)job->dataset->n_users, sizeof *t.ranks);
+  t.order = moire__allocate_array((size_t)job->task->samples.n + 1, sizeof *t.order);
   *result = (moire__trainer_result){0};
   moire_status status = make_runners(&t, error);
   result->parameters = count_parameters(t.store);

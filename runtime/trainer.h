@@ -21,13 +21,12 @@
 
 #include "moire/run.h"
 #include "runtime/config.h"
-#include "runtime/dataset.h"
-#include "runtime/metrics.h"
+#include "runtime/trainer_task.h"
 
 #include <signal.h>
 
 /* The keys of a training's configuration, beside those of its model. */
-moire__config_fields moire__trainer_fields(void);
+moire__config_fields moire__trainer_fields(moire_model_kind kind);
 
 /* What is trained, on what. Everything is borrowed. */
 typedef struct moire__trainer_job {
@@ -35,10 +34,8 @@ typedef struct moire__trainer_job {
   const moire_config *config;   /* of the model */
   const moire_config *training; /* of moire__trainer_fields */
   const moire_plan *step;       /* one step of training: inputs of the model, "rng", "adam.*"; output "loss" */
-  const moire_plan *scores;     /* inference: input "input_ids", output "logits" */
-  int64_t item_size;            /* columns of the logits */
+  const moire__trainer_task *task; /* what it is trained on; closed by moire__trainer_run */
   moire_threads *threads;
-  const moire__dataset *dataset;
   const char *directory;             /* made if it is not there */
   bool resume;                       /* from last.safetensors, if it is there */
   const volatile sig_atomic_t *stop; /* not 0: end after the current step; may be NULL */
@@ -47,8 +44,8 @@ typedef struct moire__trainer_job {
 typedef struct moire__trainer_result {
   bool stopped; /* `stop` was raised; the rest is not set */
   int64_t parameters, epochs, best_epoch;
-  moire__metrics test;
-  moire__metrics popularity; /* of the test: what a ranking by popularity reaches */
+  moire__measures test;
+  moire__measures baseline; /* of the test: what the model has to beat; empty where there is nothing to */
 } moire__trainer_result;
 
 /* Trains. Progress goes to stderr. */

@@ -25,14 +25,12 @@ moire_status moire__trainer_files_open(moire__trainer_files *files, const moire_
   *files = (moire__trainer_files){.job = job,
                                   .best = path_in(job->directory, "best.safetensors"),
                                   .last = path_in(job->directory, "last.safetensors"),
-                                  .metrics = path_in(job->directory, "metrics.jsonl"),
-                                  .ranks = path_in(job->directory, "ranks.txt")};
+                                  .metrics = path_in(job->directory, "metrics.jsonl")};
   moire_status status = moire__file_make_directories(job->directory, error);
   if (status) return status;
   moire__file_remove_leftovers(files->best);
   moire__file_remove_leftovers(files->last);
   moire__file_remove_leftovers(files->metrics);
-  moire__file_remove_leftovers(files->ranks);
   return MOIRE_OK;
 }
 
@@ -40,7 +38,6 @@ void moire__trainer_files_close(moire__trainer_files *files) {
   moire__release(files->best);
   moire__release(files->last);
   moire__release(files->metrics);
-  moire__release(files->ranks);
   moire__text_free(&files->journal);
 }
 
@@ -53,14 +50,6 @@ moire_status moire__trainer_files_start_anew(moire__trainer_files *files, moire_
 /* ---- Metrics ----------------------------------------------------------------------------------------------
  */
 
-void moire__metrics_to_json(const moire__metrics *metrics, moire__text *out) {
-  for (int i = 0; i < MOIRE__N_METRICS; i++) {
-    moire__text_add(out, "%s\"%s\":", i ? "," : "{", moire__metrics_name(i));
-    moire__config_add_real(out, moire__metrics_mean(metrics, i));
-  }
-  moire__text_add_char(out, '}');
-}
-
 static moire_status write_journal(const moire__trainer_files *files, moire_error *error) {
   return moire__file_write_atomic(files->metrics, moire__text_string(&files->journal), files->journal.length,
                                   error);
@@ -72,15 +61,15 @@ moire_status moire__trainer_files_add_epoch(moire__trainer_files *files, const m
   moire__text_add(out, "{\"epoch\":%" PRId64 ",\"train_loss\":", record->epoch);
   moire__config_add_real(out, record->train_loss);
   moire__text_add(out, ",\"train_seconds\":%.3f,\"valid\":", record->train_seconds);
-  moire__metrics_to_json(&record->valid, out);
+  moire__measures_to_json(&record->valid, out);
   moire__text_add(out, ",\"valid_seconds\":%.3f}\n", record->valid_seconds);
   return write_journal(files, error);
 }
 
-moire_status moire__trainer_files_add_test(moire__trainer_files *files, const moire__metrics *test,
+moire_status moire__trainer_files_add_test(moire__trainer_files *files, const moire__measures *test,
                                            const moire__trained *trained, moire_error *error) {
   moire__text_add(&files->journal, "{\"best_epoch\":%" PRId64 ",\"test\":", trained->best_epoch);
-  moire__metrics_to_json(test, &files->journal);
+  moire__measures_to_json(test, &files->journal);
   moire__text_add(&files->journal, "}\n");
   return write_journal(files, error);
 }
@@ -119,7 +108,7 @@ static void trained_to_json(const moire__trainer_files *files, const moire__trai
                   "{\"epochs\":%" PRId64 ",\"steps\":%" PRId64 ",\"best_epoch\":%" PRId64 ",\"best_value\":",
                   trained->epochs, trained->steps, trained->best_epoch);
   moire__config_add_real(out, trained->best_value);
-  moire__text_add(out, ",\"data\":\"%016" PRIx64 "\"}", moire__dataset_fingerprint(files->job->dataset));
+  moire__text_add(out, ",\"data\":\"%016" PRIx64 "\"}", files->job->task->fingerprint);
 }
 
 static moire_status save(const moire__trainer_files *files, const char *path, const moire_store *store,
@@ -218,7 +207,7 @@ static moire_status read_trained(const moire__trainer_files *files, const char *
   const char *data = json_string_value(json_object_get(root, "data"));
   moire_status status = MOIRE_OK;
   char wanted[32];
-  snprintf(wanted, sizeof wanted, "%016" PRIx64, moire__dataset_fingerprint(files->job->dataset));
+  snprintf(wanted, sizeof wanted, "%016" PRIx64, files->job->task->fingerprint);
   if (!take_count(root, "epochs", 1, &trained->epochs) || !take_count(root, "steps", 1, &trained->steps) ||
       !take_count(root, "best_epoch", 0, &trained->best_epoch) || trained->best_epoch >= trained->epochs ||
       !json_is_number(value) || !data) {
@@ -226,7 +215,7 @@ static moire_status read_trained(const moire__trainer_files *files, const char *
                         files->last);
   } else if (strcmp(data, wanted) != 0) {
     status = moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: was trained on other data than %s", files->last,
-                        files->job->dataset->path);
+                        files->job->task->data);
   }
   trained->best_value = json_number_value(value);
   json_decref(root);

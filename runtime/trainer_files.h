@@ -14,15 +14,15 @@ typedef struct moire__trained {
 
 typedef struct moire__trainer_files {
   const moire__trainer_job *job;
-  char *best, *last, *metrics, *ranks; /* paths, owned */
-  moire__text journal;                 /* what metrics.jsonl holds, or will hold when it is next written */
+  char *best, *last, *metrics; /* paths, owned */
+  moire__text journal;         /* what metrics.jsonl holds, or will hold when it is next written */
 } moire__trainer_files;
 
 /* One line of metrics.jsonl. */
 typedef struct moire__epoch_record {
   int64_t epoch;
   double train_loss, train_seconds, valid_seconds;
-  moire__metrics valid;
+  moire__measures valid;
 } moire__epoch_record;
 
 /* Makes the directory and the paths, and clears away what killed writers left. */
@@ -50,10 +50,7 @@ moire_status moire__trainer_files_save_last(const moire__trainer_files *files, c
 /* Add a line to the journal and write metrics.jsonl. */
 moire_status moire__trainer_files_add_epoch(moire__trainer_files *files, const moire__epoch_record *record,
                                             moire_error *error);
-moire_status moire__trainer_files_add_test(moire__trainer_files *files, const moire__metrics *test,
+moire_status moire__trainer_files_add_test(moire__trainer_files *files, const moire__measures *test,
                                            const moire__trained *trained, moire_error *error);
-
-/* Appends {"HR@5":0.1,...}. */
-void moire__metrics_to_json(const moire__metrics *metrics, moire__text *out);
 
 #endif

@@ -63,17 +63,19 @@ static moire_status evaluate(const arguments *a, tool_scorer *scorer, moire_erro
   moire__scoring scoring = {scorer->runner, scorer->threads, data, scorer->item_size, a->batch, "users"};
   status = moire__scoring_ranks(&scoring, a->split, ranks, error);
   moire__metrics metrics = moire__scoring_metrics(ranks, data->n_users);
+  moire__measures measures = moire__metrics_measures(&metrics);
   if (!status && a->ranks) status = moire__scoring_write_ranks(a->ranks, ranks, data->n_users, error);
   moire__release(ranks);
   if (status) return status;
   if (a->json) {
     moire__text text = {0};
-    moire__metrics_to_json(&metrics, &text);
+    moire__measures_to_json(&measures, &text);
     printf("%s\n", text.data);
     moire__text_free(&text);
     return MOIRE_OK;
   }
-  tool_print_metrics((const char *const[]){a->split == MOIRE__SPLIT_TEST ? "test" : "validation"}, &metrics, 1);
+  tool_print_measures((const char *const[]){a->split == MOIRE__SPLIT_TEST ? "test" : "validation"}, &measures,
+                      1);
   return MOIRE_OK;
 }
 

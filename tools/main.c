@@ -20,6 +20,8 @@ static const subcommand subcommands[] = {
     {"runs", "tells finished trainings apart: a table, with what is noise", tool_runs},
     {"eval", "ranks the targets of a data set by a trained model", tool_eval},
     {"recommend", "lists the best items for each user", tool_recommend},
+    {"encode", "codes the items of a feature file by a trained coder", tool_encode},
+    {"decode", "turns codes of items back into features", tool_decode},
     {"verify", "compares a model with golden numbers", tool_verify},
     {"compile", "makes a library of a model, which C programs call", tool_compile},
     {"profile", "says where the time of a step goes, kernel by kernel", tool_profile},

@@ -71,14 +71,25 @@ static json_t *model_json(const moire_model *model) {
                    fields_json(model->fields, model->n_fields));
 }
 
+/* How a training is configured, for each kind of model that is listed. */
+static const struct {
+  moire_model_kind kind;
+  const char *key, *title;
+} trainings[] = {{MOIRE_MODEL_SEQUENTIAL, "training_keys", "training of a sequential model"},
+                 {MOIRE_MODEL_ITEM_CODER, "item_coder_training_keys", "training of an item coder"}};
+enum { N_TRAININGS = sizeof trainings / sizeof *trainings };
+
 static void print_json(const moire_model *only) {
-  moire__config_fields training = moire__trainer_fields();
   json_t *models = json_array();
   if (only) json_array_append_new(models, model_json(only));
   for (int i = 0; !only && i < moire_model_count(); i++)
     json_array_append_new(models, model_json(moire_model_at(i)));
-  json_t *root =
-      json_pack("{s:o, s:o}", "models", models, "training_keys", fields_json(training.fields, training.n));
+  json_t *root = json_pack("{s:o}", "models", models);
+  for (int i = 0; i < N_TRAININGS; i++) {
+    moire__config_fields training = moire__trainer_fields(trainings[i].kind);
+    if (!only || only->kind == trainings[i].kind)
+      json_object_set_new(root, trainings[i].key, fields_json(training.fields, training.n));
+  }
   char *text = json_dumps(root, JSON_INDENT(2));
   printf("%s\n", text);
   free(text);
@@ -106,8 +117,11 @@ int tool_models(int argc, char **argv) {
   }
   if (only) print_model(only);
   for (int i = 0; !only && i < moire_model_count(); i++) print_model(moire_model_at(i));
-  moire__config_fields training = moire__trainer_fields();
-  printf("training of any model:\n");
-  print_fields(training.fields, training.n);
+  for (int i = 0; i < N_TRAININGS; i++) {
+    if (only && only->kind != trainings[i].kind) continue;
+    moire__config_fields training = moire__trainer_fields(trainings[i].kind);
+    printf("%s:\n", trainings[i].title);
+    print_fields(training.fields, training.n);
+  }
   return 0;
 }

@@ -74,7 +74,8 @@ static moire_status make_batches(tool_profile_run *r, moire_error *error) {
   }
   r->order = moire__allocate_array((size_t)there, sizeof *r->order);
   moire__permutation((uint64_t)moire_config_int(training, "seed"), 0, there, r->order);
-  return moire__train_step_open(&r->step, r->runner, data, training, error);
+  return moire__train_step_open(&r->step, r->runner, moire__samples_of_sequences(data, r->batch), training,
+                                error);
 }
 
 moire_status tool_profile_open(tool_profile_run *r, const tool_profile_job *job, moire_error *error) {

@@ -87,11 +87,10 @@ static json_t *versions(void) {
                    known ? system.machine : "?");
 }
 
-static json_t *metrics_json(const moire__metrics *metrics) {
+static json_t *measures_json(const moire__measures *measures) {
   json_t *object = json_object();
-  for (int i = 0; i < MOIRE__N_METRICS; i++) {
-    json_object_set_new(object, moire__metrics_name(i), json_real(moire__metrics_mean(metrics, i)));
-  }
+  for (int i = 0; i < measures->n; i++)
+    json_object_set_new(object, measures->at[i].name, json_real(measures->at[i].value));
   return object;
 }
 
@@ -105,7 +104,7 @@ moire_status tool_run_finish(const char *directory, const tool_setup *setup, con
       (json_int_t)setup->dataset->n_users, "parameters", (json_int_t)result->parameters, "epochs",
       (json_int_t)result->epochs, "best_epoch", (json_int_t)result->best_epoch, "seconds", seconds, "config",
       tool_run_config(setup->config), "training", tool_run_config(setup->training), "test",
-      metrics_json(&result->test), "popularity", metrics_json(&result->popularity), "versions", versions());
+      measures_json(&result->test), "popularity", measures_json(&result->baseline), "versions", versions());
   char *dump = run ? json_dumps(run, JSON_INDENT(2)) : NULL;
   json_decref(run);
   if (!dump) return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: a name is not UTF-8", directory);

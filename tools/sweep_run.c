@@ -118,6 +118,7 @@ static moire_status configure(const pool *p, const job *j, tool_setup *setup, mo
   const char **all = assignments_of(p, j, &n), *data = NULL;
   moire_status status = tool_read_configuration(p->sweep->config, p->sweep->data, all, n, setup, &data, error);
   const char *model = status ? NULL : moire__config_table_text(&setup->table, "model");
+  if (!status) status = tool_setup_need(setup, model, MOIRE_MODEL_SEQUENTIAL, error);
   if (!status) status = tool_setup_assume(setup, model, "sweep", 2, error);
   if (!status) status = tool_setup_build(setup, model, p->sweep->config, error);
   moire__release(all);

@@ -141,7 +141,8 @@ moire_status tool_setup_build(tool_setup *setup, const char *model, const char *
   moire_status status = find_model(setup, model, error);
   if (!status) status = add_value(setup, where, "model", json_string(model), error);
   if (status) return status;
-  moire__config_fields sets[2] = {{setup->model->fields, setup->model->n_fields}, moire__trainer_fields()};
+  moire__config_fields sets[2] = {{setup->model->fields, setup->model->n_fields},
+                                  moire__trainer_fields(setup->model->kind)};
   moire_config *configs[2] = {NULL, NULL};
   free_configs(setup);
   status = moire__config_build(&setup->table, where, sets, 2, configs, error);
@@ -154,13 +155,37 @@ moire_status tool_setup_build(tool_setup *setup, const char *model, const char *
   return status ? moire_fail(error, status, "%s: %s", where, reason.message) : MOIRE_OK;
 }
 
+moire_status tool_setup_need(tool_setup *setup, const char *model, moire_model_kind kind, moire_error *error) {
+  moire_status status = find_model(setup, model, error);
+  if (status || setup->model->kind == kind) return status;
+  return moire_fail(
+      error, MOIRE_ERROR_ARGUMENT,
+      kind == MOIRE_MODEL_SEQUENTIAL
+          ? "%s codes items and knows no sequences: it is for `moire train`, `encode` and `decode`"
+          : "%s is a sequential model, wanted one that codes items, such as semantic_id",
+      setup->model->name);
+}
+
+moire_status tool_setup_items(tool_setup *setup, const char *model, const char *where,
+                              const moire__features *features, moire_error *error) {
+  moire_status status = tool_setup_need(setup, model, MOIRE_MODEL_ITEM_CODER, error);
+  if (!status) status = tool_setup_assume(setup, model, features->path, features->width, error);
+  if (!status) status = tool_setup_build(setup, model, where, error);
+  if (status) return status;
+  int64_t known = moire_config_int(setup->config, "feature_dim");
+  if (known == features->width) return MOIRE_OK;
+  return moire_fail(error, MOIRE_ERROR_SHAPE,
+                    "%s: has %" PRId64 " features an item, but %s says feature_dim %" PRId64, features->path,
+                    features->width, where, known);
+}
+
 /* The length of the inputs is needed to read the data, and the data to know how many items there are: where
  * nobody says, a first configuration is made with the fewest. */
 moire_status tool_setup_data(tool_setup *setup, const char *model, const char *where, const char *data,
                              moire_error *error) {
   bool from_data = !moire__config_table_find(&setup->table, "item_size");
-  moire_status status = MOIRE_OK;
-  if (from_data) status = add_value(setup, data, "item_size", json_integer(2), error);
+  moire_status status = tool_setup_need(setup, model, MOIRE_MODEL_SEQUENTIAL, error);
+  if (!status && from_data) status = add_value(setup, data, "item_size", json_integer(2), error);
   if (!status) status = tool_setup_build(setup, model, where, error);
   if (status) return status;
   int length = (int)moire_config_int(setup->config, "max_seq_length");
@@ -185,27 +210,47 @@ moire_graph *tool_build_graph(const tool_setup *setup, moire_mode mode, moire_er
   return NULL;
 }
 
-moire_program *tool_compile_scores(const tool_setup *setup, int threads, moire_error *error) {
-  static const char *const outputs[] = {"logits"};
+moire_program *tool_compile_inference(const tool_setup *setup, const char *const *outputs, int n, int threads,
+                                      moire_error *error) {
   moire_graph *graph = tool_build_graph(setup, MOIRE_INFERENCE, error);
   if (!graph) return NULL;
   moire_compile_options options = moire_compile_defaults();
   options.outputs = outputs;
-  options.n_outputs = 1;
+  options.n_outputs = n;
   options.threads = threads;
   moire_program *program = moire_compile(graph, &options, error);
   moire_graph_destroy(graph);
   return program;
 }
 
+moire_program *tool_compile_scores(const tool_setup *setup, int threads, moire_error *error) {
+  static const char *const outputs[] = {"logits"};
+  return tool_compile_inference(setup, outputs, 1, threads, error);
+}
+
+/* What the trainer reads of a step: the loss, and of an item coder what dead codes are put onto. */
+static const char *const *step_outputs(const tool_setup *setup, moire__arena *arena, int *n) {
+  const int64_t *sizes = NULL;
+  bool restarts =
+      setup->model->kind == MOIRE_MODEL_ITEM_CODER && moire_config_int(setup->config, "restart_after") > 0;
+  int levels = restarts ? moire_config_ints(setup->config, "codebook_sizes", &sizes) : 0;
+  const char **outputs = moire__arena_array(arena, (size_t)levels + 1, sizeof *outputs);
+  outputs[0] = "loss";
+  for (int l = 0; l < levels; l++) outputs[l + 1] = moire__arena_printf(arena, "residuals.%d", l);
+  *n = levels + 1;
+  return outputs;
+}
+
 moire_program *tool_compile_step(const tool_setup *setup, int threads, moire_error *error) {
-  static const char *const outputs[] = {"loss"};
   moire_graph *graph = tool_build_graph(setup, MOIRE_TRAINING, error);
   if (!graph) return NULL;
+  moire__arena arena = {0};
+  int n = 0;
+  const char *const *outputs = step_outputs(setup, &arena, &n);
   const moire_config *t = setup->training;
   bool adamw = !strcmp(moire_config_string(t, "optimizer"), "adamw");
   moire_compile_options wanted = {.outputs = outputs,
-                                  .n_outputs = 1,
+                                  .n_outputs = n,
                                   .loss = "loss",
                                   .optimizer = adamw ? MOIRE_OPTIMIZER_ADAMW : MOIRE_OPTIMIZER_ADAM,
                                   .lr = moire_config_real(t, "lr"),
@@ -216,19 +261,20 @@ moire_program *tool_compile_step(const tool_setup *setup, int threads, moire_err
                                   .threads = threads};
   moire_program *program = moire_compile(graph, &wanted, error);
   moire_graph_destroy(graph);
+  moire__arena_free(&arena);
   return program;
 }
 
 /* ---- Results ----------------------------------------------------------------------------------------------
  */
 
-void tool_print_metrics(const char *const *names, const moire__metrics *columns, int n) {
-  printf("%-8s", "");
+void tool_print_measures(const char *const *names, const moire__measures *columns, int n) {
+  printf("%-14s", "");
   for (int j = 0; j < n; j++) printf(" %12s", names[j]);
   printf("\n");
-  for (int i = 0; i < MOIRE__N_METRICS; i++) {
-    printf("%-8s", moire__metrics_name(i));
-    for (int j = 0; j < n; j++) printf(" %12.4f", moire__metrics_mean(&columns[j], i));
+  for (int i = 0; i < columns[0].n; i++) {
+    printf("%-14s", columns[0].at[i].name);
+    for (int j = 0; j < n; j++) printf(" %12.4f", columns[j].at[i].value);
     printf("\n");
   }
 }

@@ -10,6 +10,7 @@
 #include "moire/run.h"
 #include "runtime/config.h"
 #include "runtime/dataset.h"
+#include "runtime/features.h"
 #include "runtime/metrics.h"
 #include "runtime/safetensors.h"
 
@@ -27,6 +28,8 @@ int tool_synth(int argc, char **argv);
 int tool_sweep(int argc, char **argv);
 int tool_runs(int argc, char **argv);
 int tool_compile(int argc, char **argv);
+int tool_encode(int argc, char **argv);
+int tool_decode(int argc, char **argv);
 int tool_profile(int argc, char **argv);
 int tool_peaks(int argc, char **argv);
 int tool_cache(int argc, char **argv);
@@ -74,7 +77,15 @@ char *tool_default_directory(const char *config);
 /* Finds the model and makes its configuration of the table; `where` names the source in messages. */
 moire_status tool_setup_build(tool_setup *setup, const char *model, const char *where, moire_error *error);
 
-/* The same for a data set, which also decides item_size where the table does not. */
+/* Finds the model, and refuses one that is not of the kind. */
+moire_status tool_setup_need(tool_setup *setup, const char *model, moire_model_kind kind, moire_error *error);
+
+/* The same as tool_setup_build for features of items, which also decide feature_dim where the table does not.
+ */
+moire_status tool_setup_items(tool_setup *setup, const char *model, const char *where,
+                              const moire__features *features, moire_error *error);
+
+/* The same for a data set of sequences, which also decides item_size where the table does not. */
 moire_status tool_setup_data(tool_setup *setup, const char *model, const char *where, const char *data,
                              moire_error *error);
 
@@ -89,7 +100,11 @@ const char *tool_served_output(const moire_model *model);
 /* The model's graph: owned, NULL with a sentence. */
 moire_graph *tool_build_graph(const tool_setup *setup, moire_mode mode, moire_error *error);
 
-/* The model's inference program: "input_ids" to "logits". Owned, NULL with a sentence. */
+/* The model's inference program with these outputs. Owned, NULL with a sentence. */
+moire_program *tool_compile_inference(const tool_setup *setup, const char *const *outputs, int n, int threads,
+                                      moire_error *error);
+
+/* That of a sequential model: "input_ids" to "logits". Owned, NULL with a sentence. */
 moire_program *tool_compile_scores(const tool_setup *setup, int threads, moire_error *error);
 
 /* The program of one step of training: loss, gradients, the optimizer's step. Owned, NULL with a sentence. */
@@ -124,7 +139,7 @@ void tool_scorer_free(tool_scorer *scorer);
 
 /* ---- results --------------------------------------------------------------------------------------------- */
 
-/* A table with a line for each metric and a column for each of the named columns. */
-void tool_print_metrics(const char *const *names, const moire__metrics *columns, int n);
+/* A table with a line for each measure and a column for each of the named columns, which have the same ones. */
+void tool_print_measures(const char *const *names, const moire__measures *columns, int n);
 
 #endif

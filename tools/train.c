@@ -1,11 +1,12 @@
 /* moire train: from a configuration and a data set to a trained, tested model. */
+#include "tools/coder.h"
 #include "tools/run_folder.h"
 #include "tools/sweep.h"
 
 #include "runtime/base/memory.h"
 #include "runtime/file.h"
 #include "runtime/trainer.h"
-#include "runtime/trainer_files.h"
+#include "runtime/trainer_sequences.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -14,7 +15,7 @@
 #include <time.h>
 
 typedef struct arguments {
-  const char *config, *data, *out;
+  const char *config, *data, *tensor, *names, *out;
   const char **assignments; /* of --set and its shorthands, in order; owned */
   int n_assignments;
   int threads, seeds;
@@ -22,10 +23,14 @@ typedef struct arguments {
   moire__arena arena;
 } arguments;
 
-enum { DATA = 0x100, OUT, SET, SEEDS, STOP_METRIC, PATIENCE, THREADS, RESUME, JSON };
+enum { DATA = 0x100, FEATURES, TENSOR, NAMES, OUT, SET, SEEDS, STOP_METRIC, PATIENCE, THREADS, RESUME, JSON };
 
 static const struct argp_option options[] = {
     {"data", DATA, "FILE", 0, "Data set: one user a line (the configuration's `data`)", 0},
+    {"features", FEATURES, "FILE", 0, "Features of items, for a model that codes items: safetensors or .npy",
+     0},
+    {"tensor", TENSOR, "NAME", 0, "The tensor of the features, if FILE has several matrices", 0},
+    {"names", NAMES, "FILE", 0, "Names of the items, one a line, for messages (their numbers, from 0)", 0},
     {"out", OUT, "DIR", 0, "Where the checkpoints go (out/ and the name of the configuration)", 0},
     {"set", SET, "KEY=VALUE", 0, "Replace a value of the configuration; may come often", 0},
     {"stop-metric", STOP_METRIC, "METRIC", 0, "What the best epoch is best in: --set stop_metric=METRIC", 0},
@@ -55,7 +60,10 @@ static void listen_for_signals(void) {
 static error_t parse(int key, char *text, struct argp_state *state) {
   arguments *a = state->input;
   switch (key) {
-    case DATA: a->data = text; return 0;
+    case DATA:
+    case FEATURES: a->data = text; return 0;
+    case TENSOR: a->tensor = text; return 0;
+    case NAMES: a->names = text; return 0;
     case OUT: a->out = text; return 0;
     case RESUME: a->resume = true; return 0;
     case JSON: a->json = true; return 0;
@@ -83,11 +91,20 @@ static error_t parse(int key, char *text, struct argp_state *state) {
  */
 
 /* The configuration, with --set on top, and the data, whose name goes to *data. */
-static moire_status read_sources(const arguments *a, tool_setup *setup, const char **data, moire_error *error) {
+static moire_status read_sources(const arguments *a, tool_setup *setup, const char **data,
+                                 moire__features **features, moire_error *error) {
   moire_status status =
       tool_read_configuration(a->config, a->data, a->assignments, a->n_assignments, setup, data, error);
   if (status) return status;
-  return tool_setup_data(setup, moire__config_table_text(&setup->table, "model"), a->config, *data, error);
+  const char *model = moire__config_table_text(&setup->table, "model");
+  moire_error ignored = {0};
+  if (tool_setup_need(setup, model, MOIRE_MODEL_ITEM_CODER, &ignored))
+    return tool_setup_data(setup, model, a->config, *data, error);
+  if (a->seeds > 0)
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "--seeds: is for sequential models, and %s codes items",
+                      model);
+  status = moire__features_load(*data, a->tensor, a->names, features, error);
+  return status ? status : tool_setup_items(setup, model, a->config, *features, error);
 }
 
 /* ---- Running ----------------------------------------------------------------------------------------------
@@ -97,17 +114,19 @@ static void print_result(const arguments *a, const moire__trainer_result *result
   if (!a->json) {
     printf("%" PRId64 " epochs of %" PRId64 " parameters; test of the best, epoch %" PRId64 ":\n",
            result->epochs, result->parameters, result->best_epoch);
-    tool_print_metrics((const char *const[]){"model", "popularity"},
-                       (const moire__metrics[]){result->test, result->popularity}, 2);
+    tool_print_measures((const char *const[]){"model", "popularity"},
+                        (const moire__measures[]){result->test, result->baseline}, result->baseline.n ? 2 : 1);
     return;
   }
   moire__text text = {0};
   moire__text_add(&text,
                   "{\"epochs\":%" PRId64 ",\"best_epoch\":%" PRId64 ",\"parameters\":%" PRId64 ",\"test\":",
                   result->epochs, result->best_epoch, result->parameters);
-  moire__metrics_to_json(&result->test, &text);
-  moire__text_add(&text, ",\"popularity\":");
-  moire__metrics_to_json(&result->popularity, &text);
+  moire__measures_to_json(&result->test, &text);
+  if (result->baseline.n) {
+    moire__text_add(&text, ",\"popularity\":");
+    moire__measures_to_json(&result->baseline, &text);
+  }
   printf("%s}\n", text.data);
   moire__text_free(&text);
 }
@@ -125,32 +144,45 @@ static moire_status run(const tool_setup *setup, const char *data, const moire__
   moire_status status = moire__file_make_directories(job->directory, error);
   if (!status) status = tool_run_begin(job->directory, setup, data, error);
   if (!status) status = moire__trainer_run(job, result, error);
-  if (status || result->stopped) return status;
+  if (status || result->stopped || !setup->dataset) return status; /* tables of runs are of recommenders */
   return tool_run_finish(job->directory, setup, data, now() - start, result, error);
 }
 
+/* What the program trains on: `features`, or the sequences of the setup. */
+static moire_status make_task(const arguments *a, const tool_setup *setup, const moire__features *features,
+                              tool_trainee *trainee, moire_program **scores, moire__trainer_task *task,
+                              moire_error *error) {
+  if (features) return tool_trainee_make(trainee, setup, features, a->threads, task, error);
+  *scores = tool_compile_scores(setup, a->threads, error);
+  if (!*scores) return MOIRE_ERROR_ARGUMENT;
+  *task = moire__trainer_on_sequences(moire_program_plan(*scores), setup->dataset,
+                                      moire_config_int(setup->config, "item_size"), setup->training);
+  return MOIRE_OK;
+}
+
 static moire_status train(const arguments *a, const tool_setup *setup, const char *data,
-                          moire__trainer_result *result, moire_error *error) {
+                          const moire__features *features, moire__trainer_result *result, moire_error *error) {
   char *directory = a->out ? NULL : tool_default_directory(a->config);
   moire_threads *threads = moire_threads_create(a->threads, error);
-  moire_program *step = threads ? tool_compile_step(setup, a->threads, error) : NULL;
-  moire_program *scores = step ? tool_compile_scores(setup, a->threads, error) : NULL;
+  moire_program *step = threads ? tool_compile_step(setup, a->threads, error) : NULL, *scores = NULL;
+  tool_trainee trainee = {0};
+  moire__trainer_task task = {0};
   moire_status status = MOIRE_ERROR_ARGUMENT;
-  if (scores) {
+  if (step) status = make_task(a, setup, features, &trainee, &scores, &task, error);
+  if (!status) {
     moire__trainer_job job = {.model = setup->model->name,
                               .config = setup->config,
                               .training = setup->training,
                               .step = moire_program_plan(step),
-                              .scores = moire_program_plan(scores),
-                              .item_size = moire_config_int(setup->config, "item_size"),
+                              .task = &task,
                               .threads = threads,
-                              .dataset = setup->dataset,
                               .directory = a->out ? a->out : directory,
                               .resume = a->resume,
                               .stop = &interrupted};
     listen_for_signals();
     status = run(setup, data, &job, result, error);
   }
+  tool_trainee_free(&trainee);
   moire_program_destroy(scores);
   moire_program_destroy(step);
   moire_threads_destroy(threads);
@@ -188,16 +220,18 @@ static int train_as_asked(arguments *a) {
   moire_error error = {0};
   moire__trainer_result result = {0};
   const char *data = NULL;
+  moire__features *features = NULL;
   int exit_status = 0;
-  moire_status status = read_sources(a, &setup, &data, &error);
+  moire_status status = read_sources(a, &setup, &data, &features, &error);
   if (!status && a->seeds > 0) {
     exit_status = train_seeds(a, &setup);
   } else if (!status) {
-    status = train(a, &setup, data, &result, &error);
+    status = train(a, &setup, data, features, &result, &error);
     if (!status && !result.stopped) print_result(a, &result);
     if (result.stopped) exit_status = TOOL_INTERRUPTED;
   }
   tool_setup_free(&setup);
+  moire__features_free(features);
   return status ? tool_fail("train", &error) : exit_status;
 }
 
