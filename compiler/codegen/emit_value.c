@@ -148,6 +148,7 @@ static LLVMValueRef operate(moire__emitter *e, const moire__loop_value_info *inf
     case MOIRE__LOOP_floor: return moire__ir_call1(&e->ir, "llvm.floor", x[0]);
     case MOIRE__LOOP_single: return x[0];
     case MOIRE__LOOP_exp:
+    case MOIRE__LOOP_exp2:
     case MOIRE__LOOP_log:
     case MOIRE__LOOP_sin:
     case MOIRE__LOOP_cos:

@@ -6,6 +6,7 @@
 
 static word function_f32(const moire__math *m, moire__loop_op op, const word *x) {
   if (op == MOIRE__LOOP_exp) return moire__math_exp_f32(m, x[0]);
+  if (op == MOIRE__LOOP_exp2) return moire__math_exp2_f32(m, x[0]);
   if (op == MOIRE__LOOP_log) return moire__math_log_f32(m, x[0]);
   if (op == MOIRE__LOOP_sin) return moire__math_sin_f32(m, x[0]);
   if (op == MOIRE__LOOP_cos) return moire__math_cos_f32(m, x[0]);
@@ -18,6 +19,7 @@ static word function_f32(const moire__math *m, moire__loop_op op, const word *x)
 
 static word function_f64(const moire__math *m, moire__loop_op op, const word *x) {
   if (op == MOIRE__LOOP_exp) return moire__math_exp_f64(m, x[0]);
+  if (op == MOIRE__LOOP_exp2) return moire__math_exp2_f64(m, x[0]);
   if (op == MOIRE__LOOP_log) return moire__math_log_f64(m, x[0]);
   if (op == MOIRE__LOOP_sin) return moire__math_sin_f64(m, x[0]);
   if (op == MOIRE__LOOP_cos) return moire__math_cos_f64(m, x[0]);

@@ -1,8 +1,9 @@
-/* f32 exp, tanh and erf: what rests on e^x.
+/* f32 exp, exp2, tanh and erf: what rests on e^x.
  *
  * e^x = 2^n e^r with n = round(x / ln 2) and r = x - n ln 2, |r| <= ln 2 / 2. ln 2 is subtracted in two parts
  * by fma, the first of which leaves no rounding. n is had without a conversion: x / ln 2 + 1.5 * 2^23 has n in
- * its low mantissa bits. On [-ln 2 / 2, ln 2 / 2], e^r = 1 + r + r^2 P(r).
+ * its low mantissa bits. On [-ln 2 / 2, ln 2 / 2], e^r = 1 + r + r^2 P(r). 2^x leaves out the logarithm: where
+ * a factor of x can take 1 / ln 2 in beforehand, it costs little more than half of e^x.
  *
  * All coefficients here and in the other math_*.c were computed for this file by the Remez exchange in 60-digit
  * arithmetic; they are rounded to the working type one by one from the lowest power up, the rest fitted again
@@ -40,16 +41,36 @@ static word power_of_two(const moire__math *m, word n) {
   return real_of_bits(m, shift_left(m, i_add_c(m, n, 127), 23));
 }
 
+/* Whether x is a register of AVX-512, which has instructions for both ends of an exponential. */
+static bool is_512(const moire__math *m, word x) {
+  return m->vector_bits == 512 && moire__ir_lanes(LLVMTypeOf(x)) == 16;
+}
+
+static word integer(const moire__math *m, unsigned bits, unsigned value) {
+  return LLVMConstInt(LLVMIntTypeInContext(m->ir.context, bits), value, 0);
+}
+
+enum { CURRENT_ROUNDING = 4, ALL_LANES = 0xffff };
+
+/* p 2^n, rounded once, for real n that may be infinite; is_512 only. */
+static word scale_512(const moire__math *m, word p, word n) {
+  word arguments[] = {p, n, LLVMGetPoison(LLVMTypeOf(p)), integer(m, 16, ALL_LANES),
+                      integer(m, 32, CURRENT_ROUNDING)};
+  return moire__ir_intrinsic(&m->ir, "llvm.x86.avx512.mask.scalef.ps.512", NULL, 0, arguments, 5);
+}
+
+/* x less the integer next to it, 0 where x is infinite; is_512 only. */
+static word fraction_512(const moire__math *m, word x) {
+  const unsigned nearest_without_exceptions = 8;
+  word arguments[] = {x, integer(m, 32, nearest_without_exceptions), LLVMGetPoison(LLVMTypeOf(x)),
+                      integer(m, 16, ALL_LANES), integer(m, 32, CURRENT_ROUNDING)};
+  return moire__ir_intrinsic(&m->ir, "llvm.x86.avx512.mask.reduce.ps.512", NULL, 0, arguments, 5);
+}
+
 /* p 2^n, rounded once, for |n| <= 252. One instruction where there is one; otherwise in two steps of about n/2,
  * of which only the last can leave the range of normal numbers. */
 static word scale(const moire__math *m, word p, reduced x) {
-  if (m->vector_bits == 512 && moire__ir_lanes(LLVMTypeOf(p)) == 16) {
-    LLVMTypeRef i16 = LLVMInt16TypeInContext(m->ir.context), i32 = LLVMInt32TypeInContext(m->ir.context);
-    const unsigned current_rounding = 4;
-    word arguments[] = {p, x.n_real, LLVMGetPoison(LLVMTypeOf(p)), LLVMConstInt(i16, 0xffff, 0),
-                        LLVMConstInt(i32, current_rounding, 0)};
-    return moire__ir_intrinsic(&m->ir, "llvm.x86.avx512.mask.scalef.ps.512", NULL, 0, arguments, 5);
-  }
+  if (is_512(m, p)) return scale_512(m, p, x.n_real);
   word half = shift_right_signed(m, x.n, 1);
   p = mul(m, p, power_of_two(m, half));
   return mul(m, p, power_of_two(m, i_sub(m, x.n, half)));
@@ -60,6 +81,25 @@ word moire__math_exp_f32(const moire__math *m, word x) {
   x = clamp(m, x, -105.0, 90.0);
   reduced at = reduce(m, x);
   return scale(m, add_c(m, exp_less_one(m, at.rest), 1.0), at);
+}
+
+/* 2^r, for |r| <= 1/2. */
+static word small_power(const moire__math *m, word r) {
+  static const double tail[] = {0.6931472420692444,   0.24022655189037323,   0.05550272390246391,
+                                0.009617063216865063, 0.0013418203452602029, 0.0001582050754223019}; /* 2^-27 */
+  return fma3(m, r, POLYNOMIAL(m, r, tail), real(r, 1.0));
+}
+
+/* 1.1 ulp. */
+word moire__math_exp2_f32(const moire__math *m, word x) {
+  if (is_512(m, x)) {
+    word rest = fraction_512(m, x);
+    return scale_512(m, small_power(m, rest), sub(m, x, rest));
+  }
+  x = clamp(m, x, -152.0, 129.0);
+  word shifted = add_c(m, x, shifter), n = sub_c(m, shifted, shifter);
+  word bits = i_add_c(m, bits_of(m, shifted), -0x4b400000);
+  return scale(m, small_power(m, sub(m, x, n)), (reduced){.n_real = n, .n = bits});
 }
 
 /* tanh x = x + x^3 P(x^2) below 0.55, from there s / (s + 2) with s = e^(2|x|) - 1 = 2^n (e^r - 1) + (2^n - 1).

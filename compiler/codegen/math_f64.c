@@ -62,6 +62,13 @@ word moire__math_exp_f64(const moire__math *m, word x) {
   return scale(m, add_c(m, exp_less_one(m, at.rest), 1.0), at.n);
 }
 
+word moire__math_exp2_f64(const moire__math *m, word x) {
+  x = clamp(m, x, -1080.0, 1025.0);
+  word shifted = add_c(m, x, shifter);
+  word rest = mul_c(m, sub(m, x, sub_c(m, shifted, shifter)), 0x1.62e42fefa39efp-1);
+  return scale(m, add_c(m, exp_less_one(m, rest), 1.0), shifted_integer(m, shifted));
+}
+
 word moire__math_tanh_f64(const moire__math *m, word x) {
   word size = clamp(m, magnitude(m, x), 0.0, 22.0);
   reduced at = reduce(m, add(m, size, size));

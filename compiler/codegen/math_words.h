@@ -106,6 +106,7 @@ static inline word polynomial(const moire__math *m, word x, const double *c, int
 
 /* The functions, for one register or less at a time. */
 word moire__math_exp_f32(const moire__math *m, word x);
+word moire__math_exp2_f32(const moire__math *m, word x);
 word moire__math_log_f32(const moire__math *m, word x);
 word moire__math_tanh_f32(const moire__math *m, word x);
 word moire__math_erf_f32(const moire__math *m, word x);
@@ -132,6 +133,7 @@ typedef struct moire__math_atan {
 word moire__math_angle_of(const moire__math *m, word y, word x, moire__math_atan how);
 
 word moire__math_exp_f64(const moire__math *m, word x);
+word moire__math_exp2_f64(const moire__math *m, word x);
 word moire__math_log_f64(const moire__math *m, word x);
 word moire__math_tanh_f64(const moire__math *m, word x);
 word moire__math_erf_f64(const moire__math *m, word x);

@@ -52,6 +52,7 @@ typedef enum moire__loop_type {
   X(abs, 1, "|a|")                                                                                             \
   X(sqrt, 1, "square root, correctly rounded")                                                                 \
   X(exp, 1, "e^a")                                                                                             \
+  X(exp2, 1, "2^a")                                                                                            \
   X(log, 1, "natural logarithm")                                                                               \
   X(sin, 1, "sine")                                                                                            \
   X(cos, 1, "cosine")                                                                                          \

@@ -141,6 +141,7 @@ static double float_result(const machine *m, const moire__loop_value_info *info,
     case MOIRE__LOOP_abs: return fabs(a);
     case MOIRE__LOOP_sqrt: return sqrt(a);
     case MOIRE__LOOP_exp: return exp(a);
+    case MOIRE__LOOP_exp2: return exp2(a);
     case MOIRE__LOOP_log: return log(a);
     case MOIRE__LOOP_sin: return sin(a);
     case MOIRE__LOOP_cos: return cos(a);

@@ -94,6 +94,7 @@ moire__loop_type moire__loop_result_type(moire__loop_op op, const moire__loop_ty
     case MOIRE__LOOP_fma: fits = floats && a == b && a == c; break;
     case MOIRE__LOOP_sqrt:
     case MOIRE__LOOP_exp:
+    case MOIRE__LOOP_exp2:
     case MOIRE__LOOP_log:
     case MOIRE__LOOP_sin:
     case MOIRE__LOOP_cos:

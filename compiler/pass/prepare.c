@@ -11,9 +11,9 @@
 #include <string.h>
 
 static bool is_approximate(moire__loop_op op) {
-  static const moire__loop_op functions[] = {MOIRE__LOOP_exp,   MOIRE__LOOP_log,  MOIRE__LOOP_sin,
-                                             MOIRE__LOOP_cos,   MOIRE__LOOP_tanh, MOIRE__LOOP_erf,
-                                             MOIRE__LOOP_atan2, MOIRE__LOOP_pow};
+  static const moire__loop_op functions[] = {MOIRE__LOOP_exp, MOIRE__LOOP_exp2,  MOIRE__LOOP_log,
+                                             MOIRE__LOOP_sin, MOIRE__LOOP_cos,   MOIRE__LOOP_tanh,
+                                             MOIRE__LOOP_erf, MOIRE__LOOP_atan2, MOIRE__LOOP_pow};
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     if (op == functions[i]) return true;
   }

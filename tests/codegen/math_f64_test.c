@@ -24,10 +24,11 @@ static long double power(long double a, long double b) {
 }
 
 static const function functions[] = {
-    {"exp %a", 2, -60, 10, expl, NULL},         {"log %a", 2, -1074, 1023, logl, NULL},
-    {"tanh %a", 4, -1074, 6, tanhl, NULL},      {"erf %a", 4, -1000, 3, erfl, NULL},
-    {"sin %a", 2, -1074, 45, sinl, NULL},       {"cos %a", 2, -1074, 45, cosl, NULL},
-    {"atan2 %a, %b", 3, -60, 60, NULL, atan2l}, {"pow %a, %b", 32, -100, 100, NULL, power},
+    {"exp %a", 2, -60, 10, expl, NULL},         {"exp2 %a", 2, -60, 10, exp2l, NULL},
+    {"log %a", 2, -1074, 1023, logl, NULL},     {"tanh %a", 4, -1074, 6, tanhl, NULL},
+    {"erf %a", 4, -1000, 3, erfl, NULL},        {"sin %a", 2, -1074, 45, sinl, NULL},
+    {"cos %a", 2, -1074, 45, cosl, NULL},       {"atan2 %a, %b", 3, -60, 60, NULL, atan2l},
+    {"pow %a, %b", 32, -100, 100, NULL, power},
 };
 
 static double draw(moire__random *random, int least, int most) {

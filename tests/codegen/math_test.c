@@ -27,9 +27,9 @@ static double power(double a, double b) {
 }
 
 static const function functions[] = {
-    {"exp %a", 1.05, exp, NULL},        {"log %a", 1.0, log, NULL},       {"tanh %a", 1.5, tanh, NULL},
-    {"erf %a", 1.5, erf, NULL},         {"sin %a", 2.0, sin, NULL},       {"cos %a", 2.0, cos, NULL},
-    {"atan2 %a, %b", 2.0, NULL, atan2}, {"pow %a, %b", 1.0, NULL, power},
+    {"exp %a", 1.05, exp, NULL},  {"exp2 %a", 1.1, exp2, NULL},       {"log %a", 1.0, log, NULL},
+    {"tanh %a", 1.5, tanh, NULL}, {"erf %a", 1.5, erf, NULL},         {"sin %a", 2.0, sin, NULL},
+    {"cos %a", 2.0, cos, NULL},   {"atan2 %a, %b", 2.0, NULL, atan2}, {"pow %a, %b", 1.0, NULL, power},
 };
 
 typedef struct harness {
@@ -89,7 +89,7 @@ static void sweep(harness *h, uint64_t stride) {
 static const double special[] = {
     0,      1,        0.5,      2,         0.55,     0.9,        3.95,        9.02,    10,         88.7228, 89,
     -87.34, -103.97,  -104,     0.70710678, 1.41421356, 0x1p-126, 0x1p-149,   0x1p127, 0x1p46,     0x1p47,
-    0x1p24, 1.5707963, 3.1415927, 0.78539816, 16777216, 1e-8,     6381956970095103.0 * 0x1p20 /* next to a multiple of
+    0x1p24, 128, -149.5, 2.5, 1.5707963, 3.1415927, 0.78539816, 16777216, 1e-8,     6381956970095103.0 * 0x1p20 /* next to a multiple of
                                                                                                   pi/2 */};
 
 /* 40 neighbours of each special point on both sides, with both signs, against each other. */

@@ -104,9 +104,9 @@ static moire__loop_kernel *element_wise(moire__loop_op op, int lanes) {
 }
 
 int main(int argc, char **argv) {
-  static const moire__loop_op ops[] = {MOIRE__LOOP_add, MOIRE__LOOP_exp,   MOIRE__LOOP_log, MOIRE__LOOP_tanh,
-                                       MOIRE__LOOP_erf, MOIRE__LOOP_sin,   MOIRE__LOOP_cos, MOIRE__LOOP_atan2,
-                                       MOIRE__LOOP_pow, MOIRE__LOOP_random};
+  static const moire__loop_op ops[] = {MOIRE__LOOP_add,   MOIRE__LOOP_exp, MOIRE__LOOP_exp2,  MOIRE__LOOP_log,
+                                       MOIRE__LOOP_tanh,  MOIRE__LOOP_erf, MOIRE__LOOP_sin,   MOIRE__LOOP_cos,
+                                       MOIRE__LOOP_atan2, MOIRE__LOOP_pow, MOIRE__LOOP_random};
   moire_error error = {0};
   moire__target chosen;
   if (moire__target_named(argc > 1 ? argv[1] : "host", &chosen, &error)) stop(&error);
