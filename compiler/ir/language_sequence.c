@@ -28,5 +28,8 @@ moire_value moire_selective_scan_at(moire_source at, moire_value x, moire_value 
   for (int i = 0; i < 5; i++) {
     if (moire_value_is_null(operands[i])) return moire__null_like(x, operands[i]);
   }
+  static const int swap[] = {1, 0};
+  operands[2] = moire_permute_at(at, a, 2, swap);
+  if (moire_value_is_null(operands[2])) return operands[2];
   return moire__graph_emit(x.graph, at, MOIRE__OP_selective_scan, operands, 5, NULL, 0);
 }

@@ -36,6 +36,8 @@ static need operand_need(const moire__node *node, int operand) {
       return operand < 12 && operand != 8 && operand != 9 ? NEED_UNIT_STRIDE : NEED_CONTIGUOUS;
     case MOIRE__OP_attend_real_backward:
       return operand < 7 && operand != 4 && operand != 5 ? NEED_UNIT_STRIDE : NEED_CONTIGUOUS;
+    case MOIRE__OP_selective_scan:
+    case MOIRE__OP_selective_scan_gradient:
     case MOIRE__OP_depthwise_conv:
     case MOIRE__OP_depthwise_conv_weight: return NEED_UNIT_STRIDE;
     default: return NEED_CONTIGUOUS;
