@@ -11,8 +11,8 @@
 #include "compiler/codegen/llvm_ir.h"
 #include "compiler/ir/loop.h"
 
-/* op (exp, exp2, log, sin, cos, tanh, erf, atan2 or pow) on n operands of one shape, f32 or f64. vector_bits is that
- * of the target: wider vectors are computed a register at a time, so that temporaries do not spill. */
+/* op (exp, exp2, log, sin, cos, tanh, erf, atan2 or pow) on n operands of one shape, f32 or f64. vector_bits is
+ * that of the target: wider vectors are computed a register at a time, so that temporaries do not spill. */
 LLVMValueRef moire__math_emit(const moire__ir *ir, moire__loop_op op, int vector_bits,
                               const LLVMValueRef *operands, int n);
 
