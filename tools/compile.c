@@ -23,10 +23,10 @@ typedef struct arguments {
   int n_cpus;
   int target; /* index of targets */
   unsigned texts;
-  bool train, external;
+  bool train, external, debug_info;
 } arguments;
 
-enum { CHECKPOINT = 0x100, MODEL, CONFIG, SET, TRAIN, WEIGHTS, CPU, TARGET, CC, EMIT, THREADS };
+enum { CHECKPOINT = 0x100, MODEL, CONFIG, SET, TRAIN, WEIGHTS, CPU, TARGET, CC, EMIT, DEBUG, THREADS };
 
 static const struct argp_option options[] = {
     {"output", 'o', "DIR/NAME", 0, "Files to write: DIR/NAME.h, .so, .a, .pc; public names begin with NAME_",
@@ -44,6 +44,7 @@ static const struct argp_option options[] = {
      0},
     {"cc", CC, "COMMAND", 0, "C compiler (cc, or that of the target)", 0},
     {"emit", EMIT, "LIST", 0, "Also write texts of each version: loops, llvm, asm", 0},
+    {"debug-info", DEBUG, NULL, 0, "Debug information: the kernels' names and the model's lines", 0},
     {"threads", THREADS, "N", 0, "Threads that compile (as many as there are CPUs)", 0},
     {0}};
 
@@ -122,6 +123,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case TARGET: take_target(state, a, text); return 0;
     case CC: a->cc = text; return 0;
     case EMIT: take_texts(state, a, text); return 0;
+    case DEBUG: a->debug_info = true; return 0;
     case THREADS: a->sources.threads = (int)tool_int_argument(state, "--threads", text, 1, 1024); return 0;
     case ARGP_KEY_ARG:
       if (a->config) argp_error(state, "wanted one configuration, but '%s' came too", text);
@@ -233,6 +235,7 @@ static moire_ahead_options find_options(const arguments *a, moire__text *directo
   }
   o.external_weights = a->external;
   o.texts = a->texts;
+  o.debug_info = a->debug_info;
   o.threads = a->sources.threads;
   return o;
 }

@@ -45,10 +45,10 @@ moire_status moire__target_runs_here(const moire__target *target, moire_error *e
 
 /* Zero-initialised: optimised, contracting, without debug information. */
 typedef struct moire__codegen_options {
-  bool no_optimize;           /* skip the pass pipeline: for looking at what the emitter does */
-  bool no_contract;           /* never make an fma of a product and a sum */
-  bool debug_info;            /* kernels carry their name, and the first source line that they serve */
-  int first_index;            /* kernel i has the symbol moire_kernel_<first_index + i> ... */
+  bool no_optimize; /* skip the pass pipeline: for looking at what the emitter does */
+  bool no_contract; /* never make an fma of a product and a sum */
+  bool debug_info;  /* DWARF: the kernel's name, and for instructions the line of the model they serve */
+  int first_index;  /* kernel i has the symbol moire_kernel_<first_index + i> ... */
   const char *const *symbols; /* ... or symbols[i] (a C identifier), if symbols is not NULL; borrows */
 } moire__codegen_options;
 
@@ -88,6 +88,15 @@ moire_status moire__codegen_compile_parallel(const moire__loop_kernel *const *ke
 /* Code loaded into this process. One name space: the symbols of its objects are distinct. */
 typedef struct moire__jit moire__jit;
 moire__jit *moire__jit_create(moire_error *error); /* owned; NULL on failure */
+
+/* Who else is told of loaded code. Objects need debug information for them to see lines. */
+typedef enum moire__jit_observer {
+  MOIRE__JIT_GDB = 1,      /* debuggers, through __jit_debug_register_code */
+  MOIRE__JIT_PERF = 2,     /* perf, through a jitdump file, for `perf inject --jit` */
+  MOIRE__JIT_PERF_MAP = 4, /* perf, through /tmp/perf-PID.map: names alone, and nothing to inject */
+} moire__jit_observer;
+/* The same with a set of observers; 0: none. */
+moire__jit *moire__jit_create_observed(unsigned observers, moire_error *error);
 void moire__jit_destroy(moire__jit *jit); /* unloads; its functions must not be running. NULL is fine */
 /* Copies the object's bytes. An empty object is fine. The caller checks moire__target_runs_here. */
 moire_status moire__jit_add(moire__jit *jit, const moire__object *object, moire_error *error);

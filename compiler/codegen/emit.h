@@ -34,6 +34,8 @@ typedef struct moire__emit_variance {
   bool *inner; /* [n_vars] declared inside the loop */
 } moire__emit_variance;
 
+typedef struct moire__emit_debug moire__emit_debug;
+
 typedef struct moire__emitter {
   moire__ir ir;
   moire__arena arena; /* scratch, of this kernel */
@@ -52,6 +54,7 @@ typedef struct moire__emitter {
   int lanes;                         /* of the vector loop being emitted; 0 outside */
   const moire__loop_statement *loop; /* that loop; NULL outside */
   LLVMValueRef mask;                 /* <lanes x i1>: which lanes exist; NULL: all */
+  moire__emit_debug *debug;          /* NULL: no debug information is wanted */
 } moire__emitter;
 
 /* emit_kernel.c: types */
@@ -94,6 +97,12 @@ void moire__emit_reduce(moire__emitter *e, const moire__loop_statement *s);
  * variables. `ran` (i1, NULL: certainly) says whether the loop had any iteration. */
 void moire__emit_open_accumulators(moire__emitter *e, const moire__loop_statement *body);
 void moire__emit_close_accumulators(moire__emitter *e, const moire__loop_statement *body, LLVMValueRef ran);
+
+/* emit_debug.c: around the body of a function, and before each statement. Nothing happens unless the options
+ * ask for debug information. */
+void moire__emit_debug_begin(moire__emitter *e);
+void moire__emit_debug_at(moire__emitter *e, moire_source at);
+void moire__emit_debug_end(moire__emitter *e);
 
 /* emit_loop.c: a list of statements */
 void moire__emit_statements(moire__emitter *e, const moire__loop_statement *first);

@@ -8,7 +8,6 @@
  */
 #include "compiler/codegen/emit.h"
 
-#include <llvm-c/DebugInfo.h>
 #include <string.h>
 
 /* The stack of a worker thread bears this much of local buffers. */
@@ -79,26 +78,6 @@ static void describe_parameter(moire__emitter *e, LLVMValueRef function, int i) 
     add_attribute(&e->ir, function, index, "dereferenceable", (uint64_t)bytes);
 }
 
-static void attach_debug_info(moire__emitter *e) {
-  const moire__ir *ir = &e->ir;
-  const moire__loop_kernel *k = e->kernel;
-  const char *path = k->n_sources && k->sources[0].file ? k->sources[0].file : "model";
-  unsigned line = k->n_sources ? (unsigned)k->sources[0].line : 0;
-  LLVMDIBuilderRef debug = LLVMCreateDIBuilder(ir->module);
-  LLVMMetadataRef file = LLVMDIBuilderCreateFile(debug, path, strlen(path), "", 0);
-  LLVMDIBuilderCreateCompileUnit(debug, LLVMDWARFSourceLanguageC11, file, "moire", 5, 1, "", 0, 0, "", 0,
-                                 LLVMDWARFEmissionLineTablesOnly, 0, 0, 0, "", 0, "", 0);
-  LLVMMetadataRef type = LLVMDIBuilderCreateSubroutineType(debug, file, NULL, 0, LLVMDIFlagZero);
-  size_t length = 0;
-  const char *symbol = LLVMGetValueName2(ir->function, &length);
-  LLVMMetadataRef where = LLVMDIBuilderCreateFunction(debug, file, k->name, strlen(k->name), symbol, length,
-                                                      file, line, type, 1, 1, line, LLVMDIFlagZero, 1);
-  LLVMSetSubprogram(ir->function, where);
-  LLVMDIBuilderFinalize(debug);
-  LLVMDisposeDIBuilder(debug);
-  LLVMSetCurrentDebugLocation2(ir->at, LLVMDIBuilderCreateDebugLocation(ir->context, line, 0, where, NULL));
-}
-
 /* ---- the inner function ------------------------------------------------------------------------------------
  */
 
@@ -161,7 +140,7 @@ static void emit_inner(moire__emitter *e, LLVMTypeRef type) {
   add_attribute(ir, ir->function, n + 1, "noalias", 0);
   add_attribute(ir, ir->function, n + 1, "readonly", 0);
   add_attribute(ir, ir->function, n + 1, "nocapture", 0);
-  if (e->options->debug_info) attach_debug_info(e);
+  moire__emit_debug_begin(e);
   LLVMPositionBuilderAtEnd(ir->at, moire__ir_block(ir, "entry"));
   make_tables(e);
   for (int i = 1; i <= k->n_parameters; i++) {
@@ -175,9 +154,8 @@ static void emit_inner(moire__emitter *e, LLVMTypeRef type) {
     e->extents[i] = LLVMBuildLoad2(ir->at, i64, LLVMBuildInBoundsGEP2(ir->at, i64, extents, &at, 1, ""), "");
   }
   make_locals(e);
-  if (e->status) return;
-  emit_iterations(e, LLVMGetParam(ir->function, n + 1), LLVMGetParam(ir->function, n + 2));
-  LLVMSetCurrentDebugLocation2(ir->at, NULL);
+  if (!e->status) emit_iterations(e, LLVMGetParam(ir->function, n + 1), LLVMGetParam(ir->function, n + 2));
+  moire__emit_debug_end(e);
 }
 
 /* ---- the outer function ------------------------------------------------------------------------------------

@@ -87,6 +87,7 @@ static void serial_loop(moire__emitter *e, const moire__loop_statement *s) {
   open_loop loop = begin_loop(e, low, high, s->step);
   e->values[s->value] = (moire__emit_value){.scalar = loop.index};
   moire__emit_statements(e, s->body);
+  moire__emit_debug_at(e, s->at);
   end_loop(e, &loop);
   end_if(e, after);
 }
@@ -102,6 +103,7 @@ static void vector_body(moire__emitter *e, const moire__loop_statement *s, LLVMV
   }
   e->values[s->value] = (moire__emit_value){.scalar = base, .stride = moire__ir_index(ir, 1)};
   moire__emit_statements(e, s->body);
+  moire__emit_debug_at(e, s->at);
   e->mask = NULL;
 }
 
@@ -176,6 +178,7 @@ static void vector_loop(moire__emitter *e, const moire__loop_statement *s) {
 
 void moire__emit_statements(moire__emitter *e, const moire__loop_statement *first) {
   for (const moire__loop_statement *s = first; s; s = s->next) {
+    moire__emit_debug_at(e, s->at);
     switch (s->kind) {
       case MOIRE__LOOP_LET: moire__emit_let(e, s->value); break;
       case MOIRE__LOOP_DECLARE: declare(e, s->var); break;

@@ -3,14 +3,21 @@
  * What is loaded is exactly what moire__codegen_emit_object wrote, so compiled code may be kept and loaded
  * again. Kernels call nothing but what LLVM itself may call (memcpy, memset; on targets without fma, fmaf),
  * which is looked up in the process.
+ *
+ * Objects are linked by JITLink. LLVM's listeners for debuggers and perf only know its older linker, which is
+ * used where they are wanted.
  */
 #include "compiler/codegen/llvm_module.h"
+#include "compiler/codegen/perf_map.h"
 
+#include <llvm-c/ExecutionEngine.h>
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Orc.h>
+#include <llvm-c/OrcEE.h>
 
 struct moire__jit {
   LLVMOrcLLJITRef jit;
+  FILE *perf_map; /* NULL: none is wanted */
 };
 
 static moire_status fail(moire_error *error, LLVMErrorRef failure, const char *what) {
@@ -26,11 +33,33 @@ static void drop_error(void *context, LLVMErrorRef failure) {
   LLVMConsumeError(failure);
 }
 
-moire__jit *moire__jit_create(moire_error *error) {
+static LLVMOrcObjectLayerRef make_observed_linker(void *context, LLVMOrcExecutionSessionRef session,
+                                                  const char *triple) {
+  (void)triple;
+  unsigned observers = *(const unsigned *)context;
+  LLVMOrcObjectLayerRef layer = LLVMOrcCreateRTDyldObjectLinkingLayerWithSectionMemoryManager(session);
+  LLVMJITEventListenerRef gdb = observers & MOIRE__JIT_GDB ? LLVMCreateGDBRegistrationListener() : NULL;
+  LLVMJITEventListenerRef perf = observers & MOIRE__JIT_PERF ? LLVMCreatePerfJITEventListener() : NULL;
+  if (gdb) LLVMOrcRTDyldObjectLinkingLayerRegisterJITEventListener(layer, gdb);
+  if (perf) LLVMOrcRTDyldObjectLinkingLayerRegisterJITEventListener(layer, perf);
+  return layer;
+}
+
+moire__jit *moire__jit_create(moire_error *error) { return moire__jit_create_observed(0, error); }
+
+moire__jit *moire__jit_create_observed(unsigned observers, moire_error *error) {
   moire__llvm_start();
+  FILE *map = NULL;
+  if (observers & MOIRE__JIT_PERF_MAP && !(map = moire__perf_map_open(error))) return NULL;
   LLVMOrcLLJITRef jit = NULL;
-  LLVMErrorRef failure = LLVMOrcCreateLLJIT(&jit, NULL);
+  LLVMOrcLLJITBuilderRef how = NULL;
+  if (observers & (MOIRE__JIT_GDB | MOIRE__JIT_PERF)) {
+    how = LLVMOrcCreateLLJITBuilder();
+    LLVMOrcLLJITBuilderSetObjectLinkingLayerCreator(how, make_observed_linker, &observers);
+  }
+  LLVMErrorRef failure = LLVMOrcCreateLLJIT(&jit, how);
   if (failure) {
+    if (map) fclose(map);
     fail(error, failure, "the JIT could not be started");
     return NULL;
   }
@@ -41,25 +70,34 @@ moire__jit *moire__jit_create(moire_error *error) {
   if (failure) {
     fail(error, failure, "the JIT could not read the symbols of this process");
     LLVMConsumeError(LLVMOrcDisposeLLJIT(jit));
+    if (map) fclose(map);
     return NULL;
   }
   LLVMOrcJITDylibAddGenerator(LLVMOrcLLJITGetMainJITDylib(jit), process);
   moire__jit *made = moire__allocate(sizeof *made);
   made->jit = jit;
+  made->perf_map = map;
   return made;
 }
 
 void moire__jit_destroy(moire__jit *jit) {
   if (!jit) return;
   LLVMConsumeError(LLVMOrcDisposeLLJIT(jit->jit));
+  if (jit->perf_map) fclose(jit->perf_map);
   moire__release(jit);
+}
+
+static uint64_t find_address(void *context, const char *symbol) {
+  return (uint64_t)(uintptr_t)moire__jit_find(context, symbol, NULL);
 }
 
 moire_status moire__jit_add(moire__jit *jit, const moire__object *object, moire_error *error) {
   if (!object->size) return MOIRE_OK;
   LLVMMemoryBufferRef copy = LLVMCreateMemoryBufferWithMemoryRangeCopy(object->bytes, object->size, "kernels");
   LLVMErrorRef failure = LLVMOrcLLJITAddObjectFile(jit->jit, LLVMOrcLLJITGetMainJITDylib(jit->jit), copy);
-  return failure ? fail(error, failure, "compiled code could not be loaded") : MOIRE_OK;
+  if (failure) return fail(error, failure, "compiled code could not be loaded");
+  if (jit->perf_map) moire__perf_map_add(jit->perf_map, object->bytes, object->size, find_address, jit);
+  return MOIRE_OK;
 }
 
 moire_kernel_function moire__jit_find(moire__jit *jit, const char *symbol, moire_error *error) {

@@ -115,6 +115,10 @@ moire_status moire__llvm_make(moire__llvm_module *m, const moire__loop_kernel *c
     LLVMValueRef version = LLVMConstInt(LLVMInt32TypeInContext(m->context), 3, 0);
     LLVMAddModuleFlag(m->module, LLVMModuleFlagBehaviorWarning, "Debug Info Version", 18,
                       LLVMValueAsMetadata(version));
+    LLVMValueRef dwarf =
+        LLVMConstInt(LLVMInt32TypeInContext(m->context), 4, 0); /* the readers in use know it */
+    LLVMAddModuleFlag(m->module, LLVMModuleFlagBehaviorWarning, "Dwarf Version", 13,
+                      LLVMValueAsMetadata(dwarf));
   }
   moire__ir ir = {.context = m->context, .module = m->module, .at = LLVMCreateBuilderInContext(m->context)};
   for (int i = 0; i < n && !status; i++) {

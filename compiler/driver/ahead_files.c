@@ -73,7 +73,8 @@ static moire_status write_objects(const moire__ahead *a, const moire__ahead_fold
     const moire__ahead_level *level = &a->levels[i];
     int n = level->n_kernels;
     moire__object *objects = moire__allocate_array((size_t)n + 1, sizeof *objects);
-    moire__codegen_options how = {.symbols = (const char *const *)level->symbols};
+    moire__codegen_options how = {.symbols = (const char *const *)level->symbols,
+                                  .debug_info = a->options->debug_info};
     status = moire__codegen_compile_parallel((const moire__loop_kernel *const *)level->kernels, n,
                                              &level->target, &how, threads, objects, error);
     for (int k = 0; k < n && !status; k++) {
@@ -114,7 +115,8 @@ static moire_status write_level_texts(moire__ahead *a, const moire__ahead_level 
     status = write_text(folder, add_file(files, a, level->target.name, ".loops.txt"), &text, error);
   }
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !status; i++) {
-    moire__codegen_options how = {.symbols = (const char *const *)level->symbols};
+    moire__codegen_options how = {.symbols = (const char *const *)level->symbols,
+                                  .debug_info = a->options->debug_info};
     if (!(a->options->texts & kinds[i].wanted)) continue;
     status = moire__codegen_emit_text((const moire__loop_kernel *const *)level->kernels, level->n_kernels,
                                       &level->target, &how, kinds[i].kind, &text, error);

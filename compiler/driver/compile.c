@@ -7,6 +7,7 @@
 
 #include "compiler/driver/cache.h"
 #include "compiler/driver/driver.h"
+#include "compiler/driver/observe.h"
 #include "runtime/base/hash.h"
 
 #include <stdlib.h>
@@ -73,12 +74,13 @@ typedef struct missing {
   const char **symbols;
   moire__text *keys;
   int n;
+  bool debug_info;
 } missing;
 
 static moire_status compile_missing(missing *m, moire_program *program, const moire__cache *cache,
                                     const moire__target *target, int threads, moire_error *error) {
   moire__object *objects = moire__allocate_array((size_t)m->n + 1, sizeof *objects);
-  moire__codegen_options options = {.symbols = m->symbols};
+  moire__codegen_options options = {.symbols = m->symbols, .debug_info = m->debug_info};
   moire_status status =
       moire__codegen_compile_parallel(m->kernels, m->n, target, &options, threads, objects, error);
   for (int i = 0; i < m->n; i++) {
@@ -93,13 +95,13 @@ static moire_status compile_missing(missing *m, moire_program *program, const mo
 
 /* Loads what is in the cache and compiles the rest. */
 static moire_status load_kernels(moire_program *program, const char **symbols, const moire__cache *cache,
-                                 const moire__target *target, int threads, moire__arena *arena,
+                                 missing *absent, const moire__target *target, int threads, moire__arena *arena,
                                  moire_error *error) {
   const moire__module *m = program->module;
   size_t n = (size_t)m->n_kernels + 1;
-  missing absent = {.kernels = moire__arena_array(arena, n, sizeof *absent.kernels),
-                    .symbols = moire__arena_array(arena, n, sizeof *absent.symbols),
-                    .keys = moire__arena_array(arena, n, sizeof *absent.keys)};
+  absent->kernels = moire__arena_array(arena, n, sizeof *absent->kernels);
+  absent->symbols = moire__arena_array(arena, n, sizeof *absent->symbols);
+  absent->keys = moire__arena_array(arena, n, sizeof *absent->keys);
   moire_status status = MOIRE_OK;
   for (int i = 0; i < m->n_kernels; i++) {
     moire__text key = {0};
@@ -111,26 +113,31 @@ static moire_status load_kernels(moire_program *program, const char **symbols, c
       moire__object_free(&object);
       moire__text_free(&key);
     } else {
-      absent.kernels[absent.n] = m->kernels[i];
-      absent.symbols[absent.n] = symbols[i];
-      absent.keys[absent.n++] = key;
+      absent->kernels[absent->n] = m->kernels[i];
+      absent->symbols[absent->n] = symbols[i];
+      absent->keys[absent->n++] = key;
     }
   }
-  moire_status compiled = compile_missing(&absent, program, cache, target, threads, error);
+  moire_status compiled = compile_missing(absent, program, cache, target, threads, error);
   return status ? status : compiled;
 }
 
 static moire_status generate(moire_program *program, const moire__target *target,
                              const moire_compile_options *options, moire_error *error) {
   moire__module *m = program->module;
-  moire__cache cache = moire__cache_at(options->cache);
-  program->jit = moire__jit_create(error);
+  unsigned observers = 0;
+  moire_status status = moire__driver_observers(&observers, error);
+  if (status) return status;
+  bool observed = observers != 0; /* lines are no part of the cache's keys */
+  moire__cache cache = moire__cache_at(observed ? "" : options->cache);
+  program->jit = moire__jit_create_observed(observers, error);
   if (!program->jit) return error ? error->status : MOIRE_ERROR_INTERNAL;
   program->functions = moire__allocate_array((size_t)m->n_kernels + 1, sizeof *program->functions);
   moire__arena arena = {0};
   const char **symbols = moire__arena_array(&arena, (size_t)m->n_kernels + 1, sizeof *symbols);
   int threads = options->threads < 1 ? 1 : options->threads;
-  moire_status status = load_kernels(program, symbols, &cache, target, threads, &arena, error);
+  missing absent = {.debug_info = observed};
+  status = load_kernels(program, symbols, &cache, &absent, target, threads, &arena, error);
   for (int i = 0; i < m->n_kernels && !status; i++) {
     program->functions[i] = moire__jit_find(program->jit, symbols[i], error);
     if (!program->functions[i]) status = MOIRE_ERROR_INTERNAL;

@@ -137,6 +137,7 @@ typedef struct moire__loop_statement {
   moire__loop_value address, low, high;
   int64_t step;
   int lanes;
+  moire_source at;                    /* line of the model that it serves; file NULL: not known */
   struct moire__loop_statement *body; /* first of a list */
   struct moire__loop_statement *next;
 } moire__loop_statement;
@@ -175,6 +176,8 @@ typedef struct moire__loop_builder {
     moire__loop_statement **end;
   } open[32];
   int depth;
+  moire_source at;             /* of the statements to come; whoever changes it puts it back */
+  moire__loop_statement *last; /* the statement appended last */
 } moire__loop_builder;
 
 /* Makes an empty kernel in `arena` with the named extents of a graph (NULL: none); parameters are added before
@@ -236,6 +239,9 @@ void moire__loop_print(const moire__loop_kernel *k, moire__text *text);
 /* The same without the kernel's own name and source lines: equal for kernels that compute the same in the same
  * way. */
 void moire__loop_print_bare(const moire__loop_kernel *k, moire__text *text);
+/* The same with the source of each statement, where it is known: `... at "models/qia.c":41`. It reads back,
+ * too. */
+void moire__loop_print_sources(const moire__loop_kernel *k, moire__text *text);
 /* Reads one kernel, as it is written: nothing is folded. parse(print(k)) prints the same text. NULL on error.
  * It refuses unknown names and wrong types; the other invariants are moire__loop_verify's. The grammar is at
  * the head of loop_parse.c. */

@@ -4,7 +4,7 @@
  *   role      := (in | out | inout) TYPE %NAME [ dim ]
  *   count     := dim | ceil( dim / INT )
  *   head      := source STRING : INT | local TYPE %NAME [ dim ]
- *   block     := {statement}
+ *   block     := {statement}         which may end with `at STRING : INT`, before the block of its own
  *   statement := %NAME = OP operands : TYPE        OP neither load nor get
  *              | %NAME = load %NAME [ operand ] : TYPE
  *              | %NAME = get $NAME : TYPE
@@ -237,9 +237,24 @@ static bool read_store(parser *p) {
 
 static bool read_block(parser *p);
 
+/* STRING : INT */
+static bool read_source(parser *p, moire_source *source) {
+  int64_t line;
+  const char *file = moire__scan_string(&p->scan);
+  if (!file || !moire__scan_expect(&p->scan, ":")) return false;
+  if (!moire__scan_int(&p->scan, INT32_MIN, INT32_MAX, &line)) return false;
+  *source = (moire_source){moire__arena_copy_string(p->kernel->arena, file), (int)line};
+  return true;
+}
+
+/* The source of the statement that was read last, if there is one. */
+static bool read_at(parser *p) {
+  return !moire__scan_accept(&p->scan, "at") || read_source(p, &p->builder.last->at);
+}
+
 /* The block of a statement that `open` has opened. */
 static bool read_body(parser *p) {
-  if (!read_block(p)) return false;
+  if (!read_at(p) || !read_block(p)) return false;
   moire__loop_end(&p->builder);
   return true;
 }
@@ -274,12 +289,13 @@ static bool read_statement(parser *p) {
   static const struct {
     const char *word;
     bool (*read)(parser *p);
-  } forms[] = {{"var", read_declare}, {"set", read_set}, {"reduce", read_reduce},
-               {"store", read_store}, {"for", read_for}, {"if", read_if}};
+    bool nests;
+  } forms[] = {{"var", read_declare, false}, {"set", read_set, false}, {"reduce", read_reduce, false},
+               {"store", read_store, false}, {"for", read_for, true},  {"if", read_if, true}};
   moire__scan_space(&p->scan);
-  if (*p->scan.at == '%') return read_let(p);
+  if (*p->scan.at == '%') return read_let(p) && read_at(p);
   for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
-    if (moire__scan_accept(&p->scan, forms[i].word)) return forms[i].read(p);
+    if (moire__scan_accept(&p->scan, forms[i].word)) return forms[i].read(p) && (forms[i].nests || read_at(p));
   }
   return moire__scan_expected(&p->scan, "a statement or `}`");
 }
@@ -368,11 +384,8 @@ static bool read_head(parser *p) {
     if (moire__scan_accept(&p->scan, "local")) {
       if (!read_buffer(p, MOIRE__BUFFER_LOCAL)) return false;
     } else if (moire__scan_accept(&p->scan, "source")) {
-      int64_t line;
-      const char *file = moire__scan_string(&p->scan);
-      if (!file || !moire__scan_expect(&p->scan, ":")) return false;
-      if (!moire__scan_int(&p->scan, INT32_MIN, INT32_MAX, &line)) return false;
-      moire_source source = {moire__arena_copy_string(p->kernel->arena, file), (int)line};
+      moire_source source;
+      if (!read_source(p, &source)) return false;
       MOIRE__PUSH(p->kernel->arena, sources, p->kernel->n_sources, capacity, source);
       p->kernel->sources = sources;
     } else {

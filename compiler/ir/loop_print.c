@@ -246,15 +246,24 @@ static void indent(int depth, moire__text *text) {
   for (int i = 0; i < depth; i++) moire__text_add_bytes(text, "  ", 2);
 }
 
+static void print_source(moire_source at, moire__text *text) {
+  print_quoted(at.file, text);
+  moire__text_add(text, ":%d", at.line);
+}
+
 static void print_block(const moire__loop_kernel *k, const moire__loop_names *names,
-                        const moire__loop_statement *s, int depth, moire__text *text) {
+                        const moire__loop_statement *s, bool sources, int depth, moire__text *text) {
   for (; s; s = s->next) {
     bool nests = s->kind == MOIRE__LOOP_FOR || s->kind == MOIRE__LOOP_IF;
     indent(depth, text);
     moire__loop_print_statement(k, names, s, text);
+    if (sources && s->at.file) {
+      moire__text_add(text, " at ");
+      print_source(s->at, text);
+    }
     moire__text_add(text, nests ? " {\n" : "\n");
     if (!nests) continue;
-    print_block(k, names, s->body, depth + 1, text);
+    print_block(k, names, s->body, sources, depth + 1, text);
     indent(depth, text);
     moire__text_add(text, "}\n");
   }
@@ -298,7 +307,7 @@ static void print_head(const moire__loop_kernel *k, bool one_line, moire__text *
   moire__text_add(text, " {\n");
 }
 
-void moire__loop_print(const moire__loop_kernel *k, moire__text *text) {
+static void print_kernel(const moire__loop_kernel *k, bool sources, moire__text *text) {
   enum { LINE = 112 };
   moire__text head = {0};
   print_head(k, true, &head);
@@ -310,8 +319,8 @@ void moire__loop_print(const moire__loop_kernel *k, moire__text *text) {
   moire__text_free(&head);
   for (int i = 0; i < k->n_sources; i++) {
     moire__text_add(text, "  source ");
-    print_quoted(k->sources[i].file, text);
-    moire__text_add(text, ":%d\n", k->sources[i].line);
+    print_source(k->sources[i], text);
+    moire__text_add_char(text, '\n');
   }
   for (int i = k->n_parameters + 1; i < k->n_buffers; i++) {
     moire__text_add(text, "  ");
@@ -319,10 +328,14 @@ void moire__loop_print(const moire__loop_kernel *k, moire__text *text) {
     moire__text_add_char(text, '\n');
   }
   moire__loop_names names = moire__loop_names_make(k);
-  print_block(k, &names, k->body, 1, text);
+  print_block(k, &names, k->body, sources, 1, text);
   moire__loop_names_free(&names);
   moire__text_add(text, "}\n");
 }
+
+void moire__loop_print(const moire__loop_kernel *k, moire__text *text) { print_kernel(k, false, text); }
+
+void moire__loop_print_sources(const moire__loop_kernel *k, moire__text *text) { print_kernel(k, true, text); }
 
 void moire__loop_print_bare(const moire__loop_kernel *k, moire__text *text) {
   moire__loop_kernel bare = *k;

@@ -120,6 +120,7 @@ moire__loop_buffer moire__lower_add_extra(moire__lowering *l, int extra, moire__
 
 void moire__lower_body(moire__lowering *l, moire_dim count, int64_t block) {
   l->builder = moire__loop_begin(l->kernel, count, block);
+  l->builder.at = l->node->source;
 }
 
 void moire__lower_finish(moire__lowering *l) {
@@ -242,8 +243,8 @@ static int32_t below_views(const moire_graph *g, int32_t value) {
   return value;
 }
 
-moire__loop_value moire__lower_compute(moire__lowering *l, int32_t value, moire__index *index) {
-  const moire__node *node = moire__node_of(l->g, value);
+static moire__loop_value compute(moire__lowering *l, int32_t value, const moire__node *node,
+                                 moire__index *index) {
   const moire__op_info *op = moire__op_get(node->op);
   if (op->source) return op->source(l, node, index);
   if (!moire__is_view(node)) return read_element(l, node, index);
@@ -252,6 +253,20 @@ moire__loop_value moire__lower_compute(moire__lowering *l, int32_t value, moire_
   bool in_buffer = below != value && !is_computed_here(l, moire__node_of(l->g, below));
   if (in_buffer && moire__view_through(l->g, value, &view)) return read_buffer(l, &view, index);
   return read_mapped(l, node, index);
+}
+
+moire_source moire__lower_serve(moire__lowering *l, const moire__node *node) {
+  moire_source before = l->builder.at;
+  if (node->source.file) l->builder.at = node->source;
+  return before;
+}
+
+moire__loop_value moire__lower_compute(moire__lowering *l, int32_t value, moire__index *index) {
+  const moire__node *node = moire__node_of(l->g, value);
+  moire_source before = moire__lower_serve(l, node);
+  moire__loop_value element = compute(l, value, node, index);
+  l->builder.at = before;
+  return element;
 }
 
 moire__loop_value moire__lower_read(moire__lowering *l, int32_t value, moire__index *index) {

@@ -36,7 +36,7 @@ typedef struct moire__lowering {
   moire__arena *arena;
   moire__loop_kernel *kernel;
   moire__loop_builder builder;
-  const moire__node *node; /* KERNEL ops: the node */
+  const moire__node *node; /* KERNEL ops: the node; else the last of the kernel */
   int32_t *parameters;     /* values that have a buffer here, in the order of the kernel's parameters */
   int n_parameters, parameter_capacity;
   const int *uses;              /* of every value */
@@ -90,6 +90,9 @@ moire__loop_value moire__lower_compute(moire__lowering *l, int32_t value, moire_
 /* Stores the element of `value` at the row-major offset. */
 void moire__lower_write(moire__lowering *l, int32_t value, moire__loop_value offset, moire__loop_value element);
 moire__loop_buffer moire__lower_buffer(const moire__lowering *l, int32_t value); /* of a parameter; 0 if none */
+
+/* Statements to come serve the node's line of the model. Returns what builder.at was, to be put back. */
+moire_source moire__lower_serve(moire__lowering *l, const moire__node *node);
 
 /* An index of a value's shape with nothing known yet. */
 moire__index moire__lower_index(const moire_graph *g, int32_t value);

@@ -123,7 +123,10 @@ static void keep_elements(rows *r, int pass, moire__loop_value column) {
   for (int i = 0; i < r->group->n_nodes; i++) {
     int32_t v = node_at(r, i)->first_result;
     if (r->is_scalar[v] || r->pass[v] != pass) continue;
-    if (r->kept[v]) moire__loop_store(&l->builder, r->local[v], column, l->registers[v]);
+    if (!r->kept[v]) continue;
+    moire_source before = moire__lower_serve(l, node_at(r, i));
+    moire__loop_store(&l->builder, r->local[v], column, l->registers[v]);
+    l->builder.at = before;
   }
 }
 
@@ -133,7 +136,9 @@ static void store_elements(rows *r, int pass, moire__index *index) {
     int32_t v = node_at(r, i)->first_result;
     if (r->is_scalar[v] || r->pass[v] != pass || !r->group->stored[v]) continue;
     int32_t where = r->group->in_place[v] ? r->group->in_place[v] : v;
+    moire_source before = moire__lower_serve(l, node_at(r, i));
     moire__lower_write(l, where, moire__lower_index_linear(l, index), l->registers[v]);
+    l->builder.at = before;
   }
 }
 
@@ -151,15 +156,16 @@ static void compute_columns(rows *r, int pass, moire__index *index, moire__loop_
   for (int i = 0; i < r->group->n_nodes; i++) {
     const moire__node *node = node_at(r, i);
     int32_t v = node->first_result;
-    if (is_reduction(node)) {
-      if (r->pass[v] != pass + 1) continue;
+    moire_source before = moire__lower_serve(l, node);
+    if (is_reduction(node) && r->pass[v] == pass + 1) {
       load_kept(r, node, pass, column);
       moire__loop_op combine = node->op == MOIRE__OP_sum ? MOIRE__LOOP_add : MOIRE__LOOP_max;
       moire__loop_reduce(&l->builder, r->var[v], combine, moire__lower_read(l, node->operands[0], index));
-    } else if (!r->is_scalar[v] && r->pass[v] == pass) {
+    } else if (!is_reduction(node) && !r->is_scalar[v] && r->pass[v] == pass) {
       load_kept(r, node, pass, column);
       l->registers[v] = moire__lower_compute(l, v, index);
     }
+    l->builder.at = before;
   }
 }
 
@@ -187,7 +193,9 @@ static void declare_reductions(rows *r, int pass) {
     if (!is_reduction(node) || r->pass[v] != pass + 1) continue;
     moire__loop_type type = moire__loop_type_from_dtype(r->l->g->values[v].dtype);
     double start = node->op == MOIRE__OP_sum ? 0 : -__builtin_inf();
+    moire_source before = moire__lower_serve(r->l, node);
     r->var[v] = moire__loop_declare(b, moire__loop_const(b, type, start));
+    b->at = before;
   }
 }
 
@@ -199,14 +207,18 @@ static void compute_scalars(rows *r, int pass) {
     const moire__node *node = node_at(r, i);
     int32_t v = node->first_result;
     if (!r->is_scalar[v] || r->pass[v] != pass) continue;
+    moire_source before = moire__lower_serve(l, node);
     l->registers[v] =
         is_reduction(node) ? moire__loop_get(&l->builder, r->var[v]) : moire__lower_compute(l, v, &r->row);
+    l->builder.at = before;
   }
   for (int i = 0; i < r->group->n_nodes; i++) {
     int32_t v = node_at(r, i)->first_result;
     if (!r->is_scalar[v] || r->pass[v] != pass || !r->group->stored[v]) continue;
     int32_t where = r->group->in_place[v] ? r->group->in_place[v] : v;
+    moire_source before = moire__lower_serve(l, node_at(r, i));
     moire__lower_write(l, where, moire__lower_index_linear(l, &r->row), l->registers[v]);
+    l->builder.at = before;
   }
 }
 

@@ -50,6 +50,7 @@ typedef struct moire_ahead_options {
   int n_cpus;
   const char *cc;        /* the C compiler, which also links; words are separated by spaces */
   bool external_weights; /* weights go to NAME.weights instead of into the library */
+  bool debug_info;       /* DWARF in .so and .a: the kernels' names, and the model's line of each instruction */
   unsigned texts;        /* of moire_ahead_text */
   int threads;           /* that generate code */
 } moire_ahead_options;

@@ -6,6 +6,9 @@
  *   options.outputs = (const char *[]){"loss"}; options.n_outputs = 1;
  *   options.loss = "loss"; options.optimizer = MOIRE_OPTIMIZER_ADAM;
  *   moire_program *program = moire_compile(g, &options, &error);
+ *
+ * With MOIRE_DEBUG in the environment, a list of "gdb", "perf" and "map", debuggers and perf are told of the
+ * code that is loaded, which then knows the model's lines (docs/profiling.md).
  */
 #ifndef MOIRE_COMPILE_H
 #define MOIRE_COMPILE_H

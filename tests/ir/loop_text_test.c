@@ -35,6 +35,31 @@ Test(loop_text, hand_built_kernels_verify_and_read_back) {
   }
 }
 
+static void print_with_sources(const char *from, moire__text *text) {
+  moire__arena arena = {0};
+  moire_error error = {0};
+  moire__loop_kernel *k = moire__loop_parse(&arena, from, "t", &error);
+  cr_assert_not_null(k, "%s", error.message);
+  moire__loop_print_sources(k, text);
+  moire__arena_free(&arena);
+}
+
+Test(loop_text, statements_keep_their_sources) {
+  const char *text = "kernel @k (out f32 %y[8]) parallel %p < 1 {\n"
+                     "  for %i1 = 0 to 8 at \"models/qia.c\":41 {\n"
+                     "    %v1 = cast %i1 : f32\n"
+                     "    var $1 = 0.0 : f32 at \"a \\\"b\\\".c\":7\n"
+                     "    set $1 = %v1 at \"models/qia.c\":42\n"
+                     "    %v2 = get $1 : f32 at \"models/qia.c\":43\n"
+                     "    store %y[%i1] = %v2 at \"models/qia.c\":44\n"
+                     "  }\n"
+                     "}\n";
+  moire__text with = {0};
+  print_with_sources(text, &with);
+  cr_assert_str_eq(moire__text_string(&with), text);
+  moire__text_free(&with);
+}
+
 Test(loop_text, softmax_looks_like_this) {
   moire__arena arena = {0};
   moire__text text = {0};
