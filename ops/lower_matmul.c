@@ -44,6 +44,7 @@ static product describe(moire__lowering *l) {
   p.n = p.b[0].dims[rank - 1];
   for (int d = 0; d < rank - 2; d++) moire__dim_multiply(p.batch, p.a[0].dims[d], &p.batch);
   p.tiles.n_extent = p.n;
+  p.tiles.a.planes = p.tiles.b.planes = p.planes;
   p.tiles.type = moire__loop_type_from_dtype(l->g->values[node->first_result].dtype);
   return p;
 }
@@ -108,10 +109,16 @@ static moire__loop_value smaller(moire__lowering *l, moire__loop_value a, moire_
   return moire__loop_binary(&l->builder, MOIRE__LOOP_min, a, b);
 }
 
+/* Rows of a block: whole tiles. */
+static int64_t block_size(const product *p) {
+  int64_t size = moire__lower_block(p->l, ROW_BLOCK), rows = moire__tiles_rows(p->l, &p->tiles);
+  return p->l->target.small_blocks ? size : (size + rows - 1) / rows * rows;
+}
+
 /* One piece is a block of rows of one member of the leading axes. */
 static void lower_batched(product *p) {
   moire__lowering *l = p->l;
-  int64_t size = moire__lower_block(l, ROW_BLOCK), blocks = (moire__dim_factor(p->m) + size - 1) / size;
+  int64_t size = block_size(p), blocks = (moire__dim_factor(p->m) + size - 1) / size;
   moire_dim count = 0;
   moire__dim_multiply(p->batch, blocks, &count);
   moire__lower_body(l, count, 1);
@@ -130,7 +137,7 @@ static void lower_batched(product *p) {
 /* One piece is a block of rows of every member of the leading axes. */
 static void lower_by_rows(product *p) {
   moire__lowering *l = p->l;
-  int64_t size = moire__lower_block(l, ROW_BLOCK);
+  int64_t size = block_size(p);
   moire__lower_body(l, p->m, size);
   moire__loop_builder *b = &l->builder;
   moire__loop_value low = moire__lower_mul(l, l->kernel->parallel, moire__loop_index(b, size));

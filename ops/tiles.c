@@ -3,7 +3,8 @@
  *   re = sum_k ar br - sa sb ai bi,   im = sum_k sb ar bi + sa ai br        sa, sb = -1 where conjugated
  *
  * A complex product is one loop over k that loads each plane of both operands once. Rows of a tile: as many as
- * the registers hold beside the stretch of b and the scalars of a; rows left over are taken one by one.
+ * the registers hold beside the stretch of b and the scalars of a; rows left over make a tile half as high, or
+ * are taken one by one.
  */
 #include "ops/tiles.h"
 
@@ -74,19 +75,23 @@ static void tile(moire__lowering *l, const moire__tiles *t, moire__loop_value m,
   }
 }
 
-void moire__tiles_emit_rows(moire__lowering *l, const moire__tiles *t, moire__loop_value n) {
+/* Tiles of `rows` from row `low` on, as many as fit; returns the row after them. */
+static moire__loop_value tiles_of(moire__lowering *l, const moire__tiles *t, moire__loop_value low, int rows,
+                                  moire__loop_value n) {
   moire__loop_builder *b = &l->builder;
-  moire__loop_value rows = moire__loop_index(b, t->rows);
-  moire__loop_value count = moire__loop_binary(b, MOIRE__LOOP_sub, t->m_high, t->m_low);
-  moire__loop_value tiles = moire__loop_binary(b, MOIRE__LOOP_div, count, rows);
-  moire__loop_value middle = moire__lower_add(l, t->m_low, moire__lower_mul(l, tiles, rows));
-  moire__loop_value m = moire__loop_for(b, t->m_low, middle, t->rows, 1);
-  tile(l, t, m, t->rows, n);
+  moire__loop_value size = moire__loop_index(b, rows);
+  moire__loop_value left = moire__loop_binary(b, MOIRE__LOOP_sub, t->m_high, low);
+  moire__loop_value fit = moire__loop_binary(b, MOIRE__LOOP_div, left, size);
+  moire__loop_value end = moire__lower_add(l, low, moire__lower_mul(l, fit, size));
+  tile(l, t, moire__loop_for(b, low, end, rows, 1), rows, n);
   moire__loop_end(b);
-  if (t->rows == 1) return;
-  m = moire__loop_for(b, middle, t->m_high, 1, 1);
-  tile(l, t, m, 1, n);
-  moire__loop_end(b);
+  return end;
+}
+
+void moire__tiles_emit_rows(moire__lowering *l, const moire__tiles *t, moire__loop_value n) {
+  moire__loop_value next = tiles_of(l, t, t->m_low, t->rows, n);
+  if (t->rows > 3) next = tiles_of(l, t, next, t->rows / 2, n);
+  if (t->rows > 1) tiles_of(l, t, next, 1, n);
 }
 
 /* Vectors of a row. */
