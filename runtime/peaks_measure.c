@@ -258,8 +258,7 @@ static int find_caches(moire__peak_level *levels, int most, int threads) {
       if (which != level || !read_word(folder, "type", word, sizeof word) || word[0] == 'I') continue;
       if (!read_word(folder, "size", word, sizeof word) || sscanf(word, "%lldK", &kib) != 1) continue;
       moire__peak_level *l = &levels[n++];
-      *l = (moire__peak_level){.bytes = kib * 1024, .sharers = 1};
-      snprintf(l->name, sizeof l->name, "L%d", level);
+      *l = (moire__peak_level){.name = {'L', (char)('0' + level)}, .bytes = kib * 1024, .sharers = 1};
       if (read_word(folder, "shared_cpu_list", word, sizeof word)) l->sharers = count_list(word);
       if (l->sharers > threads) l->sharers = threads;
       break;
