@@ -81,13 +81,14 @@ static void filter(pswrec *m, moire_value x) {
 
 static const int swap_length_and_heads[] = {0, 2, 1, 3};
 
-/* f32[B, L, D] -> f32[B, H, L, d] */
+/* f32[B, L, D] -> f32[B, L, H, d] */
 static moire_value heads(const pswrec *m, const char *name, moire_value x, moire_value loudness) {
   moire_value y = moire__sequential_linear(&m->s, name, x, m->s.width);
   y = moire_reshape(y, MOIRE_SHAPE(m->s.b, m->s.length, m->heads, m->head_dim));
-  if (!moire_value_is_null(loudness)) y = moire_mul(y, loudness);
-  return moire_permute(y, 4, swap_length_and_heads);
+  return moire_value_is_null(loudness) ? y : moire_mul(y, loudness);
 }
+
+static moire_value by_head(moire_value x) { return moire_permute(x, 4, swap_length_and_heads); }
 
 /* a: f32[B, L, H, 1] */
 static moire_value amplitude(const pswrec *m) {
@@ -110,7 +111,7 @@ static moire_value band_logits(const pswrec *m) {
   return moire_parameter(m->g, "band_logits", MOIRE_SHAPE(m->heads, m->bands), moire_init_list(logits, n));
 }
 
-/* softplus(beta_h) w[h,s] / sqrt(S) for both planes: f32[H, 1, 2S] */
+/* softplus(beta_h) w[h,s] / sqrt(S) for both planes: f32[H, 2S] */
 static moire_value agreement(const pswrec *m) {
   moire_init start = moire_init_constant(moire_config_real(m->config, "phase_bias_init"));
   moire_value beta = moire_parameter(m->g, "phase_bias", MOIRE_SHAPE(m->heads), start);
@@ -118,13 +119,13 @@ static moire_value agreement(const pswrec *m) {
   moire_value w = moire_add_scalar(moire_softmax(band_logits(m)), 1e-8);
   w = moire_mul(w, moire_reshape(strength, MOIRE_SHAPE(m->heads, 1)));
   moire_value both[] = {w, w};
-  return moire_reshape(moire_concat(both, 2, 1), MOIRE_SHAPE(m->heads, 1, 2 * m->bands));
+  return moire_concat(both, 2, 1);
 }
 
 static moire_value attend(const pswrec *m, moire_value x) {
   moire_scope_push(m->g, "attn");
-  moire_shape every_head = MOIRE_SHAPE(m->s.b, m->heads, m->s.length, 2 * m->bands);
-  moire_value waves = moire_reshape(m->waves, MOIRE_SHAPE(m->s.b, 1, m->s.length, 2 * m->bands));
+  moire_shape every_head = MOIRE_SHAPE(m->s.b, m->s.length, m->heads, 2 * m->bands);
+  moire_value waves = moire_reshape(m->waves, MOIRE_SHAPE(m->s.b, m->s.length, 1, 2 * m->bands));
   moire_value a = amplitude(m), none = {0};
   moire_value q[] = {moire_scale(heads(m, "query", x, a), 1.0 / sqrt((double)m->head_dim)),
                      moire_mul(waves, agreement(m))};
@@ -136,7 +137,8 @@ static moire_value attend(const pswrec *m, moire_value x) {
                                      .causal = true,
                                      .key_valid = m->key_valid,
                                      .dropout = moire_config_real(m->config, "attention_probs_dropout_prob")};
-  moire_value y = moire_attention(moire_concat(q, 2, 3), moire_concat(k, 2, 3), v, options);
+  moire_value y =
+      moire_attention(by_head(moire_concat(q, 2, 3)), by_head(moire_concat(k, 2, 3)), by_head(v), options);
   y = moire_reshape(moire_permute(y, 4, swap_length_and_heads), MOIRE_SHAPE(m->s.b, m->s.length, m->s.width));
   y = moire_dropout(moire__sequential_linear(&m->s, "out_proj", y, m->s.width), m->s.dropout);
   y = moire__sequential_norm(&m->s, "layer_norm", moire_add(x, y));

@@ -126,25 +126,48 @@ static moire_value allowed_keys(moire__expand *c, int valid, moire_shape scores)
   return moire_value_is_null(allowed) ? keys : moire_and(moire_broadcast(allowed, samples), keys);
 }
 
-/* One kernel does it (ops/attend.h) for interference of complex q, k and v without a bias and of fixed lengths.
- */
+static bool is_complex(moire_value x) { return moire_value_dtype(x) == MOIRE_C64; }
+
+/* One kernel does it (ops/attend.h) without a bias and of fixed lengths, for interference if q, k and v are
+ * complex. */
 static bool is_one_kernel(const moire__expand *c, layout at) {
-  bool fixed = moire__node_int(c->node, "score") == WAVES && at.bias < 0;
+  bool waves = moire__node_int(c->node, "score") == WAVES, fits = at.bias < 0;
   for (int i = 0; i < 3; i++) {
     moire_shape shape = moire_value_shape(c->operands[i]);
-    fixed = fixed && moire_value_dtype(c->operands[i]) == MOIRE_C64;
-    for (int d = 1; d < 4; d++) fixed = fixed && moire__dim_is_static(shape.dims[d]);
+    fits = fits && (!waves || is_complex(c->operands[i]));
+    for (int d = 1; d < 4; d++) fits = fits && moire__dim_is_static(shape.dims[d]);
   }
-  return fixed && moire_value_dim(c->operands[1], 2) > 0;
+  return fits && moire_value_dim(c->operands[1], 2) > 0;
+}
+
+/* A complex value's planes side by side, as a real one of twice the width. */
+static moire_value side_by_side(moire_value x) {
+  moire_value planes[] = {moire_real(x), moire_imag(x)};
+  return moire_concat(planes, 2, 3);
+}
+
+/* The planes that the kernel takes; of real scores, what makes Re(q k^H) and p v real products. */
+static int kernel_planes(const moire__expand *c, bool waves, moire_value *x) {
+  const moire_value *operands = c->operands;
+  int n = 0;
+  for (int i = 0; i < 3; i++) {
+    bool both = i == 2 ? is_complex(operands[2]) : is_complex(operands[0]) && is_complex(operands[1]);
+    if (waves) {
+      x[n++] = moire_real(operands[i]);
+      x[n++] = moire_imag(operands[i]);
+    } else {
+      x[n++] = both                      ? side_by_side(operands[i])
+               : is_complex(operands[i]) ? moire_real(operands[i])
+                                         : operands[i];
+    }
+  }
+  return n;
 }
 
 static moire_value one_kernel(moire__expand *c, layout at) {
   moire_value x[8];
-  int n = 0;
-  for (int i = 0; i < 3; i++) {
-    x[n++] = moire_real(c->operands[i]);
-    x[n++] = moire_imag(c->operands[i]);
-  }
+  bool waves = moire__node_int(c->node, "score") == WAVES;
+  int n = kernel_planes(c, waves, x);
   if (at.valid >= 0) x[n++] = c->operands[at.valid];
   if (at.rng >= 0) x[n++] = c->operands[at.rng];
   static const char *const kept[] = {"scale",   "mask_value", "causal",     "has_valid", "has_rng",
@@ -155,8 +178,12 @@ static moire_value one_kernel(moire__expand *c, layout at) {
     const moire__attr *attr = moire__node_attr(c->node, kept[i]);
     if (attr) attrs[n_attrs++] = *attr;
   }
-  moire_value y = moire__graph_emit(c->g, MOIRE_HERE, MOIRE__OP_attend, x, n, attrs, n_attrs);
-  return moire_value_is_null(y) ? y : moire_complex(y, moire__value(c->g, y.id + 1));
+  moire__op op = waves ? MOIRE__OP_attend : MOIRE__OP_attend_real;
+  moire_value y = moire__graph_emit(c->g, MOIRE_HERE, op, x, n, attrs, n_attrs);
+  if (moire_value_is_null(y) || !is_complex(c->operands[2])) return y;
+  if (waves) return moire_complex(y, moire__value(c->g, y.id + 1));
+  int64_t e = moire_value_dim(c->operands[2], 3);
+  return moire_complex(moire_slice(y, 3, 0, e), moire_slice(y, 3, e, e));
 }
 
 void moire__attention_expand(moire__expand *c) {

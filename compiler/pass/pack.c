@@ -75,6 +75,20 @@ static bool pack_shape(moire__pack *p, const moire__node *node) {
   return true;
 }
 
+/* A broadcast over axes behind the positions. */
+static bool pack_broadcast(moire__pack *p, const moire__node *node) {
+  int32_t x = node->operands[0];
+  bool tokens = is_tokens_shape(p, shape_of(p, x)) && is_tokens_shape(p, shape_of(p, node->first_result));
+  if (!tokens || shape_of(p, x)->rank != shape_of(p, node->first_result)->rank) return false;
+  if (p->packed[x] ? p->axis[x] != 1 : !is_leaf(p, x)) return false;
+  p->axis[node->first_result] = 1;
+  return true;
+}
+
+static bool pack_concat(moire__pack *p, const moire__node *node) {
+  return moire__node_int(node, "axis") >= 2 && pack_elementwise(p, node, node->n_operands);
+}
+
 /* The ids that a key_valid operand comes from: less(0, ids); 0 if it is anything else. */
 static int32_t ids_of_valid(const moire_graph *g, int32_t valid) {
   const moire__node *less = moire__node_of(g, valid);
@@ -89,12 +103,12 @@ static int32_t ids_of_valid(const moire_graph *g, int32_t valid) {
 
 static bool is_packable_attention(const moire__pack *p, const moire__node *node) {
   if (node->op != MOIRE__OP_attention) return false;
+  moire_dtype dtype = moire__node_int(node, "score") == 1 ? MOIRE_C64 : MOIRE_F32;
   for (int i = 0; i < 3; i++) {
-    if (p->g->values[node->operands[i]].dtype != MOIRE_C64) return false;
+    if (p->g->values[node->operands[i]].dtype != dtype) return false;
   }
-  bool usual = moire__node_int(node, "score") == 1 && moire__node_int(node, "causal") &&
-               moire__node_int(node, "has_valid") && !moire__node_int(node, "has_bias") &&
-               moire__node_real(node, "mask_value") <= -1000;
+  bool usual = moire__node_int(node, "causal") && moire__node_int(node, "has_valid") &&
+               !moire__node_int(node, "has_bias") && moire__node_real(node, "mask_value") <= -1000;
   return usual && ids_of_valid(p->g, node->operands[3]) == p->ids;
 }
 
@@ -121,6 +135,8 @@ static bool is_packable(moire__pack *p, int index) {
   if (node->op == MOIRE__OP_dropout)
     return !moire__node_attr(node, "mask_shape") && pack_elementwise(p, node, 1);
   if (node->op == MOIRE__OP_reshape || node->op == MOIRE__OP_permute) return pack_shape(p, node);
+  if (node->op == MOIRE__OP_broadcast) return pack_broadcast(p, node);
+  if (node->op == MOIRE__OP_concat) return pack_concat(p, node);
   bool elementwise = class == MOIRE__CLASS_POINTWISE || class == MOIRE__CLASS_COMPLEX_PART;
   return elementwise && pack_elementwise(p, node, node->n_operands);
 }

@@ -124,6 +124,8 @@ static moire_value emit_node(emit *e, const moire__node *node) {
   if (node->op == MOIRE__OP_dropout) return emit_dropout(e, node);
   if (node->op == MOIRE__OP_permute) return emit_permute(e, node);
   if (node->op == MOIRE__OP_reshape) return reshape(e, packed(e, node->operands[0]), shape);
+  if (node->op == MOIRE__OP_broadcast)
+    return node1(e, MOIRE__OP_broadcast, packed(e, node->operands[0]), moire__attr_make_dims("shape", &shape));
   bool row = node->op == MOIRE__OP_linear || node->op == MOIRE__OP_layer_norm;
   moire_value operands[MOIRE__MAX_OPERANDS];
   for (int i = 0; i < node->n_operands; i++) {
@@ -133,14 +135,16 @@ static moire_value emit_node(emit *e, const moire__node *node) {
       operands[i] = operand(e, node->operands[i], shape);
     }
   }
-  return moire__graph_emit(e->r.to, node->source, node->op, operands, node->n_operands, node->attrs,
-                           node->n_attrs);
+  moire__attr axis = moire__attr_make_int("axis", moire__node_int_or(node, "axis", 1) - 1);
+  bool concat = node->op == MOIRE__OP_concat;
+  return moire__graph_emit(e->r.to, node->source, node->op, operands, node->n_operands,
+                           concat ? &axis : node->attrs, concat ? 1 : node->n_attrs);
 }
 
 static moire_value emit_attention(emit *e, const moire__node *node) {
   moire_value x[11];
   int n = 0;
-  bool all = e->p->packed[node->operands[0]];
+  bool all = e->p->packed[node->operands[0]], waves = moire__node_int(node, "score") == 1;
   for (int i = 0; i < 3; i++) {
     moire_value wave = moire__rewrite_value(&e->r, node->operands[i]);
     if (i > 0 || all) {
@@ -148,8 +152,8 @@ static moire_value emit_attention(emit *e, const moire__node *node) {
       moire_shape shape = moire__info(wave)->shape;
       wave = reshape(e, wave, MOIRE_SHAPE(1, shape.dims[0], shape.dims[1], shape.dims[2]));
     }
-    x[n++] = moire_real(wave);
-    x[n++] = moire_imag(wave);
+    x[n++] = waves ? moire_real(wave) : wave;
+    if (waves) x[n++] = moire_imag(wave);
   }
   x[n++] = e->valid;
   bool rng = moire__node_int(node, "has_rng") != 0;
@@ -167,9 +171,10 @@ static moire_value emit_attention(emit *e, const moire__node *node) {
                          moire__attr_make_int("packed", 1),
                          moire__attr_make_int("last", !all),
                          moire__attr_make_int("length", e->p->length)};
-  moire_value re = moire__graph_emit(e->r.to, MOIRE_HERE, MOIRE__OP_attend, x, n, attrs, 10);
-  if (moire_value_is_null(re)) return re;
-  moire_value y = moire_complex(re, moire__value(e->r.to, re.id + 1));
+  moire__op op = waves ? MOIRE__OP_attend : MOIRE__OP_attend_real;
+  moire_value y = moire__graph_emit(e->r.to, MOIRE_HERE, op, x, n, attrs, 10);
+  if (moire_value_is_null(y)) return y;
+  if (waves) y = moire_complex(y, moire__value(e->r.to, y.id + 1));
   return all ? reshape(e, y, packed_shape(e, node->first_result)) : y;
 }
 
