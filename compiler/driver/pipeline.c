@@ -8,6 +8,7 @@
 
 #define PIPELINE(PASS)                                                                                         \
   PASS(select, "keeps the outputs that are asked for, and what they need")                                     \
+  PASS(recognise, "attention that is spelled in primitives becomes one op")                                    \
   PASS(demand, "slices move up to the operands: what nobody reads is not computed")                            \
   PASS(pack, "tokens that are padding are left out")                                                           \
   PASS(expand, "composites become other ops")                                                                  \
@@ -28,6 +29,10 @@
 #define ORDERS(ORDER)                                                                                          \
   ORDER(select, demand, "an output that nobody asked for would keep whole what is read in part")               \
   ORDER(select, autodiff, "it drops the outputs that are not asked for, and gradients would be among them")    \
+  ORDER(select, recognise, "weights that are handed out are not recognised: they are needed")                  \
+  ORDER(recognise, demand, "a slice passes attention as one step")                                             \
+  ORDER(recognise, pack, "it leaves padding out of attention that it knows")                                   \
+  ORDER(recognise, autodiff, "the gradient of the spelling keeps a value for each pair of query and key")      \
   ORDER(demand, pack, "only the slice of the last position says that the others are not read")                 \
   ORDER(pack, expand, "attention is recognised as one op")                                                     \
   ORDER(pack, autodiff, "the backward pass of what is packed is packed, too")                                  \
