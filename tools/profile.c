@@ -10,10 +10,10 @@
 typedef struct arguments {
   tool_profile_job job;
   const char *out;
-  bool json;
+  bool json, all;
 } arguments;
 
-enum { DATA = 0x100, SET, STEPS, WARMUP, INFER, CHECKPOINT, MODEL, THREADS, JSON };
+enum { DATA = 0x100, SET, STEPS, WARMUP, INFER, CHECKPOINT, MODEL, THREADS, ALL, JSON };
 
 static const struct argp_option options[] = {
     {"steps", STEPS, "N", 0, "Steps that are measured (20)", 0},
@@ -25,6 +25,8 @@ static const struct argp_option options[] = {
     {"set", SET, "KEY=VALUE", 0, "Replace a value of the configuration; may come often", 0},
     {"threads", THREADS, "N", 0, "Threads (as many as there are CPUs)", 0},
     {"output", 'o', "DIR", 0, "Write profile.json into DIR", 0},
+    {"all", ALL, NULL, 0, "Show every kernel, line, scope and operation, not only what takes 95 % of the time",
+     0},
     {"json", JSON, NULL, 0, "Print the profile as JSON", 0},
     {0}};
 
@@ -41,6 +43,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case DATA: job->data = text; return 0;
     case SET: job->assignments[job->n_assignments++] = text; return 0;
     case 'o': a->out = text; return 0;
+    case ALL: a->all = true; return 0;
     case JSON: a->json = true; return 0;
     case ARGP_KEY_ARG:
       if (job->config) argp_error(state, "wanted one configuration, but '%s' came too", text);
@@ -53,22 +56,50 @@ static error_t parse(int key, char *text, struct argp_state *state) {
   }
 }
 
+/* The figures of this machine; without them the profile says less. */
+static bool find_peaks(int threads, moire__peaks *peaks) {
+  moire_error error = {0};
+  moire_status status = moire__peaks_get(threads, false, peaks, NULL, &error);
+  if (status) fprintf(stderr, "moire profile: %s\n", error.message);
+  return peaks->n_levels > 1;
+}
+
+/* The largest cache. */
+static int64_t cache_bytes(const moire__peaks *peaks) {
+  enum { USUAL = 32 << 20 };
+  int64_t bytes = peaks->n_levels > 1 ? peaks->levels[peaks->n_levels - 2].bytes : 0;
+  return bytes ? bytes : USUAL;
+}
+
+static json_t *describe(const arguments *a, const tool_profile_run *run, const moire__peaks *peaks,
+                        moire_error *error) {
+  moire_graph *model = tool_build_graph(&run->setup, a->job.infer ? MOIRE_INFERENCE : MOIRE_TRAINING, error);
+  if (!model) return NULL;
+  tool_profile_input input = {.model = run->setup.model->name,
+                              .mode = a->job.infer ? "inference" : "training",
+                              .batch = run->batch,
+                              .program = run->program,
+                              .runner = run->runner,
+                              .recording = run->recording,
+                              .work = run->counter,
+                              .model_graph = model,
+                              .peaks = peaks,
+                              .batches = run->batches,
+                              .code = a->out != NULL};
+  json_t *profile = tool_profile_document(&input, error);
+  moire_graph_destroy(model);
+  return profile;
+}
+
 static json_t *measure(const arguments *a, moire_error *error) {
   tool_profile_run run = {0};
+  moire__peaks peaks = {0};
   json_t *profile = NULL;
   moire_status status = tool_profile_open(&run, &a->job, error);
+  bool known = !status && find_peaks(a->job.threads, &peaks);
   if (!status) status = tool_profile_record(&run, error);
-  if (!status) {
-    tool_profile_input input = {.model = run.setup.model->name,
-                                .mode = a->job.infer ? "inference" : "training",
-                                .batch = run.batch,
-                                .program = run.program,
-                                .runner = run.runner,
-                                .recording = run.recording,
-                                .batches = run.batches,
-                                .code = a->out != NULL};
-    profile = tool_profile_document(&input, error);
-  }
+  if (!status) status = tool_profile_count(&run, cache_bytes(&peaks), error);
+  if (!status) profile = describe(a, &run, known ? &peaks : NULL, error);
   tool_profile_run_free(&run);
   return profile;
 }
@@ -80,7 +111,7 @@ static moire_status report(const arguments *a, const json_t *profile, moire_erro
     json_dumpf(profile, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
     putchar('\n');
   } else {
-    tool_profile_print(profile, stdout);
+    tool_profile_print(profile, a->all, stdout);
   }
   return MOIRE_OK;
 }

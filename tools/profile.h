@@ -4,7 +4,9 @@
 #define MOIRE_TOOLS_PROFILE_H
 
 #include "moire/compile.h"
+#include "runtime/peaks.h"
 #include "runtime/profile/recording.h"
+#include "tools/profile_work.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -19,9 +21,15 @@ typedef struct tool_profile_input {
   const moire_program *program;
   const moire_runner *runner;
   const moire__recording *recording;
+  const tool_profile_counter *work;
+  const moire_graph *model_graph; /* as it was written; NULL: not at hand */
+  const moire__peaks *peaks;      /* of this machine for so many threads; NULL: unknown */
   const int64_t *batches; /* [runs]: nanoseconds that making the batch took, before the run; NULL: unknown */
   bool code;              /* loop IR, LLVM IR and assembly of every kernel are part of the document */
 } tool_profile_input;
+
+/* Peaks as they stand in documents. Owned. */
+json_t *tool_peaks_json(const moire__peaks *peaks);
 
 /* Owned; NULL with a sentence. */
 json_t *tool_profile_document(const tool_profile_input *in, moire_error *error);
@@ -29,8 +37,8 @@ json_t *tool_profile_document(const tool_profile_input *in, moire_error *error);
 /* Reads a profile and sees to it that it is one. Owned. */
 json_t *tool_profile_read(const char *path, moire_error *error);
 
-/* The tables that a terminal shows. */
-void tool_profile_print(const json_t *profile, FILE *to);
+/* The tables that a terminal shows: what makes 95 % of the time, or all of it. */
+void tool_profile_print(const json_t *profile, bool all, FILE *to);
 
 /* Writes DIR/profile.json; makes DIR. */
 moire_status tool_profile_write(const json_t *profile, const char *directory, moire_error *error);

@@ -46,8 +46,10 @@ typedef struct maker {
   const moire__module *module;
   const moire_plan *plan;
   int n_runs;
-  int64_t *times;                         /* [n_runs], scratch */
-  int64_t wall;                           /* of all runs, with their batches */
+  int64_t *times;  /* [n_runs], scratch */
+  int64_t wall;    /* of all runs, with their batches */
+  double **shares; /* [n_steps] */
+  moire__arena arena;
   int64_t extents[MOIRE_MAX_EXTENTS + 1]; /* the largest of every named extent */
 } maker;
 
@@ -118,6 +120,49 @@ static json_t *threads_of(const maker *m, int step, double *balance) {
   return list;
 }
 
+/* How long the machine must take at least, and for what. */
+typedef struct roof {
+  double seconds;
+  const char *bound; /* "arithmetic", "L1", "L3", "memory" */
+} roof;
+
+static void raise_roof(roof *r, double amount, moire__peak peak, const char *bound) {
+  double seconds = peak.all > 0 ? amount / peak.all : 0;
+  if (seconds > r->seconds) *r = (roof){seconds, bound};
+}
+
+static roof roof_of(const moire__peaks *p, const tool_profile_work *w, double runs) {
+  roof r = {0, "arithmetic"};
+  raise_roof(&r, w->flop / runs, p->fma, "arithmetic");
+  if (p->n_levels < 2) return r;
+  const moire__peak_level *near = &p->levels[0], *far = &p->levels[p->n_levels - 1], *cache = far - 1;
+  raise_roof(&r, w->accessed / runs, near->read, near->name);
+  raise_roof(&r, (w->touched - w->memory) / runs, cache->read, cache->name);
+  raise_roof(&r, w->memory / runs, far->read, far->name);
+  return r;
+}
+
+/* Operations and bytes of one call, and what that makes of the median time. */
+static void add_work(const maker *m, int step, json_t *out) {
+  const tool_profile_work *w = tool_profile_counter_step(m->in->work, step);
+  int counted = tool_profile_counter_runs(m->in->work);
+  double runs = counted ? counted : 1, flop = w->flop / runs, touched = w->touched / runs;
+  double seconds = 1e-9 * json_number_value(json_object_get(out, "median_ns"));
+  json_object_set_new(out, "flop", json_real(flop));
+  json_object_set_new(out, "exact", json_boolean(w->exact));
+  json_object_set_new(out, "bytes",
+                      json_pack("{s:f, s:f, s:f, s:f}", "accessed", w->accessed / runs, "touched", touched,
+                                "cache", (w->touched - w->memory) / runs, "memory", w->memory / runs));
+  json_object_set_new(out, "gflops", json_real(seconds > 0 ? 1e-9 * flop / seconds : 0));
+  json_object_set_new(out, "gbps", json_real(seconds > 0 ? 1e-9 * touched / seconds : 0));
+  json_object_set_new(out, "intensity", json_real(touched > 0 ? flop / touched : 0));
+  if (!m->in->peaks) return;
+  roof r = roof_of(m->in->peaks, w, runs);
+  json_object_set_new(out, "roofline",
+                      json_pack("{s:f, s:s, s:f}", "share", seconds > 0 ? r.seconds / seconds : 0, "bound",
+                                r.bound, "ceiling_ns", 1e9 * r.seconds));
+}
+
 static json_t *kernel(const maker *m, int step) {
   const moire_plan_step *s = &m->plan->steps[step];
   for (int i = 0; i < m->n_runs; i++) m->times[i] = step_time(moire__recording_at(m->in->recording, i), step);
@@ -133,7 +178,8 @@ static json_t *kernel(const maker *m, int step) {
   json_object_set_new(out, "balance", json_real(balance));
   json_object_set_new(out, "pieces", json_integer(count / s->block + (count % s->block != 0)));
   json_object_set_new(out, "block", json_integer(s->block));
-  tool_profile_describe(m->module, step, out);
+  if (m->in->work) add_work(m, step, out);
+  tool_profile_describe(m->module, step, m->shares[step], out);
   return out;
 }
 
@@ -222,6 +268,8 @@ json_t *tool_profile_document(const tool_profile_input *in, moire_error *error) 
              .n_runs = moire__recording_count(in->recording)};
   m.times = moire__allocate_array((size_t)m.n_runs + 1, sizeof *m.times);
   for (int i = 0; i < m.n_runs; i++) m.wall += wall_time(&m, i);
+  m.shares = moire__arena_array(&m.arena, (size_t)m.plan->n_steps + 1, sizeof *m.shares);
+  for (int i = 0; i < m.plan->n_steps; i++) m.shares[i] = tool_profile_shares(m.module, in->work, i, &m.arena);
   json_t *out =
       json_pack("{s:s, s:i, s:s, s:s, s:s, s:I, s:i, s:i, s:s}", "format", TOOL_PROFILE_FORMAT, "version",
                 TOOL_PROFILE_VERSION, "moire", MOIRE_VERSION, "model", in->model, "mode", in->mode, "batch",
@@ -229,7 +277,9 @@ json_t *tool_profile_document(const tool_profile_input *in, moire_error *error) 
                 "target", moire__program_target(in->program)->name);
   json_object_set_new(out, "extents", extents(&m));
   json_object_set_new(out, "time", times(&m));
+  if (in->peaks) json_object_set_new(out, "machine", tool_peaks_json(in->peaks));
   json_object_set_new(out, "kernels", kernels(&m));
+  tool_profile_add_totals(m.module, m.shares, in->model_graph, out);
   json_object_set_new(out, "workspace_bytes",
                       json_integer((json_int_t)moire_runner_workspace_bytes(in->runner)));
   json_object_set_new(out, "buffers", buffers(&m));
@@ -237,6 +287,7 @@ json_t *tool_profile_document(const tool_profile_input *in, moire_error *error) 
   json_t *code = in->code ? codes(&m, error) : NULL;
   if (code) json_object_set_new(out, "codes", code);
   moire__release(m.times);
+  moire__arena_free(&m.arena);
   if (!in->code || code) return out;
   json_decref(out);
   return NULL;

@@ -4,6 +4,7 @@
 
 #include "runtime/profile/recording.h"
 #include "runtime/train_step.h"
+#include "tools/profile_work.h"
 #include "tools/tool.h"
 
 /* What to run; strings are borrowed. */
@@ -32,13 +33,16 @@ typedef struct tool_profile_run {
   int64_t *order; /* training: [n_samples], the first epoch's */
   int32_t *ids;   /* inference: [batch, L] */
   int64_t batch;
-  int64_t *batches; /* [steps]: nanoseconds of making each batch */
+  int64_t *batches;              /* [steps]: nanoseconds of making each batch */
+  tool_profile_counter *counter; /* of tool_profile_count */
 } tool_profile_run;
 
 /* Reads, compiles, and makes everything ready. */
 moire_status tool_profile_open(tool_profile_run *run, const tool_profile_job *job, moire_error *error);
 /* The job's warm-up, then its steps, recorded. */
 moire_status tool_profile_record(tool_profile_run *run, moire_error *error);
+/* Runs the first of the recorded steps once more, and counts their work. */
+moire_status tool_profile_count(tool_profile_run *run, int64_t cache_bytes, moire_error *error);
 /* Makes batch `number` and runs it; *batch_ns (may be NULL) is what making it took. */
 moire_status tool_profile_step(tool_profile_run *run, int64_t number, int64_t *batch_ns, moire_error *error);
 void tool_profile_run_free(tool_profile_run *run);

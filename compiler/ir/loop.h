@@ -137,7 +137,9 @@ typedef struct moire__loop_statement {
   moire__loop_value address, low, high;
   int64_t step;
   int lanes;
-  moire_source at;                    /* line of the model that it serves; file NULL: not known */
+  int number;      /* of the kernel's statements, in the order of building: from 0 */
+  int origin;      /* 1 + index of the graph's node that it was lowered from; 0: none, as in what was parsed */
+  moire_source at; /* line of the model that it serves; file NULL: not known */
   struct moire__loop_statement *body; /* first of a list */
   struct moire__loop_statement *next;
 } moire__loop_statement;
@@ -159,6 +161,7 @@ typedef struct moire__loop_kernel {
   moire__loop_value parallel;   /* the index value p */
   moire__loop_value shared[64]; /* consts and extents by hash, chained by next_shared */
   moire__loop_statement *body;
+  int n_statements;
   const moire_source *sources; /* lines of the model that it serves, most important first */
   int n_sources;
 } moire__loop_kernel;
@@ -176,7 +179,8 @@ typedef struct moire__loop_builder {
     moire__loop_statement **end;
   } open[32];
   int depth;
-  moire_source at;             /* of the statements to come; whoever changes it puts it back */
+  int origin;                  /* of the statements to come, */
+  moire_source at;             /* and their line; whoever changes it puts it back */
   moire__loop_statement *last; /* the statement appended last */
 } moire__loop_builder;
 

@@ -130,6 +130,8 @@ static moire__loop_statement *append(moire__loop_builder *b, moire__loop_stateme
   assert(b->depth > 0);
   moire__loop_statement *s = moire__arena_alloc(b->kernel->arena, sizeof *s);
   s->kind = kind;
+  s->number = b->kernel->n_statements++;
+  s->origin = b->origin;
   s->at = b->at;
   b->last = s;
   *b->open[b->depth - 1].end = s;

@@ -13,6 +13,7 @@
  * is cast to gives the smallest one.
  */
 #include "compiler/ir/loop_private.h"
+#include "compiler/ir/loop_work.h"
 #include "runtime/base/philox.h"
 
 #include <math.h>
@@ -32,6 +33,9 @@ typedef struct machine {
   bool in_double;
   int64_t iteration;
   moire_error *error;
+  const moire__loop_slice *slice; /* counting: only what decides about control flow is computed */
+  const moire__loop_runs *runs;   /* while counting */
+  int64_t times;                  /* how often the current block runs with nothing changed */
 } machine;
 
 static bool fail(machine *m, const moire__loop_statement *s, const char *format, ...)
@@ -264,7 +268,25 @@ static bool run_store(machine *m, const moire__loop_statement *s) {
 
 static bool run_block(machine *m, const moire__loop_statement *s);
 
+/* The body once for all iterations, where nothing that decides differs between them. */
+static bool count_alike(machine *m, const moire__loop_statement *s) {
+  int64_t low = m->values[s->low].i, high = m->values[s->high].i, times = m->times;
+  if (low >= high) return true;
+  m->values[s->value].i = low;
+  m->times = times * ((high - low) / s->step + ((high - low) % s->step != 0));
+  bool good = run_block(m, s->body);
+  m->times = times;
+  return good;
+}
+
+static void count_vectors(machine *m, const moire__loop_statement *s) {
+  int64_t n = m->values[s->high].i - m->values[s->low].i;
+  if (n > 0) m->runs->vectors[s->number] += m->times * (n / s->lanes + (n % s->lanes != 0));
+}
+
 static bool run_for(machine *m, const moire__loop_statement *s) {
+  if (m->slice && s->lanes > 1) count_vectors(m, s);
+  if (m->slice && !m->slice->varies[s->number]) return count_alike(m, s);
   int64_t high = m->values[s->high].i;
   for (int64_t i = m->values[s->low].i; i < high;) {
     m->values[s->value].i = i;
@@ -289,6 +311,8 @@ static bool run_statement(machine *m, const moire__loop_statement *s) {
 
 static bool run_block(machine *m, const moire__loop_statement *s) {
   for (; s; s = s->next) {
+    if (m->slice) m->runs->times[s->number] += m->times;
+    if (m->slice && !m->slice->needed[s->number]) continue;
     if (!run_statement(m, s)) return false;
   }
   return true;
@@ -324,15 +348,27 @@ static void spoil_locals(machine *m) {
   }
 }
 
+static void tear_down(machine *m) {
+  for (int i = m->k->n_parameters + 1; i < m->k->n_buffers; i++) moire__release(m->buffers[i]);
+  moire__release(m->buffers);
+  moire__release(m->counts);
+  moire__release(m->values);
+  moire__release(m->vars);
+}
+
+static void make_tables(machine *m) {
+  m->buffers = moire__allocate_array((size_t)m->k->n_buffers, sizeof *m->buffers);
+  m->counts = moire__allocate_array((size_t)m->k->n_buffers, sizeof *m->counts);
+  m->values = moire__allocate_array((size_t)m->k->n_values, sizeof *m->values);
+  m->vars = moire__allocate_array((size_t)m->k->n_vars, sizeof *m->vars);
+}
+
 moire_status moire__loop_interpret(const moire__loop_kernel *k, void *const *buffers, const int64_t *extents,
                                    int64_t begin, int64_t end, bool in_double, moire_error *error) {
   moire_status status = moire__loop_verify(k, error);
   if (status) return status;
   machine m = {.k = k, .in_double = in_double, .error = error};
-  m.buffers = moire__allocate_array((size_t)k->n_buffers, sizeof *m.buffers);
-  m.counts = moire__allocate_array((size_t)k->n_buffers, sizeof *m.counts);
-  m.values = moire__allocate_array((size_t)k->n_values, sizeof *m.values);
-  m.vars = moire__allocate_array((size_t)k->n_vars, sizeof *m.vars);
+  make_tables(&m);
   set_up(&m, buffers, extents);
   bool good = true;
   for (m.iteration = begin; good && m.iteration < end; m.iteration++) {
@@ -340,10 +376,26 @@ moire_status moire__loop_interpret(const moire__loop_kernel *k, void *const *buf
     m.values[k->parallel].i = m.iteration;
     good = run_block(&m, k->body);
   }
-  for (int i = k->n_parameters + 1; i < k->n_buffers; i++) moire__release(m.buffers[i]);
-  moire__release(m.buffers);
-  moire__release(m.counts);
-  moire__release(m.values);
-  moire__release(m.vars);
+  tear_down(&m);
+  return good ? MOIRE_OK : MOIRE_ERROR_INTERNAL;
+}
+
+moire_status moire__loop_count(const moire__loop_kernel *k, const moire__loop_slice *slice,
+                               void *const *buffers, const int64_t *extents, const moire__loop_runs *runs,
+                               moire_error *error) {
+  machine m = {.k = k, .error = error, .slice = slice, .runs = runs, .times = 1};
+  make_tables(&m);
+  set_up(&m, buffers, extents);
+  int64_t count = moire__dim_size(k->count, extents), end = count / k->block + (count % k->block != 0);
+  if (!slice->parallel_varies && end > 0) {
+    m.times = end;
+    end = 1;
+  }
+  bool good = true;
+  for (; good && m.iteration < end; m.iteration++) {
+    m.values[k->parallel].i = m.iteration;
+    good = run_block(&m, k->body);
+  }
+  tear_down(&m);
   return good ? MOIRE_OK : MOIRE_ERROR_INTERNAL;
 }

@@ -120,7 +120,7 @@ moire__loop_buffer moire__lower_add_extra(moire__lowering *l, int extra, moire__
 
 void moire__lower_body(moire__lowering *l, moire_dim count, int64_t block) {
   l->builder = moire__loop_begin(l->kernel, count, block);
-  l->builder.at = l->node->source;
+  moire__lower_serve(l, l->node);
 }
 
 void moire__lower_finish(moire__lowering *l) {
@@ -257,15 +257,18 @@ static moire__loop_value compute(moire__lowering *l, int32_t value, const moire_
 
 moire_source moire__lower_serve(moire__lowering *l, const moire__node *node) {
   moire_source before = l->builder.at;
+  l->builder.origin = 1 + (int)(node - l->g->nodes);
   if (node->source.file) l->builder.at = node->source;
   return before;
 }
 
 moire__loop_value moire__lower_compute(moire__lowering *l, int32_t value, moire__index *index) {
   const moire__node *node = moire__node_of(l->g, value);
+  int origin = l->builder.origin;
   moire_source before = moire__lower_serve(l, node);
   moire__loop_value element = compute(l, value, node, index);
   l->builder.at = before;
+  l->builder.origin = origin;
   return element;
 }
 

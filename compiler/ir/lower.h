@@ -91,7 +91,8 @@ moire__loop_value moire__lower_compute(moire__lowering *l, int32_t value, moire_
 void moire__lower_write(moire__lowering *l, int32_t value, moire__loop_value offset, moire__loop_value element);
 moire__loop_buffer moire__lower_buffer(const moire__lowering *l, int32_t value); /* of a parameter; 0 if none */
 
-/* Statements to come serve the node's line of the model. Returns what builder.at was, to be put back. */
+/* Statements to come are the node's, and serve its line of the model. Returns what builder.at was, to be put
+ * back. */
 moire_source moire__lower_serve(moire__lowering *l, const moire__node *node);
 
 /* An index of a value's shape with nothing known yet. */
