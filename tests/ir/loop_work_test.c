@@ -125,7 +125,7 @@ Test(loop_work, a_convolution) {
   counted got = count("graph @g inference {\n extent B\n"
                       " %1 = input {name = \"x\", dtype = f32, shape = [B,10,16]} : f32[B,10,16]\n"
                       " %2 = input {name = \"w\", dtype = f32, shape = [3,16]} : f32[3,16]\n"
-                      " %3 = depthwise_conv(%1, %2) {reverse = 0, dilation = 2} : f32[B,10,16]\n"
+                      " %3 = depthwise_conv(%1, %2) {shifts = (0,2,4), reverse = 0} : f32[B,10,16]\n"
                       " output \"y\" = %3\n}\n",
                       37);
   cr_expect(got.exact);
