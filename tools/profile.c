@@ -24,7 +24,7 @@ static const struct argp_option options[] = {
     {"data", DATA, "FILE", 0, "Data set: one user a line (the configuration's `data`)", 0},
     {"set", SET, "KEY=VALUE", 0, "Replace a value of the configuration; may come often", 0},
     {"threads", THREADS, "N", 0, "Threads (as many as there are CPUs)", 0},
-    {"output", 'o', "DIR", 0, "Write profile.json into DIR", 0},
+    {"output", 'o', "DIR", 0, "Write profile.json, report.html, trace.json and stacks.txt into DIR", 0},
     {"all", ALL, NULL, 0, "Show every kernel, line, scope and operation, not only what takes 95 % of the time",
      0},
     {"json", JSON, NULL, 0, "Print the profile as JSON", 0},

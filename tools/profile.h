@@ -40,7 +40,8 @@ json_t *tool_profile_read(const char *path, moire_error *error);
 /* The tables that a terminal shows: what makes 95 % of the time, or all of it. */
 void tool_profile_print(const json_t *profile, bool all, FILE *to);
 
-/* Writes DIR/profile.json; makes DIR. */
+/* Writes DIR/profile.json, and beside it the page and the formats of other tools (profile_report.h); makes DIR.
+ */
 moire_status tool_profile_write(const json_t *profile, const char *directory, moire_error *error);
 
 #endif

@@ -145,9 +145,9 @@ json_t *tool_profile_code(const moire_program *program, int kernel, moire_error 
   const moire__module *m = moire__program_module(program);
   const moire__target *target = moire__program_target(program);
   const moire__loop_kernel *const one[] = {m->kernels[kernel]};
-  moire__codegen_options options = {.first_index = kernel};
+  moire__codegen_options options = {.first_index = kernel, .debug_info = true};
   moire__text loop = {0}, llvm = {0}, assembly = {0};
-  moire__loop_print(one[0], &loop);
+  moire__loop_print_sources(one[0], &loop);
   moire_status status =
       moire__codegen_emit_text(one, 1, target, &options, MOIRE__CODEGEN_LLVM_OPTIMIZED, &llvm, error);
   if (!status)

@@ -4,6 +4,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
 #include "runtime/file.h"
+#include "tools/profile_report.h"
 
 #include <string.h>
 
@@ -52,5 +53,5 @@ moire_status tool_profile_write(const json_t *profile, const char *directory, mo
   status = moire__file_write_atomic(path.data, text, strlen(text), error);
   free(text);
   moire__text_free(&path);
-  return status;
+  return status ? status : tool_report_write(profile, directory, error);
 }

@@ -8,7 +8,7 @@
  *   moire_program *program = moire_compile(g, &options, &error);
  *
  * With MOIRE_DEBUG in the environment, a list of "gdb", "perf" and "map", debuggers and perf are told of the
- * code that is loaded, which then knows the model's lines (docs/profiling.md).
+ * code that is loaded, which then knows the model's lines (docs/perf_gdb_valgrind.md).
  */
 #ifndef MOIRE_COMPILE_H
 #define MOIRE_COMPILE_H
