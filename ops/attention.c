@@ -132,6 +132,7 @@ static bool is_complex(moire_value x) { return moire_value_dtype(x) == MOIRE_C64
  * complex. */
 static bool is_one_kernel(const moire__expand *c, layout at) {
   bool waves = moire__node_int(c->node, "score") == WAVES, fits = at.bias < 0;
+  if (c->off >> MOIRE_OPTIMIZATION_attend & 1) return false;
   for (int i = 0; i < 3; i++) {
     moire_shape shape = moire_value_shape(c->operands[i]);
     fits = fits && (!waves || is_complex(c->operands[i]));

@@ -44,7 +44,13 @@ void moire__filter_bank_expand(moire__expand *c) {
   }
   moire__attr attr = moire__attr_make_ints("shifts", shifts, taps);
   moire_value x[] = {c->operands[0], moire_concat(c->operands + 1, n, 0)};
+  int64_t zeros = 0; /* written in front of x, for a filter that must not know where it begins */
+  for (int i = 0; i < taps && c->off >> MOIRE_OPTIMIZATION_taps & 1; i++)
+    zeros = shifts[i] > zeros ? shifts[i] : zeros;
+  moire_dim length = moire_value_dim(x[0], 1);
+  if (zeros) x[0] = moire_pad(x[0], 1, zeros, 0);
   c->results[0] = moire__graph_emit(c->g, MOIRE_HERE, MOIRE__OP_depthwise_conv, x, 2, &attr, 1);
+  if (zeros) c->results[0] = moire_slice(c->results[0], 1, zeros, length);
 }
 
 /* As depthwise_conv: samples, channels, and a beginning of the sequence. */

@@ -1,4 +1,5 @@
 /* The keys of a training's configuration, for each kind of model. */
+#include "moire/compile.h"
 #include "runtime/trainer.h"
 
 #define METRICS "HR@5|NDCG@5|HR@10|NDCG@10|HR@20|NDCG@20"
@@ -23,11 +24,13 @@
        "epochs without a new best before training ends"},                                                      \
       {"seed", MOIRE_CONFIG_INT, "42", 0, 9007199254740992, NULL, "of all randomness"}
 
+#define SWITCH(name, purpose) {#name, MOIRE_CONFIG_BOOL, "true", 0, 0, NULL, purpose},
+
 static const moire_config_field of_sequences[] = {
     COMMON("data set: one user a line; --data replaces it", "200", "10"),
     {"eval_batch_size", MOIRE_CONFIG_INT, "256", 1, 1000000, NULL, "users that are scored at once"},
     {"stop_metric", MOIRE_CONFIG_STRING, "NDCG@10", 0, 0, METRICS, "what the best epoch is best in"},
-};
+    MOIRE_OPTIMIZATIONS(SWITCH)};
 
 static const moire_config_field of_items[] = {
     COMMON("item features: safetensors or .npy; --features replaces it", "50", "5"),
@@ -35,8 +38,9 @@ static const moire_config_field of_items[] = {
     {"kmeans_iterations", MOIRE_CONFIG_INT, "10", 1, 1000, NULL, "rounds of k-means for a level"},
     {"kmeans_samples", MOIRE_CONFIG_INT, "256", 1, 1000000, NULL,
      "items that k-means takes for a code, at most"},
-};
+    MOIRE_OPTIMIZATIONS(SWITCH)};
 
+#undef SWITCH
 #undef COMMON
 
 moire__config_fields moire__trainer_fields(moire_model_kind kind) {

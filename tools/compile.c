@@ -202,18 +202,6 @@ static moire_status load_weights(job *j, moire_error *error) {
   return status ? status : moire__checkpoint_load(j->file, j->store, MOIRE__CHECKPOINT_MODEL, error);
 }
 
-static moire_compile_options optimizer_of(const moire_config *training) {
-  moire_compile_options o = moire_compile_defaults();
-  bool adamw = !strcmp(moire_config_string(training, "optimizer"), "adamw");
-  o.optimizer = adamw ? MOIRE_OPTIMIZER_ADAMW : MOIRE_OPTIMIZER_ADAM;
-  o.lr = moire_config_real(training, "lr");
-  o.beta1 = moire_config_real(training, "beta1");
-  o.beta2 = moire_config_real(training, "beta2");
-  o.eps = moire_config_real(training, "eps");
-  o.weight_decay = moire_config_real(training, "weight_decay");
-  return o;
-}
-
 /* ---- Writing ---------------------------------------------------------------------------------------- */
 
 /* DIR and NAME of -o. */
@@ -241,7 +229,7 @@ static moire_ahead_options find_options(const arguments *a, moire__text *directo
 }
 
 static moire_status write_library(const arguments *a, const job *j, moire_error *error) {
-  moire_compile_options optimizer = optimizer_of(j->setup.training);
+  moire_compile_options optimizer = tool_compile_options(j->setup.training);
   moire__text config = {0}, directory = {0};
   moire__config_to_json(j->setup.config, &config);
   int n = j->store ? moire_store_count(j->store) : 0;

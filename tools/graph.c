@@ -97,21 +97,13 @@ static moire_status echo_kernels(const char *text, const char *path, moire_error
 static moire_compile_options goal_options(goal wanted, const moire_config *training,
                                           const char *const *served) {
   static const char *const loss[] = {"loss"};
-  moire_compile_options o = moire_compile_defaults();
+  moire_compile_options o = training ? tool_compile_options(training) : moire_compile_defaults();
+  if (!training) o.optimizer = MOIRE_OPTIMIZER_ADAM;
+  if (wanted != GOAL_TRAIN) o.optimizer = MOIRE_OPTIMIZER_NONE;
   o.outputs = wanted == GOAL_INFER ? served : loss;
   o.n_outputs = 1;
-  if (wanted == GOAL_INFER) return o;
-  o.loss = "loss";
+  if (wanted != GOAL_INFER) o.loss = "loss";
   o.keep_gradients = wanted == GOAL_LOSS;
-  if (wanted == GOAL_LOSS) return o;
-  o.optimizer = MOIRE_OPTIMIZER_ADAM;
-  if (!training) return o;
-  if (!strcmp(moire_config_string(training, "optimizer"), "adamw")) o.optimizer = MOIRE_OPTIMIZER_ADAMW;
-  o.lr = moire_config_real(training, "lr");
-  o.beta1 = moire_config_real(training, "beta1");
-  o.beta2 = moire_config_real(training, "beta2");
-  o.eps = moire_config_real(training, "eps");
-  o.weight_decay = moire_config_real(training, "weight_decay");
   return o;
 }
 

@@ -210,17 +210,45 @@ moire_graph *tool_build_graph(const tool_setup *setup, moire_mode mode, moire_er
   return NULL;
 }
 
-moire_program *tool_compile_inference(const tool_setup *setup, const char *const *outputs, int n, int threads,
-                                      moire_error *error) {
-  moire_graph *graph = tool_build_graph(setup, MOIRE_INFERENCE, error);
+static unsigned switched_off(const moire_config *training) {
+  unsigned off = 0;
+  for (int i = 0; i < MOIRE_OPTIMIZATION_COUNT; i++) {
+    bool on = moire_config_bool(training, moire_optimization_name((moire_optimization)i));
+    if (!on) off |= 1u << i;
+  }
+  return off;
+}
+
+moire_compile_options tool_compile_options(const moire_config *training) {
+  bool adamw = !strcmp(moire_config_string(training, "optimizer"), "adamw");
+  moire_compile_options o = moire_compile_defaults();
+  o.optimizer = adamw ? MOIRE_OPTIMIZER_ADAMW : MOIRE_OPTIMIZER_ADAM;
+  o.lr = moire_config_real(training, "lr");
+  o.beta1 = moire_config_real(training, "beta1");
+  o.beta2 = moire_config_real(training, "beta2");
+  o.eps = moire_config_real(training, "eps");
+  o.weight_decay = moire_config_real(training, "weight_decay");
+  o.off = switched_off(training);
+  return o;
+}
+
+static moire_program *compile_outputs(const tool_setup *setup, moire_mode mode, const char *const *outputs,
+                                      int n, moire_compile_options options, int threads, moire_error *error) {
+  moire_graph *graph = tool_build_graph(setup, mode, error);
   if (!graph) return NULL;
-  moire_compile_options options = moire_compile_defaults();
   options.outputs = outputs;
   options.n_outputs = n;
   options.threads = threads;
   moire_program *program = moire_compile(graph, &options, error);
   moire_graph_destroy(graph);
   return program;
+}
+
+moire_program *tool_compile_inference(const tool_setup *setup, const char *const *outputs, int n, int threads,
+                                      moire_error *error) {
+  moire_compile_options options = moire_compile_defaults();
+  options.off = switched_off(setup->training);
+  return compile_outputs(setup, MOIRE_INFERENCE, outputs, n, options, threads, error);
 }
 
 moire_program *tool_compile_scores(const tool_setup *setup, int threads, moire_error *error) {
@@ -242,25 +270,12 @@ static const char *const *step_outputs(const tool_setup *setup, moire__arena *ar
 }
 
 moire_program *tool_compile_step(const tool_setup *setup, int threads, moire_error *error) {
-  moire_graph *graph = tool_build_graph(setup, MOIRE_TRAINING, error);
-  if (!graph) return NULL;
   moire__arena arena = {0};
   int n = 0;
   const char *const *outputs = step_outputs(setup, &arena, &n);
-  const moire_config *t = setup->training;
-  bool adamw = !strcmp(moire_config_string(t, "optimizer"), "adamw");
-  moire_compile_options wanted = {.outputs = outputs,
-                                  .n_outputs = n,
-                                  .loss = "loss",
-                                  .optimizer = adamw ? MOIRE_OPTIMIZER_ADAMW : MOIRE_OPTIMIZER_ADAM,
-                                  .lr = moire_config_real(t, "lr"),
-                                  .beta1 = moire_config_real(t, "beta1"),
-                                  .beta2 = moire_config_real(t, "beta2"),
-                                  .eps = moire_config_real(t, "eps"),
-                                  .weight_decay = moire_config_real(t, "weight_decay"),
-                                  .threads = threads};
-  moire_program *program = moire_compile(graph, &wanted, error);
-  moire_graph_destroy(graph);
+  moire_compile_options options = tool_compile_options(setup->training);
+  options.loss = "loss";
+  moire_program *program = compile_outputs(setup, MOIRE_TRAINING, outputs, n, options, threads, error);
   moire__arena_free(&arena);
   return program;
 }

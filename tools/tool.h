@@ -100,6 +100,9 @@ const char *tool_served_output(const moire_model *model);
 /* The model's graph: owned, NULL with a sentence. */
 moire_graph *tool_build_graph(const tool_setup *setup, moire_mode mode, moire_error *error);
 
+/* Optimizer, and the optimizations that are turned off, as the training's configuration has them. */
+moire_compile_options tool_compile_options(const moire_config *training);
+
 /* The model's inference program with these outputs. Owned, NULL with a sentence. */
 moire_program *tool_compile_inference(const tool_setup *setup, const char *const *outputs, int n, int threads,
                                       moire_error *error);

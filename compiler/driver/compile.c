@@ -24,6 +24,13 @@ moire_compile_options moire_compile_defaults(void) {
   return (moire_compile_options){.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .threads = 1};
 }
 
+const char *moire_optimization_name(moire_optimization which) {
+#define NAME(name, purpose) #name,
+  static const char *const names[] = {MOIRE_OPTIMIZATIONS(NAME)};
+#undef NAME
+  return names[which];
+}
+
 moire__goal moire__goal_from_options(const moire_compile_options *options) {
   static const moire__optimizer_kind kinds[] = {
       [MOIRE_OPTIMIZER_NONE] = MOIRE__OPTIMIZER_NONE,
@@ -40,8 +47,8 @@ moire__goal moire__goal_from_options(const moire_compile_options *options) {
                        .beta2 = options->beta2,
                        .eps = options->eps,
                        .weight_decay = options->weight_decay,
-                       .no_fusion = options->no_fusion,
-                       .pack = !options->no_packing};
+                       .off = options->off,
+                       .pack = true};
 }
 
 static moire_status find_target(const moire_compile_options *options, moire__target *target,

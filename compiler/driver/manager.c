@@ -37,6 +37,16 @@ static void report_broken(const char *pass, const moire_graph *before, const cha
   moire_fail(error, MOIRE_ERROR_INTERNAL, "pass %s has made a graph that is broken: %s", pass, cause);
 }
 
+/* Is the row one of the optimizations that the goal turns off? */
+static bool is_off(const moire__pass_row *row, const moire__goal *goal) {
+  for (int i = 0; i < MOIRE_OPTIMIZATION_COUNT; i++) {
+    bool named =
+        i != MOIRE_OPTIMIZATION_fuse && strcmp(row->name, moire_optimization_name((moire_optimization)i)) == 0;
+    if (named && goal->off >> i & 1) return true;
+  }
+  return false;
+}
+
 static moire_graph *run_row(const moire__pass_row *row, const moire_graph *before, const moire__goal *goal,
                             const moire__dump *dump, moire_error *error) {
   double start = seconds_now();
@@ -64,6 +74,7 @@ moire_graph *moire__manager_run(const moire__pass_row *rows, int n, const moire_
   const moire_graph *before = model;
   moire_graph *now = NULL;
   for (int i = 0; i <= last; i++) {
+    if (is_off(&rows[i], goal)) continue;
     moire_graph *next = run_row(&rows[i], before, goal, dump, error);
     moire_graph_destroy(now);
     if (!next) return NULL;

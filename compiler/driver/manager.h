@@ -20,7 +20,8 @@ typedef struct moire__dump {
 
 /* The graph (owned) after the rows, or after the last row named `until` if that is not NULL; NULL with a
  * sentence. A graph that is broken after a pass is a defect of the pass: MOIRE_ERROR_INTERNAL, and the last
- * good graph goes to stderr, so that the defect can be run again from its text. `dump` may be NULL. */
+ * good graph goes to stderr, so that the defect can be run again from its text. `dump` may be NULL. The first
+ * row is not an optimization. */
 moire_graph *moire__manager_run(const moire__pass_row *rows, int n, const moire_graph *model,
                                 const moire__goal *goal, const char *until, const moire__dump *dump,
                                 moire_error *error);

@@ -20,6 +20,7 @@
 #define MOIRE_COMPILER_IR_OP_H
 
 #include "compiler/ir/graph.h"
+#include "moire/compile.h"
 #include "compiler/ir/loop.h"
 
 typedef enum moire__op_class {
@@ -77,6 +78,7 @@ typedef struct moire__expand {
   moire_value operands[MOIRE__MAX_OPERANDS];
   int n_operands;
   moire_value results[MOIRE__MAX_RESULTS]; /* to fill */
+  unsigned off;                            /* optimizations that are not made, as in moire_compile_options */
 } moire__expand;
 
 /* ---- split: complex values as planes

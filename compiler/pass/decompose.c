@@ -13,6 +13,5 @@ static bool is_decomposed(const moire__op_info *info) {
 }
 
 moire_graph *moire__pass_decompose(const moire_graph *g, const moire__goal *goal, moire_error *error) {
-  (void)goal;
-  return moire__expand_chosen(g, is_decomposed, error);
+  return moire__expand_chosen(g, goal, is_decomposed, error);
 }

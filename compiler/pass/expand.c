@@ -12,6 +12,5 @@ static bool is_expanded(const moire__op_info *info) {
 }
 
 moire_graph *moire__pass_expand(const moire_graph *g, const moire__goal *goal, moire_error *error) {
-  (void)goal;
-  return moire__expand_chosen(g, is_expanded, error);
+  return moire__expand_chosen(g, goal, is_expanded, error);
 }

@@ -295,7 +295,7 @@ static void number_groups(moire__fuse *f, int *number) {
 }
 
 moire_graph *moire__pass_fuse(const moire_graph *g, const moire__goal *goal, moire_error *error) {
-  moire__fuse f = {.g = g, .separate = goal->no_fusion};
+  moire__fuse f = {.g = g, .separate = goal->off >> MOIRE_OPTIMIZATION_fuse & 1};
   moire__fuse_prepare(&f);
   f.words = g->n_nodes / 64 + 1;
   f.group = moire__arena_array(&f.arena, (size_t)g->n_nodes, sizeof *f.group);

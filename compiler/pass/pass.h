@@ -8,6 +8,7 @@
 #define MOIRE_COMPILER_PASS_PASS_H
 
 #include "compiler/ir/graph.h"
+#include "moire/compile.h"
 
 typedef enum moire__optimizer_kind {
   MOIRE__OPTIMIZER_NONE,
@@ -24,7 +25,8 @@ typedef struct moire__goal {
   moire__optimizer_kind optimizer;
   bool pack; /* padding may be left out: the runtime then computes some inputs (compiler/pass/pack.c) */
   double lr, beta1, beta2, eps, weight_decay;
-  bool no_fusion; /* every node, views included, in a kernel of its own */
+  unsigned off; /* as in moire_compile_options; passes of these names are not run, but for fuse, which puts
+                   every node, views included, in a kernel of its own */
 } moire__goal;
 
 typedef moire_graph *moire__graph_pass(const moire_graph *g, const moire__goal *goal, moire_error *error);

@@ -26,6 +26,27 @@ typedef enum moire_optimizer {
   MOIRE_OPTIMIZER_ADAMW
 } moire_optimizer;
 
+/* What the compiler does to make programs fast, and what can be turned off to find out whether it is at fault:
+ * results are the same with and without, but for rounding. `--set NAME=false` does so in the command. */
+#define MOIRE_OPTIMIZATIONS(X)                                                                                 \
+  X(recognise, "attention that is spelled in primitives becomes one operation")                                \
+  X(demand, "rows that nothing reads are not computed")                                                        \
+  X(pack, "padding is left out")                                                                               \
+  X(attend, "attention stores no scores")                                                                      \
+  X(taps, "filter taps that only meet the zeros before a sequence are skipped")                                \
+  X(cse, "what is computed twice is computed once")                                                            \
+  X(flatten, "reshapes move out of the way of fusion")                                                         \
+  X(fuse, "operations share kernels")
+
+typedef enum moire_optimization {
+#define MOIRE_OPTIMIZATION_ENUM(name, purpose) MOIRE_OPTIMIZATION_##name,
+  MOIRE_OPTIMIZATIONS(MOIRE_OPTIMIZATION_ENUM)
+#undef MOIRE_OPTIMIZATION_ENUM
+      MOIRE_OPTIMIZATION_COUNT
+} moire_optimization;
+
+const char *moire_optimization_name(moire_optimization which); /* "fuse" */
+
 typedef struct moire_compile_options {
   const char *const *outputs; /* outputs of the graph that are wanted (borrowed during the call) */
   int n_outputs;
@@ -40,8 +61,7 @@ typedef struct moire_compile_options {
   /* Folder where compiled kernels are kept and found again. NULL: $MOIRE_CACHE ("" and "off": none), else
    * moire/ in $XDG_CACHE_HOME or ~/.cache. "": none. */
   const char *cache;
-  bool no_packing; /* padding is computed like everything else: slower, and the same results */
-  bool no_fusion;  /* every operation in a kernel of its own: slower; to find out whether fusion is at fault */
+  unsigned off; /* optimizations that are not made: 1u << MOIRE_OPTIMIZATION_fuse | ... */
 } moire_compile_options;
 
 /* No outputs, no loss; lr 1e-3, beta 0.9 and 0.999, eps 1e-8, weight decay 0; host; one thread. */

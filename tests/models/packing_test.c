@@ -54,7 +54,7 @@ static session start(bool packing) {
   options.n_outputs = 1;
   options.loss = "loss";
   options.keep_gradients = true;
-  options.no_packing = !packing;
+  options.off = packing ? 0 : 1u << MOIRE_OPTIMIZATION_pack;
   session s = {.program = moire_compile(g, &options, &error)};
   cr_assert_not_null(s.program, "%s", error.message);
   const moire_plan *plan = moire_program_plan(s.program);

@@ -19,9 +19,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const test_way ways[] = {{.target = "host"}, {.target = "host", .no_fusion = true}};
-static const test_way gradient_ways[] = {{.target = "host"},
-                                         {.target = "host", .no_fusion = true, .loops_only = true}};
+static const test_way ways[] = {{.target = "host"}, {.target = "host", .off = 1u << MOIRE_OPTIMIZATION_fuse}};
+static const test_way gradient_ways[] = {
+    {.target = "host"}, {.target = "host", .off = 1u << MOIRE_OPTIMIZATION_fuse, .loops_only = true}};
 enum { N_WAYS = 2, ELEMENTS_TRIED = 6, MOST_RANGES = 2 * MOIRE__MAX_OPERANDS };
 static const char *const kind_names[] = {"good", "hard", "wrong"};
 

@@ -6,6 +6,7 @@
 #include "compiler/driver/driver.h"
 
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { FEW = 4, MANY = 40 }; /* variants: of the first look, and of the second before a value is called wrong */
@@ -78,12 +79,22 @@ static bool computes_in_f64(const moire_graph *g) {
   return false;
 }
 
+/* "fused", or what is not done. */
+static const char *describe(test_way way, char text[80]) {
+  snprintf(text, 80, "with everything");
+  for (int i = 0, at = 0; i < MOIRE_OPTIMIZATION_COUNT; i++) {
+    const char *name = moire_optimization_name((moire_optimization)i);
+    if (way.off >> i & 1) at += snprintf(text + at, 80 - (size_t)at, "%s%s", at ? ", " : "without ", name);
+  }
+  return text;
+}
+
 static bool make_way(test_subject *s, const moire_compile_options *options, test_way way, moire__text *why) {
   moire_compile_options o = *options;
   moire_error error = {0};
   moire__target target;
   o.target = way.target;
-  o.no_fusion = way.no_fusion;
+  o.off = way.off;
   if (moire__target_named(way.target, &target, &error) != MOIRE_OK) return false;
   if (moire__target_runs_here(&target, &error) != MOIRE_OK) return true;
   moire__goal goal = moire__goal_from_options(&o);
@@ -96,7 +107,8 @@ static bool make_way(test_subject *s, const moire_compile_options *options, test
   s->ways[s->n_ways++] = way;
   bool refused = error.status == MOIRE_ERROR_UNSUPPORTED && computes_in_f64(s->model);
   if (program || (module && (refused || way.loops_only))) return kernels_read_back(module, why);
-  moire__text_add(why, "%s%s: %s", way.target, way.no_fusion ? " without fusion" : "", error.message);
+  char text[80];
+  moire__text_add(why, "%s %s: %s", way.target, describe(way, text), error.message);
   return false;
 }
 
@@ -184,8 +196,6 @@ static bool judge_stage(trial *t, const moire_graph *g, const char *name, bool b
   return good;
 }
 
-static const char *fusion(test_way way) { return way.no_fusion ? "without fusion" : "fused"; }
-
 static bool judge_loops(trial *t, int way) {
   moire_error error = {0};
   for (int backwards = 0; backwards < 2; backwards++) {
@@ -194,8 +204,9 @@ static bool judge_loops(trial *t, int way) {
     bool good = status == MOIRE_OK && agrees(t, &got, TEST_DOUBLE);
     test_values_free(&got);
     if (good) continue;
+    char text[80];
     moire__text_add(t->why, "%s (loop nests for %s, %s%s)", error.message, t->s->ways[way].target,
-                    fusion(t->s->ways[way]), backwards ? ", backwards" : "");
+                    describe(t->s->ways[way], text), backwards ? ", backwards" : "");
     return false;
   }
   return true;
@@ -216,9 +227,10 @@ static bool judge_native(trial *t, int way, const test_pools *pools) {
     if (!good) moire__text_add(t->why, " (%d threads)", i + 1);
     test_values_free(&more);
   }
+  char text[80];
   if (!good)
     moire__text_add(t->why, "%s (native code for %s, %s)", error.message, t->s->ways[way].target,
-                    fusion(t->s->ways[way]));
+                    describe(t->s->ways[way], text));
   test_values_free(&one);
   return good;
 }

@@ -15,7 +15,7 @@
 /* One way to compile. */
 typedef struct test_way {
   const char *target;
-  bool no_fusion;
+  unsigned off;    /* optimizations that are not made */
   bool loops_only; /* no native code, which takes the most time to make */
 } test_way;
 
