@@ -135,10 +135,19 @@ static moire_shape row_shape(const moire__infer *c) {
   return rows;
 }
 
+/* Of a result: positions before heads. */
+static moire_shape by_position(moire_shape shape) {
+  moire_dim heads = shape.dims[1];
+  shape.dims[1] = shape.dims[2];
+  shape.dims[2] = heads;
+  return shape;
+}
+
 moire_status moire__attend_infer(moire__infer *c) {
   MOIRE__TRY(infer_planes(c));
   int planes = moire__attend_layout_of(c->node).planes;
-  for (int p = 0; p < planes; p++) MOIRE__TRY(moire__infer_result(c, p, MOIRE_F32, output_shape(c)));
+  for (int p = 0; p < planes; p++)
+    MOIRE__TRY(moire__infer_result(c, p, MOIRE_F32, by_position(output_shape(c))));
   MOIRE__TRY(moire__infer_result(c, planes, MOIRE_F32, row_shape(c)));
   return moire__infer_result(c, planes + 1, MOIRE_F32, row_shape(c));
 }
@@ -152,7 +161,8 @@ moire_status moire__attend_backward_infer(moire__infer *c) {
     MOIRE__TRY(wanted_shape(c, at.y + p, MOIRE_F32, output_shape(c)));
     MOIRE__TRY(wanted_shape(c, at.g + p, MOIRE_F32, output_shape(c)));
   }
-  for (int i = 0; i < at.y; i++) MOIRE__TRY(moire__infer_result(c, i, MOIRE_F32, c->operands[i]->shape));
+  for (int i = 0; i < at.y; i++)
+    MOIRE__TRY(moire__infer_result(c, i, MOIRE_F32, by_position(c->operands[i]->shape)));
   return MOIRE_OK;
 }
 
@@ -170,14 +180,17 @@ static void gradient(moire__gradient *c, moire__op backward) {
   moire__attend_layout at = moire__attend_layout_of(c->node);
   moire_value operands[MOIRE__ATTEND_OPERANDS];
   for (int i = 0; i < at.y; i++) operands[i] = c->operands[i];
-  for (int i = 0; i < at.planes + 2; i++) operands[at.y + i] = c->results[i];
-  for (int p = 0; p < at.planes; p++) operands[at.g + p] = or_zeros(c->result_gradients[p], c->results[p]);
+  for (int i = 0; i < at.planes + 2; i++)
+    operands[at.y + i] = i < at.planes ? moire_swap_axes(c->results[i], 1, 2) : c->results[i];
+  for (int p = 0; p < at.planes; p++)
+    operands[at.g + p] = moire_swap_axes(or_zeros(c->result_gradients[p], c->results[p]), 1, 2);
   int n = at.g + at.planes;
   for (int i = at.y; i < c->node->n_operands; i++) operands[n++] = c->operands[i];
   moire_value first =
       moire__graph_emit(c->g, MOIRE_HERE, backward, operands, n, c->node->attrs, c->node->n_attrs);
   for (int i = 0; i < at.y; i++) {
-    c->operand_gradients[i] = moire_value_is_null(first) ? first : moire__value(c->g, first.id + i);
+    if (moire_value_is_null(first)) continue;
+    c->operand_gradients[i] = moire_swap_axes(moire__value(c->g, first.id + i), 1, 2);
   }
 }
 

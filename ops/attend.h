@@ -4,7 +4,9 @@
  *   attend_real   s = q k^T,  p = softmax(s scale + mask),      y = (p drop) v      real
  *
  * where mask adds mask_value to the keys that a query may not see; a query that may see none attends to all by
- * their raw scores. By head; q [B,H,Lq,d], k [B,H,Lk,d], v [B,H,Lk,e], each as f32 planes. No array of Lq x Lk
+ * their raw scores. By head; q [B,H,Lq,d], k [B,H,Lk,d], v [B,H,Lk,e], each as f32 planes. Results have their
+ * positions before the heads, y [B,Lq,H,e] and likewise the gradients, since what follows puts a position's
+ * heads side by side. No array of Lq x Lk
  * elements is kept: the forward pass leaves the largest score and sum_j exp(score - largest) of every row,
  * f32[B,H,Lq], from which the backward pass recomputes p. (Their logarithm alone would do, but p would lose the
  * digits that make the gradient of a row's scores sum to zero.)
@@ -66,8 +68,10 @@ void moire__attend_place(moire__attend_kernel *k, moire__loop_value number);
 /* How many from `first` on, below `end`, of at most `block`. */
 moire__loop_value moire__attend_block(const moire__attend_kernel *k, moire__loop_value end,
                                       moire__loop_value first, int64_t block);
-/* Row `row` of the sample's in a result, counted over the whole result; operand: whose rows they are. */
+/* Row `row` of the sample's among the rows' scalars of an operand, which stand by head; counted over all. */
 moire__loop_value moire__attend_row(const moire__attend_kernel *k, int operand, moire__loop_value row);
+/* The same in a result, whose rows are those of an operand, by position. */
+moire__loop_value moire__attend_result_row(const moire__attend_kernel *k, int operand, moire__loop_value row);
 /* The sample's rows of an operand's planes from `row` on. */
 moire__tile_matrix moire__attend_rows(const moire__attend_kernel *k, int operand, moire__loop_value row);
 /* transposed[p][c * query_block + i] = plane p of x[first_query + i, c], for the queries of the block; 0 in the

@@ -36,6 +36,12 @@ static place place_of(const moire__reference *c, moire__attend_layout at, int64_
   return p;
 }
 
+/* The row of a result that is row r of an operand. */
+static int64_t result_row(const moire__tensor *operand, int64_t r) {
+  int64_t heads = operand->dims[1], rows = operand->dims[2];
+  return (r / (heads * rows) * rows + r % rows) * heads + r / rows % heads;
+}
+
 static double drop_of(const moire__reference *c, moire__attend_layout at, place p, int64_t key) {
   if (at.rng < 0) return 1;
   const moire__tensor *q = c->operands[0];
@@ -138,11 +144,12 @@ void moire__attend_reference(moire__reference *c) {
     double largest = largests->re[r] = largest_of(row.p, at.keys), sum = 0;
     for (int64_t j = 0; j < at.keys; j++) sum += row.p[j] = exp(row.p[j] - largest);
     sums->re[r] = sum;
+    int64_t to = result_row(c->operands[0], r);
     for (int64_t j = 0; j < at.keys; j++) {
       double weight = row.p[j] / sum * row.drop[j];
       for (int64_t i = 0; i < layout.planes * e; i++) {
         int64_t from = (at.first_key + j) * e + i % e;
-        y[i / e]->re[r * e + i % e] += weight * c->operands[layout.v + i / e]->re[from];
+        y[i / e]->re[to * e + i % e] += weight * c->operands[layout.v + i / e]->re[from];
       }
     }
   }
@@ -164,16 +171,17 @@ static void reference_slope(moire__reference *c, moire__attend_layout at, int64_
                             const double ds[2]) {
   int64_t d = c->operands[0]->dims[3];
   moire__tensor *const *out = c->results;
+  int64_t to_q = result_row(c->operands[0], q), to_k = result_row(c->operands[at.k], k);
   for (int64_t i = 0; i < d; i++) {
     double qr = c->operands[0]->re[q * d + i], kr = c->operands[at.k]->re[k * d + i];
-    out[0]->re[q * d + i] += ds[0] * kr;
-    out[at.k]->re[k * d + i] += ds[0] * qr;
+    out[0]->re[to_q * d + i] += ds[0] * kr;
+    out[at.k]->re[to_k * d + i] += ds[0] * qr;
     if (at.planes == 1) continue;
     double qi = c->operands[1]->re[q * d + i], ki = c->operands[at.k + 1]->re[k * d + i];
-    out[0]->re[q * d + i] -= ds[1] * ki;
-    out[1]->re[q * d + i] += ds[0] * ki + ds[1] * kr;
-    out[at.k]->re[k * d + i] += ds[1] * qi;
-    out[at.k + 1]->re[k * d + i] += ds[0] * qi - ds[1] * qr;
+    out[0]->re[to_q * d + i] -= ds[1] * ki;
+    out[1]->re[to_q * d + i] += ds[0] * ki + ds[1] * kr;
+    out[at.k]->re[to_k * d + i] += ds[1] * qi;
+    out[at.k + 1]->re[to_k * d + i] += ds[0] * qi - ds[1] * qr;
   }
 }
 
@@ -188,7 +196,8 @@ static void reference_backward_row(moire__reference *c, moire__attend_layout lay
     double weight = exp(row.p[j] - largest) / sum, dp = reference_dot(c, layout, r, layout.v, at.first_key + j);
     for (int64_t i = 0; i < layout.planes * e; i++) {
       double g = c->operands[layout.g + i / e]->re[r * e + i % e];
-      c->results[layout.v + i / e]->re[(at.first_key + j) * e + i % e] += weight * row.drop[j] * g;
+      int64_t to = result_row(c->operands[layout.v], at.first_key + j);
+      c->results[layout.v + i / e]->re[to * e + i % e] += weight * row.drop[j] * g;
     }
     double slope = moire__node_real(c->node, "scale") * weight * (dp * row.drop[j] - dot);
     if (layout.planes == 2) slope *= 2;

@@ -49,9 +49,12 @@ static moire_value sample_backward(moire__sampler *s, moire__op forward, const m
   int planes = planes_of(forward), count = 3 * planes;
   if (moire_value_is_null(y)) return y;
   memcpy(operands, x, (size_t)count * sizeof *operands);
-  for (int i = 0; i < planes + 2; i++) operands[count++] = moire__value(s->g, y.id + i);
+  for (int i = 0; i < planes + 2; i++) {
+    moire_value result = moire__value(s->g, y.id + i);
+    operands[count++] = i < planes ? moire_swap_axes(result, 1, 2) : result;
+  }
   for (int p = 0; p < planes; p++)
-    operands[count++] = moire__sample_input(s, MOIRE_F32, moire_value_shape(y), -1, 1);
+    operands[count++] = moire__sample_input(s, MOIRE_F32, moire_value_shape(operands[3 * planes]), -1, 1);
   for (int i = 3 * planes; i < n; i++) operands[count++] = x[i];
   moire__op op = planes == 2 ? MOIRE__OP_attend_backward : MOIRE__OP_attend_real_backward;
   return moire__sample_emit(s, op, operands, count, attrs, n_attrs);

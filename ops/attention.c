@@ -181,8 +181,11 @@ static moire_value one_kernel(moire__expand *c, layout at) {
   }
   moire__op op = waves ? MOIRE__OP_attend : MOIRE__OP_attend_real;
   moire_value y = moire__graph_emit(c->g, MOIRE_HERE, op, x, n, attrs, n_attrs);
-  if (moire_value_is_null(y) || !is_complex(c->operands[2])) return y;
-  if (waves) return moire_complex(y, moire__value(c->g, y.id + 1));
+  if (moire_value_is_null(y)) return y;
+  moire_value im = waves ? moire_swap_axes(moire__value(c->g, y.id + 1), 1, 2) : y;
+  y = moire_swap_axes(y, 1, 2); /* by head again */
+  if (!is_complex(c->operands[2])) return y;
+  if (waves) return moire_complex(y, im);
   int64_t e = moire_value_dim(c->operands[2], 3);
   return moire_complex(moire_slice(y, 3, 0, e), moire_slice(y, 3, e, e));
 }

@@ -103,6 +103,16 @@ moire__loop_value moire__attend_row(const moire__attend_kernel *k, int operand, 
   return moire__lower_add(l, moire__lower_mul(l, head, rows), row);
 }
 
+moire__loop_value moire__attend_result_row(const moire__attend_kernel *k, int operand, moire__loop_value row) {
+  moire__lowering *l = k->l;
+  const moire_dim *dims = l->g->values[l->node->operands[operand]].shape.dims;
+  moire__loop_value first = k->first_token;
+  if (!holds_tokens(k, dims[2]))
+    first = moire__lower_mul(l, k->sample, moire__loop_extent(&l->builder, dims[2]));
+  moire__loop_value position = moire__lower_add(l, first, row);
+  return moire__lower_add(l, moire__lower_mul(l, position, moire__loop_index(&l->builder, k->heads)), k->head);
+}
+
 /* Element offset of (sample, head, row, 0) in an operand's view. */
 static moire__loop_value base_of(const moire__attend_kernel *k, const moire__view *view,
                                  moire__loop_value row) {

@@ -103,7 +103,7 @@ static void add_to_result(void *context, moire__loop_value m, moire__loop_value 
   target *t = context;
   moire__lowering *l = t->f->k.l;
   moire__loop_builder *b = &l->builder;
-  moire__loop_value row = moire__attend_row(&t->f->k, t->result, moire__lower_add(l, t->first_row, m));
+  moire__loop_value row = moire__attend_result_row(&t->f->k, t->result, moire__lower_add(l, t->first_row, m));
   moire__loop_value at = moire__lower_add(l, moire__lower_mul(l, row, moire__loop_index(b, t->width)), n);
   for (int i = 0; i < t->f->k.layout.planes; i++) {
     moire__loop_buffer to = moire__lower_buffer(l, l->node->first_result + t->result + i);
@@ -186,10 +186,12 @@ static void zero_results(backward *f) {
   for (int r = f->one_block ? at->k : 0; r < at->y; r++) {
     moire__loop_value width = moire__loop_index(b, r < at->v ? f->k.d : f->k.e), zero = moire__loop_index(b, 0);
     moire__loop_value rows = r < at->k ? f->k.all_queries : f->k.all_keys;
-    moire__loop_value base = moire__lower_mul(l, moire__attend_row(&f->k, r, zero), width);
-    moire__loop_value i = moire__loop_for(b, zero, moire__lower_mul(l, rows, width), 1, l->target.lanes * 2);
+    moire__loop_value row = moire__loop_for(b, zero, rows, 1, 1);
+    moire__loop_value base = moire__lower_mul(l, moire__attend_result_row(&f->k, r, row), width);
+    moire__loop_value i = moire__loop_for(b, zero, width, 1, l->target.lanes);
     moire__lower_write(l, l->node->first_result + r, moire__lower_add(l, base, i),
                        moire__loop_const(b, MOIRE__LOOP_F32, 0));
+    moire__loop_end(b);
     moire__loop_end(b);
   }
 }

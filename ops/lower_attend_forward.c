@@ -89,7 +89,7 @@ static void take_values(void *context, moire__loop_value m, moire__loop_value n,
   moire__loop_builder *b = &l->builder;
   m = moire__lower_add(l, f->k.part, m);
   moire__loop_value factor = moire__loop_load(b, f->fade, m);
-  if (f->one_block) m = moire__attend_row(&f->k, 0, moire__lower_add(l, f->k.first_query, m));
+  if (f->one_block) m = moire__attend_result_row(&f->k, 0, moire__lower_add(l, f->k.first_query, m));
   moire__loop_value at = moire__lower_add(l, row_offset(f, m, f->k.e), n);
   for (int p = 0; p < f->k.layout.planes; p++) {
     if (f->one_block) {
@@ -150,7 +150,7 @@ static void store_values(forward *f) {
   moire__loop_value m = moire__loop_for(b, zero, f->k.n_queries, 1, 1);
   moire__loop_value per = moire__loop_binary(b, MOIRE__LOOP_div, moire__loop_const(b, MOIRE__LOOP_F32, 1),
                                              moire__loop_load(b, f->sum, m));
-  moire__loop_value row = moire__attend_row(&f->k, 0, moire__lower_add(l, f->k.first_query, m));
+  moire__loop_value row = moire__attend_result_row(&f->k, 0, moire__lower_add(l, f->k.first_query, m));
   moire__loop_value i = moire__loop_for(b, zero, moire__loop_index(b, f->k.e), 1, l->target.lanes);
   moire__loop_value from = moire__lower_add(l, row_offset(f, m, f->k.e), i);
   moire__loop_value to = moire__lower_add(l, row_offset(f, row, f->k.e), i);

@@ -175,6 +175,7 @@ static moire_value emit_attention(emit *e, const moire__node *node) {
   moire_value y = moire__graph_emit(e->r.to, MOIRE_HERE, op, x, n, attrs, 10);
   if (moire_value_is_null(y)) return y;
   if (waves) y = moire_complex(y, moire__value(e->r.to, y.id + 1));
+  y = moire_swap_axes(y, 1, 2); /* by head again */
   return all ? reshape(e, y, packed_shape(e, node->first_result)) : y;
 }
 
