@@ -23,7 +23,7 @@ void moire__cmatmul_reference(moire__reference *c) {
   moire__product_flags f = moire__product_flags_of(c->node);
   const moire__tensor *const *x = c->operands;
   moire__product_reference(&(moire__product_operand){x[0], x[0]->re, x[1]->re, f.transpose_a, f.conj_a},
-                           &(moire__product_operand){x[2], x[2]->re, x[3]->re, f.transpose_b, f.conj_b},
+                           &(moire__product_operand){x[2], x[2]->re, x[3]->re, f.transpose_b, f.conj_b}, f.bf16,
                            c->results[0]->re, c->results[1]->re);
 }
 
@@ -60,7 +60,7 @@ bool moire__cmatmul_sample(moire__sampler *s) {
       {HARD, 1, 3, 2, 0}, {HARD, 1, 33, 47, 65}, {HARD, 1, 17, 7, b},
   };
   moire__sampler row = *s;
-  row.index /= 16;
+  row.index /= 32;
   int i = MOIRE__SAMPLE_ROW(&row, cases);
   if (i < 0) return false;
   bool ta = (s->index & 1) != 0, tb = (s->index & 2) != 0;
@@ -69,9 +69,9 @@ bool moire__cmatmul_sample(moire__sampler *s) {
   moire_shape w = tb ? MOIRE_SHAPE(cases[i].lead, n, k) : MOIRE_SHAPE(cases[i].lead, k, n);
   moire_value x[4];
   for (int j = 0; j < 4; j++) x[j] = moire__sample_input(s, MOIRE_F32, j < 2 ? a : w, -1, 1);
-  moire__attr attrs[4];
-  int n_attrs =
-      moire__product_attrs((moire__product_flags){ta, (s->index & 4) != 0, tb, (s->index & 8) != 0}, attrs);
+  moire__attr attrs[MOIRE__PRODUCT_ATTRS];
+  int n_attrs = moire__product_attrs(
+      (moire__product_flags){ta, (s->index & 4) != 0, tb, (s->index & 8) != 0, (s->index & 16) != 0}, attrs);
   moire_value y = moire__sample_emit(s, MOIRE__OP_cmatmul, x, 4, attrs, n_attrs);
   if (!moire_value_is_null(y)) moire_output(s->g, "y1", moire__value(s->g, y.id + 1));
   return moire__sample_finish(s, y);

@@ -11,8 +11,12 @@
  * The parallel loop runs over blocks of rows and over the leading axes. A product that sums over a named extent
  * into a small result (the gradient of a weight) is cut along k into a fixed number of pieces instead, which a
  * second kernel adds in order.
+ *
+ * Operands that are to be bf16 are packed, and have tiles of their own (ops/narrow.h); a matrix b of fixed size
+ * is packed by a kernel before.
  */
 #include "compiler/ir/lower.h"
+#include "ops/narrow.h"
 #include "ops/parts.h"
 #include "ops/tiles.h"
 
@@ -26,11 +30,15 @@ typedef struct product {
   moire_dim m, k, n, batch;
   moire__loop_value offset_c;  /* of the leading axes */
   moire__loop_buffer parts[2]; /* cut along k: where the planes of the pieces go */
+  bool bf16;
+  moire__narrow narrow;
+  int packed[2]; /* extra buffers that b is packed into beforehand, -1: none */
 } product;
 
 static product describe(moire__lowering *l) {
   const moire__node *node = l->node;
-  product p = {.l = l, .planes = node->n_operands / 2, .batch = 1};
+  product p = {.l = l, .planes = node->n_operands / 2, .batch = 1, .packed = {-1, -1}};
+  p.bf16 = moire__node_int_or(node, "bf16", 0) != 0;
   for (int i = 0; i < p.planes; i++) {
     p.a[i] = moire__lower_view(l, node->operands[i]);
     p.b[i] = moire__lower_view(l, node->operands[p.planes + i]);
@@ -49,17 +57,27 @@ static product describe(moire__lowering *l) {
   return p;
 }
 
+static moire__loop_buffer result_buffer(const product *p, int plane) {
+  return p->parts[plane] ? p->parts[plane] : moire__lower_buffer(p->l, p->l->node->first_result + plane);
+}
+
+static moire__loop_value result_address(product *p, moire__loop_value m, moire__loop_value n) {
+  moire__lowering *l = p->l;
+  moire__loop_value row = moire__lower_mul(l, m, moire__loop_extent(&l->builder, p->n));
+  return moire__lower_add(l, moire__lower_add(l, p->offset_c, row), n);
+}
+
 static void store_row(void *context, moire__loop_value m, moire__loop_value n, const moire__loop_value sum[2]) {
   product *p = context;
-  moire__lowering *l = p->l;
-  moire__loop_builder *b = &l->builder;
-  moire__loop_value row = moire__lower_mul(l, m, moire__loop_extent(b, p->n));
-  moire__loop_value address = moire__lower_add(l, moire__lower_add(l, p->offset_c, row), n);
+  moire__loop_value address = result_address(p, m, n);
   for (int i = 0; i < p->planes; i++) {
-    if (!sum[i]) continue;
-    moire__loop_buffer to = p->parts[i] ? p->parts[i] : moire__lower_buffer(l, l->node->first_result + i);
-    moire__loop_store(b, to, address, sum[i]);
+    if (sum[i]) moire__loop_store(&p->l->builder, result_buffer(p, i), address, sum[i]);
   }
+}
+
+static moire__loop_value load_row(void *context, int plane, moire__loop_value m, moire__loop_value n) {
+  product *p = context;
+  return moire__loop_load(&p->l->builder, result_buffer(p, plane), result_address(p, m, n));
 }
 
 /* Rows [low, high), all columns. */
@@ -69,8 +87,12 @@ static void block_of_rows(product *p, moire__loop_value low, moire__loop_value h
   p->tiles.n_low = moire__loop_index(&p->l->builder, 0);
   p->tiles.n_high = moire__loop_extent(&p->l->builder, p->n);
   p->tiles.finish = store_row;
+  p->tiles.resume = load_row;
   p->tiles.context = p;
-  moire__tiles_emit(p->l, &p->tiles);
+  if (p->bf16)
+    moire__narrow_emit(p->l, &p->tiles, &p->narrow);
+  else
+    moire__tiles_emit(p->l, &p->tiles);
 }
 
 static void whole_k(product *p) {
@@ -98,12 +120,61 @@ static void place_batch(product *p, moire__loop_value batch) {
   moire__loop_value at[MOIRE_MAX_RANK] = {0};
   for (int d = 0; d < leading.rank; d++) at[d] = batch ? moire__lower_index_at(l, &leading, d) : 0;
   place_matrix(p, &p->tiles.a, p->a, at);
-  place_matrix(p, &p->tiles.b, p->b, at);
+  if (p->packed[0] < 0) place_matrix(p, &p->tiles.b, p->b, at);
   moire_dim elements = 0;
   moire__dim_multiply(p->m, p->n, &elements);
   p->offset_c = moire__loop_index(&l->builder, 0);
   if (batch) p->offset_c = moire__lower_mul(l, batch, moire__loop_extent(&l->builder, elements));
 }
+
+/* ---- operands in bf16 --------------------------------------------------------------------------------------
+ */
+
+static void choose_narrow(product *p, int64_t most_rows) {
+  if (!p->bf16) return;
+  const moire__view *a = &p->a[0];
+  int rank = a->rank;
+  bool along_k = a->strides[rank - 1] == 1 || a->dims[rank - 1] == 1;
+  p->tiles.a.planes = p->tiles.b.planes = p->planes;
+  p->narrow = moire__narrow_choose(p->l, &p->tiles, p->k, most_rows, along_k);
+}
+
+static void add_packed(product *p, moire__buffer_role role) {
+  for (int i = 0; i < p->planes; i++) p->narrow.b[i] = moire__lower_add_extra(p->l, p->packed[i], role);
+}
+
+/* The kernel that packs b, if there is to be one; afterwards the product's own is begun. */
+static void pack_first(product *p) {
+  moire__lowering *l = p->l;
+  if (!p->bf16 || p->batch != 1 || !moire__narrow_pack_first(&p->narrow, &p->tiles, p->k)) return;
+  const char *name = l->kernel->name;
+  moire__lower_begin(l, moire__arena_printf(l->arena, "%s.pack", name));
+  for (int i = 0; i < p->planes; i++) {
+    moire__lower_add_reads(l, l->node->operands[p->planes + i]);
+    p->packed[i] =
+        moire__lower_new_extra_of(l, moire__narrow_dtype(&p->narrow), moire__narrow_elements(&p->narrow));
+  }
+  add_packed(p, MOIRE__BUFFER_OUT);
+  moire__lower_body(l, moire__narrow_panels(&p->narrow), 1);
+  place_matrix(p, &p->tiles.b, p->b, (const moire__loop_value[MOIRE_MAX_RANK]){0});
+  whole_k(p);
+  p->tiles.n_low = moire__loop_index(&l->builder, 0);
+  p->tiles.n_high = moire__loop_extent(&l->builder, p->n);
+  moire__narrow_emit_packing(l, &p->tiles, &p->narrow);
+  moire__lower_finish(l);
+  moire__lower_begin(l, name);
+}
+
+/* What the product's kernel reads. */
+static void add_operands(product *p) {
+  bool packed = p->packed[0] >= 0;
+  int n = packed ? p->planes : p->l->node->n_operands;
+  for (int i = 0; i < n; i++) moire__lower_add_reads(p->l, p->l->node->operands[i]);
+  if (packed) add_packed(p, MOIRE__BUFFER_IN);
+}
+
+/* ---- pieces ------------------------------------------------------------------------------------------------
+ */
 
 static moire__loop_value smaller(moire__lowering *l, moire__loop_value a, moire__loop_value b) {
   return moire__loop_binary(&l->builder, MOIRE__LOOP_min, a, b);
@@ -181,13 +252,24 @@ static bool is_cut(const product *p) {
          l->g->values[l->node->first_result].dtype == MOIRE_F32;
 }
 
+static int64_t most_rows(const product *p) {
+  int64_t block = moire__lower_block(p->l, ROW_BLOCK);
+  if (!moire__dim_is_static(p->m)) return block;
+  int64_t rows = moire__dim_factor(p->m);
+  return rows < block && rows > 0 ? rows : block;
+}
+
 static void lower(moire__lowering *l) {
-  for (int i = 0; i < l->node->n_operands; i++) moire__lower_add_reads(l, l->node->operands[i]);
   product p = describe(l);
   if (is_cut(&p)) {
+    choose_narrow(&p, moire__dim_factor(p.m));
+    add_operands(&p);
     lower_cut(&p);
     return;
   }
+  choose_narrow(&p, most_rows(&p));
+  pack_first(&p);
+  add_operands(&p);
   for (int i = 0; i < p.planes; i++) {
     if (!p.tiles.skip[i]) moire__lower_add_write(l, l->node->first_result + i);
   }

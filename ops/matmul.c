@@ -29,10 +29,11 @@ static moire_value product_gradient_a(moire__gradient *c, moire__product_flags f
   if (f.transpose_a) {
     r = (moire__product_flags){
         .transpose_a = f.transpose_b, .conj_a = !f.conj_b != f.conj_a, .transpose_b = true, .conj_b = f.conj_a};
+    r.bf16 = f.bf16;
     return moire__product(c->g, b, g, r);
   }
   r = (moire__product_flags){
-      .conj_a = f.conj_a, .transpose_b = !f.transpose_b, .conj_b = !f.conj_b != f.conj_a};
+      .bf16 = f.bf16, .conj_a = f.conj_a, .transpose_b = !f.transpose_b, .conj_b = !f.conj_b != f.conj_a};
   return moire__product(c->g, g, b, r);
 }
 
@@ -42,10 +43,11 @@ static moire_value product_gradient_b(moire__gradient *c, moire__product_flags f
   if (f.transpose_b) {
     r = (moire__product_flags){
         .transpose_a = true, .conj_a = f.conj_b, .transpose_b = f.transpose_a, .conj_b = !f.conj_a != f.conj_b};
+    r.bf16 = f.bf16;
     return moire__product(c->g, g, a, r);
   }
   r = (moire__product_flags){
-      .transpose_a = !f.transpose_a, .conj_a = !f.conj_a != f.conj_b, .conj_b = f.conj_b};
+      .bf16 = f.bf16, .transpose_a = !f.transpose_a, .conj_a = !f.conj_a != f.conj_b, .conj_b = f.conj_b};
   return moire__product(c->g, a, g, r);
 }
 
@@ -66,7 +68,7 @@ void moire__matmul_split(moire__split *c) {
   moire__planes a = c->operands[0], b = c->operands[1];
   bool a_complex = !moire_value_is_null(a.im), b_complex = !moire_value_is_null(b.im);
   if (a_complex && b_complex) {
-    moire__attr attrs[4];
+    moire__attr attrs[MOIRE__PRODUCT_ATTRS];
     int n = moire__product_attrs(f, attrs);
     moire_value re = moire__graph_emit(c->g, MOIRE_HERE, MOIRE__OP_cmatmul,
                                        (moire_value[]){a.re, a.im, b.re, b.im}, 4, attrs, n);
@@ -94,7 +96,7 @@ void moire__matmul_reference(moire__reference *c) {
   moire__product_flags f = moire__product_flags_of(c->node);
   const moire__tensor *a = c->operands[0], *b = c->operands[1];
   moire__product_reference(&(moire__product_operand){a, a->re, a->im, f.transpose_a, f.conj_a},
-                           &(moire__product_operand){b, b->re, b->im, f.transpose_b, f.conj_b},
+                           &(moire__product_operand){b, b->re, b->im, f.transpose_b, f.conj_b}, f.bf16,
                            c->results[0]->re, c->results[0]->im);
 }
 
@@ -117,7 +119,7 @@ static bool matmul_build(moire__sampler *s, matmul_case m, moire__product_flags 
       moire__sample_input(s, m.a, matmul_shape(m.lead, m.m, m.k, f.transpose_a), -1, 1),
       moire__sample_input(s, m.b, matmul_shape(m.lead, m.k, m.n, f.transpose_b), -1, 1),
   };
-  moire__attr attrs[4];
+  moire__attr attrs[MOIRE__PRODUCT_ATTRS];
   int n = moire__product_attrs(f, attrs);
   return moire__sample_finish(s, moire__sample_emit(s, MOIRE__OP_matmul, operands, 2, attrs, n));
 }
@@ -128,7 +130,13 @@ static bool matmul_good(moire__sampler *s) {
   int i = s->index;
   matmul_case m = {i & 16 ? MOIRE_C64 : MOIRE_F32, i & 32 ? MOIRE_C64 : MOIRE_F32, MOIRE_SCALAR, 3, 5, 4};
   if (i & 1) m.lead = MOIRE_SHAPE(2);
-  return matmul_build(s, m, (moire__product_flags){(i & 1) != 0, (i & 2) != 0, (i & 4) != 0, (i & 8) != 0});
+  return matmul_build(s, m,
+                      (moire__product_flags){
+                          .transpose_a = (i & 1) != 0,
+                          .conj_a = (i & 2) != 0,
+                          .transpose_b = (i & 4) != 0,
+                          .conj_b = (i & 8) != 0,
+                      });
 }
 
 static bool matmul_hard(moire__sampler *s) {

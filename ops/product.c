@@ -7,21 +7,25 @@
 
 #include "ops/support.h"
 
+#include <math.h>
+
 moire__product_flags moire__product_flags_of(const moire__node *node) {
   return (moire__product_flags){
       .transpose_a = moire__node_int_or(node, "transpose_a", 0) != 0,
       .conj_a = moire__node_int_or(node, "conj_a", 0) != 0,
       .transpose_b = moire__node_int_or(node, "transpose_b", 0) != 0,
       .conj_b = moire__node_int_or(node, "conj_b", 0) != 0,
+      .bf16 = moire__node_int_or(node, "bf16", 0) != 0,
   };
 }
 
-int moire__product_attrs(moire__product_flags flags, moire__attr attrs[4]) {
+int moire__product_attrs(moire__product_flags flags, moire__attr attrs[MOIRE__PRODUCT_ATTRS]) {
   int n = 0;
   if (flags.transpose_a) attrs[n++] = moire__attr_make_int("transpose_a", 1);
   if (flags.transpose_b) attrs[n++] = moire__attr_make_int("transpose_b", 1);
   if (flags.conj_a) attrs[n++] = moire__attr_make_int("conj_a", 1);
   if (flags.conj_b) attrs[n++] = moire__attr_make_int("conj_b", 1);
+  if (flags.bf16) attrs[n++] = moire__attr_make_int("bf16", 1);
   return n;
 }
 
@@ -29,18 +33,21 @@ moire_value moire__product(moire_graph *g, moire_value a, moire_value b, moire__
   if (moire_value_is_null(a) || moire_value_is_null(b)) return (moire_value){0};
   flags.conj_a = flags.conj_a && moire_value_dtype(a) == MOIRE_C64;
   flags.conj_b = flags.conj_b && moire_value_dtype(b) == MOIRE_C64;
-  moire__attr attrs[4];
+  moire__attr attrs[MOIRE__PRODUCT_ATTRS];
   int n = moire__product_attrs(flags, attrs);
   return moire__graph_emit(g, MOIRE_HERE, MOIRE__OP_matmul, (moire_value[]){a, b}, 2, attrs, n);
 }
 
 moire_status moire__product_shape(moire__infer *c, int a, int b, moire_shape *shape) {
-  static const char *const names[] = {"transpose_a", "transpose_b", "conj_a", "conj_b"};
-  for (int i = 0; i < 4; i++) {
+  static const char *const names[] = {"transpose_a", "transpose_b", "conj_a", "conj_b", "bf16"};
+  for (int i = 0; i < MOIRE__PRODUCT_ATTRS; i++) {
     int64_t flag;
     MOIRE__TRY(moire__infer_int_or(c, names[i], 0, 0, 1, &flag));
   }
   moire__product_flags f = moire__product_flags_of(c->node);
+  if (f.bf16 && (c->operands[a]->dtype == MOIRE_F64 || c->operands[b]->dtype == MOIRE_F64))
+    return moire_fail(c->error, MOIRE_ERROR_TYPE, "bf16: wanted operands of f32 or c64, but a is %s, b is %s",
+                      moire__operand_type(c, a).text, moire__operand_type(c, b).text);
   MOIRE__TRY(moire__infer_rank(c, a, 2, MOIRE_MAX_RANK));
   MOIRE__TRY(moire__infer_rank(c, b, 2, MOIRE_MAX_RANK));
   const moire_shape *x = &c->operands[a]->shape, *y = &c->operands[b]->shape;
@@ -68,8 +75,25 @@ static void product_axes(const moire__product_operand *x, int64_t extent[2], int
   stride[swapped] = x->shape->dims[rank - 1], stride[1 - swapped] = 1;
 }
 
-void moire__product_reference(const moire__product_operand *a, const moire__product_operand *b, double *y_re,
-                              double *y_im) {
+/* The nearest number of 8 significant bits, ties to even; what is too large for a float is infinite. */
+static double narrowed(double x) {
+  int exponent = 0;
+  frexp(x, &exponent);
+  if (!isfinite(x) || x == 0 || fabs(x) < 0x1p-126) return x;
+  double unit = ldexp(1, exponent - 8), y = nearbyint(x / unit) * unit;
+  return fabs(y) > 0x1.fep127 ? copysign(INFINITY, y) : y;
+}
+
+/* Owned; NULL for NULL. */
+static double *narrowed_copy(const double *x, int64_t n) {
+  if (!x) return NULL;
+  double *copy = moire__allocate_array((size_t)n, sizeof *copy);
+  for (int64_t i = 0; i < n; i++) copy[i] = narrowed(x[i]);
+  return copy;
+}
+
+static void multiply(const moire__product_operand *a, const moire__product_operand *b, double *y_re,
+                     double *y_im) {
   int64_t ae[2], as[2], be[2], bs[2], batches = 1;
   product_axes(a, ae, as);
   product_axes(b, be, bs);
@@ -86,4 +110,21 @@ void moire__product_reference(const moire__product_operand *a, const moire__prod
           y_re[y] += ar * br - ai * bi;
           if (y_im) y_im[y] += ar * bi + ai * br;
         }
+}
+
+void moire__product_reference(const moire__product_operand *a, const moire__product_operand *b, bool bf16,
+                              double *y_re, double *y_im) {
+  if (!bf16) {
+    multiply(a, b, y_re, y_im);
+    return;
+  }
+  const moire__product_operand *from[2] = {a, b};
+  moire__product_operand to[2] = {*a, *b};
+  double *copies[4];
+  for (int i = 0; i < 2; i++) {
+    to[i].re = copies[2 * i] = narrowed_copy(from[i]->re, from[i]->shape->elements);
+    to[i].im = copies[2 * i + 1] = narrowed_copy(from[i]->im, from[i]->shape->elements);
+  }
+  multiply(&to[0], &to[1], y_re, y_im);
+  for (int i = 0; i < 4; i++) moire__release(copies[i]);
 }

@@ -5,15 +5,17 @@
 
 #include "compiler/ir/op.h"
 
-/* How an operand is read: a transposed one is stored with its last two axes swapped. */
+/* How an operand is read: a transposed one is stored with its last two axes swapped. With `bf16`, numbers of
+ * both operands are rounded to bf16 before they are multiplied; sums are not. */
 typedef struct moire__product_flags {
-  bool transpose_a, conj_a, transpose_b, conj_b;
+  bool transpose_a, conj_a, transpose_b, conj_b, bf16;
 } moire__product_flags;
 
 moire__product_flags moire__product_flags_of(const moire__node *node);
 
-/* Writes the flags that are set to attrs[4] and returns their count. */
-int moire__product_attrs(moire__product_flags flags, moire__attr attrs[4]);
+enum { MOIRE__PRODUCT_ATTRS = 5 };
+/* Writes the flags that are set and returns their count. */
+int moire__product_attrs(moire__product_flags flags, moire__attr attrs[MOIRE__PRODUCT_ATTRS]);
 
 /* matmul(a, b) with the flags; a conjugation of a real operand is left out. */
 moire_value moire__product(moire_graph *g, moire_value a, moire_value b, moire__product_flags flags);
@@ -29,7 +31,7 @@ typedef struct moire__product_operand {
   bool transpose, conj;
 } moire__product_operand;
 
-void moire__product_reference(const moire__product_operand *a, const moire__product_operand *b, double *y_re,
-                              double *y_im);
+void moire__product_reference(const moire__product_operand *a, const moire__product_operand *b, bool bf16,
+                              double *y_re, double *y_im);
 
 #endif

@@ -23,6 +23,10 @@ typedef struct moire__tile_matrix {
 typedef void moire__tile_finish(void *context, moire__loop_value m, moire__loop_value n,
                                 const moire__loop_value sum[2]);
 
+/* What a tile has summed up so far of its columns from n on in row m: read back where k comes in parts. */
+typedef moire__loop_value moire__tile_resume(void *context, int plane, moire__loop_value m,
+                                             moire__loop_value n);
+
 typedef struct moire__tiles {
   moire__tile_matrix a, b; /* b's columns are 1: along the vector */
   moire__loop_value m_low, m_high, n_low, n_high, k_low, k_high;
@@ -31,6 +35,7 @@ typedef struct moire__tiles {
   moire__loop_type type;
   bool skip[2]; /* planes of the result that nobody wants */
   moire__tile_finish *finish;
+  moire__tile_resume *resume; /* of products of bf16 (ops/narrow.h); the others take all of k at once */
   void *context;
 } moire__tiles;
 

@@ -205,7 +205,7 @@ static moire_status load_weights(job *j, moire_error *error) {
 /* ---- Writing ---------------------------------------------------------------------------------------- */
 
 /* DIR and NAME of -o. */
-static moire_ahead_options find_options(const arguments *a, moire__text *directory) {
+static moire_ahead_options find_options(const arguments *a, moire_precision precision, moire__text *directory) {
   moire_ahead_options o = moire_ahead_defaults();
   const char *slash = strrchr(a->output, '/');
   o.name = slash ? slash + 1 : a->output;
@@ -213,6 +213,11 @@ static moire_ahead_options find_options(const arguments *a, moire__text *directo
   if (slash == a->output) moire__text_add(directory, "/");
   o.directory = moire__text_string(directory);
   o.cc = a->cc ? a->cc : targets[a->target].cc;
+  static const char *const narrow[] = {"x86-64-v4-bf16", "x86-64-v4", "x86-64-v3"};
+  if (precision == MOIRE_PRECISION_BF16 && o.n_cpus == 2) {
+    o.cpus = narrow;
+    o.n_cpus = 3;
+  }
   if (a->target) {
     o.cpus = targets[a->target].cpus;
     o.n_cpus = targets[a->target].n_cpus;
@@ -245,7 +250,7 @@ static moire_status write_library(const arguments *a, const job *j, moire_error 
                              .optimizer = &optimizer,
                              .weights = j->store ? weights : NULL,
                              .n_weights = n};
-  moire_ahead_options wanted = find_options(a, &directory);
+  moire_ahead_options wanted = find_options(a, optimizer.precision, &directory);
   moire_status status = moire_ahead_write(&model, &wanted, error);
   moire__release(weights);
   moire__text_free(&config);

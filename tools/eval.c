@@ -16,7 +16,7 @@ typedef struct arguments {
   const char *ranks;
 } arguments;
 
-enum { CHECKPOINT = 0x100, MODEL, CONFIG, DATA, SPLIT, RANKS, BATCH, THREADS, JSON };
+enum { CHECKPOINT = 0x100, MODEL, CONFIG, DATA, SPLIT, RANKS, BATCH, THREADS, PRECISION, JSON };
 
 static const struct argp_option options[] = {
     {"checkpoint", CHECKPOINT, "FILE", 0, "Trained weights (safetensors)", 0},
@@ -26,6 +26,7 @@ static const struct argp_option options[] = {
     {"model", MODEL, "NAME|PATH", 0, "Model, if the checkpoint does not say, or is not of the library", 0},
     {"config", CONFIG, "FILE", 0, "Configuration, if the checkpoint has none (YAML)", 0},
     {"batch", BATCH, "N", 0, "Users that are scored at once (256)", 0},
+    {"precision", PRECISION, "f32|bf16", 0, "Of what products multiply (f32)", 0},
     {"threads", THREADS, "N", 0, "Threads (as many as there are CPUs)", 0},
     {"json", JSON, NULL, 0, "Print JSON", 0},
     {0}};
@@ -38,6 +39,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case MODEL: a->sources.model = text; return 0;
     case CONFIG: a->sources.config = text; return 0;
     case RANKS: a->ranks = text; return 0;
+    case PRECISION: a->sources.precision = tool_precision_argument(state, text); return 0;
     case JSON: a->json = true; return 0;
     case BATCH: a->batch = tool_int_argument(state, "--batch", text, 1, 1000000); return 0;
     case THREADS: a->sources.threads = (int)tool_int_argument(state, "--threads", text, 1, 1024); return 0;

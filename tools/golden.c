@@ -14,9 +14,12 @@ static bool begins(const char *text, const char *prefix) { return !strncmp(text,
 /* ---- Comparing --------------------------------------------------------------------------------------------
  */
 
-double tool_class_limit(tool_class class, tool_engine engine) {
+double tool_class_limit(tool_class class, tool_engine engine, moire_precision precision) {
   static const double single[] = {
       [TOOL_OUTPUTS] = 2e-4, [TOOL_LOSSES] = 2e-4, [TOOL_GRADIENTS] = 5e-4, [TOOL_TRAINED] = 8e-3};
+  static const double narrow[] = {
+      [TOOL_OUTPUTS] = 1e-2, [TOOL_LOSSES] = 1e-2, [TOOL_GRADIENTS] = 6e-2, [TOOL_TRAINED] = 3e-2};
+  if (precision == MOIRE_PRECISION_BF16) return narrow[class];
   return engine == TOOL_ENGINE_INTERPRETER ? 1e-9 : single[class];
 }
 
@@ -42,7 +45,7 @@ static void compare(tool_golden *g, tool_class class, tool_engine engine, const 
   tool_finding f = {.class = class,
                     .name = want_tensor->name,
                     .error = size > 0 ? off / size : off,
-                    .limit = tool_class_limit(class, engine)};
+                    .limit = tool_class_limit(class, engine, g->precision)};
   if (want_tensor->dtype == MOIRE__ST_I64) f.limit = 0;
   if (class == TOOL_GRADIENTS && size < noise_floor * g->largest_gradient) {
     f.noise = true;
@@ -117,6 +120,7 @@ static tool_session *start(tool_golden *g, tool_engine engine, moire_mode mode, 
                            moire_threads *threads, moire_error *error) {
   moire_graph *graph = tool_build_graph(&g->setup, mode, error);
   if (!graph) return NULL;
+  options.precision = g->precision;
   options.threads = moire_threads_count(threads);
   tool_session *s = tool_session_create(engine, graph, &options, threads, error);
   moire_graph_destroy(graph);

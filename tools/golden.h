@@ -27,6 +27,7 @@ typedef struct tool_golden {
   double *ids, *answers; /* [batch, length], [batch], or NULL */
   double *features;      /* [steps + 1, batch, length], or NULL: of an item coder, length its feature_dim */
   moire_compile_options optimizer;
+  moire_precision precision; /* to be set before the check */
   double largest_gradient;
   moire__arena arena;
   tool_finding *findings;
@@ -42,6 +43,6 @@ void tool_golden_free(tool_golden *golden);
 moire_status tool_golden_check(tool_golden *golden, tool_engine engine, moire_threads *threads,
                                moire_error *error);
 
-double tool_class_limit(tool_class class, tool_engine engine);
+double tool_class_limit(tool_class class, tool_engine engine, moire_precision precision);
 
 #endif

@@ -22,7 +22,11 @@ static moire_status read_sources(tool_profile_run *r, moire_error *error) {
   const char *data = NULL, *model = NULL, *where = job->config;
   moire_status status = MOIRE_OK;
   if (job->checkpoint) {
-    tool_sources sources = {job->checkpoint, job->model, job->config, job->data, job->threads};
+    tool_sources sources = {.checkpoint = job->checkpoint,
+                            .model = job->model,
+                            .config = job->config,
+                            .data = job->data,
+                            .threads = job->threads};
     status = tool_read_checkpoint(&sources, &r->file, &r->setup, &model, error);
     for (int i = 0; i < job->n_assignments && !status; i++) {
       status = moire__config_table_set(&r->setup.table, "--set", job->assignments[i], error);

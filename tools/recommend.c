@@ -14,7 +14,7 @@ typedef struct arguments {
   bool json;
 } arguments;
 
-enum { CHECKPOINT = 0x100, MODEL, CONFIG, DATA, TOP, USERS, THREADS, JSON };
+enum { CHECKPOINT = 0x100, MODEL, CONFIG, DATA, TOP, USERS, THREADS, PRECISION, JSON };
 enum { SHOWN_HISTORY = 5, BATCH = 256 };
 
 static const struct argp_option options[] = {
@@ -24,6 +24,7 @@ static const struct argp_option options[] = {
     {"users", USERS, "N", 0, "The first N users only", 0},
     {"model", MODEL, "NAME|PATH", 0, "Model, if the checkpoint does not say, or is not of the library", 0},
     {"config", CONFIG, "FILE", 0, "Configuration, if the checkpoint has none (YAML)", 0},
+    {"precision", PRECISION, "f32|bf16", 0, "Of what products multiply (f32)", 0},
     {"threads", THREADS, "N", 0, "Threads (as many as there are CPUs)", 0},
     {"json", JSON, NULL, 0, "Print JSON, one line a user", 0},
     {0}};
@@ -35,6 +36,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case DATA: a->sources.data = text; return 0;
     case MODEL: a->sources.model = text; return 0;
     case CONFIG: a->sources.config = text; return 0;
+    case PRECISION: a->sources.precision = tool_precision_argument(state, text); return 0;
     case JSON: a->json = true; return 0;
     case TOP: a->top = (int)tool_int_argument(state, "--top", text, 1, 10000); return 0;
     case USERS: a->users = tool_int_argument(state, "--users", text, 1, INT64_MAX); return 0;

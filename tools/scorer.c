@@ -8,6 +8,7 @@
 #include "runtime/checkpoint.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 static bool is_path(const char *name) {
@@ -51,7 +52,11 @@ moire_status tool_read_checkpoint(const tool_sources *s, moire__safetensors **fi
                                   const char **model, moire_error *error) {
   moire_status status = moire__safetensors_open(s->checkpoint, file, error);
   if (!status) status = need_model(s, moire__safetensors_metadata(*file, "model"), model, error);
-  return status ? status : read_config(*file, setup, s, error);
+  if (!status) status = read_config(*file, setup, s, error);
+  if (status || !s->precision) return status;
+  char text[32];
+  snprintf(text, sizeof text, "precision=%s", s->precision);
+  return moire__config_table_set(&setup->table, "--precision", text, error);
 }
 
 static moire_status compile(tool_scorer *scorer, const tool_sources *s, moire_error *error) {

@@ -27,6 +27,12 @@ int64_t tool_int_argument(const struct argp_state *state, const char *option, co
   return value;
 }
 
+const char *tool_precision_argument(const struct argp_state *state, const char *text) {
+  if (strcmp(text, "f32") != 0 && strcmp(text, "bf16") != 0)
+    argp_error(state, "--precision: wanted f32 or bf16, but '%s' came", text);
+  return text;
+}
+
 double tool_real_argument(const struct argp_state *state, const char *option, const char *text, double low,
                           double high) {
   char *end = NULL;
@@ -210,6 +216,11 @@ moire_graph *tool_build_graph(const tool_setup *setup, moire_mode mode, moire_er
   return NULL;
 }
 
+static moire_precision precision_of(const moire_config *training) {
+  return strcmp(moire_config_string(training, "precision"), "bf16") ? MOIRE_PRECISION_F32
+                                                                    : MOIRE_PRECISION_BF16;
+}
+
 static unsigned switched_off(const moire_config *training) {
   unsigned off = 0;
   for (int i = 0; i < MOIRE_OPTIMIZATION_COUNT; i++) {
@@ -228,6 +239,7 @@ moire_compile_options tool_compile_options(const moire_config *training) {
   o.beta2 = moire_config_real(training, "beta2");
   o.eps = moire_config_real(training, "eps");
   o.weight_decay = moire_config_real(training, "weight_decay");
+  o.precision = precision_of(training);
   o.off = switched_off(training);
   return o;
 }
@@ -248,6 +260,7 @@ moire_program *tool_compile_inference(const tool_setup *setup, const char *const
                                       moire_error *error) {
   moire_compile_options options = moire_compile_defaults();
   options.off = switched_off(setup->training);
+  options.precision = precision_of(setup->training);
   return compile_outputs(setup, MOIRE_INFERENCE, outputs, n, options, threads, error);
 }
 

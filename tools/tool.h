@@ -43,6 +43,9 @@ int64_t tool_int_argument(const struct argp_state *state, const char *option, co
 double tool_real_argument(const struct argp_state *state, const char *option, const char *text, double low,
                           double high);
 
+/* "f32" or "bf16", which `text` is; anything else ends the program likewise. */
+const char *tool_precision_argument(const struct argp_state *state, const char *text);
+
 /* CPUs that this process may use. */
 int tool_default_threads(void);
 
@@ -100,7 +103,7 @@ const char *tool_served_output(const moire_model *model);
 /* The model's graph: owned, NULL with a sentence. */
 moire_graph *tool_build_graph(const tool_setup *setup, moire_mode mode, moire_error *error);
 
-/* Optimizer, and the optimizations that are turned off, as the training's configuration has them. */
+/* Optimizer, precision, and the optimizations that are turned off, as the training's configuration has them. */
 moire_compile_options tool_compile_options(const moire_config *training);
 
 /* The model's inference program with these outputs. Owned, NULL with a sentence. */
@@ -115,9 +118,9 @@ moire_program *tool_compile_step(const tool_setup *setup, int threads, moire_err
 
 /* ---- a trained model that scores users ------------------------------------------------------------------- */
 
-/* What --checkpoint, --model, --config and --data say; model and config may be NULL. */
+/* What --checkpoint, --model, --config, --data and --precision say; model, config and precision may be NULL. */
 typedef struct tool_sources {
-  const char *checkpoint, *model, *config, *data;
+  const char *checkpoint, *model, *config, *data, *precision;
   int threads;
 } tool_sources;
 

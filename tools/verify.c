@@ -12,14 +12,16 @@ typedef struct arguments {
   const char **files; /* owned */
   int n_files, threads;
   tool_engine engine;
+  moire_precision precision;
   bool json;
 } arguments;
 
-enum { ENGINE = 0x100, THREADS, JSON };
+enum { ENGINE = 0x100, PRECISION, THREADS, JSON };
 
 static const struct argp_option options[] = {
     {"engine", ENGINE, "jit|interpreter", 0,
      "What computes: native code in float32, or the interpreter in double", 0},
+    {"precision", PRECISION, "f32|bf16", 0, "Of what products multiply (f32); bf16 has wider limits", 0},
     {"threads", THREADS, "N", 0, "Threads (as many as there are CPUs)", 0},
     {"json", JSON, NULL, 0, "Print JSON, one line a file", 0},
     {0}};
@@ -32,6 +34,10 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         argp_error(state, "--engine: wanted jit or interpreter, but '%s' came", text);
       }
       a->engine = strcmp(text, "jit") ? TOOL_ENGINE_INTERPRETER : TOOL_ENGINE_JIT;
+      return 0;
+    case PRECISION:
+      a->precision =
+          strcmp(tool_precision_argument(state, text), "f32") ? MOIRE_PRECISION_BF16 : MOIRE_PRECISION_F32;
       return 0;
     case THREADS: a->threads = (int)tool_int_argument(state, "--threads", text, 1, 1024); return 0;
     case JSON: a->json = true; return 0;
@@ -111,6 +117,7 @@ static int verify_file(const arguments *a, const char *path, moire_threads *thre
   tool_golden golden = {0};
   moire_error error = {0};
   moire_status status = tool_golden_open(&golden, path, &error);
+  golden.precision = a->precision;
   if (!status) status = tool_golden_check(&golden, a->engine, threads, &error);
   int result = status || count_failures(&golden) ? TOOL_FAILURE : 0;
   if (status) {

@@ -9,7 +9,8 @@
  *   - no two parameters of one call overlap, unless both are MOIRE__BUFFER_IN. An update in place is one
  *     parameter with MOIRE__BUFFER_INOUT, never an IN and an OUT with the same address;
  *   - every kernel was accepted by moire__loop_verify.
- * Floating point keeps NaN, infinities, signed zeros and denormals. The only freedom taken is that a product
+ * Floating point keeps NaN, infinities, signed zeros and denormals, but for what becomes a bf16, where numbers
+ * below the normal range may count as zero. The only other freedom taken is that a product
  * and a sum may become one fma (unless options.no_contract), and the order of a `reduce` in a vector loop: lane
  * i collects every W-th element, then halves are combined pairwise. Results depend on kernel, target and
  * options alone.
@@ -32,13 +33,14 @@ typedef struct moire__target {
   int vector_bits;      /* 512, 256 or 128 */
   int n_vector_registers;
   bool has_fma;
+  bool has_bf16; /* AVX512-BF16: products of pairs */
 } moire__target;
 
-/* The best level that this machine runs: x86-64-v4 (AVX-512 F, BW, DQ, VL, CD), x86-64-v3 (AVX2, FMA), its
- * architecture's baseline x86-64 or aarch64 (NEON), or generic. */
+/* The best level that this machine runs: x86-64-v4-bf16 (v4 and AVX512-BF16), x86-64-v4 (AVX-512 F, BW, DQ, VL,
+ * CD), x86-64-v3 (AVX2, FMA), its architecture's baseline x86-64 or aarch64 (NEON), or generic. */
 moire__target moire__target_host(void);
-/* "x86-64-v4", "x86-64-v3", "x86-64", "aarch64", "generic" (this machine's architecture without optional
- * features) or "host". */
+/* "x86-64-v4-bf16", "x86-64-v4", "x86-64-v3", "x86-64", "aarch64", "generic" (this machine's architecture
+ * without optional features) or "host". */
 moire_status moire__target_named(const char *name, moire__target *target, moire_error *error);
 /* MOIRE_ERROR_UNSUPPORTED, naming what is missing, if this machine cannot run code for `target`. */
 moire_status moire__target_runs_here(const moire__target *target, moire_error *error);

@@ -91,6 +91,13 @@ LLVMValueRef moire__emit_arithmetic(moire__emitter *e, moire__loop_op op, moire_
 moire__emit_value moire__emit_load(moire__emitter *e, moire__loop_value v);
 void moire__emit_store(moire__emitter *e, const moire__loop_statement *s);
 
+/* emit_bf16.c: of f32 scalars and vectors; a bf16 is an i16, a pair an i32 */
+LLVMValueRef moire__emit_to_bf16(moire__emitter *e, LLVMValueRef x);
+LLVMValueRef moire__emit_from_bf16(moire__emitter *e, LLVMValueRef x);
+LLVMValueRef moire__emit_narrow(moire__emitter *e, LLVMValueRef x); /* rounded, and f32 again */
+LLVMValueRef moire__emit_pair(moire__emitter *e, LLVMValueRef low, LLVMValueRef high);
+LLVMValueRef moire__emit_dot(moire__emitter *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c);
+
 /* emit_reduce.c */
 void moire__emit_reduce(moire__emitter *e, const moire__loop_statement *s);
 /* Around a vector loop: makes the accumulators of the variables reduced in it, and folds them into the

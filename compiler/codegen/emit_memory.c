@@ -8,45 +8,26 @@
 /* ---- element types in memory -------------------------------------------------------------------------------
  */
 
-/* Upper half of an f32, rounded to nearest, ties to even. A NaN stays one: its quiet bit is set instead, since
- * rounding could carry it into infinity. */
-static LLVMValueRef to_bf16(const moire__ir *ir, LLVMValueRef x) {
-  LLVMTypeRef type = LLVMTypeOf(x);
-  LLVMTypeRef word = moire__ir_like(type, LLVMInt32TypeInContext(ir->context));
-  LLVMValueRef bits = LLVMBuildBitCast(ir->at, x, word, "");
-  LLVMValueRef half = LLVMBuildLShr(ir->at, bits, moire__ir_integer(word, 16), "");
-  LLVMValueRef odd = LLVMBuildAnd(ir->at, half, moire__ir_integer(word, 1), "");
-  LLVMValueRef bias = LLVMBuildAdd(ir->at, odd, moire__ir_integer(word, 0x7fff), "");
-  LLVMValueRef rounded =
-      LLVMBuildLShr(ir->at, LLVMBuildAdd(ir->at, bits, bias, ""), moire__ir_integer(word, 16), "");
-  LLVMValueRef quiet = LLVMBuildOr(ir->at, half, moire__ir_integer(word, 0x40), "");
-  LLVMValueRef is_nan = LLVMBuildFCmp(ir->at, LLVMRealUNO, x, x, "");
-  LLVMValueRef result = LLVMBuildSelect(ir->at, is_nan, quiet, rounded, "");
-  return LLVMBuildTrunc(ir->at, result, moire__ir_like(type, LLVMInt16TypeInContext(ir->context)), "");
-}
-
 static LLVMValueRef from_memory(moire__emitter *e, moire__loop_type type, LLVMValueRef x) {
   const moire__ir *ir = &e->ir;
   LLVMTypeRef shape = LLVMTypeOf(x);
   if (type == MOIRE__LOOP_BOOL) return LLVMBuildICmp(ir->at, LLVMIntNE, x, LLVMConstNull(shape), "");
-  if (type != MOIRE__LOOP_BF16) return x;
-  LLVMTypeRef word = moire__ir_like(shape, LLVMInt32TypeInContext(ir->context));
-  LLVMValueRef bits = LLVMBuildZExt(ir->at, x, word, "");
-  bits = LLVMBuildShl(ir->at, bits, moire__ir_integer(word, 16), "");
-  return LLVMBuildBitCast(ir->at, bits, moire__ir_like(shape, LLVMFloatTypeInContext(ir->context)), "");
+  return type == MOIRE__LOOP_BF16 ? moire__emit_from_bf16(e, x) : x;
 }
 
 static LLVMValueRef to_memory(moire__emitter *e, moire__loop_type type, LLVMValueRef x) {
   if (type == MOIRE__LOOP_BOOL)
     return LLVMBuildZExt(e->ir.at, x, moire__ir_like(LLVMTypeOf(x), LLVMInt8TypeInContext(e->ir.context)), "");
-  return type == MOIRE__LOOP_BF16 ? to_bf16(&e->ir, x) : x;
+  return type == MOIRE__LOOP_BF16 ? moire__emit_to_bf16(e, x) : x;
 }
 
 /* ---- addresses ---------------------------------------------------------------------------------------------
  */
 
-static LLVMValueRef element_pointer(moire__emitter *e, moire__loop_buffer buffer, LLVMValueRef offset) {
-  LLVMTypeRef element = moire__emit_memory_type(e, e->kernel->buffers[buffer].type);
+/* `type` is that of the elements that are counted: the buffer's, or words of a buffer of bf16. */
+static LLVMValueRef element_pointer(moire__emitter *e, moire__loop_buffer buffer, moire__loop_type type,
+                                    LLVMValueRef offset) {
+  LLVMTypeRef element = moire__emit_memory_type(e, type);
   return LLVMBuildInBoundsGEP2(e->ir.at, element, e->buffers[buffer], &offset, 1, "");
 }
 
@@ -56,17 +37,18 @@ static bool is_contiguous(moire__emit_value address) {
 
 /* One pointer a lane. A small constant stride gives 32-bit offsets from a common base, which gathers take as
  * they are. */
-static LLVMValueRef lane_pointers(moire__emitter *e, moire__loop_buffer buffer, moire__emit_value address) {
+static LLVMValueRef lane_pointers(moire__emitter *e, moire__loop_buffer buffer, moire__loop_type type,
+                                  moire__emit_value address) {
   const moire__ir *ir = &e->ir;
-  if (address.vector) return element_pointer(e, buffer, address.vector);
+  if (address.vector) return element_pointer(e, buffer, type, address.vector);
   LLVMTypeRef i64 = LLVMInt64TypeInContext(ir->context), i32 = LLVMInt32TypeInContext(ir->context);
-  LLVMTypeRef element = moire__emit_memory_type(e, e->kernel->buffers[buffer].type);
-  LLVMValueRef base = element_pointer(e, buffer, address.scalar), offsets = NULL;
+  LLVMTypeRef element = moire__emit_memory_type(e, type);
+  LLVMValueRef base = element_pointer(e, buffer, type, address.scalar), offsets = NULL;
   int64_t constant = LLVMIsAConstantInt(address.stride) ? LLVMConstIntGetSExtValue(address.stride) : INT64_MAX;
   if (constant > -(1 << 20) && constant < (1 << 20)) {
-    LLVMTypeRef type = moire__ir_widen(i32, e->lanes);
+    LLVMTypeRef narrow = moire__ir_widen(i32, e->lanes);
     offsets =
-        LLVMBuildMul(ir->at, moire__ir_lane_numbers(i32, e->lanes), moire__ir_integer(type, constant), "");
+        LLVMBuildMul(ir->at, moire__ir_lane_numbers(i32, e->lanes), moire__ir_integer(narrow, constant), "");
   } else {
     LLVMValueRef stride = moire__ir_splat(ir, address.stride, e->lanes);
     offsets = LLVMBuildMul(ir->at, moire__ir_lane_numbers(i64, e->lanes), stride, "");
@@ -86,26 +68,29 @@ static LLVMValueRef mask_or_all(moire__emitter *e) {
 /* ---- accesses ----------------------------------------------------------------------------------------------
  */
 
+/* A word is an i32 of a buffer of bf16. */
 moire__emit_value moire__emit_load(moire__emitter *e, moire__loop_value v) {
   const moire__ir *ir = &e->ir;
   const moire__loop_value_info *info = &e->kernel->values[v];
-  moire__loop_type type = e->kernel->buffers[info->buffer].type;
+  bool word = info->op == MOIRE__LOOP_word;
+  moire__loop_type type = word ? MOIRE__LOOP_I32 : e->kernel->buffers[info->buffer].type;
   moire__emit_value address = moire__emit_value_of(e, info->operands[0]);
   LLVMTypeRef element = moire__emit_memory_type(e, type);
   if (!address.vector && !address.stride) {
-    LLVMValueRef x = LLVMBuildLoad2(ir->at, element, element_pointer(e, info->buffer, address.scalar), "");
+    LLVMValueRef x =
+        LLVMBuildLoad2(ir->at, element, element_pointer(e, info->buffer, type, address.scalar), "");
     LLVMSetAlignment(x, (unsigned)moire__loop_type_bytes(type));
     return (moire__emit_value){.scalar = from_memory(e, type, x)};
   }
   LLVMTypeRef vector = moire__ir_widen(element, e->lanes);
   LLVMValueRef x = NULL;
   if (is_contiguous(address) && !e->mask) {
-    x = LLVMBuildLoad2(ir->at, vector, element_pointer(e, info->buffer, address.scalar), "");
+    x = LLVMBuildLoad2(ir->at, vector, element_pointer(e, info->buffer, type, address.scalar), "");
     LLVMSetAlignment(x, (unsigned)moire__loop_type_bytes(type));
   } else {
     bool contiguous = is_contiguous(address);
-    LLVMValueRef pointer =
-        contiguous ? element_pointer(e, info->buffer, address.scalar) : lane_pointers(e, info->buffer, address);
+    LLVMValueRef pointer = contiguous ? element_pointer(e, info->buffer, type, address.scalar)
+                                      : lane_pointers(e, info->buffer, type, address);
     LLVMTypeRef types[] = {vector, LLVMTypeOf(pointer)};
     LLVMValueRef arguments[] = {pointer, alignment(e, type), mask_or_all(e), LLVMConstNull(vector)};
     x = moire__ir_intrinsic(ir, contiguous ? "llvm.masked.load" : "llvm.masked.gather", types, 2, arguments, 4);
@@ -124,19 +109,19 @@ void moire__emit_store(moire__emitter *e, const moire__loop_statement *s) {
       return;
     }
     LLVMValueRef x = to_memory(e, type, moire__emit_uniform(e, s->value));
-    LLVMValueRef store = LLVMBuildStore(ir->at, x, element_pointer(e, s->buffer, address.scalar));
+    LLVMValueRef store = LLVMBuildStore(ir->at, x, element_pointer(e, s->buffer, type, address.scalar));
     LLVMSetAlignment(store, (unsigned)moire__loop_type_bytes(type));
     return;
   }
   LLVMValueRef x = to_memory(e, type, moire__emit_lanes(e, s->value));
   if (is_contiguous(address) && !e->mask) {
-    LLVMValueRef store = LLVMBuildStore(ir->at, x, element_pointer(e, s->buffer, address.scalar));
+    LLVMValueRef store = LLVMBuildStore(ir->at, x, element_pointer(e, s->buffer, type, address.scalar));
     LLVMSetAlignment(store, (unsigned)moire__loop_type_bytes(type));
     return;
   }
   bool contiguous = is_contiguous(address);
-  LLVMValueRef pointer =
-      contiguous ? element_pointer(e, s->buffer, address.scalar) : lane_pointers(e, s->buffer, address);
+  LLVMValueRef pointer = contiguous ? element_pointer(e, s->buffer, type, address.scalar)
+                                    : lane_pointers(e, s->buffer, type, address);
   LLVMTypeRef types[] = {LLVMTypeOf(x), LLVMTypeOf(pointer)};
   LLVMValueRef arguments[] = {x, pointer, alignment(e, type), mask_or_all(e)};
   moire__ir_intrinsic(ir, contiguous ? "llvm.masked.store" : "llvm.masked.scatter", types, 2, arguments, 4);

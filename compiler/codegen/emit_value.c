@@ -147,6 +147,9 @@ static LLVMValueRef operate(moire__emitter *e, const moire__loop_value_info *inf
     case MOIRE__LOOP_sqrt: return moire__ir_call1(&e->ir, "llvm.sqrt", x[0]);
     case MOIRE__LOOP_floor: return moire__ir_call1(&e->ir, "llvm.floor", x[0]);
     case MOIRE__LOOP_single: return x[0];
+    case MOIRE__LOOP_narrow: return moire__emit_narrow(e, x[0]);
+    case MOIRE__LOOP_pair: return moire__emit_pair(e, x[0], x[1]);
+    case MOIRE__LOOP_dot: return moire__emit_dot(e, x[0], x[1], x[2]);
     case MOIRE__LOOP_exp:
     case MOIRE__LOOP_exp2:
     case MOIRE__LOOP_log:
@@ -168,6 +171,7 @@ static LLVMValueRef operate(moire__emitter *e, const moire__loop_value_info *inf
     case MOIRE__LOOP_const:
     case MOIRE__LOOP_extent:
     case MOIRE__LOOP_load:
+    case MOIRE__LOOP_word:
     case MOIRE__LOOP_get:
     case MOIRE__LOOP_random:
     case MOIRE__LOOP_OP_COUNT: break;
@@ -310,7 +314,7 @@ void moire__emit_let(moire__emitter *e, moire__loop_value v) {
   moire__emit_value *out = &e->values[v];
   *out = (moire__emit_value){0};
   if (info->op == MOIRE__LOOP_const || info->op == MOIRE__LOOP_extent) return;
-  if (info->op == MOIRE__LOOP_load) {
+  if (info->op == MOIRE__LOOP_load || info->op == MOIRE__LOOP_word) {
     *out = moire__emit_load(e, v);
     return;
   }

@@ -11,14 +11,17 @@
 #define V3_FEATURES "+sse4.2,+popcnt,+avx,+avx2,+fma,+f16c,+bmi,+bmi2,+lzcnt,+movbe"
 #define V4_FEATURES V3_FEATURES ",+avx512f,+avx512bw,+avx512dq,+avx512vl,+avx512cd,+evex512,-prefer-256-bit"
 
+#define BF16_FEATURES V4_FEATURES ",+avx512bf16"
+
 static const moire__target levels[] = {
-    {"x86-64-v4", "x86_64-unknown-linux-gnu", "x86-64-v4", V4_FEATURES, 512, 32, true},
-    {"x86-64-v3", "x86_64-unknown-linux-gnu", "x86-64-v3", V3_FEATURES, 256, 16, true},
-    {"x86-64", "x86_64-unknown-linux-gnu", "x86-64", "", 128, 16, false},
-    {"aarch64", "aarch64-unknown-linux-gnu", "generic", "+neon", 128, 32, true},
+    {"x86-64-v4-bf16", "x86_64-unknown-linux-gnu", "x86-64-v4", BF16_FEATURES, 512, 32, true, true},
+    {"x86-64-v4", "x86_64-unknown-linux-gnu", "x86-64-v4", V4_FEATURES, 512, 32, true, false},
+    {"x86-64-v3", "x86_64-unknown-linux-gnu", "x86-64-v3", V3_FEATURES, 256, 16, true, false},
+    {"x86-64", "x86_64-unknown-linux-gnu", "x86-64", "", 128, 16, false, false},
+    {"aarch64", "aarch64-unknown-linux-gnu", "generic", "+neon", 128, 32, true, false},
 };
 enum { N_LEVELS = sizeof levels / sizeof *levels };
-#define NAMES "x86-64-v4, x86-64-v3, x86-64, aarch64, generic and host"
+#define NAMES "x86-64-v4-bf16, x86-64-v4, x86-64-v3, x86-64, aarch64, generic and host"
 
 static moire__target generic(void) {
   moire__target target = {.name = "generic", .features = "", .vector_bits = 128, .n_vector_registers = 16};

@@ -85,7 +85,10 @@ static moire__module *lower(const moire_graph *graph, const moire_compile_option
 static moire_status lower_level(moire__ahead *a, moire__ahead_level *level, moire_error *error) {
   static const char *const logits[] = {"logits"}, *const loss[] = {"loss"};
   moire_compile_options wanted = moire_compile_defaults();
-  wanted.off = a->model->optimizer ? a->model->optimizer->off : 0;
+  if (a->model->optimizer) {
+    wanted.off = a->model->optimizer->off;
+    wanted.precision = a->model->optimizer->precision;
+  }
   wanted.outputs = logits;
   wanted.n_outputs = 1;
   level->scores = lower(a->model->inference, &wanted, &level->target, error);

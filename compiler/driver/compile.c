@@ -47,6 +47,7 @@ moire__goal moire__goal_from_options(const moire_compile_options *options) {
                        .beta2 = options->beta2,
                        .eps = options->eps,
                        .weight_decay = options->weight_decay,
+                       .bf16 = options->precision == MOIRE_PRECISION_BF16,
                        .off = options->off,
                        .pack = true};
 }
@@ -62,9 +63,10 @@ moire__module *moire__driver_lower(const moire_graph *graph, const moire_compile
   moire__goal goal = moire__goal_from_options(options);
   moire_graph *fused = moire__driver_run_passes(graph, &goal, NULL, NULL, error);
   if (!fused) return NULL;
-  moire__lower_target shape = {target->vector_bits / 32, target->n_vector_registers, false};
+  moire__lower_target shape = {target->vector_bits / 32, target->n_vector_registers, target->has_bf16, false};
 #ifdef MOIRE_HOSTILE
-  shape = (moire__lower_target){4, 13, true}; /* tiles of odd sizes, with rows and lanes left over everywhere */
+  shape = (moire__lower_target){4, 13, target->has_bf16,
+                                true}; /* tiles of odd sizes, with rows and lanes left over everywhere */
 #endif
   return moire__pass_lower(fused, shape, error);
 }

@@ -1,7 +1,8 @@
 /* The oracle: a graph with its gradients and optimizer steps, run by the interpreter in double.
  *
- * It takes the passes that change what is asked (select, demand, expand, autodiff, optimize) and none of those
- * that change how it is computed, so it shares no rewriting, fusion or code with what it is compared to.
+ * It takes the passes that change what is asked (select, demand, expand, autodiff, optimize, narrow) and none
+ * of those that change how it is computed, so it shares no rewriting, fusion or code with what it is compared
+ * to.
  */
 #include "compiler/driver/compile.h"
 #include "compiler/driver/driver.h"
@@ -39,7 +40,7 @@ moire_oracle *moire_oracle_create(const moire_graph *graph, const moire_compile_
   if (moire_graph_status(graph, error) != MOIRE_OK) return NULL;
   moire__goal goal = moire__goal_from_options(options);
   goal.pack = false;
-  moire_graph *g = moire__driver_run_passes(graph, &goal, "optimize", NULL, error);
+  moire_graph *g = moire__driver_run_passes(graph, &goal, "narrow", NULL, error);
   if (!g) return NULL;
   moire_oracle *o = moire__allocate(sizeof *o);
   o->g = g;

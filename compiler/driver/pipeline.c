@@ -14,6 +14,7 @@
   PASS(expand, "composites become other ops")                                                                  \
   PASS(autodiff, "adds the gradients of the loss")                                                             \
   PASS(optimize, "gradients become steps of the optimizer")                                                    \
+  PASS(narrow, "operands of products become bf16, where that is wanted")                                       \
   PASS(decompose, "row ops become primitives")                                                                 \
   PASS(split, "complex values become two planes")                                                              \
   PASS(simplify, "equations of arithmetic and shape")                                                          \
@@ -40,6 +41,8 @@
   ORDER(demand, autodiff, "the backward pass reads forward values whole and would stop every slice")           \
   ORDER(expand, autodiff, "composites have no gradient of their own")                                          \
   ORDER(autodiff, optimize, "there must be gradients to step along")                                           \
+  ORDER(autodiff, narrow, "the products of the gradients are narrowed, too")                                   \
+  ORDER(expand, narrow, "composites hold products")                                                            \
   ORDER(autodiff, decompose,                                                                                   \
         "rows have gradients in closed form; those of their parts are longer and less exact")                  \
   ORDER(autodiff, split, "gradients know complex ops, not planes: cmatmul has none")                           \

@@ -62,6 +62,9 @@ typedef enum moire__loop_type {
   X(pow, 2, "a^b, a > 0")                                                                                      \
   X(floor, 1, "largest integer not above a")                                                                   \
   X(single, 1, "a rounded to f32, also where f32 is computed in double; f32 only")                             \
+  X(narrow, 1, "a rounded to the nearest bf16, ties to even; f32 only")                                        \
+  X(pair, 2, "narrow a and b in the low and the high half of an i32; f32 only")                                \
+  X(dot, 3, "c + a.low b.low + a.high b.high of pairs a and b; c is f32, sums are rounded in any order")       \
   X(eq, 2, "a == b")                                                                                           \
   X(lt, 2, "a < b")                                                                                            \
   X(le, 2, "a <= b")                                                                                           \
@@ -71,6 +74,7 @@ typedef enum moire__loop_type {
   X(select, 3, "a ? b : c")                                                                                    \
   X(cast, 1, "to the result type; float to int towards zero; int to bool: != 0")                               \
   X(load, 1, "element at offset a of a buffer or local")                                                       \
+  X(word, 1, "elements 2 a and 2 a + 1 of a bf16 buffer or local, as pair packs them; i32")                    \
   X(get, 0, "value of a variable")                                                                             \
   X(random, 5, "Philox word of element e: operands seed_lo, seed_hi, step, stream (i32), e (i64); i32")
 
@@ -105,7 +109,7 @@ typedef struct moire__loop_value_info {
   moire__loop_type type;
   moire__loop_value operands[5];
   int n_operands;
-  moire__loop_buffer buffer;     /* load */
+  moire__loop_buffer buffer;     /* load, word */
   moire__loop_var var;           /* get */
   bool is_index;                 /* the variable of a loop: no instruction, op is MOIRE__LOOP_OP_COUNT */
   double real;                   /* const of a float type, not rounded to it before it is used */
@@ -208,6 +212,8 @@ moire__loop_value moire__loop_ternary(moire__loop_builder *b, moire__loop_op op,
 moire__loop_value moire__loop_cast(moire__loop_builder *b, moire__loop_value a, moire__loop_type type);
 moire__loop_value moire__loop_load(moire__loop_builder *b, moire__loop_buffer buffer,
                                    moire__loop_value address);
+moire__loop_value moire__loop_word(moire__loop_builder *b, moire__loop_buffer buffer,
+                                   moire__loop_value address); /* of a bf16 buffer */
 void moire__loop_store(moire__loop_builder *b, moire__loop_buffer buffer, moire__loop_value address,
                        moire__loop_value value);
 moire__loop_var moire__loop_declare(moire__loop_builder *b, moire__loop_value init);
@@ -231,9 +237,10 @@ int moire__loop_op_arity(moire__loop_op op);
 bool moire__loop_type_is_float(moire__loop_type type);           /* f32, f64 */
 bool moire__loop_type_is_int(moire__loop_type type);             /* i32, i64 */
 moire__loop_type moire__loop_type_loaded(moire__loop_type type); /* type of a loaded value: bf16 gives f32 */
-/* The type of op's result for operands of these types; VOID where they do not fit, and for const, cast, load
- * and get, whose type is not a matter of their operands. Arithmetic: two of one type, not bool; fma and
- * functions: float; compare: two of one type, gives bool. */
+/* The type of op's result for operands of these types; VOID where they do not fit, and for const, cast, load,
+ * word and get, whose type is not a matter of their operands. Arithmetic: two of one type, not bool; fma and
+ * functions: float; compare: two of one type, gives bool. Operands of pair and dot that are below the normal
+ * range may count as zero. */
 moire__loop_type moire__loop_result_type(moire__loop_op op, const moire__loop_type *operands);
 
 /* ---- text, checks, meaning ------------------------------------------------------------------------------- */

@@ -163,7 +163,8 @@ moire__loop_value moire__loop_let(moire__loop_builder *b, moire__loop_value_info
 moire__loop_value moire__loop_emit(moire__loop_builder *b, moire__loop_op op, const moire__loop_value *operands,
                                    int n) {
   assert(op != MOIRE__LOOP_const && op != MOIRE__LOOP_extent && op != MOIRE__LOOP_cast &&
-         op != MOIRE__LOOP_load && op != MOIRE__LOOP_get && n == moire__loop_op_arity(op));
+         op != MOIRE__LOOP_load && op != MOIRE__LOOP_word && op != MOIRE__LOOP_get &&
+         n == moire__loop_op_arity(op));
   moire__loop_value_info info = {.op = op, .n_operands = n};
   moire__loop_type types[5];
   for (int i = 0; i < n; i++) {
@@ -222,6 +223,17 @@ moire__loop_value moire__loop_load(moire__loop_builder *b, moire__loop_buffer bu
                                   .operands = {address},
                                   .n_operands = 1,
                                   .buffer = buffer});
+}
+
+moire__loop_value moire__loop_word(moire__loop_builder *b, moire__loop_buffer buffer,
+                                   moire__loop_value address) {
+  check_buffer(b, buffer);
+  check_value(b, address);
+  return moire__loop_let(b, (moire__loop_value_info){.op = MOIRE__LOOP_word,
+                                                     .type = MOIRE__LOOP_I32,
+                                                     .operands = {address},
+                                                     .n_operands = 1,
+                                                     .buffer = buffer});
 }
 
 void moire__loop_store(moire__loop_builder *b, moire__loop_buffer buffer, moire__loop_value address,

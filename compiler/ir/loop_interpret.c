@@ -155,6 +155,7 @@ static double float_result(const machine *m, const moire__loop_value_info *info,
     case MOIRE__LOOP_pow: return pow(a, b);
     case MOIRE__LOOP_floor: return floor(a);
     case MOIRE__LOOP_single: return (double)(float)a;
+    case MOIRE__LOOP_narrow: return bf16_to_double(bf16_from_double(a));
     default: return (double)NAN; /* no other op has a float type: verified */
   }
 }
@@ -209,6 +210,18 @@ static slot cast(const machine *m, moire__loop_type from, moire__loop_type to, s
   return (slot){.d = narrow ? (double)(float)x.i : (double)x.i};
 }
 
+static slot pair(double low, double high) {
+  return (slot){.i = (int32_t)((uint32_t)bf16_from_double(high) << 16 | bf16_from_double(low))};
+}
+
+/* The two products are exact in double. */
+static slot dot(const machine *m, slot a, slot b, slot c) {
+  uint32_t x = (uint32_t)a.i, y = (uint32_t)b.i;
+  double sum = bf16_to_double((uint16_t)x) * bf16_to_double((uint16_t)y);
+  sum += bf16_to_double((uint16_t)(x >> 16)) * bf16_to_double((uint16_t)(y >> 16));
+  return (slot){.d = rounded(m, MOIRE__LOOP_F32, c.d + sum)};
+}
+
 static slot random_word(const machine *m, const moire__loop_value *operands) {
   uint32_t word[4];
   for (int i = 0; i < 4; i++) word[i] = (uint32_t)m->values[operands[i]].i;
@@ -225,6 +238,15 @@ static bool run_load(machine *m, const moire__loop_statement *s, const moire__lo
   return true;
 }
 
+static bool run_word(machine *m, const moire__loop_statement *s, const moire__loop_value_info *info) {
+  int64_t at = m->values[info->operands[0]].i, first = 0;
+  if (__builtin_mul_overflow(at, 2, &first)) first = INT64_MAX;
+  if (!check_offset(m, s, info->buffer, first) || !check_offset(m, s, info->buffer, first + 1)) return false;
+  const uint16_t *halves = m->buffers[info->buffer];
+  m->values[s->value].i = (int32_t)((uint32_t)halves[first + 1] << 16 | halves[first]);
+  return true;
+}
+
 static bool run_let(machine *m, const moire__loop_statement *s) {
   const moire__loop_value_info *info = &m->k->values[s->value];
   slot *result = &m->values[s->value];
@@ -233,6 +255,9 @@ static bool run_let(machine *m, const moire__loop_statement *s) {
   moire__loop_type from = m->k->values[info->operands[0]].type;
   switch ((int)info->op) {
     case MOIRE__LOOP_load: return run_load(m, s, info);
+    case MOIRE__LOOP_word: return run_word(m, s, info);
+    case MOIRE__LOOP_pair: *result = pair(a.d, b.d); return true;
+    case MOIRE__LOOP_dot: *result = dot(m, a, b, c); return true;
     case MOIRE__LOOP_get: *result = m->vars[info->var]; return true;
     case MOIRE__LOOP_select: *result = a.i ? b : c; return true;
     case MOIRE__LOOP_cast: *result = cast(m, from, info->type, a); return true;

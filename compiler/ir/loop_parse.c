@@ -5,8 +5,8 @@
  *   count     := dim | ceil( dim / INT )
  *   head      := source STRING : INT | local TYPE %NAME [ dim ]
  *   block     := {statement}         which may end with `at STRING : INT`, before the block of its own
- *   statement := %NAME = OP operands : TYPE        OP neither load nor get
- *              | %NAME = load %NAME [ operand ] : TYPE
+ *   statement := %NAME = OP operands : TYPE        OP neither load, word nor get
+ *              | %NAME = (load | word) %NAME [ operand ] : TYPE
  *              | %NAME = get $NAME : TYPE
  *              | var $NAME = operand : TYPE
  *              | set $NAME = operand
@@ -160,11 +160,14 @@ static bool fail_types(parser *p, const moire__loop_value_info *info) {
 /* Operands of `info->op`, and the type that follows from them: void where only the text can say it. */
 static bool read_operation(parser *p, moire__loop_value_info *info) {
   moire__loop_type types[5] = {MOIRE__LOOP_VOID};
-  if (info->op == MOIRE__LOOP_load) {
+  if (info->op == MOIRE__LOOP_load || info->op == MOIRE__LOOP_word) {
     info->n_operands = 1;
     if (!read_address(p, &info->buffer, &info->operands[0])) return false;
-    info->type = moire__loop_type_loaded(p->kernel->buffers[info->buffer].type);
-    return true;
+    moire__loop_type element = p->kernel->buffers[info->buffer].type;
+    info->type = info->op == MOIRE__LOOP_load ? moire__loop_type_loaded(element) : MOIRE__LOOP_I32;
+    if (info->op == MOIRE__LOOP_load || element == MOIRE__LOOP_BF16) return true;
+    return moire__scan_fail(&p->scan, "a word is read from a bf16 buffer, not from one of %s",
+                            moire__loop_type_name(element));
   }
   if (info->op == MOIRE__LOOP_get) {
     info->var = moire__scan_known(&p->scan, MOIRE__SCAN_VAR);

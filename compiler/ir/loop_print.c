@@ -171,7 +171,7 @@ static void print_let(const moire__loop_kernel *k, const moire__loop_names *name
   if (v <= 0 || v >= k->n_values) return;
   const moire__loop_value_info *info = &k->values[v];
   moire__text_add(text, " = %s", moire__loop_op_name(info->op));
-  if (info->op == MOIRE__LOOP_load) {
+  if (info->op == MOIRE__LOOP_load || info->op == MOIRE__LOOP_word) {
     moire__text_add_char(text, ' ');
     print_buffer(k, info->buffer, text);
     moire__text_add_char(text, '[');

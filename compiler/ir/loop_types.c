@@ -103,7 +103,16 @@ moire__loop_type moire__loop_result_type(moire__loop_op op, const moire__loop_ty
     case MOIRE__LOOP_atan2:
     case MOIRE__LOOP_pow:
     case MOIRE__LOOP_floor: fits = floats && a == b; break;
-    case MOIRE__LOOP_single: fits = a == MOIRE__LOOP_F32; break;
+    case MOIRE__LOOP_single:
+    case MOIRE__LOOP_narrow: fits = a == MOIRE__LOOP_F32; break;
+    case MOIRE__LOOP_pair:
+      fits = a == MOIRE__LOOP_F32 && a == b;
+      result = MOIRE__LOOP_I32;
+      break;
+    case MOIRE__LOOP_dot:
+      fits = a == MOIRE__LOOP_I32 && a == b && c == MOIRE__LOOP_F32;
+      result = MOIRE__LOOP_F32;
+      break;
     case MOIRE__LOOP_eq:
     case MOIRE__LOOP_lt:
     case MOIRE__LOOP_le:
@@ -125,6 +134,7 @@ moire__loop_type moire__loop_result_type(moire__loop_op op, const moire__loop_ty
     case MOIRE__LOOP_const:
     case MOIRE__LOOP_cast:
     case MOIRE__LOOP_load:
+    case MOIRE__LOOP_word:
     case MOIRE__LOOP_get:
     case MOIRE__LOOP_OP_COUNT: break;
   }

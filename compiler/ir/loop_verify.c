@@ -122,7 +122,11 @@ static bool check_types(checker *c, const moire__loop_statement *s, const moire_
 static bool check_load(checker *c, const moire__loop_statement *s, const moire__loop_value_info *info) {
   if (info->n_operands != 1) return refuse(c, s, "a load has one operand, the address");
   if (!check_buffer(c, s, info->buffer, info->operands[0])) return false;
-  moire__loop_type type = moire__loop_type_loaded(c->k->buffers[info->buffer].type);
+  moire__loop_type element = c->k->buffers[info->buffer].type, type = moire__loop_type_loaded(element);
+  if (info->op == MOIRE__LOOP_word) {
+    if (element != MOIRE__LOOP_BF16) return refuse(c, s, "a word is read from a bf16 buffer");
+    type = MOIRE__LOOP_I32;
+  }
   if (type == info->type) return true;
   return refuse(c, s, "a load here gives %s, not %s", moire__loop_type_name(type),
                 moire__loop_type_name(info->type));
@@ -149,7 +153,7 @@ static bool check_let(checker *c, const moire__loop_statement *s) {
   if (info->op == MOIRE__LOOP_get) {
     if (!check_get(c, s, info)) return false;
     varies = c->vector != NULL;
-  } else if (info->op == MOIRE__LOOP_load) {
+  } else if (info->op == MOIRE__LOOP_load || info->op == MOIRE__LOOP_word) {
     if (!check_load(c, s, info)) return false;
   } else {
     int arity = moire__loop_op_arity(info->op);

@@ -104,16 +104,22 @@ void moire__lower_add_in_place(moire__lowering *l, int32_t value, int32_t in_pla
   (void)value;
 }
 
-int moire__lower_new_extra(moire__lowering *l, moire_dim elements) {
+int moire__lower_new_extra_of(moire__lowering *l, moire_dtype dtype, moire_dim elements) {
   moire__lowered *out = l->lowered;
-  MOIRE__PUSH(l->arena, out->extras, out->n_extras, out->extra_capacity, elements);
+  struct moire__lowered_extra extra = {elements, dtype};
+  MOIRE__PUSH(l->arena, out->extras, out->n_extras, out->extra_capacity, extra);
   return out->n_extras - 1;
+}
+
+int moire__lower_new_extra(moire__lowering *l, moire_dim elements) {
+  return moire__lower_new_extra_of(l, MOIRE_F32, elements);
 }
 
 moire__loop_buffer moire__lower_add_extra(moire__lowering *l, int extra, moire__buffer_role role) {
   const char *name = moire__arena_printf(l->arena, "part%d", extra);
+  struct moire__lowered_extra as = l->lowered->extras[extra];
   moire__loop_buffer buffer =
-      moire__loop_add_parameter(l->kernel, name, role, MOIRE__LOOP_F32, l->lowered->extras[extra]);
+      moire__loop_add_parameter(l->kernel, name, role, moire__loop_type_from_dtype(as.dtype), as.elements);
   MOIRE__PUSH(l->arena, l->parameters, l->n_parameters, l->parameter_capacity, -1 - extra);
   return buffer;
 }

@@ -15,6 +15,7 @@
 typedef struct moire__lower_target {
   int lanes;         /* f32 elements of a vector register: 16, 8 or 4 */
   int registers;     /* vector registers: 32 or 16 */
+  bool pairs;        /* `dot` is one instruction */
   bool small_blocks; /* blocks of odd sizes, about the square root of the usual: for tests, where little data
                         shall fill several blocks and leave a rest */
 } moire__lower_target;
@@ -58,7 +59,10 @@ typedef struct moire__lowered_kernel {
 typedef struct moire__lowered {
   moire__lowered_kernel *kernels;
   int n_kernels, kernel_capacity;
-  moire_dim *extras; /* elements (f32) of each extra buffer */
+  struct moire__lowered_extra {
+    moire_dim elements;
+    moire_dtype dtype;
+  } *extras;
   int n_extras, extra_capacity;
 } moire__lowered;
 
@@ -74,8 +78,9 @@ moire__loop_buffer moire__lower_add_write(moire__lowering *l, int32_t value);
 /* `in_place` is a state that this kernel reads and `value` replaces, at the same elements: one buffer for both.
  */
 void moire__lower_add_in_place(moire__lowering *l, int32_t value, int32_t in_place);
-/* A buffer of f32 that only this group's kernels see. Returns its number. */
-int moire__lower_new_extra(moire__lowering *l, moire_dim elements);
+/* A buffer that only this group's kernels see. Returns its number. */
+int moire__lower_new_extra(moire__lowering *l, moire_dim elements); /* of f32 */
+int moire__lower_new_extra_of(moire__lowering *l, moire_dtype dtype, moire_dim elements);
 moire__loop_buffer moire__lower_add_extra(moire__lowering *l, int extra, moire__buffer_role role);
 void moire__lower_body(moire__lowering *l, moire_dim count, int64_t block);
 void moire__lower_finish(moire__lowering *l);

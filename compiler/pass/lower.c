@@ -220,8 +220,8 @@ static int intern_kernel(lower_state *s, int group, moire__loop_kernel *kernel) 
 static moire_status add_steps(lower_state *s, int group, const moire__lowered *lowered, moire_error *error) {
   int first_extra = s->n_buffers;
   for (int i = 0; i < lowered->n_extras; i++) {
-    moire_shape shape = {1, {lowered->extras[i]}};
-    add_buffer(s, "pieces", MOIRE_PLAN_TEMPORARY, MOIRE_F32, shape);
+    moire_shape shape = {1, {lowered->extras[i].elements}};
+    add_buffer(s, "pieces", MOIRE_PLAN_TEMPORARY, lowered->extras[i].dtype, shape);
   }
   for (int i = 0; i < lowered->n_kernels; i++) {
     const moire__lowered_kernel *from = &lowered->kernels[i];

@@ -25,6 +25,7 @@ typedef struct moire__goal {
   moire__optimizer_kind optimizer;
   bool pack; /* padding may be left out: the runtime then computes some inputs (compiler/pass/pack.c) */
   double lr, beta1, beta2, eps, weight_decay;
+  bool bf16;    /* operands of products are rounded to bf16 */
   unsigned off; /* as in moire_compile_options; passes of these names are not run, but for fuse, which puts
                    every node, views included, in a kernel of its own */
 } moire__goal;
@@ -38,6 +39,7 @@ moire__graph_pass moire__pass_pack;   /* padding is left out where nothing depen
 moire__graph_pass moire__pass_expand; /* COMPOSITE ops become others */
 moire__graph_pass moire__pass_autodiff;  /* adds outputs "grad.<parameter>" */
 moire__graph_pass moire__pass_optimize;  /* adds updates of parameters and moments; drops "grad." unless kept */
+moire__graph_pass moire__pass_narrow;    /* operands of products become bf16 */
 moire__graph_pass moire__pass_decompose; /* ROW and remaining COMPOSITE ops become primitives */
 moire__graph_pass
     moire__pass_split; /* c64 becomes planes; complex outputs become "<name>.re" and "<name>.im" */

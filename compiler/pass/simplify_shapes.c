@@ -100,14 +100,15 @@ static moire_value transposed(const moire__simplify *s, int i) {
   return n >= 2 && axes[n - 1] == n - 2 ? moire__simplify_operand(s, permute, 0) : moire__simplify_no(s);
 }
 
-/* The flags of products, in pairs by operand. */
-static const char *const flags[4] = {"transpose_a", "transpose_b", "conj_a", "conj_b"};
+/* The flags of products, those of operands in pairs. */
+static const char *const flags[] = {"transpose_a", "transpose_b", "conj_a", "conj_b", "bf16"};
+enum { FLAGS = sizeof flags / sizeof *flags };
 
 /* The product again, with other operands and flag `turned` (an index of `flags`) turned. */
 static moire_value turn_flag(const moire__simplify *s, const moire_value *operands, int turned) {
-  moire__attr attrs[4];
+  moire__attr attrs[FLAGS];
   int n = 0;
-  for (int i = 0; i < 4; i++) {
+  for (int i = 0; i < FLAGS; i++) {
     bool on = (moire__node_int_or(s->node, flags[i], 0) != 0) != (i == turned);
     if (on) attrs[n++] = moire__attr_make_int(flags[i], 1);
   }

@@ -31,7 +31,8 @@ typedef struct moire_ahead_model {
   const char *config;           /* its configuration as JSON, for the files that the library writes */
   const moire_graph *inference; /* made for MOIRE_INFERENCE; "loss" is needed only beside `training` */
   const moire_graph *training;  /* made for MOIRE_TRAINING: the library gets a training step; or NULL */
-  /* Of the training step; outputs and loss are set by the call. */
+  /* Of the training step; outputs and loss are set by the call. Precision and `off` are those of all programs.
+   */
   const moire_compile_options *optimizer;
   const moire_ahead_weight *weights; /* every trained state of `inference`; NULL: the library has none */
   int n_weights;

@@ -47,6 +47,10 @@ typedef enum moire_optimization {
 
 const char *moire_optimization_name(moire_optimization which); /* "fuse" */
 
+/* What operands of matrix products are rounded to before they are multiplied. Sums, weights, moments and all
+ * else are f32 in either case. */
+typedef enum moire_precision { MOIRE_PRECISION_F32, MOIRE_PRECISION_BF16 } moire_precision;
+
 typedef struct moire_compile_options {
   const char *const *outputs; /* outputs of the graph that are wanted (borrowed during the call) */
   int n_outputs;
@@ -56,15 +60,18 @@ typedef struct moire_compile_options {
    * "adam.bias2" (f32 scalars) that moire_optimizer_scalars computes for a step number. */
   moire_optimizer optimizer;
   double lr, beta1, beta2, eps, weight_decay;
-  const char *target; /* "host" (default, NULL), "x86-64-v4", "x86-64-v3", "x86-64", "aarch64", "generic" */
-  int threads;        /* threads that compile, at least 1 */
+  moire_precision precision;
+  /* "host" (default, NULL), "x86-64-v4-bf16", "x86-64-v4", "x86-64-v3", "x86-64", "aarch64", "generic" */
+  const char *target;
+  int threads; /* threads that compile, at least 1 */
   /* Folder where compiled kernels are kept and found again. NULL: $MOIRE_CACHE ("" and "off": none), else
    * moire/ in $XDG_CACHE_HOME or ~/.cache. "": none. */
   const char *cache;
   unsigned off; /* optimizations that are not made: 1u << MOIRE_OPTIMIZATION_fuse | ... */
 } moire_compile_options;
 
-/* No outputs, no loss; lr 1e-3, beta 0.9 and 0.999, eps 1e-8, weight decay 0; host; one thread. */
+/* No outputs, no loss, precision f32; lr 1e-3, beta 0.9 and 0.999, eps 1e-8, weight decay 0; host; one thread.
+ */
 moire_compile_options moire_compile_defaults(void);
 
 typedef struct moire_program moire_program;

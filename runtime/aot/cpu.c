@@ -22,7 +22,7 @@ static unsigned find_features(void) {
       1u << 12 | 1u << 20 | 1u << 22 | 1u << 23 | 1u << 28 | 1u << 29;          /* FMA SSE4.2 MOVBE ... */
   const unsigned seven_b = 1u << 3 | 1u << 5 | 1u << 8;                         /* BMI1 AVX2 BMI2 */
   const unsigned avx512 = 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31; /* F DQ CD BW VL */
-  const unsigned lzcnt = 1u << 5;
+  const unsigned lzcnt = 1u << 5, avx512_bf16 = 1u << 5;                        /* of leaf 7, subleaf 1 */
   unsigned a = 0, b = 0, c = 0, d = 0, extended = 0;
   if (!__get_cpuid(1, &a, &b, &c, &d) || !has(c, one_c) || !has(c, XSAVE)) return 0;
   if (!__get_cpuid(0x80000001u, &a, &b, &extended, &d) || !has(extended, lzcnt)) return 0;
@@ -30,7 +30,10 @@ static unsigned find_features(void) {
   uint64_t registers = enabled_registers();
   if ((registers & SSE_AVX) != SSE_AVX) return 0;
   unsigned found = MOIRE__AOT_CPU_X86_V3;
-  if (has(b, avx512) && (registers & AVX512_REGISTERS) == AVX512_REGISTERS) found |= MOIRE__AOT_CPU_X86_V4;
+  if (!has(b, avx512) || (registers & AVX512_REGISTERS) != AVX512_REGISTERS) return found;
+  found |= MOIRE__AOT_CPU_X86_V4;
+  if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && has(a, avx512_bf16))
+    found |= MOIRE__AOT_CPU_X86_BF16;
   return found;
 }
 #else

@@ -8,7 +8,8 @@
 enum {
   MOIRE__AOT_CPU_X86_V3 =
       1, /* AVX2, FMA, F16C, BMI1, BMI2, LZCNT, MOVBE, with the registers saved by the system */
-  MOIRE__AOT_CPU_X86_V4 = 2, /* V3 and AVX-512 F, BW, DQ, VL, CD, likewise */
+  MOIRE__AOT_CPU_X86_V4 = 2,   /* V3 and AVX-512 F, BW, DQ, VL, CD, likewise */
+  MOIRE__AOT_CPU_X86_BF16 = 4, /* V4 and AVX512-BF16 */
 };
 
 /* The first level whose features are all there; NULL if there is none. */

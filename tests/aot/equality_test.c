@@ -27,10 +27,11 @@ typedef struct bench {
   const char *cpu;
 } bench;
 
-static bench start(const char *cpu, bool training) {
+static bench start(const char *cpu, moire_precision precision, bool training) {
   bench b = {.cpu = cpu};
   moire_error error = {0};
   aot_model_make(&b.model, "qia", config, 7);
+  b.model.optimizer.precision = precision;
   test_make_directory(b.directory);
   b.library = aot_make(&b.model, &(aot_wish){.name = "lib", .cpu = cpu, .training = training}, b.directory);
   b.threads = moire_threads_create(2, &error);
@@ -50,7 +51,12 @@ static void stop(bench *b) {
 }
 
 /* The versions to test that this machine runs. */
-static const char *const cpus[] = {"host", "x86-64-v3"};
+static const struct {
+  const char *cpu;
+  moire_precision precision;
+} versions[] = {
+    {"host", MOIRE_PRECISION_F32}, {"x86-64-v3", MOIRE_PRECISION_F32}, {"host", MOIRE_PRECISION_BF16}};
+enum { VERSIONS = sizeof versions / sizeof *versions };
 
 static bool runs(const char *cpu) {
   moire_error error = {0};
@@ -153,9 +159,9 @@ static void check_top(bench *b, library_seen rule, bool own_lists) {
 }
 
 Test(aot, recommends_as_the_jit_does) {
-  for (int i = 0; i < 2; i++) {
-    if (!runs(cpus[i])) continue;
-    bench b = start(cpus[i], false);
+  for (int i = 0; i < VERSIONS; i++) {
+    if (!runs(versions[i].cpu)) continue;
+    bench b = start(versions[i].cpu, versions[i].precision, false);
     check_scores(&b, NULL, "scores");
     for (int rule = 0; rule < 3; rule++) {
       check_top(&b, (library_seen)rule, false);
@@ -167,7 +173,7 @@ Test(aot, recommends_as_the_jit_does) {
 
 /* More is asked for than there is: the rest is -1. */
 Test(aot, ends_short_lists) {
-  bench b = start(NULL, false);
+  bench b = start(NULL, MOIRE_PRECISION_F32, false);
   library_workspace workspace = {0};
   int32_t items[ITEMS], all[ITEMS];
   float scores[ITEMS];
@@ -226,9 +232,9 @@ static void run_work(void *context, int n, void (*work)(void *job, int i), void 
 
 Test(aot, trains_as_the_jit_does) {
   const uint64_t seed = 0x123456789abcu;
-  for (int i = 0; i < 2; i++) {
-    if (!runs(cpus[i])) continue;
-    bench b = start(cpus[i], true);
+  for (int i = 0; i < VERSIONS; i++) {
+    if (!runs(versions[i].cpu)) continue;
+    bench b = start(versions[i].cpu, versions[i].precision, true);
     library_workspace workspace = {.threads = 3, .run = run_work};
     library_state *state = NULL;
     float losses[STEPS], loss = 0;
@@ -262,7 +268,7 @@ Test(aot, trains_as_the_jit_does) {
 
 /* A state goes out as safetensors and comes back; the training goes on as if nothing had happened. */
 Test(aot, states_go_out_and_come_back) {
-  bench b = start(NULL, true);
+  bench b = start(NULL, MOIRE_PRECISION_F32, true);
   library_workspace workspace = {0};
   library_state *one = NULL, *two = NULL;
   float loss = 0, other = 0;
@@ -292,7 +298,7 @@ Test(aot, states_go_out_and_come_back) {
 /* ---- Weights in a file ------------------------------------------------------------------------------ */
 
 Test(aot, maps_weights) {
-  bench b = start(NULL, false);
+  bench b = start(NULL, MOIRE_PRECISION_F32, false);
   test_path path;
   aot_library other = aot_make(&b.model, &(aot_wish){.name = "ext", .external = true}, b.directory);
   library_workspace workspace = {0};

@@ -4,10 +4,11 @@
  *   graph_fuzz_main --graph SEED [--steps N]             one graph, with its text
  *
  * Without arguments it runs 20 seconds from a fixed seed, as a test. Each graph (tests/support/random_graph.h)
- * is compiled in one way, with or without fusion and for one of three targets, and judged at two sizes of the
- * batch by tests/support/judge.h: every stage of the compiler against the graph as it was, native code against
- * bounds of float32, and threads against each other. The gradients along a random direction are compared with a
- * difference of the loss. Nodes are counted after autodiff and the optimizer, each once.
+ * is compiled in one way, with or without fusion and for one of three targets, one in five with operands of
+ * products in bf16, and judged at two sizes of the batch by tests/support/judge.h: every stage of the compiler
+ * against the graph as it was, native code against bounds of float32, and threads against each other. The
+ * gradients along a random direction are compared with a difference of the loss. Nodes are counted after
+ * autodiff and the optimizer, each once.
  *
  * A mismatch is made smaller by taking fewer steps of the same graph, printed with its seed, and ends the run
  * with status 1. A crash says which graph it was.
@@ -107,7 +108,7 @@ static bool has_other_gradient(const moire_graph *g) {
     const moire__node *node = &g->nodes[i];
     if (node->op == MOIRE__OP_stop_gradient) return true;
     if (node->op == MOIRE__OP_gather && moire__node_int_or(node, "padding", -1) >= 0) return true;
-    if (g->values[node->first_result].dtype == MOIRE_BF16) return true;
+    if (g->values[node->first_result].dtype == MOIRE_BF16 || moire__node_int_or(node, "bf16", 0)) return true;
   }
   return false;
 }
@@ -165,6 +166,7 @@ static bool judge_graph(uint64_t seed, int limit, const test_pools *pools, tally
   const test_way way = {.target = targets[seed % 6], .off = seed / 6 % 2 ? off : 0};
   random_graph r;
   random_graph_make(&r, seed, limit);
+  if (seed % 5 == 4) r.options.precision = MOIRE_PRECISION_BF16;
   moire_error error = {0};
   if (moire_graph_status(r.g, &error) != MOIRE_OK) {
     if (t) t->refused++;
@@ -192,6 +194,7 @@ static bool judge_graph(uint64_t seed, int limit, const test_pools *pools, tally
 static void print_graph(uint64_t seed, int limit) {
   random_graph r;
   random_graph_make(&r, seed, limit);
+  if (seed % 5 == 4) r.options.precision = MOIRE_PRECISION_BF16;
   char *text = moire_compile_print(r.g, &r.options, "select", NULL);
   printf("%s", text ? text : "");
   printf("outputs:");

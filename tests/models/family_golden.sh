@@ -11,4 +11,5 @@ done
 for engine in jit interpreter; do
   "$MOIRE" verify --engine "$engine" "${files[@]}" || complain "verify --engine $engine"
 done
+"$MOIRE" verify --precision bf16 "${files[@]}" || complain 'verify --precision bf16'
 finish

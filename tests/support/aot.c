@@ -155,6 +155,7 @@ moire_program *aot_jit(const aot_model *m, const char *output, bool training, co
   wanted.outputs = &output;
   wanted.n_outputs = 1;
   wanted.loss = training ? output : NULL;
+  wanted.precision = m->optimizer.precision;
   wanted.target = cpu;
   moire_program *program = moire_compile(training ? m->training : m->inference, &wanted, &error);
   if (!program) aot_need(MOIRE_ERROR_INTERNAL, &error);

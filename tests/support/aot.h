@@ -56,8 +56,8 @@ typedef struct aot_model {
   const moire_model *model;
   moire_config *config;
   moire_graph *inference, *training;
-  moire_compile_options optimizer;
-  moire_store *store; /* states of `inference` and `training`, as `seed` draws them */
+  moire_compile_options optimizer; /* its precision is that of all programs */
+  moire_store *store;              /* states of `inference` and `training`, as `seed` draws them */
 } aot_model;
 
 /* The configuration is JSON. Ends the program with a sentence on failure. */

@@ -176,6 +176,22 @@ static void split_undecided(evaluation *e, const moire__node *node) {
   if (from_float && unit_of(e->g->values[node->first_result].dtype) == 0) split_cast(e, node);
 }
 
+/* An operand of a product of bf16, between two of which it lies so that float32 may round it to either: one of
+ * them is drawn. */
+static void split_ties(evaluation *e, int32_t value, moire__tensor *copy) {
+  for (int plane = 0; plane < (copy->im ? 2 : 1); plane++) {
+    double *x = plane ? copy->im : copy->re;
+    for (int64_t i = 0; i < copy->elements; i++) {
+      int exponent = 0;
+      if (!isfinite(x[i]) || x[i] == 0) continue;
+      double stray = fabs(x[i]) * unit_of(MOIRE_F32) + (plane ? 0 : spread(e, value, i));
+      frexp(x[i], &exponent);
+      double unit = ldexp(1, exponent - 8), below = floor(x[i] / unit) * unit;
+      if (fabs(x[i] - below - unit / 2) <= margin * stray) x[i] = below + unit * (draw(e) < 0 ? 0.25 : 0.75);
+    }
+  }
+}
+
 /* ---- evaluation ------------------------------------------------------------------------------------------ */
 
 static moire_status take_given(evaluation *e, const moire__node *node) {
@@ -204,6 +220,7 @@ static moire_status run_reference(evaluation *e, const moire__node *node, int va
     moire__tensor *operand = e->values[variant][node->operands[i]];
     if (amplitude > 0 && unit_of(operand->dtype) > 0)
       disturbed[i] = disturbed_copy(e, operand, amplitude, together);
+    if (disturbed[i] && moire__node_int_or(node, "bf16", 0)) split_ties(e, node->operands[i], disturbed[i]);
     c.operands[i] = disturbed[i] ? disturbed[i] : operand;
   }
   for (int i = 0; i < node->n_results; i++) {

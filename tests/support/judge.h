@@ -26,6 +26,7 @@ typedef struct test_subject {
   moire_graph *stages[TEST_MOST_STAGES];
   const char *stage_names[TEST_MOST_STAGES];
   int n_stages, reference; /* the stage that says what is wanted: with gradients and optimizer, nothing split */
+  int first_stage;         /* the first that means the same: those before the operands were bf16 do not */
   moire__module *modules[TEST_MOST_WAYS];
   moire_program *programs[TEST_MOST_WAYS];
   test_way ways[TEST_MOST_WAYS];

@@ -53,6 +53,8 @@ static bool read_goal_word(char *word, moire__goal *goal, const char **outputs) 
     goal->keep_gradients = true;
   else if (strcmp(word, "pack") == 0)
     goal->pack = true;
+  else if (strcmp(word, "bf16") == 0)
+    goal->bf16 = true;
   else if (!value)
     return false;
   else if (strcmp(word, "output") == 0 && goal->n_outputs < GOLDEN_MAX_OUTPUTS)

@@ -1,0 +1,117 @@
+/* bf16: rounding, pairs, and dot products of pairs.
+ *
+ * A bf16 is the upper half of a float. Where the target has AVX512-BF16 (target->has_bf16), whole registers of
+ * 16 lanes are rounded and multiplied by its instructions, which take numbers below the normal range as zero;
+ * elsewhere rounding is done on the bits, and a pair's two products are two fused multiply-adds. A word that is
+ * the same in all lanes is broadcast by the multiplication itself.
+ */
+#include "compiler/codegen/emit.h"
+
+enum { REGISTER = 16 };
+
+static bool in_hardware(const moire__emitter *e, LLVMTypeRef type) {
+  int lanes = moire__ir_lanes(type);
+  return e->target->has_bf16 && lanes >= REGISTER && lanes % REGISTER == 0;
+}
+
+static LLVMTypeRef words_like(const moire__ir *ir, LLVMTypeRef type) {
+  return moire__ir_like(type, LLVMInt32TypeInContext(ir->context));
+}
+
+static LLVMTypeRef halves_like(const moire__ir *ir, LLVMTypeRef type) {
+  return moire__ir_like(type, LLVMInt16TypeInContext(ir->context));
+}
+
+static LLVMTypeRef floats_like(const moire__ir *ir, LLVMTypeRef type) {
+  return moire__ir_like(type, LLVMFloatTypeInContext(ir->context));
+}
+
+/* Bits of x rounded to nearest, ties to even, in the upper half; the lower is not cleared. A NaN stays one: its
+ * quiet bit is set instead, since rounding could carry it into infinity. */
+static LLVMValueRef round_bits(const moire__ir *ir, LLVMValueRef x) {
+  LLVMTypeRef word = words_like(ir, LLVMTypeOf(x));
+  LLVMValueRef bits = LLVMBuildBitCast(ir->at, x, word, "");
+  LLVMValueRef half = LLVMBuildLShr(ir->at, bits, moire__ir_integer(word, 16), "");
+  LLVMValueRef odd = LLVMBuildAnd(ir->at, half, moire__ir_integer(word, 1), "");
+  LLVMValueRef bias = LLVMBuildAdd(ir->at, odd, moire__ir_integer(word, 0x7fff), "");
+  LLVMValueRef quiet = LLVMBuildOr(ir->at, bits, moire__ir_integer(word, 0x400000), "");
+  LLVMValueRef is_nan = LLVMBuildFCmp(ir->at, LLVMRealUNO, x, x, "");
+  return LLVMBuildSelect(ir->at, is_nan, quiet, LLVMBuildAdd(ir->at, bits, bias, ""), "");
+}
+
+/* A register of 16 lanes. */
+static LLVMValueRef round_register(const moire__ir *ir, LLVMValueRef x) {
+  LLVMValueRef half = moire__ir_intrinsic(ir, "llvm.x86.avx512bf16.cvtneps2bf16.512", NULL, 0, &x, 1);
+  return LLVMBuildBitCast(ir->at, half, halves_like(ir, LLVMTypeOf(x)), "");
+}
+
+LLVMValueRef moire__emit_to_bf16(moire__emitter *e, LLVMValueRef x) {
+  const moire__ir *ir = &e->ir;
+  LLVMTypeRef type = LLVMTypeOf(x), word = words_like(ir, type);
+  if (!in_hardware(e, type)) {
+    LLVMValueRef upper = LLVMBuildLShr(ir->at, round_bits(ir, x), moire__ir_integer(word, 16), "");
+    return LLVMBuildTrunc(ir->at, upper, halves_like(ir, type), "");
+  }
+  int lanes = moire__ir_lanes(type);
+  if (lanes == REGISTER) return round_register(ir, x);
+  LLVMValueRef low = moire__ir_shuffle(ir, x, NULL, 0, 1, lanes / 2);
+  LLVMValueRef high = moire__ir_shuffle(ir, x, NULL, lanes / 2, 1, lanes / 2);
+  LLVMValueRef first = moire__emit_to_bf16(e, low);
+  return moire__ir_concat(ir, first, moire__emit_to_bf16(e, high));
+}
+
+LLVMValueRef moire__emit_from_bf16(moire__emitter *e, LLVMValueRef x) {
+  const moire__ir *ir = &e->ir;
+  LLVMTypeRef word = words_like(ir, LLVMTypeOf(x));
+  LLVMValueRef bits = LLVMBuildZExt(ir->at, x, word, "");
+  bits = LLVMBuildShl(ir->at, bits, moire__ir_integer(word, 16), "");
+  return LLVMBuildBitCast(ir->at, bits, floats_like(ir, word), "");
+}
+
+LLVMValueRef moire__emit_narrow(moire__emitter *e, LLVMValueRef x) {
+  const moire__ir *ir = &e->ir;
+  LLVMTypeRef word = words_like(ir, LLVMTypeOf(x));
+  LLVMValueRef upper = LLVMBuildAnd(ir->at, round_bits(ir, x), moire__ir_integer(word, -0x10000), "");
+  return LLVMBuildBitCast(ir->at, upper, LLVMTypeOf(x), "");
+}
+
+LLVMValueRef moire__emit_pair(moire__emitter *e, LLVMValueRef low, LLVMValueRef high) {
+  const moire__ir *ir = &e->ir;
+  LLVMTypeRef word = words_like(ir, LLVMTypeOf(low));
+  LLVMValueRef first = LLVMBuildZExt(ir->at, moire__emit_to_bf16(e, low), word, "");
+  LLVMValueRef second = LLVMBuildZExt(ir->at, moire__emit_to_bf16(e, high), word, "");
+  second = LLVMBuildShl(ir->at, second, moire__ir_integer(word, 16), "");
+  return LLVMBuildOr(ir->at, first, second, "");
+}
+
+/* Registers of 16 lanes. */
+static LLVMValueRef dot_register(const moire__ir *ir, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c) {
+  LLVMTypeRef pairs = LLVMVectorType(LLVMBFloatTypeInContext(ir->context), 2 * REGISTER);
+  LLVMValueRef arguments[] = {c, LLVMBuildBitCast(ir->at, a, pairs, ""),
+                              LLVMBuildBitCast(ir->at, b, pairs, "")};
+  return moire__ir_intrinsic(ir, "llvm.x86.avx512bf16.dpbf16ps.512", NULL, 0, arguments, 3);
+}
+
+static LLVMValueRef dot_by_fma(const moire__ir *ir, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c) {
+  LLVMTypeRef word = LLVMTypeOf(a), real = LLVMTypeOf(c);
+  LLVMValueRef sixteen = moire__ir_integer(word, 16), upper = moire__ir_integer(word, -0x10000);
+  LLVMValueRef a_low = LLVMBuildBitCast(ir->at, LLVMBuildShl(ir->at, a, sixteen, ""), real, "");
+  LLVMValueRef b_low = LLVMBuildBitCast(ir->at, LLVMBuildShl(ir->at, b, sixteen, ""), real, "");
+  LLVMValueRef a_high = LLVMBuildBitCast(ir->at, LLVMBuildAnd(ir->at, a, upper, ""), real, "");
+  LLVMValueRef b_high = LLVMBuildBitCast(ir->at, LLVMBuildAnd(ir->at, b, upper, ""), real, "");
+  return moire__ir_fma(ir, a_high, b_high, moire__ir_fma(ir, a_low, b_low, c));
+}
+
+LLVMValueRef moire__emit_dot(moire__emitter *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c) {
+  const moire__ir *ir = &e->ir;
+  int lanes = moire__ir_lanes(LLVMTypeOf(c));
+  if (!in_hardware(e, LLVMTypeOf(c))) return dot_by_fma(ir, a, b, c);
+  if (lanes == REGISTER) return dot_register(ir, a, b, c);
+  LLVMValueRef part[2];
+  for (int i = 0; i < 2; i++) {
+    part[i] = moire__emit_dot(e, moire__ir_shuffle(ir, a, NULL, i * lanes / 2, 1, lanes / 2),
+                              moire__ir_shuffle(ir, b, NULL, i * lanes / 2, 1, lanes / 2),
+                              moire__ir_shuffle(ir, c, NULL, i * lanes / 2, 1, lanes / 2));
+  }
+  return moire__ir_concat(ir, part[0], part[1]);
+}

@@ -1,0 +1,71 @@
+/* Products of matrices whose numbers are rounded to bf16: what ops/tiles.h does for float32.
+ *
+ * Both operands are copied into packed form first, since they are rounded on the way. A packed element stands
+ * for `step` numbers along k: a pair of bf16 in an i32 where the target multiplies pairs (`dot`), one rounded
+ * float otherwise. So all targets round alike, and differ in the order of sums alone.
+ *
+ *   a   [rows][k] or [k][rows], as its memory has it; of a complex one also the negated imaginary plane, since
+ * there is no instruction that subtracts a product of pairs b   panels of `lanes` columns, [panel][k][lanes]:
+ * one vector load an element of k
+ *
+ * b is packed beforehand by a kernel of its own where it is a matrix of fixed size, so that weights are packed
+ * once in a step, or while a library is made; else a panel at a time, right before it is used.
+ */
+#ifndef MOIRE_OPS_NARROW_H
+#define MOIRE_OPS_NARROW_H
+
+#include "ops/tiles.h"
+
+typedef struct moire__narrow {
+  int step;         /* numbers of k in one packed element: 2 or 1 */
+  int planes;       /* 1 or 2 */
+  int lanes, tile;  /* columns and rows of a tile */
+  bool along_k;     /* memory of `a` runs along k */
+  bool resumes;     /* k comes in parts of `depth` */
+  int64_t depth;    /* of k that is packed at once; a multiple of 2 */
+  int64_t rows;     /* of `a` that are packed at once */
+  int64_t columns;  /* of b, where fixed; else 0 */
+  int64_t elements; /* packed elements of a column of b that was packed beforehand; else 0 */
+  moire__loop_buffer a[3], b[2];
+} moire__narrow;
+
+/* The sizes. `most_rows` are those that one call of moire__narrow_emit comes with, if that is known, or 0; an
+ * extent of k that depends on the piece is given as a named one. `t` needs no bounds yet. */
+moire__narrow moire__narrow_choose(const moire__lowering *l, const moire__tiles *t, moire_dim k,
+                                   int64_t most_rows, bool along_k);
+/* Whether b, of fixed size k x t->n_extent, shall be packed beforehand: says so in `n`. */
+bool moire__narrow_pack_first(moire__narrow *n, const moire__tiles *t, moire_dim k);
+/* What a plane of b so packed takes: elements of moire__narrow_dtype. */
+int64_t moire__narrow_elements(const moire__narrow *n);
+moire_dtype moire__narrow_dtype(const moire__narrow *n);
+
+/* The body of the kernel that packs b beforehand, into n->b: one piece a panel, of which there are
+ * moire__narrow_panels. The bounds of t are those of the whole. */
+int64_t moire__narrow_panels(const moire__narrow *n);
+void moire__narrow_emit_packing(moire__lowering *l, const moire__tiles *t, const moire__narrow *n);
+
+/* As moire__tiles_emit; adds locals for what is packed here. */
+void moire__narrow_emit(moire__lowering *l, const moire__tiles *t, moire__narrow *n);
+
+/* ops/narrow_pack.c: [m0, m1) x [k0, k1) of a, and panel [n0, n1) of b from element `at` of n->b on. */
+void moire__narrow_pack_a(moire__lowering *l, const moire__tiles *t, const moire__narrow *n,
+                          moire__loop_value m0, moire__loop_value m1, moire__loop_value k0,
+                          moire__loop_value k1);
+void moire__narrow_pack_b(moire__lowering *l, const moire__tiles *t, const moire__narrow *n,
+                          moire__loop_value n0, moire__loop_value n1, moire__loop_value k0,
+                          moire__loop_value k1, moire__loop_value at);
+/* Packed elements of k0 .. k1. */
+moire__loop_value moire__narrow_steps(moire__lowering *l, const moire__narrow *n, moire__loop_value k0,
+                                      moire__loop_value k1);
+/* Numbers of the packed form of a row of `a`: depth, and where packed along rows the rows. */
+static inline moire__loop_value moire__narrow_load_a(moire__lowering *l, const moire__narrow *n, int plane,
+                                                     moire__loop_value m, moire__loop_value k) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value at =
+      n->along_k ? moire__lower_add(l, moire__lower_mul(l, m, moire__loop_index(b, n->depth / n->step)), k)
+                 : moire__lower_add(l, moire__lower_mul(l, k, moire__loop_index(b, n->rows)), m);
+  return n->along_k && n->step == 2 ? moire__loop_word(b, n->a[plane], at)
+                                    : moire__loop_load(b, n->a[plane], at);
+}
+
+#endif
