@@ -60,7 +60,18 @@ function check() {
   if (report.profile.lines) expect("lines of the model have rows", all("#lines tbody tr").length === report.profile.lines.length);
 }
 
-try { check(); } catch (error) { failures.push(`${error.message} ${error.stack}`); }
+/* The trace: slices of whole numbers of rows, and those of the threads within those of the steps. */
+function checkTrace() {
+  const events = JSON.parse(document.getElementById("trace").textContent).traceEvents, slices = events.filter(event => event.ph === "X");
+  const steps = slices.filter(event => event.cat === "step"), names = new Set(events.filter(event => event.ph === "M").map(event => event.tid));
+  expect("the trace has a step", steps.length > 0);
+  expect("slices have times", slices.every(event => event.ts >= 0 && event.dur >= 0 && event.pid === 1));
+  expect("every row of the trace has a name", slices.every(event => names.has(event.tid)));
+  expect("kernels run within steps", slices.every(event => steps.some(step => event.ts >= step.ts - 0.001 && event.ts + event.dur <= step.ts + step.dur + 0.001)));
+  expect("slices name kernels", slices.every(event => event.cat === "step" || report.kernels.some(kernel => kernel.name === event.name)));
+}
+
+try { check(); checkTrace(); } catch (error) { failures.push(`${error.message} ${error.stack}`); }
 const verdict = document.createElement("pre");
 verdict.id = "verdict";
 verdict.textContent = failures.length ? failures.join("; ").replace(/\s+/g, " ") : "all is well";

@@ -25,7 +25,9 @@ browser=$(command -v chromium || command -v chromium-browser || command -v googl
   skip 'there is no chromium (./dev report installs it)'
 {
   sed '/<\/body>/,$d' out/report.html
-  echo '<script>'
+  echo '<script type="application/json" id="trace">'
+  cat out/trace.json
+  echo '</script><script>'
   cat "$SOURCE_DIR/tests/support/report_check.js"
   echo '</script></body></html>'
 } >checked.html
