@@ -192,6 +192,9 @@ moire_status tool_ranks_read(const char *path, int64_t **ranks, int64_t *n, moir
     }
   }
   moire__release(bytes);
-  if (status) moire__release(*ranks);
+  if (status) {
+    moire__release(*ranks);
+    *ranks = NULL;
+  }
   return status;
 }

@@ -32,7 +32,8 @@ json_t *tool_run_config(const moire_config *config);
  * table does not say them. */
 bool tool_run_is(const json_t *run, const tool_setup *setup);
 
-/* The ranks of ranks.txt or of any file that `moire eval --ranks` wrote: owned (moire__release). */
+/* The ranks of ranks.txt or of any file that `moire eval --ranks` wrote: owned (moire__release); NULL on
+ * failure. */
 moire_status tool_ranks_read(const char *path, int64_t **ranks, int64_t *n, moire_error *error);
 
 /* "DIRECTORY/NAME": owned (moire__release). */

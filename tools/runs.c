@@ -77,7 +77,7 @@ static void put(page *p, int line, int *column, const char *text) {
 
 static const char *gap_text(page *p, const tool_row *row) {
   if (row->is_baseline) return "baseline";
-  if (!row->has_gap) return "";
+  if (!row->has_gap) return row->no_gap;
   return moire__arena_printf(&p->arena, "%+.4f [%+.4f, %+.4f]%s", row->gap.mean, row->gap.low, row->gap.high,
                              row->gap.noise ? " noise" : "");
 }

@@ -65,6 +65,23 @@ static const char *data_of(const tool_table *t, int row) {
   return json_string_value(json_object_get(t->runs[t->rows[row].first].record, "fingerprint"));
 }
 
+/* The gap of row `other` to the n users of `base`, which are of row `row` or, if that is -1, of a file; NULL,
+ * or why there is none. */
+static const char *compare_row(tool_table *t, int other, int row, const double *base, int64_t n, int metric,
+                               int resamples) {
+  if (row >= 0 && strcmp(data_of(t, row), data_of(t, other)) != 0) return "other data";
+  int64_t users = 0;
+  double *values = users_of(t, other, metric, &users);
+  const char *why = !values || !base ? "no ranks" : users != n || n == 0 ? "other users" : NULL;
+  if (!why) {
+    for (int64_t u = 0; u < n; u++) values[u] -= base[u];
+    t->rows[other].gap = moire__bootstrap(values, n, resamples);
+    t->rows[other].has_gap = true;
+  }
+  moire__release(values);
+  return why;
+}
+
 moire_status tool_table_compare(tool_table *t, const tool_runs_options *options, moire_error *error) {
   int metric = moire__metrics_index(options->metric), row = -1;
   struct stat file;
@@ -85,16 +102,8 @@ moire_status tool_table_compare(tool_table *t, const tool_runs_options *options,
     t->rows[row].is_baseline = true;
     t->baseline = tool_row_name(t, &t->rows[row]);
   }
-  for (int other = 0; other < t->n_rows && base; other++) {
-    int64_t users = 0;
-    bool same_data = row < 0 || !strcmp(data_of(t, row), data_of(t, other));
-    double *values = other == row || !same_data ? NULL : users_of(t, other, metric, &users);
-    if (values && users == n && n > 0) {
-      for (int64_t u = 0; u < n; u++) values[u] -= base[u];
-      t->rows[other].gap = moire__bootstrap(values, n, options->resamples);
-      t->rows[other].has_gap = true;
-    }
-    moire__release(values);
+  for (int other = 0; other < t->n_rows; other++) {
+    if (other != row) t->rows[other].no_gap = compare_row(t, other, row, base, n, metric, options->resamples);
   }
   moire__release(base);
   return MOIRE_OK;

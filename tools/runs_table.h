@@ -26,6 +26,7 @@ typedef struct tool_row {
   double mean[MOIRE__N_METRICS], deviation[MOIRE__N_METRICS]; /* of a sample; 0 for a single run */
   bool is_baseline, has_gap;
   moire__interval gap; /* of a metric to the baseline's, if both have the ranks of the same users */
+  const char *no_gap;  /* why there is none, for all but the baseline: "no ranks" */
 } tool_row;
 
 /* Zero-initialise; free with tool_table_free. */

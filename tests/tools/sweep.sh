@@ -54,20 +54,22 @@ done
 
 # --- stopped in the middle, and continued to the same result
 "${sweep[@]}" --grid lr=0.01,0.001 --set epochs=30 --set patience=30 --out whole30 >/dev/null 2>&1
-"${sweep[@]}" --grid lr=0.01,0.001 --set epochs=30 --set patience=30 --out cut >/dev/null 2>cut.log &
-sweeper=$!
-for _ in $(seq 100); do
-  grep -qs '^epoch 3:' cut/lr=0.01/log.txt && break
-  sleep 0.1
-done
-kill -TERM "$sweeper"
-status=0
-wait "$sweeper" || status=$?
-[[ $status == 130 || $status == 0 ]] || complain "stopped with status $status: $(cat cut.log)"
-"${sweep[@]}" --grid lr=0.01,0.001 --set epochs=30 --set patience=30 --out cut >/dev/null 2>cut.log ||
-  complain "continued: $(cat cut.log)"
-for run in lr=0.01 lr=0.001; do
-  cmp "whole30/$run/best.safetensors" "cut/$run/best.safetensors" || complain "$run differs after it was cut"
+for signal in TERM KILL; do
+  "${sweep[@]}" --grid lr=0.01,0.001 --set epochs=30 --set patience=30 --out "cut$signal" >/dev/null 2>cut.log &
+  sweeper=$!
+  for _ in $(seq 100); do
+    grep -qs '^epoch 3:' "cut$signal/lr=0.01/log.txt" && break
+    sleep 0.1
+  done
+  kill -"$signal" "$sweeper"
+  status=0
+  wait "$sweeper" || status=$?
+  [[ $status == 13[07] || $status == 0 ]] || complain "$signal ends it with status $status: $(cat cut.log)"
+  "${sweep[@]}" --grid lr=0.01,0.001 --set epochs=30 --set patience=30 --out "cut$signal" >/dev/null 2>cut.log ||
+    complain "continued: $(cat cut.log)"
+  for run in lr=0.01 lr=0.001; do
+    cmp "whole30/$run/best.safetensors" "cut$signal/$run/best.safetensors" || complain "$run differs after $signal"
+  done
 done
 
 # --- several seeds of one configuration
@@ -85,6 +87,13 @@ grep -q '^patience: 1$' seeds/seed=9/config.yaml || complain 'patience'
 grep -q '"baseline":"ranks.txt"' runs.json || complain "$(cat runs.json)"
 grep -q '"gap":{"mean":0.0,"low":0.0,"high":0.0,"noise":true}' <("$MOIRE" runs again --baseline ranks.txt --json) ||
   complain 'a run differs from its own ranks'
+cp -r whole30 damaged
+head -n 30 whole30/lr=0.01/ranks.txt >damaged/lr=0.01/ranks.txt
+"$MOIRE" runs damaged --baseline lr=0.001 | grep -q '^0.01 .* other users$' || complain 'ranks of other users'
+rm damaged/lr=0.01/ranks.txt
+"$MOIRE" runs damaged --baseline lr=0.001 | grep -q '^0.01 .* no ranks$' || complain 'no ranks'
+echo first >damaged/lr=0.01/ranks.txt
+refused 1 damaged/lr=0.01/ranks.txt:1 rank -- "$MOIRE" runs damaged
 "$MOIRE" runs whole --plot-curves curves.svg --plot-grid grid.svg >/dev/null || complain 'plots'
 for svg in curves.svg grid.svg; do
   [[ $(head -c 5 $svg) == '<svg ' && $(tail -n 1 $svg) == '</svg>' ]] || complain "$svg"
