@@ -98,8 +98,31 @@ static bool ends_in_empty_line(const moire__text *text) {
   return text->length > 1 && text->data[text->length - 1] == '\n' && text->data[text->length - 2] == '\n';
 }
 
+/* The column behind the first parenthesis of a line; 0: there is none. */
+static size_t opening(const char *line, size_t n) {
+  const char *at = memchr(line, '(', n);
+  return at ? (size_t)(at - line) + 1 : 0;
+}
+
+/* A line under another name. What stands below the opening parenthesis of a declaration moves with it: `from`
+ * and `to` are that column here and there. */
+static void add_renamed(const moire__ahead *a, const char *line, size_t n, size_t *from, size_t *to,
+                        moire__text *out) {
+  size_t start = out->length, indent = 0;
+  while (indent < n && line[indent] == ' ') indent++;
+  if (indent && indent == *from) {
+    for (size_t i = 0; i < *to; i++) moire__text_add_char(out, ' ');
+    moire__ahead_rename(a, line + indent, n - indent, out);
+    return;
+  }
+  moire__ahead_rename(a, line, n, out);
+  *from = opening(line, n);
+  *to = opening(out->data + start, out->length - start);
+}
+
 static void add_lines(const moire__ahead *a, const char *text, const char *end, moire__text *out) {
   int left_out = 0; /* depth of sections that are, 0: none */
+  size_t from = 0, to = 0;
   while (text < end) {
     const char *line_end = memchr(text, '\n', (size_t)(end - text));
     size_t n = (size_t)(line_end ? line_end + 1 - text : end - text);
@@ -109,7 +132,7 @@ static void add_lines(const moire__ahead *a, const char *text, const char *end, 
     } else if (opens) {
       left_out += left_out > 0 || !has_section(a, text + 5, n - 9);
     } else if (!left_out && !(n == 1 && ends_in_empty_line(out)) && !add_fact(a, text, n, out)) {
-      moire__ahead_rename(a, text, n, out);
+      add_renamed(a, text, n, &from, &to, out);
     }
     text += n;
   }
