@@ -5,6 +5,7 @@
 
 #include <criterion/criterion.h>
 
+#include <stdio.h>
 #include <string.h>
 
 Test(target, host_is_one_of_the_levels) {
@@ -108,6 +109,57 @@ Test(object, texts) {
   expect_words(
       MOIRE__CODEGEN_LLVM, (moire__codegen_options){.debug_info = true},
       (const char *const[]){"DISubprogram(name: \"layers.0.softmax\"", "line: 41", "models/qia.c", NULL});
+}
+
+/* Whether some instruction is at `line` of a file whose name ends with `file`, as assembly has it. */
+static bool has_line(const char *assembly, const char *file, int line) {
+  int numbers[8] = {0}, n = 0;
+  for (const char *at = assembly; (at = strstr(at, "\t.file\t")); at++) {
+    const char *end = strchr(at + 1, '\n');
+    int number = 0;
+    if (sscanf(at, " .file %d", &number) != 1 || !end || n == 8) continue;
+    size_t length = strlen(file);
+    bool is = (size_t)(end - at) > length && !strncmp(end - 1 - length, file, length);
+    if (is) numbers[n++] = number;
+  }
+  for (const char *at = assembly; (at = strstr(at, "\t.loc\t")); at++) {
+    int number = 0, found = 0;
+    if (sscanf(at, " .loc %d %d", &number, &found) != 2 || found != line) continue;
+    for (int i = 0; i < n; i++) {
+      if (numbers[i] == number) return true;
+    }
+  }
+  return false;
+}
+
+Test(object, instructions_know_their_lines) {
+  const char *text = "kernel @k (in f32 %x[64], out f32 %y[64]) parallel %p < 1 {\n"
+                     "  source \"models/a.c\":40\n"
+                     "  for %i1 = 0 to 64 vector 16 at \"models/a.c\":41 {\n"
+                     "    %v1 = load %x[%i1] : f32 at \"models/a.c\":42\n"
+                     "    %v2 = mul %v1, %v1 : f32 at \"models/b.c\":7\n"
+                     "    store %y[%i1] = %v2 at \"models/a.c\":43\n"
+                     "  }\n"
+                     "}\n";
+  moire__arena arena = {0};
+  moire_error error = {0};
+  const moire__loop_kernel *k = moire__loop_parse(&arena, text, "t", &error);
+  cr_assert_not_null(k, "%s", error.message);
+  moire__target target = {0};
+  moire__target_named("x86-64-v3", &target, NULL);
+  moire__text with = {0}, without = {0};
+  moire__codegen_options options = {.debug_info = true};
+  cr_assert_eq(moire__codegen_emit_text(&k, 1, &target, &options, MOIRE__CODEGEN_ASSEMBLY, &with, &error),
+               MOIRE_OK, "%s", error.message);
+  cr_assert(has_line(with.data, "models/a.c", 42) && has_line(with.data, "models/a.c", 43), "%s", with.data);
+  cr_assert(has_line(with.data, "models/b.c", 7), "%s", with.data);
+  cr_assert_not(has_line(with.data, "models/b.c", 42));
+  cr_assert_eq(moire__codegen_emit_text(&k, 1, &target, NULL, MOIRE__CODEGEN_ASSEMBLY, &without, &error),
+               MOIRE_OK);
+  cr_assert_null(strstr(without.data, ".loc"));
+  moire__text_free(&with);
+  moire__text_free(&without);
+  moire__arena_free(&arena);
 }
 
 /* Runs the affine kernel. */
