@@ -183,6 +183,7 @@ static moire__loop_value smaller(moire__lowering *l, moire__loop_value a, moire_
 /* Rows of a block: whole tiles. */
 static int64_t block_size(const product *p) {
   int64_t size = moire__lower_block(p->l, ROW_BLOCK), rows = moire__tiles_rows(p->l, &p->tiles);
+  if (p->bf16) return p->narrow.rows;
   return p->l->target.small_blocks ? size : (size + rows - 1) / rows * rows;
 }
 
@@ -252,13 +253,6 @@ static bool is_cut(const product *p) {
          l->g->values[l->node->first_result].dtype == MOIRE_F32;
 }
 
-static int64_t most_rows(const product *p) {
-  int64_t block = moire__lower_block(p->l, ROW_BLOCK);
-  if (!moire__dim_is_static(p->m)) return block;
-  int64_t rows = moire__dim_factor(p->m);
-  return rows < block && rows > 0 ? rows : block;
-}
-
 static void lower(moire__lowering *l) {
   product p = describe(l);
   if (is_cut(&p)) {
@@ -267,7 +261,7 @@ static void lower(moire__lowering *l) {
     lower_cut(&p);
     return;
   }
-  choose_narrow(&p, most_rows(&p));
+  choose_narrow(&p, moire__lower_block(l, ROW_BLOCK));
   pack_first(&p);
   add_operands(&p);
   for (int i = 0; i < p.planes; i++) {

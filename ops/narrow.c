@@ -39,6 +39,7 @@ moire__narrow moire__narrow_choose(const moire__lowering *l, const moire__tiles 
   if (moire__dim_is_static(t->n_extent)) n.columns = moire__dim_factor(t->n_extent);
   choose_tile(l, t, &n);
   n.rows = most_rows > 0 && most_rows < MOST_ROWS ? most_rows : moire__lower_block(l, MOST_ROWS);
+  if (!l->target.small_blocks) n.rows = (n.rows + n.tile - 1) / n.tile * n.tile;
   n.depth = PACKED / n.rows < DEPTH ? PACKED / n.rows : DEPTH;
   n.depth = moire__lower_block(l, n.depth);
   n.depth += n.depth % 2;
@@ -123,24 +124,30 @@ static void tile(moire__lowering *l, const part *p, moire__loop_value m, int row
 /* ---- panels, rows, parts of k -----------------------------------------------------------------------------
  */
 
+/* Tiles of `rows` from row `low` on, as many as fit before m1; returns the row after them. */
+static moire__loop_value tiles_of(moire__lowering *l, const part *p, moire__loop_value low,
+                                  moire__loop_value m1, int rows, moire__loop_value column,
+                                  moire__loop_value at) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value size = moire__loop_index(b, rows);
+  moire__loop_value left = moire__loop_binary(b, MOIRE__LOOP_sub, m1, low);
+  moire__loop_value fit = moire__loop_binary(b, MOIRE__LOOP_div, left, size);
+  moire__loop_value end = moire__lower_add(l, low, moire__lower_mul(l, fit, size));
+  tile(l, p, moire__loop_for(b, low, end, rows, 1), rows, column, at);
+  moire__loop_end(b);
+  return end;
+}
+
 /* Rows m0 .. m1 of columns n0 .. n1, whose packed b begins at element `at`. */
 static void tiles_of_panel(moire__lowering *l, const part *p, moire__loop_value m1, moire__loop_value n0,
                            moire__loop_value n1, moire__loop_value at) {
   moire__loop_builder *b = &l->builder;
-  moire__loop_value rows = moire__loop_index(b, p->n->tile);
+  int rows = p->n->tile;
   moire__loop_value column = moire__loop_for(b, n0, n1, 1, p->n->lanes);
   moire__loop_value here = moire__lower_add(l, at, moire__loop_binary(b, MOIRE__LOOP_sub, column, n0));
-  moire__loop_value all = moire__loop_binary(b, MOIRE__LOOP_sub, m1, p->m0);
-  moire__loop_value whole = moire__lower_mul(l, moire__loop_binary(b, MOIRE__LOOP_div, all, rows), rows);
-  moire__loop_value middle = moire__lower_add(l, p->m0, whole);
-  moire__loop_value m = moire__loop_for(b, p->m0, middle, p->n->tile, 1);
-  tile(l, p, m, p->n->tile, column, here);
-  moire__loop_end(b);
-  if (p->n->tile > 1) {
-    m = moire__loop_for(b, middle, m1, 1, 1);
-    tile(l, p, m, 1, column, here);
-    moire__loop_end(b);
-  }
+  moire__loop_value next = tiles_of(l, p, p->m0, m1, rows, column, here);
+  if (rows > 3) next = tiles_of(l, p, next, m1, rows / 2, column, here);
+  if (rows > 1) tiles_of(l, p, next, m1, 1, column, here);
   moire__loop_end(b);
 }
 

@@ -23,7 +23,7 @@ typedef struct moire__narrow {
   bool along_k;     /* memory of `a` runs along k */
   bool resumes;     /* k comes in parts of `depth` */
   int64_t depth;    /* of k that is packed at once; a multiple of 2 */
-  int64_t rows;     /* of `a` that are packed at once */
+  int64_t rows;     /* of `a` that are packed at once: whole tiles */
   int64_t columns;  /* of b, where fixed; else 0 */
   int64_t elements; /* packed elements of a column of b that was packed beforehand; else 0 */
   moire__loop_buffer a[3], b[2];

@@ -2,7 +2,9 @@
  * 20 on one thread, and histories a second in batches. Weights are the published ones where ../shared has them,
  * and drawn at random elsewhere, which takes as long.
  *
- *   bench/aot_latency [CPU...]       versions of the code (x86-64-v4 and x86-64-v3, as far as they run here)
+ *   bench/aot_latency [CPU...]       versions of the code (all of x86-64 with AVX2, as far as they run here)
+ *
+ * x86-64-v4-bf16 multiplies numbers rounded to bf16, the others float32.
  *
  * With MOIRE_PYTHON=PYTHON in the environment, PyTorch and ONNX Runtime are timed after it, by aot_latency.py.
  */
@@ -123,6 +125,9 @@ static bool write_library(const char *directory, const char *cpu) {
   }
   moire_ahead_model model = {
       .name = "qia", .config = "{}", .inference = graph, .weights = weights, .n_weights = n};
+  moire_compile_options precision = moire_compile_defaults();
+  if (strstr(cpu, "bf16")) precision.precision = MOIRE_PRECISION_BF16;
+  model.optimizer = &precision;
   moire_ahead_options options = moire_ahead_defaults();
   options.name = "qia";
   options.directory = directory;
@@ -265,11 +270,11 @@ static void measure(const char *directory, const char *cpu) {
 }
 
 int main(int argc, char **argv) {
-  static const char *const both[] = {"x86-64-v4", "x86-64-v3"};
+  static const char *const all[] = {"x86-64-v4-bf16", "x86-64-v4", "x86-64-v3"};
   char directory[] = "/tmp/moire-bench-XXXXXX", command[600];
   if (!mkdtemp(directory)) return 1;
   setvbuf(stdout, NULL, _IOLBF, 0);
-  for (int i = 0; i < (argc > 1 ? argc - 1 : 2); i++) measure(directory, argc > 1 ? argv[i + 1] : both[i]);
+  for (int i = 0; i < (argc > 1 ? argc - 1 : 3); i++) measure(directory, argc > 1 ? argv[i + 1] : all[i]);
   snprintf(command, sizeof command, "rm -rf %s", directory);
   if (system(command)) return 1;
   const char *python = getenv("MOIRE_PYTHON");

@@ -1,6 +1,7 @@
-/* Complex linear layers against OpenBLAS: y = x W^T by our compiled kernel, beside four real products of sgemm.
+/* Complex linear layers against OpenBLAS: y = x W^T by our compiled kernels, in float32 and with operands in
+ * bf16, beside four real products of sgemm.
  *
- * Both in one run, in turns, on one thread and on the same data; results are compared before anything is timed.
+ * All in one run, in turns, on one thread and on the same data; results are compared before anything is timed.
  * The time of a shape is the median of its runs, with the quartiles beside it.
  */
 #include "moire/compile.h"
@@ -15,13 +16,17 @@
 
 enum { RUNS = 41 };
 
+typedef struct kernel {
+  moire_program *program;
+  moire_store *store;
+  moire_runner *runner;
+} kernel;
+
 typedef struct bench {
   int64_t m, k, n;
   float *x[2], *w[2], *y[2];
-  moire_program *program;
-  moire_store *store;
   moire_threads *threads;
-  moire_runner *runner;
+  kernel f32, bf16;
 } bench;
 
 static double seconds(void) {
@@ -46,8 +51,9 @@ static float *numbers(int64_t n, uint32_t seed) {
   return x;
 }
 
-static void compile(bench *b) {
+static kernel compile(const bench *b, moire_precision precision) {
   moire_error error = {0};
+  kernel made = {0};
   moire_graph *g = moire_graph_create("products", MOIRE_INFERENCE);
   moire_dim rows = moire_extent(g, "B");
   moire_value x = moire_complex(moire_input(g, "x.re", MOIRE_F32, MOIRE_SHAPE(rows, b->k)),
@@ -60,25 +66,26 @@ static void compile(bench *b) {
   moire_compile_options options = moire_compile_defaults();
   options.outputs = (const char *[]){"y.re", "y.im"};
   options.n_outputs = 2;
-  b->program = moire_compile(g, &options, &error);
+  options.precision = precision;
+  made.program = moire_compile(g, &options, &error);
   require(error.status, &error);
-  b->threads = moire_threads_create(1, &error);
-  b->store = moire_store_create();
-  const moire_plan *plan = moire_program_plan(b->program);
-  require(moire_store_declare(b->store, plan, 1, &error), &error);
-  memcpy(moire_store_data(b->store, "w.re", NULL), b->w[0], (size_t)(b->n * b->k) * sizeof(float));
-  memcpy(moire_store_data(b->store, "w.im", NULL), b->w[1], (size_t)(b->n * b->k) * sizeof(float));
-  b->runner = moire_runner_create(plan, b->store, b->threads, &error);
+  made.store = moire_store_create();
+  const moire_plan *plan = moire_program_plan(made.program);
+  require(moire_store_declare(made.store, plan, 1, &error), &error);
+  memcpy(moire_store_data(made.store, "w.re", NULL), b->w[0], (size_t)(b->n * b->k) * sizeof(float));
+  memcpy(moire_store_data(made.store, "w.im", NULL), b->w[1], (size_t)(b->n * b->k) * sizeof(float));
+  made.runner = moire_runner_create(plan, made.store, b->threads, &error);
   require(error.status, &error);
-  require(moire_runner_set_extent(b->runner, "B", b->m, &error), &error);
-  require(moire_runner_set_input(b->runner, "x.re", b->x[0], b->m * b->k, &error), &error);
-  require(moire_runner_set_input(b->runner, "x.im", b->x[1], b->m * b->k, &error), &error);
+  require(moire_runner_set_extent(made.runner, "B", b->m, &error), &error);
+  require(moire_runner_set_input(made.runner, "x.re", b->x[0], b->m * b->k, &error), &error);
+  require(moire_runner_set_input(made.runner, "x.im", b->x[1], b->m * b->k, &error), &error);
   moire_graph_destroy(g);
+  return made;
 }
 
-static void run_ours(bench *b) {
+static void run_ours(const kernel *k) {
   moire_error error = {0};
-  require(moire_runner_run(b->runner, &error), &error);
+  require(moire_runner_run(k->runner, &error), &error);
 }
 
 static void gemm(const bench *b, float alpha, const float *x, const float *w, float beta, float *y) {
@@ -86,7 +93,7 @@ static void gemm(const bench *b, float alpha, const float *x, const float *w, fl
               (int)b->k, beta, y, (int)b->n);
 }
 
-static void run_blas(bench *b) {
+static void run_blas(const bench *b) {
   gemm(b, 1, b->x[0], b->w[0], 0, b->y[0]);
   gemm(b, -1, b->x[1], b->w[1], 1, b->y[0]);
   gemm(b, 1, b->x[0], b->w[1], 0, b->y[1]);
@@ -94,11 +101,11 @@ static void run_blas(bench *b) {
 }
 
 /* Largest difference relative to the largest element of the peer's result. */
-static double difference(const bench *b) {
+static double difference(const bench *b, const kernel *k) {
   double worst = 0, largest = 0;
   static const char *const names[] = {"y.re", "y.im"};
   for (int p = 0; p < 2; p++) {
-    const float *y = moire_runner_output(b->runner, names[p], NULL);
+    const float *y = moire_runner_output(k->runner, names[p], NULL);
     for (int64_t i = 0; i < b->m * b->n; i++) {
       worst = fmax(worst, fabs((double)y[i] - (double)b->y[p][i]));
       largest = fmax(largest, fabs((double)b->y[p][i]));
@@ -112,31 +119,50 @@ static int by_size(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static void measure(bench *b) {
-  double ours[RUNS], blas[RUNS];
-  run_ours(b);
+static void agree(const bench *b, const kernel *k, double limit) {
+  run_ours(k);
+  double error = difference(b, k);
+  if (error <= limit) return;
+  fprintf(stderr, "products: results differ by %g\n", error);
+  exit(1);
+}
+
+static void print_side(const char *name, double *times, double flop) {
+  qsort(times, RUNS, sizeof *times, by_size);
+  printf("  %s %8.3f ms [%.3f, %.3f]", name, times[RUNS / 2] * 1e3, times[RUNS / 4] * 1e3,
+         times[3 * RUNS / 4] * 1e3);
+  if (flop > 0) printf(" %6.1f GFLOP/s", flop / times[RUNS / 2] * 1e-9);
+}
+
+static void measure(const bench *b) {
+  double f32[RUNS], bf16[RUNS], blas[RUNS];
   run_blas(b);
-  double error = difference(b);
-  if (!(error <= 1e-5)) {
-    fprintf(stderr, "products: results differ by %g\n", error);
-    exit(1);
-  }
+  agree(b, &b->f32, 1e-5);
+  agree(b, &b->bf16, 1e-2);
   for (int i = 0; i < RUNS; i++) {
     double start = seconds();
-    run_ours(b);
-    double middle = seconds();
+    run_ours(&b->f32);
+    double first = seconds();
+    run_ours(&b->bf16);
+    double second = seconds();
     run_blas(b);
-    ours[i] = middle - start;
-    blas[i] = seconds() - middle;
+    f32[i] = first - start;
+    bf16[i] = second - first;
+    blas[i] = seconds() - second;
   }
-  qsort(ours, RUNS, sizeof *ours, by_size);
-  qsort(blas, RUNS, sizeof *blas, by_size);
   double flop = 8.0 * (double)b->m * (double)b->k * (double)b->n;
-  printf(
-      "%6lld x %3lld -> %3lld  %8.3f ms [%.3f, %.3f] %6.1f GFLOP/s   OpenBLAS %8.3f ms [%.3f, %.3f]   %5.2fx\n",
-      (long long)b->m, (long long)b->k, (long long)b->n, ours[RUNS / 2] * 1e3, ours[RUNS / 4] * 1e3,
-      ours[3 * RUNS / 4] * 1e3, flop / ours[RUNS / 2] * 1e-9, blas[RUNS / 2] * 1e3, blas[RUNS / 4] * 1e3,
-      blas[3 * RUNS / 4] * 1e3, blas[RUNS / 2] / ours[RUNS / 2]);
+  printf("%6lld x %3lld -> %3lld", (long long)b->m, (long long)b->k, (long long)b->n);
+  print_side("f32", f32, flop);
+  print_side("bf16", bf16, flop);
+  print_side("OpenBLAS", blas, 0);
+  printf("   f32 %.2fx, bf16 %.2fx of it and %.2fx of f32\n", blas[RUNS / 2] / f32[RUNS / 2],
+         blas[RUNS / 2] / bf16[RUNS / 2], f32[RUNS / 2] / bf16[RUNS / 2]);
+}
+
+static void release(kernel *k) {
+  moire_runner_destroy(k->runner);
+  moire_store_destroy(k->store);
+  moire_program_destroy(k->program);
 }
 
 static void run_shape(int64_t m, int64_t k, int64_t n) {
@@ -146,12 +172,15 @@ static void run_shape(int64_t m, int64_t k, int64_t n) {
     b.w[p] = numbers(n * k, 11 + p);
     b.y[p] = numbers(m * n, 21 + p);
   }
-  compile(&b);
+  moire_error error = {0};
+  b.threads = moire_threads_create(1, &error);
+  require(error.status, &error);
+  b.f32 = compile(&b, MOIRE_PRECISION_F32);
+  b.bf16 = compile(&b, MOIRE_PRECISION_BF16);
   measure(&b);
-  moire_runner_destroy(b.runner);
-  moire_store_destroy(b.store);
+  release(&b.f32);
+  release(&b.bf16);
   moire_threads_destroy(b.threads);
-  moire_program_destroy(b.program);
   for (int p = 0; p < 2; p++) {
     free(b.x[p]);
     free(b.w[p]);
