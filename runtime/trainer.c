@@ -23,6 +23,7 @@ typedef struct trainer {
   uint64_t seed;
   int64_t batch;
   int64_t *order; /* [n_samples] */
+  int64_t steps;  /* in this run */
 } trainer;
 
 static double now(void) {
@@ -39,6 +40,7 @@ static bool must_stop(const trainer *t) { return t->job->stop && *t->job->stop; 
 /* Trains on samples[0..n) as step number `step`, from 0. */
 static moire_status train_step(trainer *t, const int64_t *samples, int64_t n, int64_t step, double *loss,
                                moire_error *error) {
+  if (t->job->watch) t->job->watch(t->job->watch_context, t->runner, t->steps++);
   moire_status status = moire__train_step_prepare(&t->step, samples, n, step, error);
   if (!status) status = moire__train_step_run(&t->step, loss, error);
   if (status) return status;
@@ -223,6 +225,7 @@ moire_status moire__trainer_run(const moire__trainer_job *job, moire__trainer_re
   if (!status) status = moire__trainer_files_open(&t.files, job, error);
   if (!status) status = find_start(&t, error);
   if (!status) status = run(&t, result, error);
+  if (job->watch && t.runner) job->watch(job->watch_context, t.runner, -1);
   free_trainer(&t);
   return status;
 }

@@ -39,6 +39,10 @@ typedef struct moire__trainer_job {
   const char *directory;             /* made if it is not there */
   bool resume;                       /* from last.safetensors, if it is there */
   const volatile sig_atomic_t *stop; /* not 0: end after the current step; may be NULL */
+  /* Called before each step with its number in this run, from 0, and with -1 when there are no more; may be
+   * NULL. */
+  void (*watch)(void *context, moire_runner *runner, int64_t step);
+  void *watch_context;
 } moire__trainer_job;
 
 typedef struct moire__trainer_result {

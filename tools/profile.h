@@ -40,6 +40,18 @@ json_t *tool_profile_read(const char *path, moire_error *error);
 /* The tables that a terminal shows: what makes 95 % of the time, or all of it. */
 void tool_profile_print(const json_t *profile, bool all, FILE *to);
 
+/* What changed from `a` to `b` beyond noise; `all`: also what did not. */
+void tool_profile_print_comparison(const json_t *a, const json_t *b, bool all, FILE *to);
+json_t *tool_profile_comparison(const json_t *a, const json_t *b); /* owned */
+
+/* The figures of this machine for so many threads; why they are not known goes to stderr, and false is
+ * returned. */
+bool tool_profile_peaks(const char *tool, int threads, moire__peaks *peaks);
+/* Its largest cache, or what is usual. */
+int64_t tool_profile_cache_bytes(const moire__peaks *peaks);
+
+/* Makes DIR and sees to it that files can be made there: to be asked before the work is done. */
+moire_status tool_profile_folder(const char *directory, moire_error *error);
 /* Writes DIR/profile.json, and beside it the page and the formats of other tools (profile_report.h); makes DIR.
  */
 moire_status tool_profile_write(const json_t *profile, const char *directory, moire_error *error);

@@ -6,7 +6,10 @@
 #include "runtime/file.h"
 #include "tools/profile_report.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MOST_BYTES = 1 << 30 };
 
@@ -42,6 +45,12 @@ json_t *tool_profile_read(const char *path, moire_error *error) {
   if (!check(profile, path, error)) return profile;
   json_decref(profile);
   return NULL;
+}
+
+moire_status tool_profile_folder(const char *directory, moire_error *error) {
+  moire_status status = moire__file_make_directories(directory, error);
+  if (status || !access(directory, W_OK | X_OK)) return status;
+  return moire_fail(error, MOIRE_ERROR_IO, "%s: no file can be made there: %s", directory, strerror(errno));
 }
 
 moire_status tool_profile_write(const json_t *profile, const char *directory, moire_error *error) {

@@ -1,5 +1,7 @@
 /* moire train: from a configuration and a data set to a trained, tested model. */
 #include "tools/coder.h"
+#include "tools/profile.h"
+#include "tools/profile_train.h"
 #include "tools/run_folder.h"
 #include "tools/sweep.h"
 
@@ -20,10 +22,26 @@ typedef struct arguments {
   int n_assignments;
   int threads, seeds;
   bool resume, json;
+  tool_profile_window profile;
   moire__arena arena;
 } arguments;
 
-enum { DATA = 0x100, FEATURES, TENSOR, NAMES, OUT, SET, SEEDS, STOP_METRIC, PATIENCE, THREADS, RESUME, JSON };
+enum {
+  DATA = 0x100,
+  FEATURES,
+  TENSOR,
+  NAMES,
+  OUT,
+  SET,
+  SEEDS,
+  STOP_METRIC,
+  PATIENCE,
+  THREADS,
+  RESUME,
+  JSON,
+  PROFILE,
+  PROFILE_STEPS
+};
 
 static const struct argp_option options[] = {
     {"data", DATA, "FILE", 0, "Data set: one user a line (the configuration's `data`)", 0},
@@ -38,6 +56,8 @@ static const struct argp_option options[] = {
     {"seeds", SEEDS, "N", 0,
      "Train N times, with the seeds from the configuration's on, each in a folder in DIR", 0},
     {"threads", THREADS, "N", 0, "Threads (as many as there are CPUs); does not change the result", 0},
+    {"profile", PROFILE, "DIR", 0, "Write a profile of some steps into DIR, for moire profile", 0},
+    {"profile-steps", PROFILE_STEPS, "FIRST:N", 0, "Which: N steps from the FIRST of this run on (10:20)", 0},
     {"resume", RESUME, NULL, 0, "Continue the run in DIR after its last whole epoch", 0},
     {"json", JSON, NULL, 0, "Print the result as JSON", 0},
     {0}};
@@ -57,6 +77,14 @@ static void listen_for_signals(void) {
   sigaction(SIGTERM, &action, NULL);
 }
 
+static void read_window(const char *text, const struct argp_state *state, tool_profile_window *window) {
+  char end = 0;
+  int n = sscanf(text, "%d:%d%c", &window->first, &window->n, &end);
+  if (n != 2 || window->first < 0 || window->n < 1 || window->n > 100000) {
+    argp_error(state, "--profile-steps: wanted FIRST:N, such as 10:20, but '%s' came", text);
+  }
+}
+
 static error_t parse(int key, char *text, struct argp_state *state) {
   arguments *a = state->input;
   switch (key) {
@@ -65,6 +93,8 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case TENSOR: a->tensor = text; return 0;
     case NAMES: a->names = text; return 0;
     case OUT: a->out = text; return 0;
+    case PROFILE: a->profile.directory = text; return 0;
+    case PROFILE_STEPS: read_window(text, state, &a->profile); return 0;
     case RESUME: a->resume = true; return 0;
     case JSON: a->json = true; return 0;
     case THREADS: a->threads = (int)tool_int_argument(state, "--threads", text, 1, 1024); return 0;
@@ -169,6 +199,7 @@ static moire_status train(const arguments *a, const tool_setup *setup, const cha
   moire__trainer_task task = {0};
   moire_status status = MOIRE_ERROR_ARGUMENT;
   if (step) status = make_task(a, setup, features, &trainee, &scores, &task, error);
+  if (!status && a->profile.directory) status = tool_profile_folder(a->profile.directory, error);
   if (!status) {
     moire__trainer_job job = {.model = setup->model->name,
                               .config = setup->config,
@@ -179,8 +210,12 @@ static moire_status train(const arguments *a, const tool_setup *setup, const cha
                               .directory = a->out ? a->out : directory,
                               .resume = a->resume,
                               .stop = &interrupted};
+    tool_train_profile *profile =
+        a->profile.directory ? tool_train_profile_create(&a->profile, setup, step, &job) : NULL;
     listen_for_signals();
     status = run(setup, data, &job, result, error);
+    if (!status) status = tool_train_profile_finish(profile, error);
+    tool_train_profile_destroy(profile);
   }
   tool_trainee_free(&trainee);
   moire_program_destroy(scores);
@@ -248,7 +283,7 @@ int tool_train(int argc, char **argv) {
       NULL,
       NULL,
       NULL};
-  arguments a = {.threads = tool_default_threads()};
+  arguments a = {.threads = tool_default_threads(), .profile = {NULL, 10, 20}};
   a.assignments = moire__allocate_array((size_t)argc + 1, sizeof *a.assignments);
   argp_parse(&parser, argc, argv, 0, NULL, &a);
   int status = train_as_asked(&a);
