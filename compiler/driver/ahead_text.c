@@ -181,8 +181,10 @@ static void add_plan_tables(const moire__ahead_level *level, int l, const moire_
   moire__text_add(out, "\n    0};\nstatic const moire__aot_step %s_%d_steps[] = {\n", plan->name, l);
   for (int i = 0; i < plan->n_steps; i++) {
     const moire__ahead_step *s = &plan->steps[i];
-    moire__text_add(out, "    {%s, %d, %d, %d, %" PRId64 ", %" PRId64 "}, // %s\n", level->symbols[s->kernel],
-                    s->first_argument, s->n_arguments, s->extent, s->count, s->block, s->name);
+    moire__text_add(out, "    {%s, %d, %d, %d, %" PRId64 ", %" PRId64 ", ", level->symbols[s->kernel],
+                    s->first_argument, s->n_arguments, s->extent, s->count, s->block);
+    add_string(s->name, out);
+    moire__text_add(out, "},\n");
   }
   moire__text_add(out, "    {0}};\nstatic const moire__aot_copy %s_%d_copies[] = {\n", plan->name, l);
   for (int i = 0; i < plan->n_copies; i++)

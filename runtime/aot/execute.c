@@ -90,8 +90,12 @@ static void *moire__aot_execute(const moire__aot_run *run) {
   void **arguments = (void **)(void *)run->workspace;
   parts workspace = find_parts(run);
   for (int i = 0; i < plan->n_arguments; i++) arguments[i] = address(run, &workspace, plan->arguments[i]);
-  for (int i = 0; i < plan->n_steps; i++)
-    run_step(run, &plan->steps[i], arguments + plan->steps[i].first_argument);
+  for (int i = 0; i < plan->n_steps; i++) {
+    const moire__aot_step *step = &plan->steps[i];
+    if (run->profile) run->profile(run->profile_context, step->name, 1);
+    run_step(run, step, arguments + step->first_argument);
+    if (run->profile) run->profile(run->profile_context, step->name, 0);
+  }
   for (int i = 0; i < plan->n_copies; i++) {
     const moire__aot_copy *copy = &plan->copies[i];
     memcpy(address(run, &workspace, copy->to), address(run, &workspace, copy->from), (size_t)copy->bytes);

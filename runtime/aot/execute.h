@@ -19,6 +19,8 @@ typedef struct moire__aot_run {
   int threads;              /* 1, or more with `run` */
   library_run *run;
   void *context;
+  library_profile *profile; /* NULL: nobody is told of kernels */
+  void *profile_context;
 } moire__aot_run;
 
 /* a + b * c, or a number so large that no memory has it, small enough to be added to. */

@@ -82,6 +82,11 @@ void library_close(library_model *model);
  * when all have returned. */
 typedef void library_run(void *context, int n, void (*work)(void *job, int i), void *job);
 
+/* Is told that a kernel begins (`begins` 1) or has ended (0), by a name that says what it computes; it lives as
+ * long as the library. Called by the thread that made the call; in library_scores and library_top by every
+ * thread that works for the call, at once, each between begin and end on one kernel. */
+typedef void library_profile(void *context, const char *kernel, int begins);
+
 /* Zero-initialise it for one thread and memory that the library allocates when it is first needed, keeps, and
  * gives back with library_workspace_free. Or set `memory` and `bytes` to memory of your own, of any alignment.
  */
@@ -91,14 +96,17 @@ typedef struct library_workspace {
   int owned;   /* the library's: leave it 0 */
   int threads; /* how many may work on one call: 0 or 1, or more if there is a `run` */
   library_run *run;
-  void *context; /* the first argument of run */
+  void *context;            /* the first argument of run */
+  library_profile *profile; /* NULL: nobody is told, at the cost of a comparison a kernel */
+  void *profile_context;    /* the first argument of profile */
 } library_workspace;
 
 /* Bytes for library_scores and library_top on such a batch by so many threads; it stops growing with the batch
  * at LIBRARY_SLICE histories a thread. 0 if an argument is out of range, or if there is no code for this
  * processor. */
 size_t library_workspace_bytes(int64_t batch, int threads);
-/* Gives back what the library has allocated; the workspace is zero afterwards but for threads, run and context.
+/* Gives back what the library has allocated; the workspace is zero afterwards but for threads, run, profile and
+ * their contexts.
  */
 void library_workspace_free(library_workspace *workspace);
 

@@ -14,6 +14,7 @@
 
 /* What a call is about; the parts that are NULL are not asked for. */
 typedef struct request {
+  const library_workspace *workspace;
   const moire__aot_level *level;
   const void *block; /* of the model */
   int64_t batch;
@@ -69,7 +70,9 @@ static void compute_slice(const request *r, int64_t slice, unsigned char *region
   moire__aot_run run = {.plan = &r->level->scores,
                         .model = (void *)(uintptr_t)r->block,
                         .workspace = region + moire__aot_feed_bytes(&r->level->scores, rows),
-                        .threads = 1};
+                        .threads = 1,
+                        .profile = r->workspace->profile,
+                        .profile_context = r->workspace->profile_context};
   moire__aot_feed(&run, r->histories, first, rows, region);
   float *scores = moire__aot_execute(&run);
   if (r->all_scores) {
@@ -100,6 +103,7 @@ static library_status answer(request *r, const library_model *model, library_wor
   if (!status) status = moire__aot_find_block(model, &r->level, &r->block);
   if (status) return status;
   int threads = useful_threads(r->batch, workspace->threads);
+  r->workspace = workspace;
   r->region_bytes = region_bytes(r->level, r->batch);
   status = moire__aot_reserve(workspace, r->region_bytes * (size_t)threads + 63, &r->regions);
   if (status) return status;

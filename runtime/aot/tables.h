@@ -54,6 +54,7 @@ typedef struct moire__aot_step {
   int first_argument, n_arguments; /* in the plan's arguments */
   int extent;                      /* count is multiplied by it */
   int64_t count, block;            /* the kernel runs over ceil(count / block) pieces */
+  const char *name;                /* what it computes */
 } moire__aot_step;
 
 /* After the run, `bytes` at `to` (a state) become those at `from`. */

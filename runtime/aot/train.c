@@ -75,7 +75,9 @@ static float run_plan(const training_call *c, const moire__aot_plan *plan, const
                         .workspace = memory + moire__aot_feed_bytes(plan, c->batch) + extra_bytes(c->batch),
                         .threads = c->workspace->threads,
                         .run = c->workspace->run,
-                        .context = c->workspace->context};
+                        .context = c->workspace->context,
+                        .profile = c->workspace->profile,
+                        .profile_context = c->workspace->profile_context};
   float loss = 0;
   memcpy(e->answers, c->targets, (size_t)c->batch * sizeof *e->answers);
   moire__aot_feed(&run, c->histories, 0, c->batch, memory);

@@ -143,6 +143,45 @@ static void refuse_workspaces(const aot_library *lib) {
   moire__release(scores);
 }
 
+typedef struct heard {
+  int begun, ended, inside;
+  bool named; /* a kernel says which layer of the model it computes */
+} heard;
+
+static void hear(void *context, const char *kernel, int begins) {
+  heard *h = context;
+  h->begun += begins;
+  h->ended += !begins;
+  h->inside += begins ? 1 : -1;
+  h->named = h->named || strstr(kernel, "q_proj: complex_linear");
+  cr_expect(h->inside == 0 || h->inside == 1, "%s", kernel);
+}
+
+/* Who asks is told of every kernel, begun and ended, and gets the same numbers; who does not, is not. */
+Test(aot, tells_of_kernels) {
+  test_path directory;
+  test_make_directory(directory);
+  aot_library lib = make(config, "lib", false, false, directory);
+  float *alone = moire__allocate_array(BATCH * ITEMS, sizeof *alone);
+  float *watched = moire__allocate_array(BATCH * ITEMS, sizeof *watched);
+  heard h = {0};
+  library_workspace workspace = {0};
+  cr_assert_eq(lib.scores(NULL, &workspace, BATCH, &histories, alone), LIBRARY_OK);
+  cr_assert_eq(h.begun, 0);
+  workspace.profile = hear;
+  workspace.profile_context = &h;
+  cr_assert_eq(lib.scores(NULL, &workspace, BATCH, &histories, watched), LIBRARY_OK);
+  cr_expect_gt(h.begun, 5);
+  cr_expect_eq(h.begun, h.ended);
+  cr_expect(h.named);
+  cr_expect_eq(memcmp(alone, watched, BATCH * ITEMS * sizeof *alone), 0);
+  lib.workspace_free(&workspace);
+  moire__release(alone);
+  moire__release(watched);
+  aot_unload(&lib);
+  test_remove_directory(directory);
+}
+
 Test(aot, refuses_bad_requests) {
   test_path directory;
   test_make_directory(directory);

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "moire/run.h"
+#include "runtime/profile/recording.h"
 
 #include <math.h>
 #include <string.h>
@@ -117,6 +118,79 @@ Test(runner, batches_of_many_sizes) {
     }
     stop(f);
   }
+}
+
+/* Times rise through a run; every span lies in its step; a thread's busy time is that of its spans. */
+static void check_recorded(const moire__recording *recording, int run_number, int64_t *busy, int n_threads) {
+  const moire__recorded_run *r = moire__recording_at(recording, run_number);
+  cr_expect(r->begin <= r->prepared && r->prepared <= r->steps[0] && r->steps[3] <= r->end);
+  cr_expect_eq(r->extents[B], 40);
+  for (int i = 1; i < plan.n_steps; i++) cr_expect(r->steps[i - 1] <= r->steps[i]);
+  cr_assert(r->n_spans >= plan.n_steps && r->n_spans <= plan.n_steps * n_threads, "%d spans", r->n_spans);
+  for (int i = 0; i < r->n_spans; i++) {
+    const moire__span *s = &r->spans[i];
+    cr_expect(s->thread >= 0 && s->thread < n_threads && s->begin <= s->end);
+    cr_expect(s->begin >= (s->step ? r->steps[s->step - 1] : r->prepared) && s->end <= r->steps[s->step]);
+    busy[s->step * n_threads + s->thread] += s->end - s->begin;
+  }
+}
+
+Test(runner, a_recording_has_every_step_of_as_many_runs_as_it_has_room_for) {
+  enum { RUNS = 5 };
+  float x[40 * WIDTH] = {0};
+  for (int n = 1; n <= 3; n++) {
+    fixture f = start(n);
+    int64_t busy[12] = {0};
+    moire__recording *recording = moire__recording_create(plan.n_steps, n, RUNS, RUNS);
+    run(f, x, 40);
+    cr_assert_eq(moire__recording_count(recording), 0);
+    moire__runner_record(f.runner, recording);
+    for (int r = 0; r < RUNS + 2; r++) run(f, x, 40);
+    cr_assert_eq(moire__recording_count(recording), RUNS);
+    for (int r = 0; r < RUNS; r++) check_recorded(recording, r, busy, n);
+    for (int i = 0; i < plan.n_steps * n; i++) {
+      cr_expect_eq(moire__recording_busy(recording, i / n, i % n), busy[i]);
+    }
+    moire__runner_record(f.runner, NULL);
+    run(f, x, 40);
+    cr_expect_eq(((float *)moire_store_data(f.store, "w", NULL))[2], 10 + RUNS + 4);
+    stop(f);
+    moire__recording_destroy(recording);
+  }
+}
+
+Test(runner, a_run_that_is_refused_is_not_recorded) {
+  fixture f = start(2);
+  moire__recording *recording = moire__recording_create(plan.n_steps, 2, 3, 0);
+  moire__runner_record(f.runner, recording);
+  cr_assert_neq(moire_runner_run(f.runner, NULL), MOIRE_OK);
+  cr_expect_eq(moire__recording_count(recording), 0);
+  float x[4 * WIDTH] = {0};
+  run(f, x, 4);
+  cr_expect_eq(moire__recording_count(recording), 1);
+  cr_expect_null(moire__recording_at(recording, 0)->spans);
+  stop(f);
+  moire__recording_destroy(recording);
+}
+
+static void note_step(void *context, int step, void *const *arguments, const int64_t *sizes) {
+  int *next = context;
+  cr_expect_eq(step, (*next)++ % plan.n_steps);
+  cr_expect_not_null(arguments[0]);
+  cr_expect_eq(sizes[B], 4);
+}
+
+Test(runner, who_watches_is_told_of_each_step_before_it_runs) {
+  fixture f = start(1);
+  float x[4 * WIDTH] = {0};
+  int steps_seen = 0;
+  moire__runner_watch(f.runner, note_step, &steps_seen);
+  run(f, x, 4);
+  run(f, x, 4);
+  moire__runner_watch(f.runner, NULL, NULL);
+  run(f, x, 4);
+  cr_expect_eq(steps_seen, 2 * plan.n_steps);
+  stop(f);
 }
 
 Test(runner, outputs_share_no_memory_with_what_lives_later) {

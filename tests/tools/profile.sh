@@ -45,6 +45,41 @@ grep -q backward <(grep '"direction"' infer.json) && complain 'inference has a b
   complain "$(cat log.txt)"
 grep -qF 'qia, inference: 2 steps' again.txt || complain "of a checkpoint: $(head -n 1 again.txt)"
 
+"$MOIRE" profile out/a/profile.json >shown.txt || complain 'a profile is not shown again'
+[[ $(head -n 1 shown.txt) == $(head -n 1 table.txt) ]] || complain 'it is shown as another'
+
+# A window of a training; the result of the training is that without it.
+"$MOIRE" train config.yaml --data data.txt --out run2 --set epochs=1 --profile out/t --profile-steps 1:2 \
+  >/dev/null 2>log.txt || complain "$(cat log.txt)"
+cmp run/best.safetensors run2/best.safetensors || complain 'with a profile the training gives something else'
+[[ $("$MOIRE" profile out/t/profile.json | head -n 1) == 'qia, training: 2 steps'* ]] || complain 'the window is not 2 steps'
+refused 1 'ended before step 1000' -- "$MOIRE" train config.yaml --data data.txt --out run3 --set epochs=1 \
+  --profile out/u --profile-steps 1000:5
+refused 2 '--profile-steps' -- "$MOIRE" train config.yaml --data data.txt --profile out/u --profile-steps 5
+
+# A profile differs from itself by nothing, and from one whose times are doubled in every kernel that takes long.
+"$MOIRE" profile --compare out/a/profile.json out/a/profile.json >same.txt || complain 'no comparison with itself'
+grep -qE '^([0-9]+) of \1 kernels differ by no more than noise' same.txt || complain "$(tail -n 1 same.txt)"
+mkdir b
+awk '/"(median|min)_ns":/ { n = $2 + 0; sub(/[0-9]+/, 2 * n + 5000) } { print }' out/a/profile.json >b/profile.json
+"$MOIRE" profile --compare out/a/profile.json b/profile.json >slower.txt || complain 'no comparison'
+grep -qE ' slower +layers.0.attn: complex_attention' slower.txt || complain "$(head -n 5 slower.txt)"
+"$MOIRE" profile --compare b/profile.json out/a/profile.json --json >faster.json || complain 'no comparison as JSON'
+grep -q '"faster"' faster.json || complain 'nothing is faster'
+grep -q '"slower"' faster.json && complain 'something is slower'
+
+# What is no profile, or another version's.
+echo '{"format": "something"}' >other.json
+sed 's/"version": 1,/"version": 99,/' out/a/profile.json >new.json
+head -c 5000 out/a/profile.json >cut.json
+echo '{"format": "moire-profile", "version": 1}' >empty.json
+refused 1 'is no profile' -- "$MOIRE" profile --compare out/a/profile.json other.json
+refused 1 'version 99' -- "$MOIRE" profile new.json
+refused 1 'cut.json' 'JSON' -- "$MOIRE" profile cut.json
+refused 1 'without kernels' -- "$MOIRE" profile empty.json
+refused 1 'nowhere.json' -- "$MOIRE" profile nowhere.json
+refused 2 'two profiles' -- "$MOIRE" profile --compare out/a/profile.json
+
 refused 2 'wanted a configuration' -- "$MOIRE" profile
 refused 2 '--steps' -- "$MOIRE" profile config.yaml --data data.txt --steps 0
 refused 1 'names no data' -- "$MOIRE" profile config.yaml
