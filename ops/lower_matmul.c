@@ -12,6 +12,9 @@
  * into a small result (the gradient of a weight) is cut along k into a fixed number of pieces instead, which a
  * second kernel adds in order.
  *
+ * What is done to each element of the result (the epilogue) is done a stretch of columns of a block at a time:
+ * the tiles leave their sums in a local block, from which the element-wise nodes go on.
+ *
  * Operands that are to be bf16 are packed, and have tiles of their own (ops/narrow.h); a matrix b of fixed size
  * is packed by a kernel before.
  */
@@ -32,7 +35,9 @@ typedef struct product {
   moire__loop_buffer parts[2]; /* cut along k: where the planes of the pieces go */
   bool bf16;
   moire__narrow narrow;
-  int packed[2]; /* extra buffers that b is packed into beforehand, -1: none */
+  int packed[2];                  /* extra buffers that b is packed into beforehand, -1: none */
+  moire__loop_buffer sums[2];     /* of a stretch, where there is an epilogue */
+  moire__loop_value first_column; /* of the stretch */
 } product;
 
 static product describe(moire__lowering *l) {
@@ -80,6 +85,91 @@ static moire__loop_value load_row(void *context, int plane, moire__loop_value m,
   return moire__loop_load(&p->l->builder, result_buffer(p, plane), result_address(p, m, n));
 }
 
+/* ---- epilogue ---------------------------------------------------------------------------------------------
+ */
+
+/* Columns of a stretch: what a row of a tile holds. */
+static int64_t stretch_of(const product *p) {
+  int64_t lanes = p->l->target.lanes;
+  return moire__dim_factor(p->n) <= lanes ? lanes : 2 * lanes;
+}
+
+static moire__loop_value in_stretch(product *p, moire__loop_value m, moire__loop_value n) {
+  moire__loop_builder *b = &p->l->builder;
+  moire__loop_value row = moire__loop_binary(b, MOIRE__LOOP_sub, m, p->tiles.m_low);
+  moire__loop_value column = moire__loop_binary(b, MOIRE__LOOP_sub, n, p->first_column);
+  return moire__lower_add(p->l, moire__lower_mul(p->l, row, moire__loop_index(b, stretch_of(p))), column);
+}
+
+static void keep_row(void *context, moire__loop_value m, moire__loop_value n, const moire__loop_value sum[2]) {
+  product *p = context;
+  moire__loop_value at = in_stretch(p, m, n);
+  for (int i = 0; i < p->planes; i++) {
+    if (sum[i]) moire__loop_store(&p->l->builder, p->sums[i], at, sum[i]);
+  }
+}
+
+/* Element (m, n) of everything that the kernel computes. */
+static void finish_element(product *p, moire__loop_value m, moire__loop_value n) {
+  moire__lowering *l = p->l;
+  int32_t result = l->node->first_result;
+  moire__index index = moire__lower_index(l->g, result);
+  index.at[0] = m;
+  index.at[1] = n;
+  index.linear = result_address(p, m, n);
+  index.is_current = true;
+  for (int i = 0; i < p->planes; i++) {
+    if (!p->tiles.skip[i])
+      l->registers[result + i] = moire__loop_load(&l->builder, p->sums[i], in_stretch(p, m, n));
+  }
+  for (int i = 0; i < l->n_epilogue; i++) {
+    int32_t v = l->g->nodes[l->epilogue[i]].first_result;
+    l->registers[v] = moire__lower_compute(l, v, &index);
+  }
+  for (int i = 0; i < p->planes; i++) {
+    if (l->stored[result + i]) moire__lower_write(l, result + i, index.linear, l->registers[result + i]);
+    l->registers[result + i] = 0;
+  }
+  for (int i = 0; i < l->n_epilogue; i++) {
+    int32_t v = l->g->nodes[l->epilogue[i]].first_result;
+    if (l->stored[v]) moire__lower_write(l, v, index.linear, l->registers[v]);
+    l->registers[v] = 0;
+  }
+}
+
+static void stretches_of_rows(product *p) {
+  moire__lowering *l = p->l;
+  moire__loop_builder *b = &l->builder;
+  int64_t wide = stretch_of(p);
+  moire__loop_value columns = moire__loop_extent(b, p->n);
+  p->first_column = moire__loop_for(b, moire__loop_index(b, 0), columns, wide, 1);
+  moire__loop_value end = moire__lower_add(l, p->first_column, moire__loop_index(b, wide));
+  if (moire__dim_factor(p->n) % wide != 0) end = moire__loop_binary(b, MOIRE__LOOP_min, end, columns);
+  p->tiles.n_low = p->first_column;
+  p->tiles.n_high = end;
+  p->tiles.finish = keep_row;
+  moire__tiles_emit(l, &p->tiles);
+  moire__loop_value m = moire__loop_for(b, p->tiles.m_low, p->tiles.m_high, 1, 1);
+  finish_element(p, m, moire__loop_for(b, p->first_column, end, 1, (int)wide));
+  moire__loop_end(b);
+  moire__loop_end(b);
+  moire__loop_end(b);
+}
+
+/* What the epilogue reads and writes, and its locals. */
+static void add_epilogue(product *p, int64_t rows) {
+  moire__lowering *l = p->l;
+  for (int i = 0; i < l->n_epilogue; i++) {
+    const moire__node *node = &l->g->nodes[l->epilogue[i]];
+    moire__lower_add_reads_of(l, node);
+    if (l->stored[node->first_result]) moire__lower_add_write(l, node->first_result);
+  }
+  for (int i = 0; i < p->planes && l->n_epilogue; i++) {
+    if (!p->tiles.skip[i])
+      p->sums[i] = moire__loop_add_local(l->kernel, "sums", MOIRE__LOOP_F32, rows * stretch_of(p));
+  }
+}
+
 /* Rows [low, high), all columns. */
 static void block_of_rows(product *p, moire__loop_value low, moire__loop_value high) {
   p->tiles.m_low = low;
@@ -89,7 +179,9 @@ static void block_of_rows(product *p, moire__loop_value low, moire__loop_value h
   p->tiles.finish = store_row;
   p->tiles.resume = load_row;
   p->tiles.context = p;
-  if (p->bf16)
+  if (p->l->n_epilogue)
+    stretches_of_rows(p);
+  else if (p->bf16)
     moire__narrow_emit(p->l, &p->tiles, &p->narrow);
   else
     moire__tiles_emit(p->l, &p->tiles);
@@ -265,8 +357,10 @@ static void lower(moire__lowering *l) {
   pack_first(&p);
   add_operands(&p);
   for (int i = 0; i < p.planes; i++) {
-    if (!p.tiles.skip[i]) moire__lower_add_write(l, l->node->first_result + i);
+    int32_t result = l->node->first_result + i;
+    if (!p.tiles.skip[i] && (!l->n_epilogue || l->stored[result])) moire__lower_add_write(l, result);
   }
+  add_epilogue(&p, block_size(&p));
   if (p.batch != 1 && moire__dim_is_static(p.m)) {
     lower_batched(&p);
   } else {

@@ -38,7 +38,12 @@ typedef struct moire__lowering {
   moire__loop_kernel *kernel;
   moire__loop_builder builder;
   const moire__node *node; /* KERNEL ops: the node; else the last of the kernel */
-  int32_t *parameters;     /* values that have a buffer here, in the order of the kernel's parameters */
+  /* Products: the element-wise nodes of the same kernel, in order, which read the node's results at their own
+   * index; and of every value whether other kernels, outputs or updates read it. */
+  const int *epilogue;
+  int n_epilogue;
+  const bool *stored;
+  int32_t *parameters; /* values that have a buffer here, in the order of the kernel's parameters */
   int n_parameters, parameter_capacity;
   const int *uses;              /* of every value */
   bool *visited;                /* by moire__lower_add_reads */

@@ -5,8 +5,8 @@
  * such a node are merged, as long as no kernel would have to run both before and after another. So a softmax, a
  * layer norm or the step of an optimizer with everything element-wise around it becomes one kernel that walks
  * over rows, and keeps a row's scalars (extent 1 on the last axis) in registers. Reductions over other axes,
- * products and the like have kernels of their own. Views, constants and random masks are computed where they
- * are read.
+ * products and the like have kernels of their own; what is done to each element of a product joins its kernel,
+ * unless a row reduction waits for it. Views, constants and random masks are computed where they are read.
  *
  *   within one kernel an element is read at its own index, or as a row's scalar repeated along its row;
  *   every other way to read it (a permutation, a shifted slice) means another kernel; so does reading a bf16,
@@ -122,9 +122,29 @@ static bool has_wide_rows(const moire_shape *domain) {
   return moire__dim_is_static(last) && last > WIDE_ROW;
 }
 
+/* Products whose results are complete where they are computed: matrices of f32 that are not cut along k, in
+ * one pass. */
+static bool takes_epilogue(const moire__fuse *f, const moire__node *node) {
+  const moire_graph *g = f->g;
+  if (!f->epilogues || (node->op != MOIRE__OP_matmul && node->op != MOIRE__OP_cmatmul)) return false;
+  const moire__value_info *a = &g->values[node->operands[0]], *y = &g->values[node->first_result];
+  bool whole =
+      y->shape.rank == 2 && moire__dim_is_static(a->shape.dims[1]) && moire__dim_is_static(y->shape.dims[1]);
+  return whole && y->dtype == MOIRE_F32 && !moire__node_int_or(node, "bf16", 0);
+}
+
+static bool fits_product(const moire__fuse *f, const moire__node *node, int group) {
+  const moire__fuse_group *into = &f->groups[group];
+  if (moire__op_get(node->op)->op_class != MOIRE__CLASS_POINTWISE || f->in_rows[node - f->g->nodes])
+    return false;
+  return moire__shape_equal(&f->g->values[node->first_result].shape, &into->domain);
+}
+
 static bool fits(const moire__fuse *f, const moire__node *node, int group) {
   const moire__fuse_group *into = &f->groups[group];
-  if (!into->open || into->n_nodes >= MAX_NODES) return false;
+  if (into->n_nodes >= MAX_NODES) return false;
+  if (into->product) return fits_product(f, node, group);
+  if (!into->open) return false;
   bool reduces = moire__fuse_is_row_reduction(f->g, node);
   if (has_wide_rows(&into->domain) && (reduces || into->reduces)) return false;
   const moire_shape *shape = &f->g->values[reduces ? node->operands[0] : node->first_result].shape;
@@ -253,6 +273,7 @@ static void place(moire__fuse *f, int i) {
     if (group < 0) group = new_group(f, !f->separate, domain);
   } else {
     group = new_group(f, false, &f->g->values[node->first_result].shape);
+    f->groups[group].product = takes_epilogue(f, node);
   }
   f->group[i] = group;
   f->groups[group].n_nodes++;
@@ -296,6 +317,7 @@ static void number_groups(moire__fuse *f, int *number) {
 
 moire_graph *moire__pass_fuse(const moire_graph *g, const moire__goal *goal, moire_error *error) {
   moire__fuse f = {.g = g, .separate = goal->off >> MOIRE_OPTIMIZATION_fuse & 1};
+  f.epilogues = !(goal->off >> MOIRE_OPTIMIZATION_epilogue & 1);
   moire__fuse_prepare(&f);
   f.words = g->n_nodes / 64 + 1;
   f.group = moire__arena_array(&f.arena, (size_t)g->n_nodes, sizeof *f.group);

@@ -138,12 +138,27 @@ static int find_sink(const moire__fuse *f, int i) {
   }
 }
 
+/* From users to operands: a row reduction wants the element-wise nodes before it in its own kernel. */
+static void find_in_rows(moire__fuse *f) {
+  const moire_graph *g = f->g;
+  for (int i = g->n_nodes - 1; i >= 0; i--) {
+    const moire__node *node = &g->nodes[i];
+    if (!f->in_rows[i] && !moire__fuse_is_row_reduction(g, node)) continue;
+    for (int o = 0; o < node->n_operands; o++) {
+      int from = g->values[node->operands[o]].node;
+      if (is_class(&g->nodes[from], MOIRE__CLASS_POINTWISE)) f->in_rows[from] = true;
+    }
+  }
+}
+
 void moire__fuse_prepare(moire__fuse *f) {
   const moire_graph *g = f->g;
+  f->in_rows = moire__arena_array(&f->arena, (size_t)g->n_nodes, sizeof *f->in_rows);
   f->forced = moire__arena_array(&f->arena, (size_t)g->n_nodes, sizeof *f->forced);
   f->sink = moire__arena_array(&f->arena, (size_t)g->n_nodes, sizeof *f->sink);
   find_users(f);
   find_forced(f);
+  find_in_rows(f);
   for (int i = g->n_nodes - 1; i >= 0; i--) {
     f->sink[i] = is_class(&g->nodes[i], MOIRE__CLASS_POINTWISE) && !f->separate ? find_sink(f, i) : -1;
   }

@@ -246,8 +246,10 @@ static moire_status add_steps(lower_state *s, int group, const moire__lowered *l
 }
 
 static moire_status lower_group(lower_state *s, int kernel, moire_error *error) {
-  int last = s->nodes[kernel][s->n_nodes[kernel] - 1];
-  const moire__node *node = &s->g->nodes[last];
+  const int *nodes = s->nodes[kernel];
+  int n = s->n_nodes[kernel];
+  bool product = moire__op_get(s->g->nodes[nodes[0]].op)->op_class == MOIRE__CLASS_KERNEL;
+  const moire__node *node = &s->g->nodes[nodes[product ? 0 : n - 1]];
   const moire__op_info *op = moire__op_get(node->op);
   moire__lowered lowered = {0};
   moire__lowering l = {.g = s->g,
@@ -256,6 +258,9 @@ static moire_status lower_group(lower_state *s, int kernel, moire_error *error) 
                        .arena = &s->m->arena,
                        .node = node,
                        .uses = s->uses,
+                       .epilogue = nodes + 1,
+                       .n_epilogue = product ? n - 1 : 0,
+                       .stored = s->stored,
                        .lowered = &lowered};
   moire__group group = {kernel,    s->nodes[kernel], s->n_nodes[kernel], group_name(s, kernel),
                         s->stored, s->in_place};

@@ -36,7 +36,8 @@ typedef enum moire_optimizer {
   X(taps, "filter taps that only meet the zeros before a sequence are skipped")                                \
   X(cse, "what is computed twice is computed once")                                                            \
   X(flatten, "reshapes move out of the way of fusion")                                                         \
-  X(fuse, "operations share kernels")
+  X(fuse, "operations share kernels")                                                                          \
+  X(epilogue, "what is done to each element of a product is done in its kernel")
 
 typedef enum moire_optimization {
 #define MOIRE_OPTIMIZATION_ENUM(name, purpose) MOIRE_OPTIMIZATION_##name,
