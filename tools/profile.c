@@ -84,6 +84,7 @@ static json_t *describe(const arguments *a, const tool_profile_run *run, const m
                               .runner = run->runner,
                               .recording = run->recording,
                               .work = run->counter,
+                              .counters = run->counters.open ? &run->counters : NULL,
                               .model_graph = model,
                               .peaks = peaks,
                               .batches = run->batches,
@@ -102,6 +103,7 @@ static json_t *measure(const arguments *a, moire_error *error) {
   bool known = !status && tool_profile_peaks("profile", a->job.threads, &peaks);
   if (!status) status = tool_profile_record(&run, error);
   if (!status) status = tool_profile_count(&run, tool_profile_cache_bytes(&peaks), error);
+  if (!status && !run.counters.open) fprintf(stderr, "moire profile: %s\n", run.no_counters.message);
   if (!status) profile = describe(a, &run, known ? &peaks : NULL, error);
   tool_profile_run_free(&run);
   return profile;

@@ -5,6 +5,7 @@
 
 #include "moire/compile.h"
 #include "runtime/peaks.h"
+#include "runtime/profile/counters.h"
 #include "runtime/profile/recording.h"
 #include "tools/profile_work.h"
 
@@ -22,8 +23,9 @@ typedef struct tool_profile_input {
   const moire_runner *runner;
   const moire__recording *recording;
   const tool_profile_counter *work;
-  const moire_graph *model_graph; /* as it was written; NULL: not at hand */
-  const moire__peaks *peaks;      /* of this machine for so many threads; NULL: unknown */
+  const moire__counters *counters; /* of all recorded steps; NULL: none */
+  const moire_graph *model_graph;  /* as it was written; NULL: not at hand */
+  const moire__peaks *peaks;       /* of this machine for so many threads; NULL: unknown */
   const int64_t *batches; /* [runs]: nanoseconds that making the batch took, before the run; NULL: unknown */
   bool code;              /* loop IR, LLVM IR and assembly of every kernel are part of the document */
 } tool_profile_input;

@@ -103,6 +103,32 @@ static json_t *extents(maker *m) {
   return out;
 }
 
+/* {"tokens", "positions"}: means over the steps of a packed plan, which leaves the other positions out. */
+static json_t *packing(const maker *m) {
+  const moire_plan_packing *p = &m->plan->packing;
+  double tokens = 0, positions = 0;
+  for (int i = 0; i < m->n_runs; i++) {
+    const int64_t *sizes = moire__recording_at(m->in->recording, i)->extents;
+    int64_t all = 0;
+    moire__extent_size(m->plan->buffers[p->ids].elements, sizes, &all);
+    tokens += (double)sizes[p->extent] / m->n_runs;
+    positions += (double)all / m->n_runs;
+  }
+  return json_pack("{s:f, s:f}", "tokens", tokens, "positions", positions);
+}
+
+/* What the hardware counted in a step, in the mean. */
+static json_t *counters(const maker *m) {
+  json_t *out = json_object();
+  for (int i = 0; moire__counters_name(i); i++) {
+    double value = moire__counters_value(m->in->counters, i);
+    if (value >= 0 && m->n_runs) {
+      json_object_set_new(out, moire__counters_name(i), json_real(value / m->n_runs));
+    }
+  }
+  return out;
+}
+
 /* ---- Kernels ----------------------------------------------------------------------------------------------
  */
 
@@ -156,6 +182,10 @@ static void add_work(const maker *m, int step, json_t *out) {
   json_object_set_new(out, "gflops", json_real(seconds > 0 ? 1e-9 * flop / seconds : 0));
   json_object_set_new(out, "gbps", json_real(seconds > 0 ? 1e-9 * touched / seconds : 0));
   json_object_set_new(out, "intensity", json_real(touched > 0 ? flop / touched : 0));
+  if (w->asked > 0) {
+    json_object_set_new(out, "conditions",
+                        json_pack("{s:f, s:f}", "asked", w->asked / runs, "taken", w->taken / runs));
+  }
   if (!m->in->peaks) return;
   roof r = roof_of(m->in->peaks, w, runs);
   json_object_set_new(out, "roofline",
@@ -277,6 +307,8 @@ json_t *tool_profile_document(const tool_profile_input *in, moire_error *error) 
                 "target", moire__program_target(in->program)->name);
   json_object_set_new(out, "extents", extents(&m));
   json_object_set_new(out, "time", times(&m));
+  if (m.plan->packing.extent) json_object_set_new(out, "packing", packing(&m));
+  if (in->counters) json_object_set_new(out, "counters", counters(&m));
   if (in->peaks) json_object_set_new(out, "machine", tool_peaks_json(in->peaks));
   json_object_set_new(out, "kernels", kernels(&m));
   tool_profile_add_totals(m.module, m.shares, in->model_graph, out);

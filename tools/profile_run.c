@@ -45,6 +45,7 @@ static moire_status read_sources(tool_profile_run *r, moire_error *error) {
 }
 
 static moire_status make_runner(tool_profile_run *r, moire_error *error) {
+  moire__counters_open(&r->counters, &r->no_counters);
   r->threads = moire_threads_create(r->job->threads, error);
   if (!r->threads) return MOIRE_ERROR_ARGUMENT;
   r->program = r->job->infer ? tool_compile_scores(&r->setup, r->job->threads, error)
@@ -100,6 +101,7 @@ void tool_profile_run_free(tool_profile_run *r) {
   moire__train_step_free(&r->step);
   moire_store_destroy(r->store);
   moire_threads_destroy(r->threads);
+  moire__counters_close(&r->counters);
   moire_program_destroy(r->program);
   moire__safetensors_close(r->file);
   tool_setup_free(&r->setup);
@@ -146,9 +148,11 @@ moire_status tool_profile_record(tool_profile_run *r, moire_error *error) {
   moire_status status = MOIRE_OK;
   for (int i = 0; i < r->job->warmup && !status; i++) status = tool_profile_step(r, i, NULL, error);
   moire__runner_record(r->runner, r->recording);
+  moire__counters_run(&r->counters, true);
   for (int i = 0; i < r->job->steps && !status; i++) {
     status = tool_profile_step(r, r->job->warmup + i, &r->batches[i], error);
   }
+  moire__counters_run(&r->counters, false);
   moire__runner_record(r->runner, NULL);
   return status;
 }

@@ -2,6 +2,7 @@
 #ifndef MOIRE_TOOLS_PROFILE_RUN_H
 #define MOIRE_TOOLS_PROFILE_RUN_H
 
+#include "runtime/profile/counters.h"
 #include "runtime/profile/recording.h"
 #include "runtime/train_step.h"
 #include "tools/profile_work.h"
@@ -34,6 +35,8 @@ typedef struct tool_profile_run {
   int32_t *ids;   /* inference: [batch, L] */
   int64_t batch;
   int64_t *batches;              /* [steps]: nanoseconds of making each batch */
+  moire__counters counters;      /* of the recorded steps */
+  moire_error no_counters;       /* why there are none */
   tool_profile_counter *counter; /* of tool_profile_count */
 } tool_profile_run;
 

@@ -46,6 +46,17 @@ static void say_rest(const json_t *const *rows, size_t shown, size_t n, FILE *to
   if (shown < n) fprintf(to, "and %zu more, %.1f %% together (--all shows them)\n", n - shown, 100 * share);
 }
 
+static void print_counters(const json_t *counters, FILE *to) {
+  const char *name;
+  json_t *value;
+  const char *before = "a step counts";
+  json_object_foreach((json_t *)(uintptr_t)counters, name, value) {
+    fprintf(to, "%s %.3g %s", before, json_number_value(value), name);
+    before = ",";
+  }
+  if (json_object_size(counters)) fprintf(to, "\n");
+}
+
 static void print_head(const json_t *profile, FILE *to) {
   const json_t *time = json_object_get(profile, "time"), *step = json_object_get(time, "step");
   const json_t *outside = json_object_get(time, "outside");
@@ -56,9 +67,16 @@ static void print_head(const json_t *profile, FILE *to) {
   fprintf(to, "a step: median %.3f ms, +- %.3f, least %.3f\n", number(step, "median_ns") * 1e-6,
           number(step, "mad_ns") * 1e-6, number(step, "min_ns") * 1e-6);
   fprintf(to,
-          "%.1f %% in kernels, %.1f %% making batches, %.1f %% binding and packing, %.1f %% copying states\n\n",
+          "%.1f %% in kernels, %.1f %% making batches, %.1f %% binding and packing, %.1f %% copying states\n",
           percent * number(time, "kernels_ns"), percent * number(outside, "batch_ns"),
           percent * number(outside, "prepare_ns"), percent * number(outside, "updates_ns"));
+  const json_t *packing = json_object_get(profile, "packing");
+  if (packing) {
+    fprintf(to, "%.0f of %.0f positions are computed, the rest is padding\n", number(packing, "tokens"),
+            number(packing, "positions"));
+  }
+  print_counters(json_object_get(profile, "counters"), to);
+  fprintf(to, "\n");
 }
 
 /* "qia.c:40 seq.c:77": the lines that take most of it. */

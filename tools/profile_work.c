@@ -115,10 +115,15 @@ static void count_buffers(tool_profile_counter *c, int step, const moire__loop_w
   }
 }
 
-static void add_costs(const moire__loop_statement *s, const moire__loop_work *work, double *cost) {
+static void add_costs(const moire__loop_statement *s, const moire__loop_runs *runs,
+                      const moire__loop_work *work, tool_profile_work *out) {
   for (; s; s = s->next) {
-    if (s->origin) cost[s->origin - 1] += work->cost[s->number];
-    add_costs(s->body, work, cost);
+    if (s->origin) out->cost[s->origin - 1] += work->cost[s->number];
+    if (s->kind == MOIRE__LOOP_IF && s->body) {
+      out->asked += (double)runs->times[s->number];
+      out->taken += (double)runs->times[s->body->number];
+    }
+    add_costs(s->body, runs, work, out);
   }
 }
 
@@ -145,7 +150,7 @@ void tool_profile_watch(void *context, int step, void *const *buffers, const int
   out->exact = out->exact && !failed;
   out->flop += work.flop;
   out->accessed += work.accessed;
-  add_costs(k->body, &work, out->cost);
+  add_costs(k->body, &runs, &work, out);
   count_buffers(c, step, &work, buffers, extents);
   moire__arena_free(&scratch);
 }

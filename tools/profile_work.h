@@ -12,6 +12,8 @@ typedef struct tool_profile_work {
   double accessed; /* bytes that its instructions load and store */
   double touched;  /* different bytes of its buffers: each counts once */
   double memory;   /* of those: last touched so long ago that no cache holds them */
+  double asked;    /* how often a condition was asked in it */
+  double taken;    /* how often it was true: what stands behind it was done */
   double *cost;    /* [nodes of the graph]: of the statements that were lowered from it */
   bool exact;      /* else an upper bound */
 } tool_profile_work;
