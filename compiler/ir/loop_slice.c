@@ -22,7 +22,7 @@ static void need(slicer *s, bool *set, int i) {
 static void need_operands(slicer *s, moire__loop_value v) {
   const moire__loop_value_info *info = &s->k->values[v];
   for (int i = 0; i < info->n_operands; i++) need(s, s->values, info->operands[i]);
-  if (info->op == MOIRE__LOOP_load) need(s, s->buffers, info->buffer);
+  if (info->op == MOIRE__LOOP_load || info->op == MOIRE__LOOP_word) need(s, s->buffers, info->buffer);
   if (info->op == MOIRE__LOOP_get) need(s, s->vars, info->var);
 }
 

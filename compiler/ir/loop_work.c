@@ -26,14 +26,15 @@ int moire__loop_op_flop(moire__loop_op op, moire__loop_type type) {
     case MOIRE__LOOP_max:
     case MOIRE__LOOP_sqrt: return 1;
     case MOIRE__LOOP_fma: return 2;
+    case MOIRE__LOOP_dot: return 4;
     default: break;
   }
   static const struct {
     moire__loop_op op;
     int flop[2];
-  } functions[] = {{MOIRE__LOOP_exp, {20, 33}}, {MOIRE__LOOP_log, {28, 30}},  {MOIRE__LOOP_sin, {39, 36}},
-                   {MOIRE__LOOP_cos, {39, 36}}, {MOIRE__LOOP_tanh, {36, 36}}, {MOIRE__LOOP_erf, {48, 93}},
-                   {MOIRE__LOOP_pow, {36, 81}}, {MOIRE__LOOP_atan2, {23, 45}}};
+  } functions[] = {{MOIRE__LOOP_exp2, {14, 30}}, {MOIRE__LOOP_exp, {20, 33}}, {MOIRE__LOOP_log, {28, 30}},
+                   {MOIRE__LOOP_sin, {39, 36}},  {MOIRE__LOOP_cos, {39, 36}}, {MOIRE__LOOP_tanh, {36, 36}},
+                   {MOIRE__LOOP_erf, {48, 93}},  {MOIRE__LOOP_pow, {36, 81}}, {MOIRE__LOOP_atan2, {23, 45}}};
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     if (functions[i].op == op) return functions[i].flop[wide];
   }
@@ -55,8 +56,9 @@ static void note_let(worker *w, const moire__loop_statement *at) {
   w->varies[at->value] = varies && w->in_vector;
   double runs = (double)w->runs->times[at->number];
   if (!w->varies[at->value]) runs *= w->vectors;
-  if (info->op == MOIRE__LOOP_load) {
-    double bytes = runs * (double)moire__loop_type_bytes(w->k->buffers[info->buffer].type);
+  bool word = info->op == MOIRE__LOOP_word; /* two elements at once */
+  if (info->op == MOIRE__LOOP_load || word) {
+    double bytes = runs * (word ? 2 : 1) * (double)moire__loop_type_bytes(w->k->buffers[info->buffer].type);
     w->out->buffers[info->buffer] += bytes;
     w->out->accessed += bytes;
   }

@@ -31,7 +31,8 @@ moire_status moire__loop_count(const moire__loop_kernel *k, const moire__loop_sl
 /* What the runs of the statements come to. An instruction of a vector loop whose operands are the same for all
  * lanes counts once a vector. */
 typedef struct moire__loop_work {
-  double flop;     /* + - * / min max sqrt: 1; fma: 2; functions: what their code does (moire__loop_op_flop) */
+  double
+      flop; /* + - * / min max sqrt: 1; fma: 2; dot: 4; functions: what their code does (moire__loop_op_flop) */
   double accessed; /* bytes loaded and stored, locals included */
   double *buffers; /* [k->n_buffers]: bytes of it that are loaded or stored */
   double *cost;    /* [k->n_statements]: about how many instructions; for dividing a kernel's time */

@@ -42,9 +42,9 @@ static int count(const char *text, const char *name) {
 }
 
 Test(flop, functions_count_what_their_code_does) {
-  static const moire__loop_op ops[] = {MOIRE__LOOP_add, MOIRE__LOOP_fma, MOIRE__LOOP_sqrt, MOIRE__LOOP_exp,
-                                       MOIRE__LOOP_log, MOIRE__LOOP_sin, MOIRE__LOOP_cos,  MOIRE__LOOP_tanh,
-                                       MOIRE__LOOP_erf, MOIRE__LOOP_pow, MOIRE__LOOP_atan2};
+  static const moire__loop_op ops[] = {MOIRE__LOOP_add,  MOIRE__LOOP_fma, MOIRE__LOOP_sqrt, MOIRE__LOOP_exp,
+                                       MOIRE__LOOP_exp2, MOIRE__LOOP_log, MOIRE__LOOP_sin,  MOIRE__LOOP_cos,
+                                       MOIRE__LOOP_tanh, MOIRE__LOOP_erf, MOIRE__LOOP_pow,  MOIRE__LOOP_atan2};
   static const char *const ones[] = {" fadd ",      " fsub ",        " fmul ",        " fdiv ",
                                      "@llvm.sqrt.", "@llvm.minnum.", "@llvm.maxnum.", "scalef"};
   moire__target target;

@@ -91,6 +91,18 @@ Test(loop_work, a_complex_product) {
          8.0 * 37 * 48 * 20 + 37 * 20, 4.0 * (2 * 37 * 48 + 2 * 48 * 20 + 2 * 37 * 20 + 3 * 37 * 20));
 }
 
+/* With operands in bf16: as many, whatever pairs and panels the target packs them in, if k and the rows fit
+ * them. */
+Test(loop_work, a_product_of_bf16_operands) {
+  static const char text[] = "graph @g inference {\n extent B\n"
+                             " %1 = input {name = \"x\", dtype = f32, shape = [B,64]} : f32[B,64]\n"
+                             " %2 = input {name = \"w\", dtype = f32, shape = [64,64]} : f32[64,64]\n"
+                             " %3 = matmul(%1, %2) {bf16 = 1} : f32[B,64]\n output \"y\" = %3\n}\n";
+  counted got = count(text, 48);
+  cr_expect(got.exact);
+  cr_expect_eq(got.flop, 2.0 * 48 * 64 * 64, "%.0f operations by hand, but %.0f", 2.0 * 48 * 64 * 64, got.flop);
+}
+
 /* Element-wise: |x|^2 of two planes is three operations, and its root a fourth; three buffers. */
 Test(loop_work, an_amplitude) {
   expect("graph @g inference {\n extent B\n"
