@@ -46,6 +46,7 @@ typedef struct moire__attend_kernel {
   moire__lowering *l;
   moire__attend_layout layout;
   int64_t heads, queries, keys, d, e, query_block, key_block;
+  int64_t stride; /* of rows of queries: an odd number of vectors, so that columns meet all sets of a cache */
   int lanes;
   double scale, mask_value, dropout;
   bool causal, packed;
@@ -74,7 +75,7 @@ moire__loop_value moire__attend_row(const moire__attend_kernel *k, int operand, 
 moire__loop_value moire__attend_result_row(const moire__attend_kernel *k, int operand, moire__loop_value row);
 /* The sample's rows of an operand's planes from `row` on. */
 moire__tile_matrix moire__attend_rows(const moire__attend_kernel *k, int operand, moire__loop_value row);
-/* transposed[p][c * query_block + i] = plane p of x[first_query + i, c], for the queries of the block; 0 in the
+/* transposed[p][c * stride + i] = plane p of x[first_query + i, c], for the queries of the block; 0 in the
  * lanes after the last. */
 void moire__attend_transpose(const moire__attend_kernel *k, int operand, int64_t width,
                              const moire__loop_buffer *transposed);

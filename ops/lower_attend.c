@@ -7,7 +7,7 @@
  */
 #include "ops/attend.h"
 
-enum { BLOCK = 64, NO_KEY = 1 << 30, COPIED_AT_ONCE = 16 };
+enum { QUERY_BLOCK = 128, KEY_BLOCK = 64, NO_KEY = 1 << 30, COPIED_AT_ONCE = 16 };
 
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -22,10 +22,10 @@ moire__attend_kernel moire__attend_describe(moire__lowering *l) {
   k.d = q[3];
   k.keys = k.packed ? moire__node_int(node, "length") : v[2];
   k.e = v[3];
-  int64_t block = moire__lower_block(l, BLOCK);
-  k.query_block = smaller(block, k.queries > 0 ? k.queries : 1) + k.lanes - 1;
+  k.query_block = smaller(moire__lower_block(l, QUERY_BLOCK), k.queries > 0 ? k.queries : 1) + k.lanes - 1;
   k.query_block -= k.query_block % k.lanes;
-  k.key_block = smaller(block, k.keys);
+  k.stride = k.query_block / k.lanes % 2 ? k.query_block : k.query_block + k.lanes;
+  k.key_block = smaller(moire__lower_block(l, KEY_BLOCK), k.keys);
   k.scale = moire__node_real(node, "scale");
   k.mask_value = moire__node_real(node, "mask_value");
   k.dropout = moire__node_real(node, "dropout");
@@ -149,8 +149,7 @@ static void transpose_row(const moire__attend_kernel *k, const moire__tile_matri
     for (int64_t more = 0; more < step; more++) {
       moire__loop_value c = moire__lower_add(l, first, moire__loop_index(b, more));
       moire__loop_value from = moire__lower_add(l, row, moire__lower_mul(l, c, x->column[plane]));
-      moire__loop_value at =
-          moire__lower_add(l, moire__lower_mul(l, c, moire__loop_index(b, k->query_block)), i);
+      moire__loop_value at = moire__lower_add(l, moire__lower_mul(l, c, moire__loop_index(b, k->stride)), i);
       moire__loop_store(b, to, at, moire__loop_load(b, x->buffer[plane], from));
     }
     moire__loop_end(b);
@@ -168,7 +167,7 @@ void moire__attend_transpose(const moire__attend_kernel *k, int operand, int64_t
   moire__loop_if(b, moire__loop_binary(b, MOIRE__LOOP_lt, zero, rest));
   moire__loop_value c = moire__loop_for(b, zero, moire__loop_index(b, width), 1, 1);
   moire__loop_value i = moire__loop_for(b, zero, lanes, 1, k->lanes);
-  moire__loop_value at = moire__lower_mul(l, c, moire__loop_index(b, k->query_block));
+  moire__loop_value at = moire__lower_mul(l, c, moire__loop_index(b, k->stride));
   at = moire__lower_add(l, moire__lower_add(l, at, full), i);
   for (int p = 0; p < x.planes; p++)
     moire__loop_store(b, transposed[p], at, moire__loop_const(b, MOIRE__LOOP_F32, 0));
@@ -320,7 +319,7 @@ moire__tiles moire__attend_tiles(const moire__attend_kernel *k, int operand, int
   for (int p = 0; p < t.b.planes; p++) {
     t.b.buffer[p] = transposed[p];
     t.b.base[p] = zero;
-    t.b.row[p] = moire__loop_index(b, k->query_block);
+    t.b.row[p] = moire__loop_index(b, k->stride);
     t.b.column[p] = moire__loop_index(b, 1);
   }
   return t;

@@ -19,7 +19,7 @@ typedef struct backward {
 } backward;
 
 static moire__loop_value in_block(const backward *f, moire__loop_value key, moire__loop_value m) {
-  moire__loop_value row = moire__lower_mul(f->k.l, key, moire__loop_index(&f->k.l->builder, f->k.query_block));
+  moire__loop_value row = moire__lower_mul(f->k.l, key, moire__loop_index(&f->k.l->builder, f->k.stride));
   return moire__lower_add(f->k.l, row, m);
 }
 
@@ -117,7 +117,7 @@ static void add_to_result(void *context, moire__loop_value m, moire__loop_value 
 static moire__tile_matrix pairs(const backward *f, int planes, const moire__loop_buffer *buffers,
                                 bool by_query) {
   moire__loop_builder *b = &f->k.l->builder;
-  moire__loop_value wide = moire__loop_index(b, f->k.query_block), one = moire__loop_index(b, 1);
+  moire__loop_value wide = moire__loop_index(b, f->k.stride), one = moire__loop_index(b, 1);
   moire__tile_matrix x = {.planes = planes};
   for (int p = 0; p < planes; p++) {
     x.buffer[p] = buffers[p];
@@ -249,10 +249,10 @@ static void add_buffers(backward *f) {
   const moire__attend_kernel *k = &f->k;
   for (int i = 0; i < l->node->n_operands; i++) moire__lower_add_reads(l, l->node->operands[i]);
   for (int i = 0; i < k->layout.y; i++) moire__lower_add_write(l, l->node->first_result + i);
-  int64_t block = k->query_block * k->key_block;
+  int64_t block = k->stride * k->key_block;
   for (int p = 0; p < k->layout.planes; p++) {
-    f->q[p] = moire__loop_add_local(l->kernel, "q", MOIRE__LOOP_F32, k->d * k->query_block);
-    f->g[p] = moire__loop_add_local(l->kernel, "g", MOIRE__LOOP_F32, k->e * k->query_block);
+    f->q[p] = moire__loop_add_local(l->kernel, "q", MOIRE__LOOP_F32, k->d * k->stride);
+    f->g[p] = moire__loop_add_local(l->kernel, "g", MOIRE__LOOP_F32, k->e * k->stride);
     f->s[p] = moire__loop_add_local(l->kernel, "s", MOIRE__LOOP_F32, block);
   }
   f->p = moire__loop_add_local(l->kernel, "p", MOIRE__LOOP_F32, block);

@@ -180,7 +180,7 @@ static void add_buffers(forward *f) {
   for (int i = 0; i < l->node->n_operands; i++) moire__lower_add_reads(l, l->node->operands[i]);
   for (int i = 0; i < k->layout.planes + 2; i++) moire__lower_add_write(l, l->node->first_result + i);
   for (int p = 0; p < k->layout.planes; p++) {
-    f->q[p] = moire__loop_add_local(l->kernel, "q", MOIRE__LOOP_F32, k->d * k->query_block);
+    f->q[p] = moire__loop_add_local(l->kernel, "q", MOIRE__LOOP_F32, k->d * k->stride);
     if (!f->one_block) f->y[p] = moire__loop_add_local(l->kernel, "y", MOIRE__LOOP_F32, k->query_block * k->e);
   }
   f->scores = moire__loop_add_local(l->kernel, "scores", MOIRE__LOOP_F32, k->key_block * k->lanes);

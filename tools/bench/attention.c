@@ -13,7 +13,6 @@
 
 #include <cblas.h>
 #include <math.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_RUNS = 41, MAX_THREADS = 64, PLANES = 8, GRADIENTS = 6 };
+enum { MAX_RUNS = 41, PLANES = 8, GRADIENTS = 6 };
 
 /* The shape, and planes [heads, length, d] of q, k, v and of the gradient of y. */
 typedef struct task {
@@ -37,11 +36,15 @@ typedef struct task {
 static const char *const inputs[PLANES] = {"q.re", "q.im", "k.re", "k.im", "v.re", "v.im", "g.re", "g.im"};
 static const double mask_value = -10000;
 
-static double seconds(void) {
+static double clock_of(clockid_t clock) {
   struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
+  clock_gettime(clock, &now);
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
+
+static double seconds(void) { return clock_of(CLOCK_MONOTONIC); }
+/* Of the processor, all threads together: what a machine with other work to do leaves comparable. */
+static double work(void) { return clock_of(CLOCK_PROCESS_CPUTIME_ID); }
 
 static void require(moire_status status, const moire_error *error) {
   if (status == MOIRE_OK) return;
@@ -234,28 +237,10 @@ static void block_of_rows(const task *t, const rows *r, int64_t head, int64_t fi
   }
 }
 
-typedef struct worker {
-  const task *t;
-  rows *r;
-  int number;
-} worker;
-
-static void *work(void *context) {
-  const worker *w = context;
-  for (int64_t head = w->number; head < w->t->heads; head += w->t->threads) {
-    for (int64_t first = 0; first < w->t->length; first += w->r->n) block_of_rows(w->t, w->r, head, first);
+static void run_peer(const task *t, const rows *r) {
+  for (int64_t head = 0; head < t->heads; head++) {
+    for (int64_t first = 0; first < t->length; first += r->n) block_of_rows(t, r, head, first);
   }
-  return NULL;
-}
-
-static void run_peer(const task *t, rows *r) {
-  pthread_t threads[MAX_THREADS];
-  worker workers[MAX_THREADS];
-  for (int i = 0; i < t->threads; i++) {
-    workers[i] = (worker){t, &r[i], i};
-    if (pthread_create(&threads[i], NULL, work, &workers[i])) exit(1);
-  }
-  for (int i = 0; i < t->threads; i++) pthread_join(threads[i], NULL);
 }
 
 /* ---- measuring ------------------------------------------------------------------------------------------- */
@@ -282,18 +267,18 @@ static double difference(const task *t, const ours *o) {
   return worst;
 }
 
-/* Seconds of a run by PyTorch; 0 if it was not asked for or did not answer. */
-static double time_torch(const task *t) {
+/* Seconds of a run by PyTorch, elapsed and of the processor; false if it was not asked for or did not answer.
+ */
+static bool time_torch(const task *t, double *elapsed, double *worked) {
   const char *python = getenv("MOIRE_PYTHON");
   char command[1024];
-  double time = 0;
-  if (!python) return 0;
+  if (!python) return false;
   snprintf(command, sizeof command, "'%s' tools/bench/attention_torch.py %lld %lld %lld %d %d %d", python,
            (long long)t->heads, (long long)t->length, (long long)t->d, t->causal, t->backward, t->threads);
   FILE *answer = popen(command, "r");
-  if (!answer || fscanf(answer, "%lf", &time) != 1) time = 0;
+  bool answered = answer && fscanf(answer, "%lf %lf", elapsed, worked) == 2;
   if (answer) pclose(answer);
-  return time;
+  return answered;
 }
 
 /* Products of a complex and of a real matrix, in forward and backward pass, without what the mask hides. */
@@ -303,41 +288,77 @@ static double flop_of(const task *t) {
   return pairs * (double)t->d * 2 * (t->backward ? 6 + 16 : 6);
 }
 
-static void measure(const task *t, moire_threads *threads) {
-  ours o = compile_ours(t, threads);
-  rows r[MAX_THREADS];
-  for (int i = 0; i < t->threads; i++) r[i] = compile_rows(t);
-  double mine[MAX_RUNS], theirs[MAX_RUNS], began = seconds();
+typedef struct times {
+  double of[MAX_RUNS];
+  int n;
+} times;
+
+static void sort(times *t) { qsort(t->of, (size_t)t->n, sizeof *t->of, by_size); }
+static double median(const times *t) { return t->of[t->n / 2]; }
+
+static void print_times(const char *name, const times *t) {
+  printf("  %s %8.2f ms [%.2f, %.2f]", name, median(t) * 1e3, t->of[t->n / 4] * 1e3, t->of[3 * t->n / 4] * 1e3);
+}
+
+/* Ours and OpenBLAS's on one thread. */
+static void measure_one(const task *t, moire_threads *one, times *mine, times *theirs) {
+  ours o = compile_ours(t, one);
+  rows r = compile_rows(t);
+  double began = seconds();
   run(&o);
-  run_peer(t, r);
+  run_peer(t, &r);
   double error = difference(t, &o);
   if (!(error <= 1e-4)) {
     fprintf(stderr, "attention: results differ by %g\n", error);
     exit(1);
   }
-  int runs = 0;
   do {
-    double start = seconds();
+    double start = work();
     run(&o);
-    double middle = seconds();
-    run_peer(t, r);
-    mine[runs] = middle - start;
-    theirs[runs++] = seconds() - middle;
-  } while (runs < 5 || (runs < MAX_RUNS && seconds() - began < 10));
-  qsort(mine, (size_t)runs, sizeof *mine, by_size);
-  qsort(theirs, (size_t)runs, sizeof *theirs, by_size);
-  double time = mine[runs / 2], torch = time_torch(t);
-  printf("(%4lld, %4lld, %2lld) %-6s %-8s  %8.2f ms [%.2f, %.2f] %6.1f GFLOP/s   OpenBLAS %8.2f ms [%.2f, "
-         "%.2f] %5.2fx",
-         (long long)t->heads, (long long)t->length, (long long)t->d, t->causal ? "causal" : "whole",
-         t->backward ? "both" : "forward", time * 1e3, mine[runs / 4] * 1e3, mine[3 * runs / 4] * 1e3,
-         flop_of(t) / time * 1e-9, theirs[runs / 2] * 1e3, theirs[runs / 4] * 1e3, theirs[3 * runs / 4] * 1e3,
-         theirs[runs / 2] / time);
-  if (torch > 0) printf("   PyTorch %8.2f ms %5.2fx", torch * 1e3, torch / time);
+    double middle = work();
+    run_peer(t, &r);
+    mine->of[mine->n++] = middle - start;
+    theirs->of[theirs->n++] = work() - middle;
+  } while (mine->n < 5 || (mine->n < MAX_RUNS && seconds() - began < 6));
+  sort(mine);
+  sort(theirs);
+  drop_rows(&r);
+  drop(&o);
+}
+
+static void measure_all(const task *t, moire_threads *threads, times *elapsed, times *worked) {
+  ours o = compile_ours(t, threads);
+  run(&o);
+  double began = seconds();
+  while (elapsed->n < 5 || (elapsed->n < MAX_RUNS && seconds() - began < 3)) {
+    double start = seconds(), start_work = work();
+    run(&o);
+    elapsed->of[elapsed->n++] = seconds() - start;
+    worked->of[worked->n++] = work() - start_work;
+  }
+  sort(elapsed);
+  sort(worked);
+  drop(&o);
+}
+
+static void measure(const task *t, moire_threads *one, moire_threads *threads) {
+  times mine = {.n = 0}, blas = {.n = 0}, elapsed = {.n = 0}, worked = {.n = 0};
+  measure_one(t, one, &mine, &blas);
+  measure_all(t, threads, &elapsed, &worked);
+  printf("(%4lld, %4lld, %2lld) %-6s %-8s", (long long)t->heads, (long long)t->length, (long long)t->d,
+         t->causal ? "causal" : "whole", t->backward ? "both" : "forward");
+  print_times("one thread", &mine);
+  printf(" %6.1f GFLOP/s", flop_of(t) / median(&mine) * 1e-9);
+  print_times("OpenBLAS", &blas);
+  printf(" %5.2fx", median(&blas) / median(&mine));
+  print_times("  all threads", &elapsed);
+  double torch = 0, torch_worked = 0;
+  if (time_torch(t, &torch, &torch_worked)) {
+    printf("  PyTorch %8.2f ms %5.2fx (of the processor %.2f ms, %.2f ms, %.2fx)", torch * 1e3,
+           torch / median(&elapsed), median(&worked) * 1e3, torch_worked * 1e3, torch_worked / median(&worked));
+  }
   printf("\n");
   fflush(stdout);
-  for (int i = 0; i < t->threads; i++) drop_rows(&r[i]);
-  drop(&o);
 }
 
 static task make_task(int64_t heads, int64_t length, int64_t d, int threads) {
@@ -373,15 +394,14 @@ static double peak_of(int64_t length, int threads) {
 int main(int argc, char **argv) {
   cpu_set_t cpus;
   int n = argc > 1 ? atoi(argv[1]) : sched_getaffinity(0, sizeof cpus, &cpus) ? 1 : CPU_COUNT(&cpus);
-  if (n < 1 || n > MAX_THREADS) n = 1;
   moire_error error = {0};
   printf("peak of memory, forward and backward, (2, L, 64):\n");
   double start = peak_of(64, n);
   for (int64_t length = 1024; length <= 8192; length *= 2)
     printf("  L = %5lld: %6.1f MB more than at 64\n", (long long)length, peak_of(length, n) - start);
-  printf("interference attention on %d thread(s), (heads, length, d)\n", n);
+  printf("interference attention, (heads, length, d); all threads: %d\n", n);
   fflush(stdout);
-  moire_threads *threads = moire_threads_create(n, &error);
+  moire_threads *one = moire_threads_create(1, &error), *threads = moire_threads_create(n, &error);
   require(error.status, &error);
   static const int64_t shapes[][3] = {{1024, 50, 16}, {64, 512, 32}, {8, 4096, 64}};
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
@@ -389,11 +409,12 @@ int main(int argc, char **argv) {
     for (int kind = 0; kind < 4; kind++) {
       t.causal = kind & 1;
       t.backward = kind > 1;
-      measure(&t, threads);
+      measure(&t, one, threads);
     }
     for (int p = 0; p < PLANES; p++) free(t.x[p]);
     for (int p = 0; p < GRADIENTS; p++) free(t.peer[p]);
   }
   moire_threads_destroy(threads);
+  moire_threads_destroy(one);
   return 0;
 }

@@ -1,5 +1,5 @@
-"""The median time of interference attention in compiled PyTorch, in seconds. Run by bench/attention, with the Python of
-MOIRE_PYTHON.
+"""The median time of interference attention in compiled PyTorch, in seconds: elapsed, and of the processor. Run by
+bench/attention, with the Python of MOIRE_PYTHON.
 
     attention_torch.py HEADS LENGTH D CAUSAL BACKWARD THREADS
 
@@ -38,9 +38,10 @@ def step():
 
 for _ in range(2):
     step()
-times, began = [], time.perf_counter()
-while len(times) < 5 or (len(times) < 41 and time.perf_counter() - began < 10):
-    start = time.perf_counter()
+elapsed, worked, began = [], [], time.perf_counter()
+while len(elapsed) < 5 or (len(elapsed) < 41 and time.perf_counter() - began < 5):
+    start, start_work = time.perf_counter(), time.process_time()
     step()
-    times.append(time.perf_counter() - start)
-print(statistics.median(times))
+    elapsed.append(time.perf_counter() - start)
+    worked.append(time.process_time() - start_work)
+print(statistics.median(elapsed), statistics.median(worked))
