@@ -70,6 +70,35 @@ static moire_value concat_one(const moire__simplify *s) {
   return s->node->n_operands == 1 ? s->operands[0] : moire__simplify_no(s);
 }
 
+/* Appends x to parts: itself, or what it is a concat of on this axis. */
+static int add_parts(const moire__simplify *s, moire_value x, int64_t axis, moire_value *parts, int n) {
+  const moire__node *node = moire__node_of(s->g, x.id);
+  bool several = node->op == MOIRE__OP_concat && moire__node_int(node, "axis") == axis;
+  for (int i = 0; several && i < node->n_operands; i++) parts[n + i] = moire__simplify_operand(s, node, i);
+  if (!several) parts[n] = x;
+  return n + (several ? node->n_operands : 1);
+}
+
+/* So the gradients of slices that lie side by side become one array. */
+static moire_value add_padded(const moire__simplify *s) {
+  for (int first = 0; first < 2; first++) {
+    const moire__node *low = moire__simplify_made_by(s, first, MOIRE__OP_pad);
+    const moire__node *high = moire__simplify_made_by(s, 1 - first, MOIRE__OP_pad);
+    if (!low || !high) return moire__simplify_no(s);
+    moire_value x = moire__simplify_operand(s, low, 0), y = moire__simplify_operand(s, high, 0);
+    int64_t axis = moire__node_int(low, "axis"), before = moire__node_int(low, "before");
+    bool adjacent = moire__node_int(high, "axis") == axis &&
+                    before + moire_value_dim(x, (int)axis) == moire__node_int(high, "before");
+    if (!adjacent) continue;
+    moire_value parts[2 * MOIRE__MAX_OPERANDS];
+    int n = add_parts(s, y, axis, parts, add_parts(s, x, axis, parts, 0));
+    if (n > MOIRE__MAX_OPERANDS) return moire__simplify_no(s);
+    moire_value all = moire_concat_at(s->node->source, parts, n, (int)axis);
+    return moire_pad_at(s->node->source, all, (int)axis, before, moire__node_int(high, "after"));
+  }
+  return moire__simplify_no(s);
+}
+
 /* Axes of extent 1 are taken out of the list. */
 static moire_value reduce_less(const moire__simplify *s) {
   int n = 0, kept = 0;
@@ -206,6 +235,7 @@ static const moire__simplify_rule rules[] = {
     {MOIRE__OP_slice, "slice(slice(x)) = slice(x), on one axis", slice_sliced},
     {MOIRE__OP_pad, "pad(x) = x, by nothing", same_type},
     {MOIRE__OP_concat, "concat(x) = x", concat_one},
+    {MOIRE__OP_add, "pad(x) + pad(y) = pad(concat(x, y)), where y begins at the end of x", add_padded},
     {MOIRE__OP_sum, "sum(x) = x, over extents of 1", reduce_less},
     {MOIRE__OP_reduce_max, "reduce_max(x) = x, over extents of 1", reduce_less},
     {MOIRE__OP_matmul, "matmul(a^T, b) = matmul(a, b; transpose_a)", matmul_transposed},
