@@ -197,7 +197,7 @@ static moire_status declare_states(job *j, const moire_graph *graph, const char 
 static moire_status load_weights(job *j, moire_error *error) {
   if (!j->file) return MOIRE_OK;
   j->store = moire_store_create();
-  moire_status status = declare_states(j, j->inference, "logits", error);
+  moire_status status = declare_states(j, j->inference, tool_served_output(j->setup.model), error);
   if (!status && j->training) status = declare_states(j, j->training, "loss", error);
   return status ? status : moire__checkpoint_load(j->file, j->store, MOIRE__CHECKPOINT_MODEL, error);
 }
@@ -244,6 +244,7 @@ static moire_status write_library(const arguments *a, const job *j, moire_error 
     weights[i].data = moire_store_data(j->store, weights[i].name, &weights[i].elements);
   }
   moire_ahead_model model = {.name = j->setup.model->name,
+                             .item_coder = j->setup.model->kind == MOIRE_MODEL_ITEM_CODER,
                              .config = config.data,
                              .inference = j->inference,
                              .training = j->training,
@@ -259,17 +260,18 @@ static moire_status write_library(const arguments *a, const job *j, moire_error 
 }
 
 int tool_compile(int argc, char **argv) {
-  static const struct argp parser = {options,
-                                     parse,
-                                     "--checkpoint FILE -o DIR/NAME\nCONFIG.yaml --train -o DIR/NAME",
-                                     "Makes a library of a model: a header, native code that C and C++ call, "
-                                     "and the weights. It needs neither Moire "
-                                     "nor anything else to run, and recommends exactly what `moire recommend` "
-                                     "would; with --train it also trains, "
-                                     "with the numbers of `moire train`.",
-                                     NULL,
-                                     NULL,
-                                     NULL};
+  static const struct argp parser = {
+      options,
+      parse,
+      "--checkpoint FILE -o DIR/NAME\nCONFIG.yaml --train -o DIR/NAME",
+      "Makes a library of a model: a header, native code that C and C++ call, "
+      "and the weights; one that codes items encodes and decodes. It needs neither Moire "
+      "nor anything else to run, and recommends exactly what `moire recommend` "
+      "would; with --train it also trains, "
+      "with the numbers of `moire train`.",
+      NULL,
+      NULL,
+      NULL};
   arguments a = {.sources.threads = tool_default_threads()};
   a.assignments = moire__allocate_array((size_t)argc, sizeof *a.assignments);
   argp_parse(&parser, argc, argv, 0, NULL, &a);

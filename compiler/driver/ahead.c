@@ -16,7 +16,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { SLICE_BYTES = 1 << 20, MOST_ROWS = 64, STACK_MARGIN = 1 << 16 };
+enum { SLICE_BYTES = 1 << 20, MOST_ROWS = 64, CODED_ROWS = 448, STACK_MARGIN = 1 << 16 };
 
 moire_ahead_options moire_ahead_defaults(void) {
   static const char *const x86[] = {"x86-64-v4", "x86-64-v3"}, *const host[] = {"host"};
@@ -84,15 +84,21 @@ static moire__module *lower(const moire_graph *graph, const moire_compile_option
 
 static moire_status lower_level(moire__ahead *a, moire__ahead_level *level, moire_error *error) {
   static const char *const logits[] = {"logits"}, *const loss[] = {"loss"};
+  static const char *const codes[] = {"codes"}, *const restored[] = {"restored"};
   moire_compile_options wanted = moire_compile_defaults();
   if (a->model->optimizer) {
     wanted.off = a->model->optimizer->off;
     wanted.precision = a->model->optimizer->precision;
   }
-  wanted.outputs = logits;
+  wanted.outputs = a->model->item_coder ? codes : logits;
   wanted.n_outputs = 1;
   level->scores = lower(a->model->inference, &wanted, &level->target, error);
   if (!level->scores) return MOIRE_ERROR_ARGUMENT;
+  if (a->model->item_coder) {
+    wanted.outputs = restored;
+    level->restore = lower(a->model->inference, &wanted, &level->target, error);
+    return level->restore ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
+  }
   if (!a->model->training) return MOIRE_OK;
   wanted.outputs = loss;
   level->loss = lower(a->model->inference, &wanted, &level->target, error);
@@ -106,7 +112,8 @@ static moire_status lower_level(moire__ahead *a, moire__ahead_level *level, moir
   return level->step ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
 }
 
-static const moire_plan_buffer *find_buffer(const moire_plan *plan, moire_plan_role role, const char *name) {
+const moire_plan_buffer *moire__ahead_find_buffer(const moire_plan *plan, moire_plan_role role,
+                                                  const char *name) {
   for (int i = 0; i < plan->n_buffers; i++) {
     if (plan->buffers[i].role == role && !strcmp(plan->buffers[i].name, name)) return &plan->buffers[i];
   }
@@ -116,8 +123,8 @@ static const moire_plan_buffer *find_buffer(const moire_plan *plan, moire_plan_r
 /* The contract of a sequential recommender, as far as the library relies on it. */
 static moire_status check_contract(moire__ahead *a, moire_error *error) {
   const moire_plan *plan = &a->levels[0].scores->plan;
-  const moire_plan_buffer *ids = find_buffer(plan, MOIRE_PLAN_INPUT, "input_ids");
-  const moire_plan_buffer *logits = find_buffer(plan, MOIRE_PLAN_OUTPUT, "logits");
+  const moire_plan_buffer *ids = moire__ahead_find_buffer(plan, MOIRE_PLAN_INPUT, "input_ids");
+  const moire_plan_buffer *logits = moire__ahead_find_buffer(plan, MOIRE_PLAN_OUTPUT, "logits");
   if (!ids || ids->dtype != MOIRE_I32 || ids->shape.rank != 2 || moire__dim_extent(ids->shape.dims[0]) != 1)
     return moire_fail(error, MOIRE_ERROR_ARGUMENT, "the graph %s: wanted the input input_ids i32[B, L]",
                       plan->name);
@@ -206,8 +213,10 @@ static void choose_slice(moire__ahead *a) {
     if (bytes > most) most = bytes;
   }
   a->slice = SLICE_BYTES / most;
+  if (a->model->item_coder)
+    a->slice = CODED_ROWS; /* blocks of the search for codes, which pass over the codes */
   if (a->slice < 1) a->slice = 1;
-  if (a->slice > MOST_ROWS) a->slice = MOST_ROWS;
+  if (a->slice > MOST_ROWS && !a->model->item_coder) a->slice = MOST_ROWS;
 }
 
 static int64_t local_bytes(const moire__loop_kernel *k) {
@@ -232,23 +241,27 @@ static void find_stack(moire__ahead *a) {
 
 /* Whatever gives weights in a file their meaning: the kernels, which contain every shape and number of the
  * model that is not a weight, and where each buffer lies. */
+static void sign_plan(const moire__ahead_level *level, const moire__ahead_plan *plan, moire__text *text) {
+  for (int s = 0; s < plan->n_steps; s++) {
+    const moire__ahead_step *step = &plan->steps[s];
+    moire__text_add(text, "%s", level->texts.names[step->kernel]);
+    for (int j = 0; j < step->n_arguments; j++) {
+      const moire__ahead_buffer *b = &plan->buffers[plan->arguments[step->first_argument + j]];
+      if (b->place == MOIRE__AHEAD_MODEL) moire__text_add(text, "%d %" PRId64 "\n", j, b->offset);
+    }
+  }
+}
+
 static void sign(moire__ahead *a) {
   moire__text text = {0};
   moire__text_add(&text, "%s %s %d\n", a->model->name, a->options->external_weights ? "external" : "embedded",
                   a->model->training != NULL);
   for (int i = 0; i < a->n_levels; i++) {
     const moire__ahead_level *level = &a->levels[i];
-    const moire__ahead_plan *scores = &level->plans[MOIRE__AHEAD_SCORES];
     moire__text_add(&text, "%s %" PRId64 " %" PRId64 "\n", level->target.name, level->weights,
                     level->block_bytes);
-    for (int s = 0; s < scores->n_steps; s++) {
-      const moire__ahead_step *step = &scores->steps[s];
-      moire__text_add(&text, "%s", level->texts.names[step->kernel]);
-      for (int j = 0; j < step->n_arguments; j++) {
-        const moire__ahead_buffer *b = &scores->buffers[scores->arguments[step->first_argument + j]];
-        if (b->place == MOIRE__AHEAD_MODEL) moire__text_add(&text, "%d %" PRId64 "\n", j, b->offset);
-      }
-    }
+    sign_plan(level, &level->plans[MOIRE__AHEAD_SCORES], &text);
+    sign_plan(level, &level->plans[MOIRE__AHEAD_RESTORE], &text);
   }
   a->signature = moire__hash_bytes((const unsigned char *)text.data, text.length);
   moire__text_free(&text);
@@ -263,7 +276,7 @@ static moire_status prepare(moire__ahead *a, moire_error *error) {
     a->n_levels++;
     status = lower_level(a, &a->levels[i], error);
   }
-  if (!status) status = check_contract(a, error);
+  if (!status) status = a->model->item_coder ? moire__ahead_check_coder(a, error) : check_contract(a, error);
   if (!status) lay_out_states(a);
   for (int i = 0; i < a->n_levels && !status; i++) status = moire__ahead_make_plans(a, &a->levels[i], error);
   if (status) return status;
@@ -286,6 +299,7 @@ moire_status moire_ahead_write(const moire_ahead_model *model, const moire_ahead
   moire__ahead_folder_remove(&folder);
   for (int i = 0; i < a.n_levels; i++) {
     moire__module_destroy(a.levels[i].scores);
+    moire__module_destroy(a.levels[i].restore);
     moire__module_destroy(a.levels[i].step);
     moire__module_destroy(a.levels[i].loss);
   }

@@ -43,7 +43,7 @@ typedef struct moire__ahead_copy {
 
 /* The tables of one plan. */
 typedef struct moire__ahead_plan {
-  const char *name; /* "scores", "prepare", "step", "loss" */
+  const char *name; /* "scores", "restore", "prepare", "step", "loss" */
   moire__ahead_buffer *buffers;
   int n_buffers;
   int *arguments;
@@ -52,21 +52,31 @@ typedef struct moire__ahead_plan {
   int n_steps;
   moire__ahead_copy *copies;
   int n_copies;
-  unsigned inputs; /* the bit 1 << i for each input i, in the order of runtime/aot/tables.h */
+  const bool *is_constant; /* `scores`: buffers of the block */
+  unsigned inputs;         /* the bit 1 << i for each input i, in the order of runtime/aot/tables.h */
   bool packed;
   int output;
   int64_t bytes[MOIRE__AHEAD_EXTENTS];
 } moire__ahead_plan;
 
-enum { MOIRE__AHEAD_SCORES, MOIRE__AHEAD_PREPARE, MOIRE__AHEAD_STEP, MOIRE__AHEAD_LOSS, MOIRE__AHEAD_PLANS };
+/* `scores` serves: it gives logits, or the codes of an item coder, which has `restore` beside it. */
+enum {
+  MOIRE__AHEAD_SCORES,
+  MOIRE__AHEAD_RESTORE,
+  MOIRE__AHEAD_PREPARE,
+  MOIRE__AHEAD_STEP,
+  MOIRE__AHEAD_LOSS,
+  MOIRE__AHEAD_PLANS
+};
 
 /* One version of the code. */
 typedef struct moire__ahead_level {
   moire__target target;
-  moire__module *scores, *step, *loss; /* owned; step and loss are NULL in a library that does not train */
-  moire__loop_kernel **kernels;        /* distinct ones of all its plans */
-  moire__names texts;                  /* of the kernels, without names and source lines */
-  char **symbols;                      /* of the kernels */
+  /* Owned. restore is NULL but in an item coder, step and loss in a library that does not train. */
+  moire__module *scores, *restore, *step, *loss;
+  moire__loop_kernel **kernels; /* distinct ones of all its plans */
+  moire__names texts;           /* of the kernels, without names and source lines */
+  char **symbols;               /* of the kernels */
   int n_kernels, kernel_capacity;
   moire__ahead_plan plans[MOIRE__AHEAD_PLANS];
   int64_t block_bytes, prepare_bytes;
@@ -93,7 +103,10 @@ typedef struct moire__ahead {
   int64_t state_bytes;
   unsigned char *weights; /* what is embedded or goes into the file */
   int64_t weight_bytes, weight_capacity;
-  int64_t item_size, length, slice, stack_bytes;
+  int64_t item_size, length; /* of a recommender */
+  int64_t features, *codes;  /* of an item coder: numbers of an item, codes of each level … */
+  int n_codes;               /* … and how many levels */
+  int64_t slice, stack_bytes;
   uint64_t signature, weight_hash;
 } moire__ahead;
 
@@ -101,6 +114,17 @@ typedef struct moire__ahead {
 int64_t moire__ahead_bytes(moire_dtype dtype, moire_dim elements);
 /* NULL if there is none of that name. */
 const moire_ahead_weight *moire__ahead_find_weight(const moire__ahead *a, const char *name);
+
+/* NULL if there is none of that name. */
+const moire_plan_buffer *moire__ahead_find_buffer(const moire_plan *plan, moire_plan_role role,
+                                                  const char *name);
+
+/* Item coders (ahead_coder.c): the contract, as far as the library relies on it; and the offset of a state that
+ * `restore` reads in the block of constants, which gets a place where `scores` does not read it. */
+moire_status moire__ahead_check_coder(moire__ahead *a, moire_error *error);
+int64_t moire__ahead_place_constant(moire__ahead_level *level, const moire_plan_buffer *state);
+/* Fills in what `restore` reads. */
+moire_status moire__ahead_fold_restore(moire__ahead *a, moire__ahead_level *level, moire_error *error);
 
 /* The tables of all plans of a level; the states' offsets are known. */
 moire_status moire__ahead_make_plans(moire__ahead *a, moire__ahead_level *level, moire_error *error);

@@ -91,10 +91,20 @@ static void place(maker *k, int buffer, moire__ahead_place where, int64_t offset
 }
 
 static moire_status place_inputs(maker *k) {
-  static const char *const names[] = {"input_ids",        "answers",          "rng",
-                                      "adam.step_size",   "adam.bias2",       "input_ids.tokens",
-                                      "input_ids.slots",  "input_ids.last",   "input_ids.ends",
-                                      "input_ids.starts", "input_ids.counts", "input_ids.valid"};
+  static const char *const names[] = {"input_ids",
+                                      "answers",
+                                      "rng",
+                                      "adam.step_size",
+                                      "adam.bias2",
+                                      "features",
+                                      "ids",
+                                      "input_ids.tokens",
+                                      "input_ids.slots",
+                                      "input_ids.last",
+                                      "input_ids.ends",
+                                      "input_ids.starts",
+                                      "input_ids.counts",
+                                      "input_ids.valid"};
   for (int b = 0; b < k->m->plan.n_buffers; b++) {
     const moire_plan_buffer *buffer = &k->m->plan.buffers[b];
     if (buffer->role != MOIRE_PLAN_INPUT) continue;
@@ -256,6 +266,19 @@ static moire_status make_prepare(moire__ahead *a, moire__ahead_level *level, con
   return status ? status : finish(&k);
 }
 
+/* From codes to features, all of it at every call. */
+static moire_status make_restore(moire__ahead *a, moire__ahead_level *level, moire_error *error) {
+  const moire__module *m = level->restore;
+  bool *all = moire__arena_array(&a->arena, (size_t)m->plan.n_steps + 1, sizeof *all);
+  memset(all, 1, (size_t)m->plan.n_steps);
+  maker k = start(a, level, m, MOIRE__AHEAD_RESTORE, "restore", "restored", all, error);
+  for (int b = 0; b < m->plan.n_buffers; b++) {
+    if (m->plan.buffers[b].role == MOIRE_PLAN_STATE)
+      place(&k, b, MOIRE__AHEAD_MODEL, moire__ahead_place_constant(level, &m->plan.buffers[b]));
+  }
+  return finish(&k);
+}
+
 static moire_status make_scores(moire__ahead *a, moire__ahead_level *level, moire_error *error) {
   const moire__module *m = level->scores;
   bool *steps = moire__arena_array(&a->arena, (size_t)m->plan.n_steps + 1, sizeof *steps);
@@ -264,7 +287,9 @@ static moire_status make_scores(moire__ahead *a, moire__ahead_level *level, moir
   moire__pass_prepare(m, steps, prepared);
   for (int s = 0; s < m->plan.n_steps; s++) rest[s] = !steps[s];
   bool *constants = find_constants(a, m, steps, prepared);
-  maker k = start(a, level, m, MOIRE__AHEAD_SCORES, "scores", "logits", rest, error);
+  const char *output = a->model->item_coder ? "codes" : "logits";
+  maker k = start(a, level, m, MOIRE__AHEAD_SCORES, "scores", output, rest, error);
+  k.plan->is_constant = constants;
   for (int b = 0; b < m->plan.n_buffers; b++) {
     if (!constants[b]) continue;
     place(&k, b, MOIRE__AHEAD_MODEL, level->block_bytes);
@@ -274,7 +299,9 @@ static moire_status make_scores(moire__ahead *a, moire__ahead_level *level, moir
     return moire_fail(error, MOIRE_ERROR_UNSUPPORTED, "the graph for inference updates the state %s",
                       m->plan.buffers[m->plan.updates[0].state].name);
   moire_status status = finish(&k);
+  if (!status && level->restore) status = make_restore(a, level, error);
   if (!status && a->model->weights) status = moire__ahead_fold(a, level, steps, constants, error);
+  if (!status && level->restore) status = moire__ahead_fold_restore(a, level, error);
   if (!status && a->model->training) status = make_prepare(a, level, steps, prepared, constants, error);
   return status;
 }

@@ -56,7 +56,9 @@ static bool has_section(const moire__ahead *a, const char *name, size_t n) {
   const struct {
     const char *name;
     bool has;
-  } sections[] = {{"weights external", a->options->external_weights},
+  } sections[] = {{"recommending", !a->model->item_coder},
+                  {"coding", a->model->item_coder},
+                  {"weights external", a->options->external_weights},
                   {"models", a->options->external_weights || a->model->training},
                   {"training", a->model->training != NULL},
                   {"embedded", a->model->weights && !a->options->external_weights}};
@@ -76,6 +78,7 @@ static bool add_fact(const moire__ahead *a, const char *line, size_t n, moire__t
     const char *text; /* instead of the number */
   } facts[] = {{"MODEL", 0, a->model->name},      {"VERSION", 0, MOIRE_VERSION},
                {"ITEM_SIZE", a->item_size, NULL}, {"LENGTH", a->length, NULL},
+               {"FEATURES", a->features, NULL},   {"LEVELS", a->n_codes, NULL},
                {"SLICE", a->slice, NULL},         {"STACK_BYTES", a->stack_bytes, NULL}};
   if (n < sizeof start || strncmp(line, start, sizeof start - 1) != 0) return false;
   const char *name = line + sizeof start - 1, *space = memchr(name, ' ', (size_t)(line + n - name));
@@ -126,11 +129,15 @@ static void add_lines(const moire__ahead *a, const char *text, const char *end, 
   while (text < end) {
     const char *line_end = memchr(text, '\n', (size_t)(end - text));
     size_t n = (size_t)(line_end ? line_end + 1 - text : end - text);
-    bool opens = n > 8 && !memcmp(text, "/* { ", 5), closes = n > 8 && !memcmp(text, "/* } ", 5);
+    size_t indent = 0;
+    while (indent < n && text[indent] == ' ') indent++;
+    const char *mark = text + indent;
+    bool opens = n - indent > 8 && !memcmp(mark, "/* { ", 5);
+    bool closes = n - indent > 8 && !memcmp(mark, "/* } ", 5);
     if (closes) {
       left_out -= left_out > 0;
     } else if (opens) {
-      left_out += left_out > 0 || !has_section(a, text + 5, n - 9);
+      left_out += left_out > 0 || !has_section(a, mark + 5, n - indent - 9);
     } else if (!left_out && !(n == 1 && ends_in_empty_line(out)) && !add_fact(a, text, n, out)) {
       add_renamed(a, text, n, &from, &to, out);
     }
@@ -288,9 +295,15 @@ void moire__ahead_write_tables(const moire__ahead *a, moire__text *out) {
                   model->training != NULL);
   moire__text_add(out, "#define MOIRE__AOT_EXTERNAL %d\n#define MOIRE__AOT_EMBEDDED %d\n",
                   a->options->external_weights, embedded);
+  moire__text_add(out, "#define MOIRE__AOT_CODING %d\n", model->item_coder);
   moire__text_add(out, "#include \"runtime/aot/cpu.h\"\n#include \"runtime/aot/tables.h\"\n");
   add_level_tables(a, out);
   if (model->training) add_states(a, out);
+  if (model->item_coder) {
+    moire__text_add(out, "\nstatic const int64_t codes[] = {");
+    for (int l = 0; l < a->n_codes; l++) moire__text_add(out, "%s%" PRId64, l ? ", " : "", a->codes[l]);
+    moire__text_add(out, "};\n");
+  }
   if (embedded)
     moire__text_add(out,
                     "\n__asm__(\".pushsection .rodata\\n.balign 64\\nmoire__%s_weights:\\n"
@@ -310,6 +323,7 @@ void moire__ahead_write_tables(const moire__ahead *a, moire__text *out) {
                   a->n_levels, a->signature);
   moire__text_add(out, "    .weight_bytes = %" PRId64 ",\n", a->weight_bytes);
   if (embedded) moire__text_add(out, "    .weights = moire__%s_weights,\n", a->options->name);
+  if (model->item_coder) moire__text_add(out, "    .codes = codes,\n");
   if (model->training)
     moire__text_add(out,
                     "    .states = states,\n    .n_states = %d,\n    .state_bytes = %" PRId64

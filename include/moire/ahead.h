@@ -25,9 +25,10 @@ typedef struct moire_ahead_weight {
 } moire_ahead_weight;
 
 /* What is compiled; all of it is borrowed during the call. The graphs keep the contract of a sequential
- * recommender (moire/model.h). */
+ * recommender, or of an item coder (moire/model.h). */
 typedef struct moire_ahead_model {
   const char *name;             /* of the model */
+  bool item_coder;              /* the library encodes and decodes; `training` must be NULL, weights be given */
   const char *config;           /* its configuration as JSON, for the files that the library writes */
   const moire_graph *inference; /* made for MOIRE_INFERENCE; "loss" is needed only beside `training` */
   const moire_graph *training;  /* made for MOIRE_TRAINING: the library gets a training step; or NULL */

@@ -15,10 +15,17 @@ static size_t moire__aot_add_bytes(size_t a, size_t b, size_t c) {
   return sum < none ? sum : none;
 }
 
+/* Tokens of a row at most. */
+#if MOIRE__AOT_CODING
+enum { TOKENS = 0 };
+#else
+enum { TOKENS = LIBRARY_LENGTH };
+#endif
+
 static size_t moire__aot_run_bytes(const moire__aot_plan *plan, int64_t batch) {
   size_t bytes = argument_bytes(plan) + (size_t)plan->bytes[0];
   bytes = moire__aot_add_bytes(bytes, (size_t)plan->bytes[MOIRE__AOT_BATCH], (size_t)batch);
-  size_t tokens = moire__aot_add_bytes(0, (size_t)batch, LIBRARY_LENGTH); /* if there is no padding */
+  size_t tokens = moire__aot_add_bytes(0, (size_t)batch, TOKENS); /* if there is no padding */
   return moire__aot_add_bytes(bytes, (size_t)plan->bytes[MOIRE__AOT_T], tokens);
 }
 

@@ -12,9 +12,15 @@ extern "C" {
 
 #define LIBRARY_MODEL "qia"     /* the model's name in Moire */
 #define LIBRARY_VERSION "0.1.0" /* of Moire, which wrote this */
-#define LIBRARY_ITEM_SIZE 100   /* scores of one history: items are 1 .. LIBRARY_ITEM_SIZE - 1; 0 is padding */
-#define LIBRARY_LENGTH 50       /* the model reads so many items at the end of a history */
-#define LIBRARY_SLICE 8         /* histories that are computed at once; a batch may have any number */
+/* { recommending */
+#define LIBRARY_ITEM_SIZE 100 /* scores of one history: items are 1 .. LIBRARY_ITEM_SIZE - 1; 0 is padding */
+#define LIBRARY_LENGTH 50     /* the model reads so many items at the end of a history */
+/* } recommending */
+/* { coding */
+#define LIBRARY_FEATURES 100 /* numbers that describe an item */
+#define LIBRARY_LEVELS 3     /* codes of an item */
+/* } coding */
+#define LIBRARY_SLICE 8 /* rows that are computed at once; a batch may have any number */
 #define LIBRARY_MAX_BATCH 1000000000
 #define LIBRARY_MAX_THREADS 1024
 #define LIBRARY_STACK_BYTES 65536 /* stack that a thread which calls this library, or runs its work, needs */
@@ -23,12 +29,14 @@ extern "C" {
  * state and a model as they were, but for memory that the library allocated and kept in a workspace. */
 typedef enum library_status {
   LIBRARY_OK = 0,
-  LIBRARY_ERROR_NULL,      /* a pointer is NULL that must not be */
-  LIBRARY_ERROR_BATCH,     /* the batch is not from 1 to LIBRARY_MAX_BATCH */
-  LIBRARY_ERROR_OFFSETS,   /* offsets are negative or fall */
-  LIBRARY_ERROR_ITEM,      /* an item is not from 1 to LIBRARY_ITEM_SIZE - 1 */
-  LIBRARY_ERROR_TOP,       /* k is not from 1 to LIBRARY_ITEM_SIZE */
-  LIBRARY_ERROR_SEEN,      /* there is no such rule for seen items */
+  LIBRARY_ERROR_NULL,  /* a pointer is NULL that must not be */
+  LIBRARY_ERROR_BATCH, /* the batch is not from 1 to LIBRARY_MAX_BATCH */
+  /* { recommending */
+  LIBRARY_ERROR_OFFSETS, /* offsets are negative or fall */
+  LIBRARY_ERROR_ITEM,    /* an item is not from 1 to LIBRARY_ITEM_SIZE - 1 */
+  LIBRARY_ERROR_TOP,     /* k is not from 1 to LIBRARY_ITEM_SIZE */
+  LIBRARY_ERROR_SEEN,    /* there is no such rule for seen items */
+  /* } recommending */
   LIBRARY_ERROR_THREADS,   /* threads are not from 0 to LIBRARY_MAX_THREADS, or are several without `run` */
   LIBRARY_ERROR_WORKSPACE, /* memory of the caller's is smaller than what was asked for */
   LIBRARY_ERROR_MEMORY,    /* memory could not be had */
@@ -40,6 +48,9 @@ typedef enum library_status {
   LIBRARY_ERROR_CHANGED,   /* the file's content is not what its hash says */
   LIBRARY_ERROR_STEP,      /* the number of the step is not from 0 to 2^31 - 1 */
   LIBRARY_ERROR_TENSOR,    /* a tensor, or a part, is not there or has another type or shape */
+  /* { coding */
+  LIBRARY_ERROR_CODE, /* a code is not from 0 to below library_codes of its level */
+  /* } coding */
 } library_status;
 
 /* One sentence about a status; never NULL. */
@@ -101,15 +112,23 @@ typedef struct library_workspace {
   void *profile_context;    /* the first argument of profile */
 } library_workspace;
 
+/* { recommending */
 /* Bytes for library_scores and library_top on such a batch by so many threads; it stops growing with the batch
  * at LIBRARY_SLICE histories a thread. 0 if an argument is out of range, or if there is no code for this
  * processor. */
+/* } recommending */
+/* { coding */
+/* Bytes for library_encode and library_decode on such a batch by so many threads; it stops growing with the
+ * batch at LIBRARY_SLICE rows a thread. 0 if an argument is out of range, or if there is no code for this
+ * processor. */
+/* } coding */
 size_t library_workspace_bytes(int64_t batch, int threads);
 /* Gives back what the library has allocated; the workspace is zero afterwards but for threads, run, profile and
  * their contexts.
  */
 void library_workspace_free(library_workspace *workspace);
 
+/* { recommending */
 /* ---- recommending ----------------------------------------------------------------------------------- */
 
 /* Lists of items, such as histories. List i is items[offsets[i] .. offsets[i + 1]), oldest item first; so
@@ -138,6 +157,24 @@ typedef enum library_seen {
 library_status library_top(const library_model *model, library_workspace *workspace, int64_t batch,
                            const library_lists *histories, const library_lists *seen, library_seen rule, int k,
                            int32_t *items, float *scores);
+/* } recommending */
+
+/* { coding */
+/* ---- coding items ----------------------------------------------------------------------------------- */
+
+/* How many codes a level has, from 0 to LIBRARY_LEVELS - 1; 0: there is no such level. */
+int64_t library_codes(int level);
+
+/* codes[i * LIBRARY_LEVELS + l] = the code of level l for the item of features[i * LIBRARY_FEATURES ..), the
+ * coarsest level first. Codes of an item do not depend on the others of its batch. Features that are not finite
+ * get some codes. */
+library_status library_encode(const library_model *model, library_workspace *workspace, int64_t batch,
+                              const float *features, int32_t *codes);
+
+/* The features that codes stand for. */
+library_status library_decode(const library_model *model, library_workspace *workspace, int64_t batch,
+                              const int32_t *codes, float *features);
+/* } coding */
 
 /* { training */
 /* ---- training ---------------------------------------------------------------------------------------

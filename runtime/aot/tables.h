@@ -21,6 +21,8 @@ typedef enum moire__aot_input {
   MOIRE__AOT_RNG,       /* i32[3]: seed low, seed high, step */
   MOIRE__AOT_STEP_SIZE, /* f32, of Adam */
   MOIRE__AOT_BIAS2,     /* f32, of Adam */
+  MOIRE__AOT_FEATURES,  /* f32[B, F] */
+  MOIRE__AOT_CODES,     /* i32[B, levels] */
   /* Of a packed plan: moire_plan_packing says what they are. */
   MOIRE__AOT_TOKENS,
   MOIRE__AOT_SLOTS,
@@ -80,11 +82,12 @@ typedef struct moire__aot_plan {
 /* The code for one instruction set. */
 typedef struct moire__aot_level {
   const char *name;
-  unsigned features;     /* MOIRE__AOT_CPU_*: what the processor must have */
-  int64_t weights;       /* offset of the model's block in the weights */
-  int64_t block_bytes;   /* of the block that `scores` reads */
-  int64_t prepare_bytes; /* of the block while `prepare` makes it, at least block_bytes */
-  moire__aot_plan scores;
+  unsigned features;       /* MOIRE__AOT_CPU_*: what the processor must have */
+  int64_t weights;         /* offset of the model's block in the weights */
+  int64_t block_bytes;     /* of the block that `scores` reads */
+  int64_t prepare_bytes;   /* of the block while `prepare` makes it, at least block_bytes */
+  moire__aot_plan scores;  /* of an item coder: its codes */
+  moire__aot_plan restore; /* item coders only */
   /* Training only. */
   moire__aot_plan prepare, step, loss; /* prepare: from STATE to MODEL */
 } moire__aot_level;
@@ -109,6 +112,7 @@ typedef struct moire__aot_tables {
   const unsigned char *weights; /* embedded, aligned to 64 bytes; NULL: in a file */
   uint64_t signature;           /* of the code and of how weights lie in a file */
   int64_t weight_bytes;
+  const int64_t *codes; /* item coders only: of each level */
   /* Training only. */
   const moire__aot_state *states;
   int n_states;

@@ -11,7 +11,9 @@ static library_status moire__aot_reserve(library_workspace *workspace, size_t by
 
 static bool moire__aot_batch_is_good(int64_t batch);
 static library_status moire__aot_check_threads(const library_workspace *workspace);
+#if !MOIRE__AOT_CODING
 /* n lists of items that the model knows. */
 static library_status moire__aot_check_lists(const library_lists *lists, int64_t n);
+#endif
 
 #endif
