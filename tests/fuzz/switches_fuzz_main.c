@@ -142,7 +142,9 @@ static bool distance(const machine *a, const machine *b, const char *name, doubl
   return x && y && n == other;
 }
 
-static bool agree(const machine *a, const machine *b, moire__text *why) {
+/* Without `attend`, rows that may see no key are sums of scores and -10000, which costs three digits. */
+static bool agree(const machine *a, const machine *b, unsigned off, moire__text *why) {
+  double tolerance = off >> MOIRE_OPTIMIZATION_attend & 1 ? 5e-3 : 2e-4;
   const moire_plan *plan = moire_program_plan(b->program);
   double largest = 0, apart = 0, norm = 0;
   for (int pass = 0; pass < 2; pass++) {
@@ -152,7 +154,7 @@ static bool agree(const machine *a, const machine *b, moire__text *why) {
       if (i >= 0) snprintf(name, sizeof name, "grad.%s", plan->states[i].name);
       bool there = distance(a, b, name, &apart, &norm);
       if (norm > largest) largest = norm;
-      if (pass == 0 || (there && apart <= 2e-4 * norm + 2e-6 * largest)) continue;
+      if (pass == 0 || (there && apart <= tolerance * (norm + 0.01 * largest))) continue;
       moire__text_add(why, "%s: differs by %g of %g", name, apart, norm);
       return false;
     }
@@ -178,7 +180,7 @@ static bool judge(uint64_t seed, moire_threads *threads, int *graphs, moire__tex
     for (int i = 0; i < BATCHES && good; i++) {
       batch b;
       draw_batch(&random, length, &b);
-      good = run(&with, &b, length, why) && run(&without, &b, length, why) && agree(&with, &without, why);
+      good = run(&with, &b, length, why) && run(&without, &b, length, why) && agree(&with, &without, off, why);
     }
     stop(&with);
     stop(&without);
