@@ -326,6 +326,13 @@ static void lay_out(moire_runner *r) {
   r->has_layout = true;
 }
 
+void moire_runner_rest(moire_runner *r) {
+  moire__release_aligned(r->workspace);
+  r->workspace = NULL;
+  r->workspace_bytes = 0;
+  r->has_layout = r->has_run = false;
+}
+
 static bool layout_serves(const moire_runner *r) {
   bool serves = r->has_layout;
   for (int i = 1; i <= r->plan->n_extents; i++) serves = serves && r->extents[i] <= r->laid_out[i];

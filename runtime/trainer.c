@@ -116,6 +116,7 @@ static moire_status run_epoch(trainer *t, moire_error *error) {
   double trained = now();
   record.train_seconds = trained - start;
   if (status || must_stop(t)) return status;
+  moire_runner_rest(t->runner); /* so that training and validation do not take memory at the same time */
   status = t->job->task->validate(t->job->task->context, &record.valid, error);
   record.valid_seconds = now() - trained;
   if (status || must_stop(t)) return status;

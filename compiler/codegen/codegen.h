@@ -71,6 +71,10 @@ moire_status moire__codegen_emit_object(const moire__loop_kernel *const *kernels
                                         const moire__target *target, const moire__codegen_options *options,
                                         moire__object *object, moire_error *error);
 
+/* Gives memory back that compiling took: what the heap holds of it, and the pages of LLVM's code, which come
+ * again from its file when they are needed. For programs that go on to run what they have compiled. */
+void moire__codegen_rest(void);
+
 typedef enum moire__codegen_text_kind {
   MOIRE__CODEGEN_LLVM,           /* LLVM IR as emitted, before any pass */
   MOIRE__CODEGEN_LLVM_OPTIMIZED, /* LLVM IR after the passes */

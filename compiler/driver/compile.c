@@ -166,7 +166,9 @@ moire_program *moire_compile(const moire_graph *graph, const moire_compile_optio
   moire_program *program = moire__allocate(sizeof *program);
   program->module = module;
   program->target = target;
-  if (generate(program, &target, options, error) == MOIRE_OK) return program;
+  moire_status status = generate(program, &target, options, error);
+  moire__codegen_rest();
+  if (status == MOIRE_OK) return program;
   moire_program_destroy(program);
   return NULL;
 }

@@ -67,6 +67,9 @@ bool moire_runner_has_input(const moire_runner *runner, const char *name);
 moire_status moire_runner_run(moire_runner *runner, moire_error *error);
 /* An output of the last run, borrowed until the next; NULL if there is none of that name. */
 const void *moire_runner_output(const moire_runner *runner, const char *name, int64_t *elements);
+/* Gives the workspace back until the next run, for a program that does something else in between; outputs of
+ * the last run are gone. */
+void moire_runner_rest(moire_runner *runner);
 /* Bytes of workspace at the current sizes. */
 size_t moire_runner_workspace_bytes(const moire_runner *runner);
 

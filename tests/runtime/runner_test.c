@@ -261,3 +261,25 @@ Test(runner, optimizer_scalars) {
   moire_optimizer_scalars(1e-3, 0.9, 0.999, 1000000, &step_size, &bias2);
   cr_assert(step_size == 1e-3 && fabs(bias2 - 1) < 1e-12);
 }
+
+/* A rest gives the workspace back; the next run is as if there had been none. */
+Test(runner, rests) {
+  fixture f = start(2);
+  moire_error error = {0};
+  static const float x[5 * WIDTH] = {1, 2, 3};
+  double totals[2] = {0};
+  for (int round = 0; round < 2; round++) {
+    int64_t n = 0;
+    moire_runner_set_extent(f.runner, "B", round ? 2 : 5, &error);
+    moire_runner_set_input(f.runner, "x", x, round ? 2 * WIDTH : 5 * WIDTH, &error);
+    cr_assert_eq(moire_runner_run(f.runner, &error), MOIRE_OK, "%s", error.message);
+    cr_assert_gt(moire_runner_workspace_bytes(f.runner), 0);
+    totals[round] = (double)*(const float *)moire_runner_output(f.runner, "total", &n);
+    moire_runner_rest(f.runner);
+    cr_assert_eq(moire_runner_workspace_bytes(f.runner), 0);
+    cr_assert_null(moire_runner_output(f.runner, "total", &n));
+  }
+  cr_assert_eq(totals[0], 2 * (6 + 5 * 3 * 10));
+  cr_assert_eq(totals[1], 2 * (6 + 2 * 3 * 11));
+  stop(f);
+}
