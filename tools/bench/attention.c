@@ -94,13 +94,14 @@ static void drop(ours *o) {
 static ours compile_ours(const task *t, moire_threads *threads) {
   moire_error error = {0};
   moire_graph *g = moire_graph_create("attention", MOIRE_TRAINING);
-  moire_shape shape = MOIRE_SHAPE(t->heads, 1, t->length, t->d);
+  static const int by_head[] = {0, 2, 1, 3};
+  moire_shape shape = MOIRE_SHAPE(t->heads, t->length, 1, t->d); /* by position, as models have it */
   moire_value planes[GRADIENTS], x[3];
   for (int i = 0; i < GRADIENTS; i++) planes[i] = moire_parameter(g, inputs[i], shape, moire_init_constant(0));
-  for (int i = 0; i < 3; i++) x[i] = moire_complex(planes[2 * i], planes[2 * i + 1]);
+  for (int i = 0; i < 3; i++) x[i] = moire_permute(moire_complex(planes[2 * i], planes[2 * i + 1]), 4, by_head);
   moire_attention_options options = {
       .score = MOIRE_SCORE_INTERFERENCE, .scale = scale_of(t), .mask_value = mask_value, .causal = t->causal};
-  moire_value y = moire_attention(x[0], x[1], x[2], options);
+  moire_value y = moire_permute(moire_attention(x[0], x[1], x[2], options), 4, by_head);
   moire_compile_options compiled = moire_compile_defaults();
   static const char *const outputs[] = {"y.re", "y.im"};
   if (t->backward) {
