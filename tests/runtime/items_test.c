@@ -1,0 +1,189 @@
+/* Items: feature files of every kind and what is wrong with them, codes and their file, dead codes. */
+#include <criterion/criterion.h>
+
+#include "runtime/base/memory.h"
+#include "runtime/codebook.h"
+#include "runtime/codes.h"
+#include "runtime/features.h"
+#include "runtime/file.h"
+#include "runtime/npy.h"
+#include "runtime/safetensors.h"
+#include "tests/support/files.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- .npy -------------------------------------------------------------------------------------------------
+ */
+
+/* A file of version 1 with this dictionary and so many bytes behind it; owned. */
+static char *npy(const char *dictionary, size_t data, size_t *n) {
+  enum { HEAD = 128 };
+  *n = HEAD + data;
+  char *bytes = moire__allocate(*n + 1);
+  memset(bytes, ' ', HEAD);
+  memcpy(bytes, "\x93NUMPY\x01\x00\x76\x00", 10);
+  memcpy(bytes + 10, dictionary, strlen(dictionary));
+  return bytes;
+}
+
+static moire_status parse(const char *dictionary, size_t data, moire__st_tensor *out) {
+  size_t n = 0;
+  char *bytes = npy(dictionary, data, &n);
+  moire_error error = {0};
+  moire_status status = moire__npy_parse("x.npy", bytes, n, out, &error);
+  cr_assert_eq(status != MOIRE_OK, strncmp(error.message, "x.npy: ", 7) == 0, "%s", error.message);
+  moire__release(bytes);
+  return status;
+}
+
+Test(npy, what_numpy_writes) {
+  moire__st_tensor t;
+  cr_assert_eq(parse("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", 24, &t), MOIRE_OK);
+  cr_assert(t.dtype == MOIRE__ST_F32 && t.rank == 2 && t.shape[0] == 2 && t.shape[1] == 3 && t.count == 6);
+  cr_assert_eq(parse("{'shape': (5,), 'descr': '<f2', 'fortran_order': False}", 10, &t), MOIRE_OK);
+  cr_assert(t.dtype == MOIRE__ST_F16 && t.rank == 1 && t.shape[0] == 5);
+  cr_assert_eq(parse("{'descr': '<f8', 'fortran_order': False, 'shape': (), }", 8, &t), MOIRE_OK);
+  cr_assert(t.dtype == MOIRE__ST_F64 && t.rank == 0 && t.count == 1);
+}
+
+Test(npy, what_it_does_not) {
+  static const struct {
+    const char *dictionary;
+    size_t data;
+  } wrong[] = {
+      {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", 23},
+      {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", 28},
+      {"{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }", 24},
+      {"{'descr': '>f4', 'fortran_order': False, 'shape': (2, 3), }", 24},
+      {"{'descr': '<i4', 'fortran_order': False, 'shape': (2, 3), }", 24},
+      {"{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", 24},
+      {"{'descr': '<f4', 'fortran_order': False, }", 24},
+      {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), } x", 24},
+      {"{'descr': '<f4', 'fortran_order': False, 'shape': (2 3), }", 24},
+      {"{'descr': '<f4', 'fortran_order': False, 'shape': (-2, 3), }", 24},
+      {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)", 24},
+      {"{'descr': '<f4', 'fortran_order': False, 'shape': (3037000500, 3037000500), }", 24},
+      {"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }", 24},
+      {"{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1), }", 4},
+      {"", 24},
+  };
+  moire__st_tensor t;
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+    cr_assert_eq(parse(wrong[i].dictionary, wrong[i].data, &t), MOIRE_ERROR_FORMAT, "%s", wrong[i].dictionary);
+}
+
+Test(npy, every_cut_is_refused) {
+  size_t n = 0;
+  char *bytes = npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", 24, &n);
+  for (size_t cut = 0; cut < n; cut++) {
+    moire__st_tensor t;
+    char *part = moire__allocate(cut + 1);
+    memcpy(part, bytes, cut);
+    cr_assert_eq(moire__npy_parse("x.npy", part, cut, &t, NULL), MOIRE_ERROR_FORMAT, "%zu bytes", cut);
+    moire__release(part);
+  }
+  moire__release(bytes);
+}
+
+/* ---- features ---------------------------------------------------------------------------------------------
+ */
+
+static const float matrix[2][3] = {{1, -2, 0.5f}, {4, 0, -0.25f}};
+
+static moire__features *load(const char *path, const char *tensor) {
+  moire__features *f = NULL;
+  moire_error error = {0};
+  cr_assert_eq(moire__features_load(path, tensor, NULL, &f, &error), MOIRE_OK, "%s", error.message);
+  cr_assert(f->n == 2 && f->width == 3);
+  cr_assert_arr_eq(f->values, matrix, sizeof matrix);
+  return f;
+}
+
+Test(features, come_back_from_both_formats_and_all_widths) {
+  test_path directory;
+  test_make_directory(directory);
+  static const double wide[2][3] = {{1, -2, 0.5}, {4, 0, -0.25}};
+  static const uint16_t half[2][3] = {{0x3C00, 0xC000, 0x3800}, {0x4400, 0, 0xB400}};
+  cr_assert_eq(chdir(directory), 0);
+  cr_assert_eq(moire__features_write("f.npy", &matrix[0][0], 2, 3, NULL), MOIRE_OK);
+  cr_assert_eq(moire__features_write("f.safetensors", &matrix[0][0], 2, 3, NULL), MOIRE_OK);
+  moire__st_tensor tensors[] = {
+      {.name = "wide", .dtype = MOIRE__ST_F64, .rank = 2, .shape = {2, 3}, .data = wide},
+      {.name = "half", .dtype = MOIRE__ST_F16, .rank = 2, .shape = {2, 3}, .data = half}};
+  cr_assert_eq(moire__safetensors_write("two.safetensors", tensors, 2, NULL, 0, NULL), MOIRE_OK);
+  moire__features *all[] = {load("f.npy", NULL), load("f.safetensors", NULL), load("f.safetensors", "features"),
+                            load("two.safetensors", "wide"), load("two.safetensors", "half")};
+  for (int i = 0; i < 5; i++) {
+    cr_assert_eq(all[i]->fingerprint, all[0]->fingerprint);
+    moire__features_free(all[i]);
+  }
+  moire__features *none = NULL;
+  cr_assert_eq(moire__features_load("two.safetensors", NULL, NULL, &none, NULL), MOIRE_ERROR_FORMAT);
+  test_remove_directory(directory);
+}
+
+Test(features, rows_that_are_not_finite_are_named) {
+  test_path directory;
+  test_make_directory(directory);
+  cr_assert_eq(chdir(directory), 0);
+  float bad[3][2] = {{0, 1}, {2, 3}, {4, INFINITY}};
+  cr_assert_eq(moire__features_write("bad.npy", &bad[0][0], 3, 2, NULL), MOIRE_OK);
+  cr_assert_eq(moire__file_write_atomic("names", "a\nb b\r\nc\n", 9, NULL), MOIRE_OK);
+  moire__features *f = NULL;
+  moire_error error = {0};
+  cr_assert_eq(moire__features_load("bad.npy", NULL, "names", &f, &error), MOIRE_ERROR_FORMAT);
+  cr_assert_str_eq(error.message, "bad.npy: row c: feature 1 is inf, wanted a number that float32 holds");
+  bad[2][1] = 5;
+  cr_assert_eq(moire__features_write("bad.npy", &bad[0][0], 3, 2, NULL), MOIRE_OK);
+  cr_assert_eq(moire__features_load("bad.npy", NULL, "names", &f, NULL), MOIRE_OK);
+  moire__row_buffer row;
+  cr_assert_str_eq(moire__features_row(f, 1, row), "b b");
+  moire__features_free(f);
+  test_remove_directory(directory);
+}
+
+/* ---- codes ------------------------------------------------------------------------------------------------
+ */
+
+Test(codes, digits_count_equal_rows_in_order) {
+  static const int32_t codes[7][2] = {{1, 2}, {2, 1}, {1, 2}, {0, 0}, {1, 2}, {2, 1}, {2, 2}};
+  static const int32_t wanted[7] = {0, 0, 1, 0, 2, 1, 0};
+  int32_t digits[7];
+  cr_assert_eq(moire__codes_digits(&codes[0][0], 7, 2, digits), 4);
+  cr_assert_arr_eq(digits, wanted, sizeof wanted);
+}
+
+Test(codes, usage_of_a_level) {
+  static const int32_t codes[4][2] = {{0, 3}, {0, 1}, {0, 3}, {0, 1}};
+  moire__usage one = moire__codes_usage(&codes[0][0], 4, 2, 0, 5),
+               two = moire__codes_usage(&codes[0][0], 4, 2, 1, 4);
+  cr_assert_float_eq(one.utilisation, 0.2, 1e-12);
+  cr_assert_float_eq(one.perplexity, 1, 1e-12);
+  cr_assert_float_eq(two.utilisation, 0.5, 1e-12);
+  cr_assert_float_eq(two.perplexity, 2, 1e-12);
+}
+
+/* ---- dead codes -------------------------------------------------------------------------------------------
+ */
+
+Test(codebook, dead_codes_go_to_rows_of_the_batch_no_two_to_one) {
+  float codes[5][2] = {{0}}, sums[5][2] = {{0}}, sizes[5] = {1, 2, 3, 4, 5}, unused[5] = {0, 7, 9, 8, 6};
+  const float rows[2][2] = {{10, 11}, {20, 21}};
+  moire__codebook book = {0, 5, 2, &codes[0][0], &sums[0][0], sizes, unused};
+  cr_assert_eq(moire__codebook_restart(&book, 10, &rows[0][0], 2, 1, 3), 0);
+  cr_assert_eq(moire__codebook_restart(&book, 7, &rows[0][0], 2, 1, 3), 2);
+  int first = codes[1][0] > 15, second = codes[2][0] > 15;
+  cr_assert_neq(first, second);
+  cr_assert_arr_eq(codes[1], rows[first], sizeof rows[0]);
+  cr_assert_arr_eq(codes[2], rows[second], sizeof rows[0]);
+  for (int c = 1; c < 3; c++) {
+    cr_assert_eq(unused[c], 0);
+    cr_assert_eq(sizes[c], 3, "the mean of all");
+    for (int j = 0; j < 2; j++) cr_assert_eq(sums[c][j], codes[c][j] * sizes[c]);
+  }
+  cr_assert_eq(unused[3], 8, "there were no more rows");
+  cr_assert_eq(codes[4][0], 0);
+}
