@@ -5,8 +5,9 @@
  *
  * With MOIRE_PYTHON=PYTHON in the environment, the model of ../shared/reference trains in that PyTorch on the
  * same batches from the same weights (qia_torch.py), step by step in turns with ours, eager and by
- * torch.compile. Before that, losses are compared, and after ranking the hits. Threads of both are held to the
- * same CPUs. Medians, with the quarters below and above. Without the data in ../shared there is nothing to do.
+ * torch.compile, which also trains by autocast to bf16, beside ours with operands in bf16. Before that, losses
+ * are compared, and after ranking the hits. Threads of both are held to the same CPUs. Medians, with the
+ * quarters below and above. Without the data in ../shared there is nothing to do.
  */
 #include "moire/compile.h"
 #include "moire/model.h"
@@ -55,7 +56,8 @@ static moire_config *configure(int64_t items) {
   return config;
 }
 
-static moire_program *compile(const bench *b, moire_mode mode, const char *output, const char *cache) {
+static moire_program *compile_as(const bench *b, moire_mode mode, const char *output, moire_precision precision,
+                                 const char *cache) {
   moire_error error = {0};
   const moire_model *model = moire_model_find("qia", &error);
   moire_graph *graph = moire_graph_create("qia", mode);
@@ -65,6 +67,7 @@ static moire_program *compile(const bench *b, moire_mode mode, const char *outpu
   options.n_outputs = 1;
   options.threads = b->threads;
   options.cache = cache;
+  options.precision = precision;
   if (mode == MOIRE_TRAINING) {
     options.loss = output;
     options.optimizer = MOIRE_OPTIMIZER_ADAM;
@@ -73,6 +76,10 @@ static moire_program *compile(const bench *b, moire_mode mode, const char *outpu
   bench_require(error.status, &error);
   moire_graph_destroy(graph);
   return program;
+}
+
+static moire_program *compile(const bench *b, moire_mode mode, const char *output, const char *cache) {
+  return compile_as(b, mode, output, MOIRE_PRECISION_F32, cache);
 }
 
 static moire_runner *start(bench *b, const moire_program *program, int64_t rows) {
@@ -227,30 +234,45 @@ static void compare_losses(bench *b, bench_peer *peer) {
   moire_program_destroy(program);
 }
 
+/* What a step is computed by: ours in both precisions, and the peer's words. */
+enum { F32, BF16, COMPILED, AUTOCAST, EAGER, SIDES };
+
 static void bench_steps(bench *b, bench_peer *peer, bool eager) {
-  moire_program *program = compile(b, MOIRE_TRAINING, "loss", NULL);
-  moire_runner *runner = start(b, program, BATCH);
-  double ours[STEPS], theirs[2][STEPS];
-  for (int i = -2; i < STEPS; i++) {
-    double time = run(runner, b->ids[(i + 2) % BATCHES], b->answers[(i + 2) % BATCHES]);
-    double compiled = peer ? bench_peer_ask(peer, "compiled") : 0;
-    double plain = peer && eager ? bench_peer_ask(peer, "eager") : 0;
-    if (i < 0) continue;
-    ours[i] = 1e3 * time;
-    theirs[0][i] = 1e3 * compiled;
-    theirs[1][i] = 1e3 * plain;
+  static const char *const words[SIDES] = {[COMPILED] = "compiled", [AUTOCAST] = "bf16", [EAGER] = "eager"};
+  moire_program *programs[2];
+  moire_runner *runners[2];
+  double times[SIDES][STEPS];
+  for (int p = 0; p < 2; p++) {
+    programs[p] = compile_as(b, MOIRE_TRAINING, "loss", p ? MOIRE_PRECISION_BF16 : MOIRE_PRECISION_F32, NULL);
+    runners[p] = start(b, programs[p], BATCH);
   }
-  bench_spread spread = bench_spread_of(ours, STEPS), compiled = bench_spread_of(theirs[0], STEPS);
-  row(b, "step of training", spread, peer ? compiled : none, "torch.compile", "ms");
-  if (peer && eager)
-    row(b, "step of training", spread, bench_spread_of(theirs[1], STEPS), "PyTorch eager", "ms");
+  for (int i = -2; i < STEPS; i++) {
+    int at = (i + 2) % BATCHES;
+    for (int side = 0; side < SIDES; side++) {
+      double time = 0;
+      if (side < COMPILED) time = run(runners[side], b->ids[at], b->answers[at]);
+      if (side >= COMPILED && peer && (side != EAGER || eager)) time = bench_peer_ask(peer, words[side]);
+      if (i >= 0) times[side][i] = 1e3 * time;
+    }
+  }
+  bench_spread of[SIDES];
+  for (int side = 0; side < SIDES; side++) of[side] = bench_spread_of(times[side], STEPS);
+  row(b, "step of training", of[F32], peer ? of[COMPILED] : none, "torch.compile", "ms");
+  if (peer && eager) row(b, "step of training", of[F32], of[EAGER], "PyTorch eager", "ms");
+  row(b, "step of training, bf16", of[BF16], peer ? of[AUTOCAST] : none, "torch.compile, autocast", "ms");
+  row(b, "step of training, bf16", of[BF16], of[F32], "ours in f32", "ms");
   double steps = ceil((double)b->data->n_samples / BATCH) / 1e3;
-  row(b, "epoch: its steps by the median",
-      (bench_spread){spread.median * steps, spread.low * steps, spread.high * steps},
-      peer ? (bench_spread){compiled.median * steps, compiled.low * steps, compiled.high * steps} : none,
-      "torch.compile", "s");
-  moire_runner_destroy(runner);
-  moire_program_destroy(program);
+  for (int side = 0; side < 2; side++) {
+    bench_spread mine = of[side], theirs = of[side ? AUTOCAST : COMPILED];
+    row(b, side ? "epoch in bf16: its steps by the median" : "epoch: its steps by the median",
+        (bench_spread){mine.median * steps, mine.low * steps, mine.high * steps},
+        peer ? (bench_spread){theirs.median * steps, theirs.low * steps, theirs.high * steps} : none,
+        side ? "torch.compile, autocast" : "torch.compile", "s");
+  }
+  for (int p = 0; p < 2; p++) {
+    moire_runner_destroy(runners[p]);
+    moire_program_destroy(programs[p]);
+  }
 }
 
 static void bench_ranking(bench *b, bench_peer *peer) {

@@ -8,6 +8,7 @@ FOLDER holds weights.safetensors and, as int32, batches.bin (ids and answers of 
     loss           the loss of the first batch by the weights, without dropout
     eager          seconds of a training step on the next batch
     compiled       the same, by torch.compile (the first call compiles)
+    bf16           the same with autocast to bf16
     rank           seconds of ranking all users
     hits           how many targets were among the 20 best
 """
@@ -50,9 +51,10 @@ def loss_of(model, ids, answers):
 
 
 class Trainer:
-    def __init__(self, compiled):
+    def __init__(self, compiled, bf16=False):
         self.model = make().train()
         self.loss = torch.compile(loss_of) if compiled else loss_of
+        self.bf16 = bf16
         self.adam = torch.optim.Adam(self.model.parameters(), lr=1e-3, fused=compiled)
         self.at = 0
 
@@ -61,7 +63,9 @@ class Trainer:
         self.at += 1
         start = time.perf_counter()
         self.adam.zero_grad(set_to_none=True)
-        self.loss(self.model, ids, answers).backward()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bf16):
+            loss = self.loss(self.model, ids, answers)
+        loss.backward()
         self.adam.step()
         return time.perf_counter() - start
 
@@ -114,8 +118,8 @@ for line in sys.stdin:
     if command == "loss":
         with torch.no_grad():
             answer = loss_of(make().eval(), *batches[0]).item()
-    elif command in ("eager", "compiled"):
-        answer = get(command, lambda: Trainer(command == "compiled")).step()
+    elif command in ("eager", "compiled", "bf16"):
+        answer = get(command, lambda: Trainer(command != "eager", command == "bf16")).step()
     elif command == "rank":
         answer = get("rank", Ranker).run()
     else:
