@@ -26,7 +26,10 @@ static const char *const sample_text =
     "  %8 = sum(%7) {axes = (0,1)} : f32[1,1]\n"
     "  %9 = permute(%7) {axes = (1,0)} : f32[7,B]\n"
     "  %10, %11 = cmatmul(%1, %1, %3, %3) {transpose_b = 1, conj_b = 1} : f32[B,7], f32[B,7]\n"
-    "  %12 = exp(%3) : f32[7,4]\n"
+    "  %12 = exp(%3) : f32[7,4] in \"layers.0\" at \"m.c\":9 also \"m.c\":11, \"n \\\"o\\\".c\":12 as "
+    "\"norm+bias\" "
+    "backward kernel 3\n"
+    "  %13 = neg(%12) : f32[7,4] also \"m.c\":11 optimizer\n"
     "  output \"sum\" = %8\n"
     "  output \"a \\x01 name\" = %11\n"
     "  update $items.weight = %12\n"
@@ -98,6 +101,14 @@ static const struct {
      "f:2:3: iota: attribute axis is given twice"},
     {"graph @g training {\n  %1 = constant {value = 1, dtype = f32, shape = []} : f32[]\n}", NULL},
     {"graph @g training {\n  %1 = input {dtype = f32, shape = [C]} : f32[]\n}", "f:2:38: there is no extent C"},
+    {"graph @g training {\n  %1 = iota {axis = 0, shape = [3]} : i32[3] at \"m.c\":-1\n}", NULL},
+    {"graph @g training {\n  %1 = iota {axis = 0, shape = [3]} : i32[3] also\n}", NULL},
+    {"graph @g training {\n  %1 = iota {axis = 0, shape = [3]} : i32[3] also \"m.c\":1,\n}", NULL},
+    {"graph @g training {\n  %1 = iota {axis = 0, shape = [3]} : i32[3] as iota\n}", NULL},
+    {"graph @g training {\n  %1 = iota {axis = 0, shape = [3]} : i32[3] also "
+     "\"m\":1,\"m\":2,\"m\":3,\"m\":4,\"m\":5,\"m\":6,"
+     "\"m\":7,\"m\":8,\"m\":9,\"m\":10,\"m\":11,\"m\":12,\"m\":13,\"m\":14,\"m\":15,\"m\":16,\"m\":17\n}",
+     NULL},
     {"graph @g training {\n  output \"y\" = %1\n}", "f:2:18: there is no value %1 yet"},
     {"graph @g training {\n  state $s : f32[2] normal(0, 1)\n}",
      "f:2:29: a real number is written with a point or an exponent"},
