@@ -8,6 +8,7 @@
 #include <string.h>
 
 typedef struct request {
+  const library_workspace *workspace;
   const moire__aot_plan *plan;
   const void *block; /* of the model */
   int64_t batch;
@@ -57,7 +58,9 @@ static void compute_slice(const request *r, int64_t slice, unsigned char *region
                         .extents = {1, rows},
                         .model = (void *)(uintptr_t)r->block,
                         .workspace = region + input_bytes(rows, r->from_bytes),
-                        .threads = 1};
+                        .threads = 1,
+                        .profile = r->workspace->profile,
+                        .profile_context = r->workspace->profile_context};
   run.inputs[r->input] = region;
   const void *result = moire__aot_execute(&run);
   memcpy((unsigned char *)r->to + (size_t)first * r->to_bytes, result, (size_t)rows * r->to_bytes);
@@ -80,6 +83,7 @@ static library_status answer(request *r, const library_model *model, library_wor
   if (!status) status = moire__aot_find_block(model, &level, &r->block);
   if (status) return status;
   int threads = useful_threads(r->batch, workspace->threads);
+  r->workspace = workspace;
   r->plan = r->input == MOIRE__AOT_FEATURES ? &level->scores : &level->restore;
   r->region_bytes = region_bytes(r->plan, r->from_bytes, r->batch);
   status = moire__aot_reserve(workspace, r->region_bytes * (size_t)threads + 63, &r->regions);

@@ -31,6 +31,7 @@ static void run(void *context, int n, void (*work)(void *job, int i), void *job)
   (void)context;
   for (int i = n - 1; i >= 0; i--) work(job, i);
 }
+static void count(void *context, const char *kernel, int begins) { *(int *)context += begins && kernel[0]; }
 /* main ITEMS.npy CODES.tsv DECODED.npy [WEIGHTS]: copies the items a few hundred times, encodes and decodes. */
 int main(int argc, char **argv) {
   FILE *in = fopen(argv[1], "rb");
@@ -69,9 +70,13 @@ int main(int argc, char **argv) {
   if (coder_encode(model, &w, 0, items, one) != CODER_ERROR_BATCH || coder_encode(model, NULL, 1, items, one) != CODER_ERROR_NULL)
     return 9;
   size_t bytes = coder_workspace_bytes(n, 1);
-  coder_workspace own = {malloc(bytes), bytes, 0, 0, NULL, NULL}, small = {own.memory, bytes / 2, 0, 0, NULL, NULL};
+  coder_workspace own = {.memory = malloc(bytes), .bytes = bytes}, small = {.memory = own.memory, .bytes = bytes / 2};
   if (coder_encode(model, &own, n, items, codes) || coder_encode(model, &small, n, items, codes) != CODER_ERROR_WORKSPACE)
     return 10;
+  int kernels = 0;
+  own.profile = count;
+  own.profile_context = &kernels;
+  if (coder_encode(model, &own, n, items, codes) || kernels < 3) return 11;
   free(own.memory);
   coder_workspace_free(&w);
 #ifdef EXTERNAL
