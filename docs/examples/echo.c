@@ -21,7 +21,7 @@ static moire_value complex_parameter(moire_graph *g, const char *name, moire_sha
 static void build(moire_graph *g, const moire_config *config) {
   moire_dim b = moire_extent(g, "B");
   int64_t n_items = moire_config_int(config, "item_size"), width = moire_config_int(config, "hidden_size");
-  int64_t length = moire_config_int(config, "max_seq_length"), taps = moire_config_int(config, "taps");
+  int64_t length = moire_config_int(config, "max_seq_length"), taps = moire_config_int(config, "reach");
   moire_init small = moire_init_normal(0, moire_config_real(config, "initializer_range"));
 
   moire_value ids = moire_input(g, "input_ids", MOIRE_I32, MOIRE_SHAPE(b, length));
@@ -48,7 +48,7 @@ static void build(moire_graph *g, const moire_config *config) {
 
 static const moire_config_field fields[] = {
     MOIRE_SEQUENTIAL_FIELDS,
-    {"taps", MOIRE_CONFIG_INT, "8", 1, 64, NULL, "positions that an echo reaches back"},
+    {"reach", MOIRE_CONFIG_INT, "8", 1, 64, NULL, "positions that an echo reaches back"},
 };
 
 const moire_model *moire_model_main(void);

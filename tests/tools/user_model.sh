@@ -8,10 +8,10 @@ echo_so=$BUILD_DIR/examples/echo.so
 small_data data.txt
 small_config echo.yaml
 sed -i "s|model: qia|model: $echo_so|; s|epochs: 3|epochs: 1|" echo.yaml
-echo 'taps: 4' >>echo.yaml
+echo 'reach: 4' >>echo.yaml
 
 "$MOIRE" models "$echo_so" >keys.txt
-grep -q '^  taps ' keys.txt || complain 'models does not list the keys of the model'
+grep -q '^  reach ' keys.txt || complain 'models does not list the keys of the model'
 "$MOIRE" train echo.yaml --data data.txt --out run --json >result.json 2>log.txt || complain "train: $(cat log.txt)"
 grep -q '"test":{"HR@5":' result.json || complain 'train prints no test'
 [[ $(wc -l <run/metrics.jsonl) == 2 ]] || complain 'metrics.jsonl has not the two lines of one epoch'

@@ -8,7 +8,7 @@ small_data data.txt
 small_config echo.yaml
 echo_so=$BUILD_DIR/examples/echo.so # few kernels: LLVM is slow under valgrind
 sed -i "s|model: qia|model: $echo_so|; s|epochs: 3|epochs: 1|" echo.yaml
-echo 'taps: 4' >>echo.yaml
+echo 'reach: 4' >>echo.yaml
 "$MOIRE" train echo.yaml --data data.txt --out out >/dev/null 2>&1 || complain 'training fails'
 recommend=("$MOIRE" recommend --checkpoint out/best.safetensors --model "$echo_so" --data data.txt --top 3 --threads 1)
 timeout 250 valgrind -q --error-exitcode=9 "${recommend[@]}" >under.txt 2>valgrind.txt || complain "valgrind: $(head -20 valgrind.txt)"
