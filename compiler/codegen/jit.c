@@ -33,15 +33,26 @@ static void drop_error(void *context, LLVMErrorRef failure) {
   LLVMConsumeError(failure);
 }
 
+typedef struct listeners {
+  LLVMJITEventListenerRef gdb, perf; /* LLVM's own, one of each in a process; NULL: not wanted */
+} listeners;
+
+static moire_status find_listeners(unsigned observers, listeners *found, moire_error *error) {
+  if (observers & MOIRE__JIT_GDB) found->gdb = LLVMCreateGDBRegistrationListener();
+  if (observers & MOIRE__JIT_PERF) found->perf = LLVMCreatePerfJITEventListener();
+  if (!(observers & MOIRE__JIT_PERF) || found->perf) return MOIRE_OK;
+  return moire_fail(
+      error, MOIRE_ERROR_UNSUPPORTED,
+      "perf cannot be told of lines, since LLVM was built without its support (a map can be had)");
+}
+
 static LLVMOrcObjectLayerRef make_observed_linker(void *context, LLVMOrcExecutionSessionRef session,
                                                   const char *triple) {
   (void)triple;
-  unsigned observers = *(const unsigned *)context;
+  const listeners *l = context;
   LLVMOrcObjectLayerRef layer = LLVMOrcCreateRTDyldObjectLinkingLayerWithSectionMemoryManager(session);
-  LLVMJITEventListenerRef gdb = observers & MOIRE__JIT_GDB ? LLVMCreateGDBRegistrationListener() : NULL;
-  LLVMJITEventListenerRef perf = observers & MOIRE__JIT_PERF ? LLVMCreatePerfJITEventListener() : NULL;
-  if (gdb) LLVMOrcRTDyldObjectLinkingLayerRegisterJITEventListener(layer, gdb);
-  if (perf) LLVMOrcRTDyldObjectLinkingLayerRegisterJITEventListener(layer, perf);
+  if (l->gdb) LLVMOrcRTDyldObjectLinkingLayerRegisterJITEventListener(layer, l->gdb);
+  if (l->perf) LLVMOrcRTDyldObjectLinkingLayerRegisterJITEventListener(layer, l->perf);
   return layer;
 }
 
@@ -50,12 +61,14 @@ moire__jit *moire__jit_create(moire_error *error) { return moire__jit_create_obs
 moire__jit *moire__jit_create_observed(unsigned observers, moire_error *error) {
   moire__llvm_start();
   FILE *map = NULL;
+  listeners wanted = {NULL, NULL};
+  if (find_listeners(observers, &wanted, error)) return NULL;
   if (observers & MOIRE__JIT_PERF_MAP && !(map = moire__perf_map_open(error))) return NULL;
   LLVMOrcLLJITRef jit = NULL;
   LLVMOrcLLJITBuilderRef how = NULL;
-  if (observers & (MOIRE__JIT_GDB | MOIRE__JIT_PERF)) {
+  if (wanted.gdb || wanted.perf) {
     how = LLVMOrcCreateLLJITBuilder();
-    LLVMOrcLLJITBuilderSetObjectLinkingLayerCreator(how, make_observed_linker, &observers);
+    LLVMOrcLLJITBuilderSetObjectLinkingLayerCreator(how, make_observed_linker, &wanted);
   }
   LLVMErrorRef failure = LLVMOrcCreateLLJIT(&jit, how);
   if (failure) {
