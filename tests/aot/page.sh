@@ -15,7 +15,7 @@ awk '
   /^```[a-z]/ { name = sprintf("block.%02d.%s", ++n, substr($0, 4)); next }
   /^```$/ { name = ""; next }
   name { print > name }' "$SOURCE_DIR/docs/ahead_of_time.md"
-cp block.*.c hello.c
+cp "$(grep -l "int main" block.*.c)" hello.c
 
 for block in block.*; do
   case $block in
