@@ -276,9 +276,23 @@ static bool is_known(const char *key, const moire__config_fields *sets, int n_se
   return false;
 }
 
+/* A key that two sets have would be set for both at once. */
+static moire_status check_distinct(const moire__config_fields *sets, int n_sets, moire_error *error) {
+  for (int s = 1; s < n_sets; s++) {
+    for (int i = 0; i < sets[s].n; i++) {
+      if (!is_known(sets[s].fields[i].key, sets, s)) continue;
+      return moire_fail(error, MOIRE_ERROR_ARGUMENT,
+                        "the model's key '%s' is also a key of training, so that it would mean two things",
+                        sets[s].fields[i].key);
+    }
+  }
+  return MOIRE_OK;
+}
+
 moire_status moire__config_build(const moire__config_table *table, const char *where,
                                  const moire__config_fields *sets, int n_sets, moire_config **out,
                                  moire_error *error) {
+  if (check_distinct(sets, n_sets, error)) return MOIRE_ERROR_ARGUMENT;
   for (int i = 0; i < table->n; i++) {
     if (!is_known(table->entries[i].key, sets, n_sets)) {
       return unknown_key(&table->entries[i], sets, n_sets, error);

@@ -74,7 +74,7 @@ typedef struct moire__config_fields {
 } moire__config_fields;
 
 /* Makes one configuration for each of the `n_sets` field tables: out[i] holds the keys of sets[i], defaults
- * filled in (moire__config_free). A key of the table must be in some set, and goes to every set that has it.
+ * filled in (moire__config_free). A key of the table must be in a set; none may be in two.
  * `where` names the whole when a key without a default is missing. On failure no out[i] is touched. */
 moire_status moire__config_build(const moire__config_table *table, const char *where,
                                  const moire__config_fields *sets, int n_sets, moire_config **out,

@@ -232,6 +232,17 @@ Test(config, values_that_do_not_fit) {
   }
 }
 
+Test(config, a_key_of_two_tables_is_refused) {
+  const moire__config_fields same[] = {{model_fields, 5}, {model_fields + 1, 1}};
+  moire__config_table table = {0};
+  moire_error error = {0};
+  moire_config *c[2] = {NULL, NULL};
+  cr_assert_eq(moire__config_build(&table, "a.yaml", same, 2, c, &error), MOIRE_ERROR_ARGUMENT);
+  assert_says(&error, model_fields[1].key, "a shared key");
+  assert_says(&error, "two things", "a shared key");
+  cr_assert(!c[0] && !c[1]);
+}
+
 Test(config, assignments_and_json_that_do_not_fit) {
   static const char *const assignments[][2] = {
       {"width", "--set: wanted key=value, but 'width' came"},
