@@ -6,6 +6,7 @@
 #include "runtime/aot/execute.c"
 #include "runtime/aot/model.c"
 #include "runtime/aot/workspace.c"
+#include "runtime/aot/slices.c"
 
 #if MOIRE__AOT_CODING
 #include "runtime/aot/coding.c"

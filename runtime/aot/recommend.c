@@ -1,15 +1,10 @@
-/* Scores and lists of the best items.
- *
- * A batch is cut into slices of LIBRARY_SLICE histories, whose values stay in the cache; a thread runs the
- * whole plan for a slice in a region of its own, so that no thread ever waits for another within a slice. The
- * cut does not depend on the number of threads. */
+/* Scores and lists of the best items, a slice of the batch at a time. */
 #include "runtime/aot/feed.h"
 #include "runtime/aot/model.h"
-#include "runtime/aot/workspace.h"
+#include "runtime/aot/slices.h"
 #include "runtime/ranking.h"
 
 #include <math.h>
-#include <stdatomic.h>
 #include <string.h>
 
 /* What a call is about; the parts that are NULL are not asked for. */
@@ -23,28 +18,17 @@ typedef struct request {
   int k;
   int32_t *items;
   float *scores, *all_scores;
-  unsigned char *regions;
-  size_t region_bytes;
-  _Atomic int64_t next; /* slice */
 } request;
 
 static size_t region_bytes(const moire__aot_level *level, int64_t batch) {
-  int64_t rows = batch < LIBRARY_SLICE ? batch : LIBRARY_SLICE;
+  int64_t rows = moire__aot_slice_rows(batch);
   return moire__aot_feed_bytes(&level->scores, rows) + moire__aot_run_bytes(&level->scores, rows);
-}
-
-static int64_t slices(int64_t batch) { return (batch + LIBRARY_SLICE - 1) / LIBRARY_SLICE; }
-
-/* As many threads as there is work for. */
-static int useful_threads(int64_t batch, int threads) {
-  if (threads < 1) return 1;
-  return slices(batch) < threads ? (int)slices(batch) : threads;
 }
 
 size_t library_workspace_bytes(int64_t batch, int threads) {
   const moire__aot_level *level = moire__aot_choose_level(&MOIRE__AOT_TABLES);
-  if (!level || !moire__aot_batch_is_good(batch) || threads < 0 || threads > LIBRARY_MAX_THREADS) return 0;
-  return region_bytes(level, batch) * (size_t)useful_threads(batch, threads) + 63;
+  if (!level || !moire__aot_batch_is_good(batch)) return 0;
+  return moire__aot_slices_bytes(region_bytes(level, batch), batch, threads);
 }
 
 /* ---- One slice -------------------------------------------------------------------------------------- */
@@ -64,9 +48,8 @@ static void list_best(const request *r, int64_t row, float *scores) {
   for (int i = 0; i < r->k && r->scores; i++) r->scores[row * r->k + i] = i < listed ? scores[items[i]] : 0;
 }
 
-static void compute_slice(const request *r, int64_t slice, unsigned char *region) {
-  int64_t first = slice * LIBRARY_SLICE, left = r->batch - first;
-  int64_t rows = left < LIBRARY_SLICE ? left : LIBRARY_SLICE;
+static void compute_slice(const void *of, int64_t first, int64_t rows, unsigned char *region) {
+  const request *r = of;
   moire__aot_run run = {.plan = &r->level->scores,
                         .model = (void *)(uintptr_t)r->block,
                         .workspace = region + moire__aot_feed_bytes(&r->level->scores, rows),
@@ -83,15 +66,6 @@ static void compute_slice(const request *r, int64_t slice, unsigned char *region
   for (int64_t i = 0; i < rows; i++) list_best(r, first + i, scores + i * LIBRARY_ITEM_SIZE);
 }
 
-static void take_slices(void *argument, int thread) {
-  request *r = argument;
-  for (;;) {
-    int64_t slice = atomic_fetch_add_explicit(&r->next, 1, memory_order_relaxed);
-    if (slice >= slices(r->batch)) return;
-    compute_slice(r, slice, r->regions + r->region_bytes * (size_t)thread);
-  }
-}
-
 /* ---- Calls ------------------------------------------------------------------------------------------ */
 
 static library_status answer(request *r, const library_model *model, library_workspace *workspace) {
@@ -102,17 +76,12 @@ static library_status answer(request *r, const library_model *model, library_wor
   if (!status) status = moire__aot_check_threads(workspace);
   if (!status) status = moire__aot_find_block(model, &r->level, &r->block);
   if (status) return status;
-  int threads = useful_threads(r->batch, workspace->threads);
   r->workspace = workspace;
-  r->region_bytes = region_bytes(r->level, r->batch);
-  status = moire__aot_reserve(workspace, r->region_bytes * (size_t)threads + 63, &r->regions);
-  if (status) return status;
-  if (threads == 1) {
-    take_slices(r, 0);
-  } else {
-    workspace->run(workspace->context, threads, take_slices, r);
-  }
-  return LIBRARY_OK;
+  moire__aot_slices all = {.compute = compute_slice,
+                           .request = r,
+                           .batch = r->batch,
+                           .region_bytes = region_bytes(r->level, r->batch)};
+  return moire__aot_slices_run(&all, workspace);
 }
 
 library_status library_scores(const library_model *model, library_workspace *workspace, int64_t batch,
