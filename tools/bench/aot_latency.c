@@ -18,6 +18,7 @@
 #include "runtime/config.h"
 #include "runtime/dataset.h"
 #include "runtime/file.h"
+#include "tools/bench/support/bench.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -25,29 +26,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SHARED "../shared"
 static const char checkpoint[] = SHARED "/checkpoints/qia_lastfm.safetensors",
                   data[] = SHARED "/data/LastFM.txt";
 enum { ITEMS = 3647, LENGTH = 50, TOP = 20, ROWS = 200, ROUNDS = 20, STARTS = 21, BATCH = 512 };
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void stop(const moire_error *error) {
-  fprintf(stderr, "aot_latency: %s\n", error->message);
-  exit(1);
-}
-
-static int rising(const void *a, const void *b) {
-  const double *x = a, *y = b;
-  return (*x > *y) - (*x < *y);
-}
 
 /* ---- The library ------------------------------------------------------------------------------------ */
 
@@ -83,12 +67,12 @@ static void declare(moire_store *store, const moire_graph *graph) {
   options.outputs = &logits;
   options.n_outputs = 1;
   moire_oracle *oracle = moire_oracle_create(graph, &options, &error);
-  if (!oracle) stop(&error);
+  if (!oracle) bench_stop(&error);
   int n = moire_oracle_state_count(oracle);
   moire_plan_state *states = moire__allocate_array((size_t)n + 1, sizeof *states);
   for (int i = 0; i < n; i++) states[i] = moire_oracle_state(oracle, i);
   moire_plan plan = {.name = "qia", .states = states, .n_states = n};
-  if (moire_store_declare(store, &plan, 1, &error)) stop(&error);
+  if (moire_store_declare(store, &plan, 1, &error)) bench_stop(&error);
   moire__release(states);
   moire_oracle_destroy(oracle);
 }
@@ -97,8 +81,8 @@ static void load_weights(moire_store *store) {
   moire_error error = {0};
   moire__safetensors *file = NULL;
   if (access(checkpoint, R_OK)) return;
-  if (moire__safetensors_open(checkpoint, &file, &error)) stop(&error);
-  if (moire__checkpoint_load(file, store, MOIRE__CHECKPOINT_MODEL, &error)) stop(&error);
+  if (moire__safetensors_open(checkpoint, &file, &error)) bench_stop(&error);
+  if (moire__checkpoint_load(file, store, MOIRE__CHECKPOINT_MODEL, &error)) bench_stop(&error);
   moire__safetensors_close(file);
 }
 
@@ -106,12 +90,12 @@ static void load_weights(moire_store *store) {
 static bool write_library(const char *directory, const char *cpu) {
   moire_error error = {0};
   const moire_model *qia = moire_model_find("qia", &error);
-  if (!qia) stop(&error);
+  if (!qia) bench_stop(&error);
   moire_config *config = NULL;
   moire__config_table table = {0};
   moire__config_fields fields = {qia->fields, qia->n_fields};
-  if (moire__config_table_add_json(&table, "bench", "{\"item_size\": 3647}", &error)) stop(&error);
-  if (moire__config_build(&table, "bench", &fields, 1, &config, &error)) stop(&error);
+  if (moire__config_table_add_json(&table, "bench", "{\"item_size\": 3647}", &error)) bench_stop(&error);
+  if (moire__config_build(&table, "bench", &fields, 1, &config, &error)) bench_stop(&error);
   moire_graph *graph = moire_graph_create("qia", MOIRE_INFERENCE);
   qia->build(graph, config);
   moire_store *store = moire_store_create();
@@ -133,7 +117,7 @@ static bool write_library(const char *directory, const char *cpu) {
   options.directory = directory;
   options.cpus = &cpu;
   options.n_cpus = 1;
-  if (moire_ahead_write(&model, &options, &error)) stop(&error);
+  if (moire_ahead_write(&model, &options, &error)) bench_stop(&error);
   moire__release(weights);
   moire_store_destroy(store);
   moire_graph_destroy(graph);
@@ -151,12 +135,11 @@ static double ask_one_by_one(const library *lib, const library_lists *histories,
   double *times = moire__allocate_array((size_t)(n * ROUNDS), sizeof *times);
   for (int64_t i = 0; i < n * ROUNDS; i++) {
     library_lists one = {histories->offsets + i % n, histories->items};
-    double start = now();
+    double start = bench_now();
     if (lib->top(NULL, &workspace, 1, &one, NULL, LIBRARY_SEEN_EXCLUDE, TOP, best, NULL)) exit(1);
-    times[i] = now() - start;
+    times[i] = bench_now() - start;
   }
-  qsort(times, (size_t)(n * ROUNDS), sizeof *times, rising);
-  double median = times[n * ROUNDS / 2];
+  double median = bench_spread_of(times, (int)(n * ROUNDS)).median;
   printf("  one history to its top %d: median %.0f us, 90 %% %.0f us", TOP, 1e6 * median,
          1e6 * times[n * ROUNDS * 9 / 10]);
   moire__release(times);
@@ -169,9 +152,9 @@ static void ask_batches(const library *lib, const library_lists *histories, int6
   int32_t *best = moire__allocate_array((size_t)n * TOP, sizeof *best);
   double fastest = 1e9;
   for (int round = 0; round < ROUNDS; round++) {
-    double start = now();
+    double start = bench_now();
     if (lib->top(NULL, &workspace, n, histories, NULL, LIBRARY_SEEN_EXCLUDE, TOP, best, NULL)) exit(1);
-    double seconds = now() - start;
+    double seconds = bench_now() - start;
     if (seconds < fastest) fastest = seconds;
   }
   printf("; %.0f histories/s in batches of %d\n", (double)n / fastest, (int)n);
@@ -190,10 +173,10 @@ static void start_often(const char *path, const library_lists *histories) {
     if (child == 0) {
       library_workspace workspace = {0};
       int32_t best[TOP];
-      double start = now();
+      double start = bench_now();
       library lib = load(path);
       if (lib.top(NULL, &workspace, 1, histories, NULL, LIBRARY_SEEN_EXCLUDE, TOP, best, NULL)) _exit(1);
-      double seconds = now() - start;
+      double seconds = bench_now() - start;
       _exit(write(ends[1], &seconds, sizeof seconds) != sizeof seconds);
     }
     close(ends[1]);
@@ -201,9 +184,9 @@ static void start_often(const char *path, const library_lists *histories) {
     close(ends[0]);
     waitpid(child, NULL, 0);
   }
-  qsort(times, STARTS, sizeof *times, rising);
-  printf("  from dlopen to the first list: median %.2f ms, slowest of %d %.2f ms\n", 1e3 * times[STARTS / 2],
-         STARTS, 1e3 * times[STARTS - 1]);
+  double median = bench_spread_of(times, STARTS).median;
+  printf("  from dlopen to the first list: median %.2f ms, slowest of %d %.2f ms\n", 1e3 * median, STARTS,
+         1e3 * times[STARTS - 1]);
 }
 
 /* ---- Histories -------------------------------------------------------------------------------------- */
@@ -224,7 +207,7 @@ static library_lists published_histories(int64_t *n) {
   moire__dataset *set = NULL;
   *n = 0;
   if (access(data, R_OK)) return (library_lists){NULL, NULL};
-  if (moire__dataset_load(data, LENGTH, &set, &error)) stop(&error);
+  if (moire__dataset_load(data, LENGTH, &set, &error)) bench_stop(&error);
   int64_t *offsets = moire__allocate_array((size_t)set->n_users + 1, sizeof *offsets);
   for (int64_t i = 0; i < set->n_users; i++) {
     int64_t count = 0;

@@ -10,6 +10,7 @@
  */
 #include "moire/compile.h"
 #include "moire/run.h"
+#include "tools/bench/support/bench.h"
 
 #include <cblas.h>
 #include <math.h>
@@ -19,7 +20,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { MAX_RUNS = 41, PLANES = 8, GRADIENTS = 6 };
@@ -36,21 +36,8 @@ typedef struct task {
 static const char *const inputs[PLANES] = {"q.re", "q.im", "k.re", "k.im", "v.re", "v.im", "g.re", "g.im"};
 static const double mask_value = -10000;
 
-static double clock_of(clockid_t clock) {
-  struct timespec now;
-  clock_gettime(clock, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static double seconds(void) { return clock_of(CLOCK_MONOTONIC); }
 /* Of the processor, all threads together: what a machine with other work to do leaves comparable. */
-static double work(void) { return clock_of(CLOCK_PROCESS_CPUTIME_ID); }
-
-static void require(moire_status status, const moire_error *error) {
-  if (status == MOIRE_OK) return;
-  fprintf(stderr, "attention: %s\n", error->message);
-  exit(1);
-}
+static double work(void) { return bench_clock(CLOCK_PROCESS_CPUTIME_ID); }
 
 static int64_t size_of(const task *t) { return t->heads * t->length * t->d; }
 static double scale_of(const task *t) { return 1 / (double)t->d; }
@@ -76,10 +63,10 @@ typedef struct ours {
 static ours finish(moire_graph *g, const moire_compile_options *options, moire_threads *threads) {
   moire_error error = {0};
   ours o = {.program = moire_compile(g, options, &error), .store = moire_store_create()};
-  require(error.status, &error);
-  require(moire_store_declare(o.store, moire_program_plan(o.program), 1, &error), &error);
+  bench_require(error.status, &error);
+  bench_require(moire_store_declare(o.store, moire_program_plan(o.program), 1, &error), &error);
   o.runner = moire_runner_create(moire_program_plan(o.program), o.store, threads, &error);
-  require(error.status, &error);
+  bench_require(error.status, &error);
   moire_graph_destroy(g);
   return o;
 }
@@ -120,13 +107,13 @@ static ours compile_ours(const task *t, moire_threads *threads) {
   for (int i = 0; i < GRADIENTS; i++)
     memcpy(moire_store_data(o.store, inputs[i], NULL), t->x[i], (size_t)size_of(t) * sizeof(float));
   for (int i = GRADIENTS; i < PLANES && t->backward; i++)
-    require(moire_runner_set_input(o.runner, inputs[i], t->x[i], size_of(t), &error), &error);
+    bench_require(moire_runner_set_input(o.runner, inputs[i], t->x[i], size_of(t), &error), &error);
   return o;
 }
 
 static void run(const ours *o) {
   moire_error error = {0};
-  require(moire_runner_run(o->runner, &error), &error);
+  bench_require(moire_runner_run(o->runner, &error), &error);
 }
 
 /* ---- OpenBLAS with our row kernels ----------------------------------------------------------------------- */
@@ -142,7 +129,7 @@ typedef struct rows {
 static rows compile_rows(const task *t) {
   moire_error error = {0};
   rows r = {.n = t->length < 256 ? t->length : 256, .one = moire_threads_create(1, &error)};
-  require(error.status, &error);
+  bench_require(error.status, &error);
   moire_graph *g = moire_graph_create("rows", MOIRE_INFERENCE);
   moire_shape shape = MOIRE_SHAPE(r.n, t->length);
   moire_value re = moire_input(g, "re", MOIRE_F32, shape), im = moire_input(g, "im", MOIRE_F32, shape);
@@ -165,9 +152,9 @@ static rows compile_rows(const task *t) {
   for (uint32_t p_ = 0; p_ < 2; p_++) r.s[p_] = numbers(r.n * t->length, p_);
   r.dp = numbers(r.n * t->length, 3);
   int64_t n = r.n * t->length;
-  require(moire_runner_set_input(r.kernel.runner, "re", r.s[0], n, &error), &error);
-  require(moire_runner_set_input(r.kernel.runner, "im", r.s[1], n, &error), &error);
-  if (t->backward) require(moire_runner_set_input(r.kernel.runner, "dp", r.dp, n, &error), &error);
+  bench_require(moire_runner_set_input(r.kernel.runner, "re", r.s[0], n, &error), &error);
+  bench_require(moire_runner_set_input(r.kernel.runner, "im", r.s[1], n, &error), &error);
+  if (t->backward) bench_require(moire_runner_set_input(r.kernel.runner, "dp", r.dp, n, &error), &error);
   r.mask = t->causal ? numbers(t->length * t->length, 4) : NULL;
   for (int64_t i = 0; i < t->length * t->length && t->causal; i++)
     r.mask[i] = i % t->length <= i / t->length ? 0 : (float)mask_value;
@@ -215,8 +202,9 @@ static void block_of_rows(const task *t, const rows *r, int64_t head, int64_t fi
     gemm(r->n, length, d, 1, g[1], vt[1], 1, r->dp);
   }
   if (r->mask)
-    require(moire_runner_set_input(r->kernel.runner, "mask", r->mask + first * length, r->n * length, &error),
-            &error);
+    bench_require(
+        moire_runner_set_input(r->kernel.runner, "mask", r->mask + first * length, r->n * length, &error),
+        &error);
   run(&r->kernel);
   matrix w = {moire_runner_output(r->kernel.runner, "p", NULL), length, false};
   if (!t->backward) {
@@ -245,11 +233,6 @@ static void run_peer(const task *t, const rows *r) {
 }
 
 /* ---- measuring ------------------------------------------------------------------------------------------- */
-
-static int by_size(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
 
 /* Largest difference between ours and the peer's results, relative to the norm. */
 static double difference(const task *t, const ours *o) {
@@ -294,18 +277,18 @@ typedef struct times {
   int n;
 } times;
 
-static void sort(times *t) { qsort(t->of, (size_t)t->n, sizeof *t->of, by_size); }
-static double median(const times *t) { return t->of[t->n / 2]; }
+static double median(times *t) { return bench_spread_of(t->of, t->n).median; }
 
-static void print_times(const char *name, const times *t) {
-  printf("  %s %8.2f ms [%.2f, %.2f]", name, median(t) * 1e3, t->of[t->n / 4] * 1e3, t->of[3 * t->n / 4] * 1e3);
+static void print_times(const char *name, times *t) {
+  bench_spread s = bench_spread_of(t->of, t->n);
+  printf("  %s %8.2f ms [%.2f, %.2f]", name, s.median * 1e3, s.low * 1e3, s.high * 1e3);
 }
 
 /* Ours and OpenBLAS's on one thread. */
 static void measure_one(const task *t, moire_threads *one, times *mine, times *theirs) {
   ours o = compile_ours(t, one);
   rows r = compile_rows(t);
-  double began = seconds();
+  double began = bench_now();
   run(&o);
   run_peer(t, &r);
   double error = difference(t, &o);
@@ -320,9 +303,7 @@ static void measure_one(const task *t, moire_threads *one, times *mine, times *t
     run_peer(t, &r);
     mine->of[mine->n++] = middle - start;
     theirs->of[theirs->n++] = work() - middle;
-  } while (mine->n < 5 || (mine->n < MAX_RUNS && seconds() - began < 6));
-  sort(mine);
-  sort(theirs);
+  } while (mine->n < 5 || (mine->n < MAX_RUNS && bench_now() - began < 6));
   drop_rows(&r);
   drop(&o);
 }
@@ -330,15 +311,13 @@ static void measure_one(const task *t, moire_threads *one, times *mine, times *t
 static void measure_all(const task *t, moire_threads *threads, times *elapsed, times *worked) {
   ours o = compile_ours(t, threads);
   run(&o);
-  double began = seconds();
-  while (elapsed->n < 5 || (elapsed->n < MAX_RUNS && seconds() - began < 3)) {
-    double start = seconds(), start_work = work();
+  double began = bench_now();
+  while (elapsed->n < 5 || (elapsed->n < MAX_RUNS && bench_now() - began < 3)) {
+    double start = bench_now(), start_work = work();
     run(&o);
-    elapsed->of[elapsed->n++] = seconds() - start;
+    elapsed->of[elapsed->n++] = bench_now() - start;
     worked->of[worked->n++] = work() - start_work;
   }
-  sort(elapsed);
-  sort(worked);
   drop(&o);
 }
 
@@ -403,7 +382,7 @@ int main(int argc, char **argv) {
   printf("interference attention, (heads, length, d); all threads: %d\n", n);
   fflush(stdout);
   moire_threads *one = moire_threads_create(1, &error), *threads = moire_threads_create(n, &error);
-  require(error.status, &error);
+  bench_require(error.status, &error);
   static const int64_t shapes[][3] = {{1024, 50, 16}, {64, 512, 32}, {8, 4096, 64}};
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
     task t = make_task(shapes[i][0], shapes[i][1], shapes[i][2], n);

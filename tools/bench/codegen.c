@@ -4,26 +4,15 @@
  *   bench/codegen [TARGET]
  */
 #include "compiler/codegen/codegen.h"
+#include "tools/bench/support/bench.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { ROWS = 8, DEPTH = 256, COLUMNS = 64, TILE = 32, ELEMENTS = 2048, RUNS = 300 };
 
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static const moire__target *target;
 static moire__arena arena;
-
-static void stop(const moire_error *error) {
-  fprintf(stderr, "%s\n", error->message);
-  exit(1);
-}
 
 /* Seconds of the fastest run of one iteration of a kernel. */
 static double best_time(moire__loop_kernel *k) {
@@ -31,7 +20,7 @@ static double best_time(moire__loop_kernel *k) {
   moire__jit *jit = moire__jit_create(&error);
   const moire__loop_kernel *kernels[] = {k};
   moire_kernel_function run = NULL;
-  if (!jit || moire__jit_compile(jit, kernels, 1, target, NULL, 1, &run, &error)) stop(&error);
+  if (!jit || moire__jit_compile(jit, kernels, 1, target, NULL, 1, &run, &error)) bench_stop(&error);
   void *buffers[8];
   for (int i = 0; i < k->n_parameters; i++) {
     int64_t n = moire__dim_factor(k->buffers[i + 1].elements);
@@ -40,9 +29,9 @@ static double best_time(moire__loop_kernel *k) {
   }
   double best = 1e9;
   for (int i = 0; i < RUNS; i++) {
-    double start = now();
+    double start = bench_now();
     for (int j = 0; j < 16; j++) run(buffers, (const int64_t[]){0}, 0, 1);
-    double taken = (now() - start) / 16;
+    double taken = (bench_now() - start) / 16;
     best = taken < best ? taken : best;
   }
   for (int i = 0; i < k->n_parameters; i++) moire__release_aligned(buffers[i]);
@@ -109,7 +98,7 @@ int main(int argc, char **argv) {
                                        MOIRE__LOOP_atan2, MOIRE__LOOP_pow, MOIRE__LOOP_random};
   moire_error error = {0};
   moire__target chosen;
-  if (moire__target_named(argc > 1 ? argv[1] : "host", &chosen, &error)) stop(&error);
+  if (moire__target_named(argc > 1 ? argv[1] : "host", &chosen, &error)) bench_stop(&error);
   target = &chosen;
   double seconds = best_time(product());
   printf("target %s\nproduct %d x %d x %d: %.1f GFLOP/s\n", target->name, ROWS, DEPTH, COLUMNS,

@@ -12,50 +12,34 @@
 #include "runtime/base/philox.h"
 #include "runtime/config.h"
 #include "runtime/peaks.h"
+#include "tools/bench/support/bench.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { ROWS = 4096, WIDTH = 256, CODES = 1024 + 4096 + 16384, ROUNDS = 7, PEERS = 3 };
 static const char *const peers[PEERS] = {"PyTorch compiled, cdist", "PyTorch compiled, matmul",
                                          "FAISS ResidualQuantizer, beam 1"};
 
-static void stop(const moire_error *error) {
-  fprintf(stderr, "codes: %s\n", error->message);
-  exit(1);
-}
-
-static double now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
-
-static int rising(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 static moire_program *compile(void) {
   moire_error error = {0};
   moire_config *config = NULL;
   moire__config_table table = {0};
   const moire_model *model = moire_model_find("semantic_id", &error);
-  if (!model) stop(&error);
+  if (!model) bench_stop(&error);
   moire__config_fields fields = {model->fields, model->n_fields};
-  if (moire__config_table_add_json(&table, "bench", "{\"feature_dim\": 256}", &error)) stop(&error);
-  if (moire__config_build(&table, "bench", &fields, 1, &config, &error)) stop(&error);
+  if (moire__config_table_add_json(&table, "bench", "{\"feature_dim\": 256}", &error)) bench_stop(&error);
+  if (moire__config_build(&table, "bench", &fields, 1, &config, &error)) bench_stop(&error);
   moire_graph *graph = moire_graph_create("codes", MOIRE_INFERENCE);
   model->build(graph, config);
   moire_compile_options options = moire_compile_defaults();
   options.outputs = (const char *[]){"codes"};
   options.n_outputs = 1;
   moire_program *program = moire_compile(graph, &options, &error);
-  if (!program) stop(&error);
+  if (!program) bench_stop(&error);
   moire_graph_destroy(graph);
   moire__config_free(config);
   moire__config_table_free(&table);
@@ -100,44 +84,39 @@ static bool ask_peers(const child *c, double seconds[PEERS]) {
   return good;
 }
 
-static double median(double *times) {
-  qsort(times, ROUNDS, sizeof *times, rising);
-  return times[ROUNDS / 2];
-}
-
 int main(void) {
   moire_error error = {0};
   child python = start_peers();
   moire_program *program = compile();
   moire_threads *threads = moire_threads_create(1, &error);
   moire_store *store = moire_store_create();
-  if (!threads || moire_store_declare(store, moire_program_plan(program), 1, &error)) stop(&error);
+  if (!threads || moire_store_declare(store, moire_program_plan(program), 1, &error)) bench_stop(&error);
   moire_runner *runner = moire_runner_create(moire_program_plan(program), store, threads, &error);
-  if (!runner) stop(&error);
+  if (!runner) bench_stop(&error);
   float *x = moire__allocate_aligned((size_t)ROWS * WIDTH * sizeof *x, 64);
   moire__random random = moire__random_start(1, 1);
   for (int i = 0; i < ROWS * WIDTH; i++) x[i] = (float)moire__random_real(&random) - 0.5f;
   if (moire_runner_set_extent(runner, "B", ROWS, &error) ||
       moire_runner_set_input(runner, "features", x, (int64_t)ROWS * WIDTH, &error))
-    stop(&error);
+    bench_stop(&error);
   double ours[ROUNDS], theirs[PEERS][ROUNDS];
   bool answered = true;
   for (int i = -1; i < ROUNDS; i++) {
-    double start = now(), seconds[PEERS];
-    if (moire_runner_run(runner, &error)) stop(&error);
-    double time = now() - start;
+    double start = bench_clock(CLOCK_PROCESS_CPUTIME_ID), seconds[PEERS];
+    if (moire_runner_run(runner, &error)) bench_stop(&error);
+    double time = bench_clock(CLOCK_PROCESS_CPUTIME_ID) - start;
     answered = ask_peers(&python, seconds) && answered;
     if (i < 0) continue;
     ours[i] = time;
     for (int p = 0; p < PEERS && answered; p++) theirs[p][i] = seconds[p];
   }
   moire__peaks peaks;
-  if (moire__peaks_get(1, false, &peaks, NULL, &error)) stop(&error);
-  double time = median(ours), rate = 2.0 * ROWS * CODES * WIDTH / time;
+  if (moire__peaks_get(1, false, &peaks, NULL, &error)) bench_stop(&error);
+  double time = bench_spread_of(ours, ROUNDS).median, rate = 2.0 * ROWS * CODES * WIDTH / time;
   printf("%-32s %9.0f rows a second, %.0f %% of %.0f GFLOP/s (%s)\n", "Moire, encode", ROWS / time,
          100 * rate / peaks.fma.one, peaks.fma.one / 1e9, peaks.cpu);
   for (int p = 0; p < PEERS && answered; p++) {
-    double other = median(theirs[p]);
+    double other = bench_spread_of(theirs[p], ROUNDS).median;
     printf("%-32s %9.0f rows a second, %.2f times as long\n", peers[p], ROWS / other, other / time);
   }
   if (!answered) printf("set MOIRE_PYTHON to a Python with torch and faiss to compare\n");

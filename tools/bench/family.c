@@ -16,38 +16,22 @@
 #include "runtime/base/philox.h"
 #include "runtime/config.h"
 #include "runtime/dataset.h"
+#include "tools/bench/support/bench.h"
 
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SHARED "../shared"
 static const char data[] = SHARED "/data/LastFM.txt";
 enum { ITEMS = 3647, LENGTH = 50, BATCH = 256, STEPS = 21, WARM_UP = 3 };
 
-static double seconds_of(clockid_t clock) {
-  struct timespec t;
-  clock_gettime(clock, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Milliseconds of a step. */
 typedef struct duration {
   double median, cpu;
 } duration;
-
-static void stop(const moire_error *error) {
-  fprintf(stderr, "family: %s\n", error->message);
-  exit(1);
-}
-
-static int rising(const void *a, const void *b) {
-  const double *x = a, *y = b;
-  return (*x > *y) - (*x < *y);
-}
 
 /* The samples of step `step`. */
 static void make_batch(const moire__dataset *set, int step, int32_t *ids, int32_t *answers) {
@@ -73,10 +57,10 @@ static moire_program *compile(const char *name) {
   moire_config *config = NULL;
   moire__config_table table = {0};
   const moire_model *model = moire_model_find(name, &error);
-  if (!model) stop(&error);
+  if (!model) bench_stop(&error);
   moire__config_fields fields = {model->fields, model->n_fields};
-  if (moire__config_table_add_json(&table, "bench", "{\"item_size\": 3647}", &error)) stop(&error);
-  if (moire__config_build(&table, "bench", &fields, 1, &config, &error)) stop(&error);
+  if (moire__config_table_add_json(&table, "bench", "{\"item_size\": 3647}", &error)) bench_stop(&error);
+  if (moire__config_build(&table, "bench", &fields, 1, &config, &error)) bench_stop(&error);
   moire_graph *graph = moire_graph_create(name, MOIRE_TRAINING);
   model->build(graph, config);
   const char *loss = "loss";
@@ -86,7 +70,7 @@ static moire_program *compile(const char *name) {
   options.loss = loss;
   options.optimizer = MOIRE_OPTIMIZER_ADAM;
   moire_program *program = moire_compile(graph, &options, &error);
-  if (!program) stop(&error);
+  if (!program) bench_stop(&error);
   moire_graph_destroy(graph);
   moire__config_free(config);
   moire__config_table_free(&table);
@@ -100,9 +84,9 @@ static duration time_steps(const char *name, const moire__dataset *set, moire_th
   moire_program *program = compile(name);
   const moire_plan *plan = moire_program_plan(program);
   moire_store *store = moire_store_create();
-  if (moire_store_declare(store, plan, 1, &error)) stop(&error);
+  if (moire_store_declare(store, plan, 1, &error)) bench_stop(&error);
   moire_runner *runner = moire_runner_create(plan, store, threads, &error);
-  if (!runner || moire_runner_set_extent(runner, "B", BATCH, &error)) stop(&error);
+  if (!runner || moire_runner_set_extent(runner, "B", BATCH, &error)) bench_stop(&error);
   const struct {
     const char *name;
     const void *data;
@@ -113,22 +97,21 @@ static duration time_steps(const char *name, const moire__dataset *set, moire_th
                 {"adam.step_size", &step_size, 1},
                 {"adam.bias2", &bias2, 1}};
   for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
-    if (moire_runner_set_input(runner, inputs[i].name, inputs[i].data, inputs[i].n, &error)) stop(&error);
+    if (moire_runner_set_input(runner, inputs[i].name, inputs[i].data, inputs[i].n, &error)) bench_stop(&error);
   double times[STEPS], cpu = 1e9;
   for (int step = -WARM_UP; step < STEPS; step++) {
     make_batch(set, step + WARM_UP, ids, answers);
     rng[2] = step + WARM_UP;
-    double start = seconds_of(CLOCK_MONOTONIC), work = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
-    if (moire_runner_run(runner, &error)) stop(&error);
-    work = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - work;
-    if (step >= 0) times[step] = seconds_of(CLOCK_MONOTONIC) - start;
+    double start = bench_now(), work = bench_clock(CLOCK_PROCESS_CPUTIME_ID);
+    if (moire_runner_run(runner, &error)) bench_stop(&error);
+    work = bench_clock(CLOCK_PROCESS_CPUTIME_ID) - work;
+    if (step >= 0) times[step] = bench_now() - start;
     if (work < cpu) cpu = work;
   }
-  qsort(times, STEPS, sizeof *times, rising);
   moire_runner_destroy(runner);
   moire_store_destroy(store);
   moire_program_destroy(program);
-  return (duration){times[STEPS / 2] * 1e3, cpu * 1e3};
+  return (duration){bench_spread_of(times, STEPS).median * 1e3, cpu * 1e3};
 }
 
 /* By PyTorch; zeros if it was not asked for or did not answer. */
@@ -150,9 +133,9 @@ int main(int argc, char **argv) {
   int threads = argc > 1 ? atoi(argv[1]) : sched_getaffinity(0, sizeof cpus, &cpus) ? 1 : CPU_COUNT(&cpus);
   moire_error error = {0};
   moire__dataset *set = NULL;
-  if (!access(data, R_OK) && moire__dataset_load(data, LENGTH, &set, &error)) stop(&error);
+  if (!access(data, R_OK) && moire__dataset_load(data, LENGTH, &set, &error)) bench_stop(&error);
   moire_threads *pool = moire_threads_create(threads, &error);
-  if (!pool) stop(&error);
+  if (!pool) bench_stop(&error);
   static const char *const names[] = {"pswrec_v13", "pm_ssd", "wearec"};
   for (int i = 0; i < 3; i++) {
     duration ours = time_steps(names[i], set, pool), theirs = time_peer(names[i], threads);

@@ -6,6 +6,7 @@
  * all multiply-adds.
  */
 #include "runtime/peaks.h"
+#include "tools/bench/support/bench.h"
 
 #include <cblas.h>
 #if defined(__x86_64__)
@@ -18,15 +19,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 enum { ROUNDS = 3, RUNS = 60, SIDE = 1536 };
 
-static double seconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now); /* other programs are not to be seen */
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
+/* Other programs are not to be seen. */
+static double seconds(void) { return bench_clock(CLOCK_THREAD_CPUTIME_ID); }
 
 typedef struct arrays {
   void *from, *to;

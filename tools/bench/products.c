@@ -6,13 +6,13 @@
  */
 #include "moire/compile.h"
 #include "moire/run.h"
+#include "tools/bench/support/bench.h"
 
 #include <cblas.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { RUNS = 41 };
 
@@ -28,18 +28,6 @@ typedef struct bench {
   moire_threads *threads;
   kernel f32, bf16;
 } bench;
-
-static double seconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static void require(moire_status status, const moire_error *error) {
-  if (status == MOIRE_OK) return;
-  fprintf(stderr, "products: %s\n", error->message);
-  exit(1);
-}
 
 static float *numbers(int64_t n, uint32_t seed) {
   float *x = aligned_alloc(64, ((size_t)n * sizeof *x + 63) / 64 * 64);
@@ -68,24 +56,24 @@ static kernel compile(const bench *b, moire_precision precision) {
   options.n_outputs = 2;
   options.precision = precision;
   made.program = moire_compile(g, &options, &error);
-  require(error.status, &error);
+  bench_require(error.status, &error);
   made.store = moire_store_create();
   const moire_plan *plan = moire_program_plan(made.program);
-  require(moire_store_declare(made.store, plan, 1, &error), &error);
+  bench_require(moire_store_declare(made.store, plan, 1, &error), &error);
   memcpy(moire_store_data(made.store, "w.re", NULL), b->w[0], (size_t)(b->n * b->k) * sizeof(float));
   memcpy(moire_store_data(made.store, "w.im", NULL), b->w[1], (size_t)(b->n * b->k) * sizeof(float));
   made.runner = moire_runner_create(plan, made.store, b->threads, &error);
-  require(error.status, &error);
-  require(moire_runner_set_extent(made.runner, "B", b->m, &error), &error);
-  require(moire_runner_set_input(made.runner, "x.re", b->x[0], b->m * b->k, &error), &error);
-  require(moire_runner_set_input(made.runner, "x.im", b->x[1], b->m * b->k, &error), &error);
+  bench_require(error.status, &error);
+  bench_require(moire_runner_set_extent(made.runner, "B", b->m, &error), &error);
+  bench_require(moire_runner_set_input(made.runner, "x.re", b->x[0], b->m * b->k, &error), &error);
+  bench_require(moire_runner_set_input(made.runner, "x.im", b->x[1], b->m * b->k, &error), &error);
   moire_graph_destroy(g);
   return made;
 }
 
 static void run_ours(const kernel *k) {
   moire_error error = {0};
-  require(moire_runner_run(k->runner, &error), &error);
+  bench_require(moire_runner_run(k->runner, &error), &error);
 }
 
 static void gemm(const bench *b, float alpha, const float *x, const float *w, float beta, float *y) {
@@ -114,11 +102,6 @@ static double difference(const bench *b, const kernel *k) {
   return worst / largest;
 }
 
-static int by_size(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 static void agree(const bench *b, const kernel *k, double limit) {
   run_ours(k);
   double error = difference(b, k);
@@ -128,10 +111,9 @@ static void agree(const bench *b, const kernel *k, double limit) {
 }
 
 static void print_side(const char *name, double *times, double flop) {
-  qsort(times, RUNS, sizeof *times, by_size);
-  printf("  %s %8.3f ms [%.3f, %.3f]", name, times[RUNS / 2] * 1e3, times[RUNS / 4] * 1e3,
-         times[3 * RUNS / 4] * 1e3);
-  if (flop > 0) printf(" %6.1f GFLOP/s", flop / times[RUNS / 2] * 1e-9);
+  bench_spread s = bench_spread_of(times, RUNS);
+  printf("  %s %8.3f ms [%.3f, %.3f]", name, s.median * 1e3, s.low * 1e3, s.high * 1e3);
+  if (flop > 0) printf(" %6.1f GFLOP/s", flop / s.median * 1e-9);
 }
 
 static void measure(const bench *b) {
@@ -140,15 +122,15 @@ static void measure(const bench *b) {
   agree(b, &b->f32, 1e-5);
   agree(b, &b->bf16, 1e-2);
   for (int i = 0; i < RUNS; i++) {
-    double start = seconds();
+    double start = bench_now();
     run_ours(&b->f32);
-    double first = seconds();
+    double first = bench_now();
     run_ours(&b->bf16);
-    double second = seconds();
+    double second = bench_now();
     run_blas(b);
     f32[i] = first - start;
     bf16[i] = second - first;
-    blas[i] = seconds() - second;
+    blas[i] = bench_now() - second;
   }
   double flop = 8.0 * (double)b->m * (double)b->k * (double)b->n;
   printf("%6lld x %3lld -> %3lld", (long long)b->m, (long long)b->k, (long long)b->n);
@@ -174,7 +156,7 @@ static void run_shape(int64_t m, int64_t k, int64_t n) {
   }
   moire_error error = {0};
   b.threads = moire_threads_create(1, &error);
-  require(error.status, &error);
+  bench_require(error.status, &error);
   b.f32 = compile(&b, MOIRE_PRECISION_F32);
   b.bf16 = compile(&b, MOIRE_PRECISION_BF16);
   measure(&b);

@@ -10,23 +10,12 @@
  * processor's time in the median over rounds. */
 #include "runtime/base/memory.h"
 #include "tools/profile_run.h"
+#include "tools/bench/support/bench.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { STEPS = 4, WARMUP = 3, USUAL_ROUNDS = 12 };
-
-static double now(clockid_t clock) {
-  struct timespec time;
-  clock_gettime(clock, &time);
-  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
-static int compare_times(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
 
 /* Times of steps of one kind. */
 typedef struct times {
@@ -64,10 +53,10 @@ static moire_status measure(tool_profile_run *run, int rounds, times *plain, tim
     const times *to = record ? recorded : plain;
     moire__runner_record(run->runner, record ? run->recording : NULL);
     for (int i = 0; i < STEPS && !status; i++) { /* both kinds run the same batches */
-      double wall = now(CLOCK_MONOTONIC), cpu = now(CLOCK_PROCESS_CPUTIME_ID);
+      double wall = bench_now(), cpu = bench_clock(CLOCK_PROCESS_CPUTIME_ID);
       status = tool_profile_step(run, WARMUP + i, NULL, error);
-      to->cpu[turn / 2 * STEPS + i] = now(CLOCK_PROCESS_CPUTIME_ID) - cpu;
-      to->wall[turn / 2 * STEPS + i] = now(CLOCK_MONOTONIC) - wall;
+      to->cpu[turn / 2 * STEPS + i] = bench_clock(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+      to->wall[turn / 2 * STEPS + i] = bench_now() - wall;
     }
   }
   return status;
@@ -77,17 +66,15 @@ static moire_status measure(tool_profile_run *run, int rounds, times *plain, tim
 static double median_cost(const times *plain, const times *recorded, int n) {
   double *costs = moire__allocate_array((size_t)n, sizeof *costs);
   for (int i = 0; i < n; i++) costs[i] = recorded->cpu[i] / plain->cpu[i] - 1;
-  qsort(costs, (size_t)n, sizeof *costs, compare_times);
-  double median = costs[n / 2];
+  double median = bench_spread_of(costs, n).median;
   moire__release(costs);
   return median;
 }
 
 static void print_times(const char *name, double *plain, double *recorded, int n) {
-  qsort(plain, (size_t)n, sizeof *plain, compare_times);
-  qsort(recorded, (size_t)n, sizeof *recorded, compare_times);
-  printf("  %-4s  median ms: %9.3f plain, %9.3f recorded; least ms: %9.3f, %9.3f\n", name, 1e3 * plain[n / 2],
-         1e3 * recorded[n / 2], 1e3 * plain[0], 1e3 * recorded[0]);
+  bench_spread a = bench_spread_of(plain, n), b = bench_spread_of(recorded, n);
+  printf("  %-4s  median ms: %9.3f plain, %9.3f recorded; least ms: %9.3f, %9.3f\n", name, 1e3 * a.median,
+         1e3 * b.median, 1e3 * plain[0], 1e3 * recorded[0]);
 }
 
 static int report(const char *mode, const tool_profile_run *run, times *plain, times *recorded, int n) {

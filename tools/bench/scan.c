@@ -11,22 +11,11 @@
 #include "moire/compile.h"
 #include "moire/run.h"
 #include "runtime/peaks.h"
+#include "tools/bench/support/bench.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void stop(const moire_error *error) {
-  fprintf(stderr, "scan: %s\n", error->message);
-  exit(1);
-}
 
 /* A graph whose output is "y"; inputs are named x0, x1, ... */
 typedef struct task {
@@ -56,11 +45,11 @@ static double best_time(task *t, const char *output, const char *loss, moire_thr
   options.loss = loss;
   options.keep_gradients = loss != NULL;
   moire_program *program = moire_compile(t->graph, &options, &error);
-  if (!program) stop(&error);
+  if (!program) bench_stop(&error);
   moire_store *store = moire_store_create();
-  if (moire_store_declare(store, moire_program_plan(program), 1, &error)) stop(&error);
+  if (moire_store_declare(store, moire_program_plan(program), 1, &error)) bench_stop(&error);
   moire_runner *runner = moire_runner_create(moire_program_plan(program), store, threads, &error);
-  if (!runner) stop(&error);
+  if (!runner) bench_stop(&error);
   float *data[8] = {NULL};
   for (int i = 0; i < t->n_inputs; i++) {
     char name[8];
@@ -70,13 +59,14 @@ static double best_time(task *t, const char *output, const char *loss, moire_thr
       data[i][e] = (float)(t->low[i] + (t->high[i] - t->low[i]) * (double)(e * 37 % 101) / 101);
     if (moire_runner_has_input(runner, name) &&
         moire_runner_set_input(runner, name, data[i], t->elements[i], &error))
-      stop(&error);
+      bench_stop(&error);
   }
-  double best = 1e9, end = now() + 2;
-  for (int run = 0; run < 5 || now() < end; run++) {
-    double start = now();
-    if (moire_runner_run(runner, &error)) stop(&error);
-    if (now() - start < best) best = now() - start;
+  double best = 1e9, end = bench_clock(CLOCK_PROCESS_CPUTIME_ID) + 2;
+  for (int run = 0; run < 5 || bench_clock(CLOCK_PROCESS_CPUTIME_ID) < end; run++) {
+    double start = bench_clock(CLOCK_PROCESS_CPUTIME_ID);
+    if (moire_runner_run(runner, &error)) bench_stop(&error);
+    if (bench_clock(CLOCK_PROCESS_CPUTIME_ID) - start < best)
+      best = bench_clock(CLOCK_PROCESS_CPUTIME_ID) - start;
   }
   moire_runner_destroy(runner);
   moire_store_destroy(store);
@@ -127,7 +117,7 @@ int main(void) {
   moire_error error = {0};
   moire_threads *one = moire_threads_create(1, &error);
   moire__peaks peaks;
-  if (!one || moire__peaks_measure(1, &peaks, &error)) stop(&error);
+  if (!one || moire__peaks_measure(1, &peaks, &error)) bench_stop(&error);
   double rate = peaks.fma.one / 2;
   printf("one thread, %.1f billion operations a second\n", rate * 1e-9);
   measure(256, 50, 128, 64, rate, one);

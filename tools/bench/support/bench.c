@@ -13,17 +13,22 @@
 #include <time.h>
 #include <unistd.h>
 
-void bench_require(moire_status status, const moire_error *error) {
-  if (status == MOIRE_OK) return;
+void bench_stop(const moire_error *error) {
   fprintf(stderr, "bench: %s\n", error->message);
   exit(1);
 }
 
-double bench_now(void) {
+void bench_require(moire_status status, const moire_error *error) {
+  if (status != MOIRE_OK) bench_stop(error);
+}
+
+double bench_clock(clockid_t clock) {
   struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
+  clock_gettime(clock, &now);
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
+
+double bench_now(void) { return bench_clock(CLOCK_MONOTONIC); }
 
 int bench_pin(int n) {
   cpu_set_t all, some;

@@ -8,11 +8,14 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/types.h>
+#include <time.h>
 
-/* Ends the program with a sentence if `status` is a failure. */
+/* Ends the program with a sentence; bench_require: if `status` is a failure. */
+_Noreturn void bench_stop(const moire_error *error);
 void bench_require(moire_status status, const moire_error *error);
 
-double bench_now(void); /* seconds */
+double bench_clock(clockid_t clock); /* seconds */
+double bench_now(void);              /* of CLOCK_MONOTONIC */
 
 /* Holds this process, its threads and its children to n of the CPUs that it may use. Returns n, or as many as
  * there are. */
