@@ -48,6 +48,7 @@ static moire_status make_runner(tool_profile_run *r, moire_error *error) {
   moire__counters_open(&r->counters, &r->no_counters);
   r->threads = moire_threads_create(r->job->threads, error);
   if (!r->threads) return MOIRE_ERROR_ARGUMENT;
+  r->setup.keep_kernels = true;
   r->program = r->job->infer ? tool_compile_scores(&r->setup, r->job->threads, error)
                              : tool_compile_step(&r->setup, r->job->threads, error);
   if (!r->program) return MOIRE_ERROR_ARGUMENT;

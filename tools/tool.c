@@ -251,6 +251,7 @@ static moire_program *compile_outputs(const tool_setup *setup, moire_mode mode, 
   options.outputs = outputs;
   options.n_outputs = n;
   options.threads = threads;
+  options.keep_kernels = setup->keep_kernels;
   moire_program *program = moire_compile(graph, &options, error);
   moire_graph_destroy(graph);
   return program;

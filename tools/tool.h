@@ -65,6 +65,7 @@ typedef struct tool_setup {
   moire_config *config;      /* of the model */
   moire_config *training;    /* of moire__trainer_fields */
   moire__dataset *dataset;   /* NULL until tool_setup_data */
+  bool keep_kernels;         /* programs keep what they were made of, for a profile */
 } tool_setup;
 
 void tool_setup_free(tool_setup *setup);

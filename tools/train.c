@@ -258,6 +258,7 @@ static int train_as_asked(arguments *a) {
   moire__features *features = NULL;
   int exit_status = 0;
   moire_status status = read_sources(a, &setup, &data, &features, &error);
+  setup.keep_kernels = a->profile.directory;
   if (!status && a->seeds > 0) {
     exit_status = train_seeds(a, &setup);
   } else if (!status) {

@@ -14,7 +14,9 @@
 #include <string.h>
 
 struct moire_program {
-  moire__module *module;
+  moire__module *module; /* NULL: not kept */
+  moire__arena arena;    /* of the plan, if the module that it stood in is gone */
+  moire_plan plan;
   moire__jit *jit;
   moire_kernel_function *functions;
   moire__target target;
@@ -152,8 +154,20 @@ static moire_status generate(moire_program *program, const moire__target *target
     if (!program->functions[i]) status = MOIRE_ERROR_INTERNAL;
   }
   moire__arena_free(&arena);
-  m->plan.kernels = program->functions;
   return status;
+}
+
+/* Graph and loop nests are ten times as large as the plan: once there is code, only profilers ask for them. */
+static void keep_plan(moire_program *program, bool with_kernels) {
+  moire_plan *plan = &program->module->plan;
+  plan->kernels = program->functions;
+  if (with_kernels) {
+    program->plan = *plan;
+    return;
+  }
+  program->plan = moire__plan_copy(plan, &program->arena);
+  moire__module_destroy(program->module);
+  program->module = NULL;
 }
 
 moire_program *moire_compile(const moire_graph *graph, const moire_compile_options *options,
@@ -167,6 +181,7 @@ moire_program *moire_compile(const moire_graph *graph, const moire_compile_optio
   program->module = module;
   program->target = target;
   moire_status status = generate(program, &target, options, error);
+  keep_plan(program, options->keep_kernels);
   moire__codegen_rest();
   if (status == MOIRE_OK) return program;
   moire_program_destroy(program);
@@ -177,11 +192,12 @@ void moire_program_destroy(moire_program *program) {
   if (!program) return;
   moire__jit_destroy(program->jit);
   moire__module_destroy(program->module);
+  moire__arena_free(&program->arena);
   moire__release(program->functions);
   moire__release(program);
 }
 
-const moire_plan *moire_program_plan(const moire_program *program) { return &program->module->plan; }
+const moire_plan *moire_program_plan(const moire_program *program) { return &program->plan; }
 
 const moire__module *moire__program_module(const moire_program *program) { return program->module; }
 

@@ -14,7 +14,7 @@ moire__goal moire__goal_from_options(const moire_compile_options *options);
 moire__module *moire__driver_lower(const moire_graph *graph, const moire_compile_options *options,
                                    const moire__target *target, moire_error *error);
 
-/* What a program was made of; borrowed from it. */
+/* What a program was made of, borrowed from it; NULL unless it was compiled with keep_kernels. */
 const moire__module *moire__program_module(const moire_program *program);
 /* What its code was generated for. */
 const moire__target *moire__program_target(const moire_program *program);

@@ -34,8 +34,8 @@ void moire__lower_begin(moire__lowering *l, const char *suffix) {
   l->parameters = NULL;
   l->n_parameters = l->parameter_capacity = 0;
   l->needs_axes = false;
-  l->visited = moire__arena_array(l->arena, (size_t)l->g->n_values, sizeof *l->visited);
-  l->registers = moire__arena_array(l->arena, (size_t)l->g->n_values, sizeof *l->registers);
+  l->visited = moire__arena_array(l->scratch, (size_t)l->g->n_values, sizeof *l->visited);
+  l->registers = moire__arena_array(l->scratch, (size_t)l->g->n_values, sizeof *l->registers);
 }
 
 static int find_parameter(const moire__lowering *l, int32_t value) {

@@ -34,7 +34,8 @@ typedef struct moire__lowering {
   const moire_graph *g;
   int group; /* number of the kernel that is being lowered */
   moire__lower_target target;
-  moire__arena *arena;
+  moire__arena *arena;   /* of what is made */
+  moire__arena *scratch; /* of what is forgotten when the group is lowered */
   moire__loop_kernel *kernel;
   moire__loop_builder builder;
   const moire__node *node; /* KERNEL ops: the node; else the last of the kernel */

@@ -17,6 +17,7 @@
 
 typedef struct lower_state {
   moire__module *m;
+  moire__arena scratch; /* of one group */
   const moire_graph *g;
   moire__lower_target target;
   const int *uses;
@@ -256,6 +257,7 @@ static moire_status lower_group(lower_state *s, int kernel, moire_error *error) 
                        .group = kernel,
                        .target = s->target,
                        .arena = &s->m->arena,
+                       .scratch = &s->scratch,
                        .node = node,
                        .uses = s->uses,
                        .epilogue = nodes + 1,
@@ -347,6 +349,7 @@ static moire_status lower_all(lower_state *s, moire_error *error) {
   find_in_place(s);
   for (int k = 0; k < s->n_groups; k++) {
     moire_status status = lower_group(s, k, error);
+    moire__arena_free(&s->scratch);
     if (status != MOIRE_OK) return status;
   }
   for (int i = 0; i < s->g->n_outputs; i++) buffer_of(s, s->g->outputs[i].value);

@@ -311,12 +311,12 @@ static void lower_by_rows(rows *r) {
 void moire__lower_rows(moire__lowering *l, const moire__group *group) {
   size_t n = (size_t)l->g->n_values;
   rows r = {.l = l, .group = group};
-  r.pass = moire__arena_array(l->arena, n, sizeof *r.pass);
-  r.is_scalar = moire__arena_array(l->arena, n, sizeof *r.is_scalar);
-  r.kept = moire__arena_array(l->arena, n, sizeof *r.kept);
-  r.member = moire__arena_array(l->arena, n, sizeof *r.member);
-  r.local = moire__arena_array(l->arena, n, sizeof *r.local);
-  r.var = moire__arena_array(l->arena, n, sizeof *r.var);
+  r.pass = moire__arena_array(l->scratch, n, sizeof *r.pass);
+  r.is_scalar = moire__arena_array(l->scratch, n, sizeof *r.is_scalar);
+  r.kept = moire__arena_array(l->scratch, n, sizeof *r.kept);
+  r.member = moire__arena_array(l->scratch, n, sizeof *r.member);
+  r.local = moire__arena_array(l->scratch, n, sizeof *r.local);
+  r.var = moire__arena_array(l->scratch, n, sizeof *r.var);
   find_domain(&r);
   for (int i = 0; i < group->n_nodes; i++) r.member[node_at(&r, i)->first_result] = 1;
   find_passes(&r);

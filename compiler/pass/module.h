@@ -31,6 +31,9 @@ void moire__module_destroy(moire__module *module);
 void moire__pass_memory_plan(moire_plan_buffer *buffers, int n_buffers, const moire_plan_step *steps,
                              int n_steps, const moire_plan_update *updates, int n_updates);
 
+/* The plan with all that it points to in `arena`, but for its kernels, which stay where they are. */
+moire_plan moire__plan_copy(const moire_plan *plan, moire__arena *arena);
+
 /* Kernels as text; they read back with moire__loop_parse. */
 void moire__module_print_kernels(const moire__module *module, moire__text *text);
 

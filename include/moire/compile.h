@@ -68,7 +68,8 @@ typedef struct moire_compile_options {
   /* Folder where compiled kernels are kept and found again. NULL: $MOIRE_CACHE ("" and "off": none), else
    * moire/ in $XDG_CACHE_HOME or ~/.cache. "": none. */
   const char *cache;
-  unsigned off; /* optimizations that are not made: 1u << MOIRE_OPTIMIZATION_fuse | ... */
+  unsigned off;      /* optimizations that are not made: 1u << MOIRE_OPTIMIZATION_fuse | ... */
+  bool keep_kernels; /* graph and loop nests stay in the program, for a profiler: some 20 MB */
 } moire_compile_options;
 
 /* No outputs, no loss, precision f32; lr 1e-3, beta 0.9 and 0.999, eps 1e-8, weight decay 0; host; one thread.
