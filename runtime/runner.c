@@ -321,7 +321,7 @@ static void lay_out(moire_runner *r) {
   for (int i = 0; i < n_members; i++) r->buffers[members[i]].offset = offsets[i];
   moire__arena_free(&scratch);
   moire__release_aligned(r->workspace);
-  r->workspace = moire__allocate_aligned(bytes ? bytes : 1, MOIRE__ALIGNMENT);
+  r->workspace = moire__allocate_aligned_unset(bytes ? bytes : 1, MOIRE__ALIGNMENT);
   r->workspace_bytes = bytes;
   r->has_layout = true;
 }

@@ -4,6 +4,9 @@
 #include "moire/version.h"
 
 #include <errno.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,7 +83,16 @@ static int finish(int status) {
   return status ? status : TOOL_FAILURE;
 }
 
+/* Large blocks go back to the system as soon as they are freed. By default the C library keeps more and more of
+ * them, so that training would hold on to what validation has used. */
+static void give_back_memory(void) {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+#endif
+}
+
 int main(int argc, char **argv) {
+  give_back_memory();
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a failure of its writing */
   argp_err_exit_status = TOOL_USAGE;

@@ -73,11 +73,20 @@ void moire__release(void *block) {
 }
 
 /* The block before the aligned address holds the pointer that the heap gave. */
-void *moire__allocate_aligned(size_t bytes, size_t alignment) {
-  char *block = moire__allocate(bytes + alignment + sizeof(void *));
+void *moire__allocate_aligned_unset(size_t bytes, size_t alignment) {
+  char *block = moire__resize(NULL, bytes + alignment + sizeof(void *));
   uintptr_t start = ((uintptr_t)block + sizeof(void *) + alignment - 1) / alignment * alignment;
   memcpy((char *)start - sizeof(void *), &block, sizeof block);
+#ifdef MOIRE_HOSTILE
+  memset((void *)start, 0xff, bytes);
+#endif
   return (void *)start;
+}
+
+void *moire__allocate_aligned(size_t bytes, size_t alignment) {
+  void *block = moire__allocate_aligned_unset(bytes, alignment);
+  memset(block, 0, bytes);
+  return block;
 }
 
 void moire__release_aligned(void *block) {

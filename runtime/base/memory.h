@@ -26,8 +26,10 @@ void *moire__allocate(size_t bytes);                /* zeroed, from the heap; ow
 void *moire__allocate_array(size_t n, size_t size); /* zeroed; a product that overflows is out of memory */
 void *moire__resize(void *block, size_t bytes);     /* as realloc; new bytes are not zeroed */
 void moire__release(void *block);                   /* NULL is fine */
-void *moire__allocate_aligned(size_t bytes,
-                              size_t alignment); /* zeroed; freed with free-like moire__release_aligned */
+void *moire__allocate_aligned(size_t bytes, size_t alignment); /* zeroed; free with moire__release_aligned */
+/* The same with unset contents (all bits set in a hostile build, NaN as floats), so that pages which nothing
+ * writes take no memory. */
+void *moire__allocate_aligned_unset(size_t bytes, size_t alignment);
 void moire__release_aligned(void *block);
 
 typedef struct moire__arena_chunk moire__arena_chunk;
