@@ -15,15 +15,32 @@ typedef struct arguments {
   int n_files;
 } arguments;
 
-enum { DATA = 0x100, SET, STEPS, WARMUP, INFER, CHECKPOINT, MODEL, THREADS, ALL, COMPARE, JSON };
+enum {
+  DATA = 0x100,
+  FEATURES,
+  TENSOR,
+  SET,
+  STEPS,
+  WARMUP,
+  INFER,
+  CHECKPOINT,
+  MODEL,
+  THREADS,
+  ALL,
+  COMPARE,
+  JSON
+};
 
 static const struct argp_option options[] = {
     {"steps", STEPS, "N", 0, "Steps that are measured (20)", 0},
     {"warmup", WARMUP, "N", 0, "Steps before them that are not (3)", 0},
-    {"infer", INFER, NULL, 0, "Score users instead of training", 0},
+    {"infer", INFER, NULL, 0, "Score users, or code items, instead of training", 0},
     {"checkpoint", CHECKPOINT, "FILE", 0, "Run the model of a checkpoint", 0},
     {"model", MODEL, "MODEL", 0, "The model of a checkpoint that does not say", 0},
     {"data", DATA, "FILE", 0, "Data set: one user a line (the configuration's `data`)", 0},
+    {"features", FEATURES, "FILE", 0,
+     "Features of items, for a model that codes items: safetensors or .npy (the configuration's `data`)", 0},
+    {"tensor", TENSOR, "NAME", 0, "The tensor of the features, if FILE has several matrices", 0},
     {"set", SET, "KEY=VALUE", 0, "Replace a value of the configuration; may come often", 0},
     {"threads", THREADS, "N", 0, "Threads (as many as there are CPUs)", 0},
     {"output", 'o', "DIR", 0, "Write profile.json, report.html, trace.json and stacks.txt into DIR", 0},
@@ -56,7 +73,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case INFER: job->infer = true; return 0;
     case CHECKPOINT: job->checkpoint = text; return 0;
     case MODEL: job->model = text; return 0;
-    case DATA: job->data = text; return 0;
+    case DATA:
+    case FEATURES: job->data = text; return 0;
+    case TENSOR: job->tensor = text; return 0;
     case SET: job->assignments[job->n_assignments++] = text; return 0;
     case 'o': a->out = text; return 0;
     case ALL: a->all = true; return 0;

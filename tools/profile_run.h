@@ -13,7 +13,8 @@ typedef struct tool_profile_job {
   const char *config;     /* a configuration, or NULL: the checkpoint's own */
   const char *checkpoint; /* NULL: initial weights */
   const char *model;      /* of a checkpoint that does not say */
-  const char *data;       /* NULL: the configuration's */
+  const char *data;       /* NULL: the configuration's; of an item coder, the features */
+  const char *tensor;     /* of the features; NULL: the only one */
   const char **assignments;
   int n_assignments;
   bool infer;
@@ -30,9 +31,11 @@ typedef struct tool_profile_run {
   moire_threads *threads;
   moire_runner *runner;
   moire__recording *recording;
+  moire__features *features; /* of an item coder */
   moire__train_step step;
-  int64_t *order; /* training: [n_samples], the first epoch's */
-  int32_t *ids;   /* inference: [batch, L] */
+  moire__samples rows; /* inference of an item coder: the features, in their order */
+  int64_t *order;      /* the first epoch's samples, or the rows */
+  int32_t *ids;        /* inference of sequences: [batch, L] */
   int64_t batch;
   int64_t *batches;              /* [steps]: nanoseconds of making each batch */
   moire__counters counters;      /* of the recorded steps */

@@ -182,9 +182,11 @@ static moire_status spawn(const pool *p, job *j, moire_error *error) {
   int n = 0, at = 0;
   const char **all = assignments_of(p, j, &n);
   const char **argv = moire__allocate_array((size_t)n * 2 + 16, sizeof *argv);
-  char threads[24], *log = tool_path(j->directory, "log.txt");
+  char threads[24], parent[24], *log = tool_path(j->directory, "log.txt");
   snprintf(threads, sizeof threads, "%d", s->threads);
-  const char *first[] = {"moire", "train", s->config, "--resume", "--out", j->directory, "--threads", threads};
+  snprintf(parent, sizeof parent, "%ld", (long)getpid());
+  const char *first[] = {"moire",      "train",     s->config, "--resume", "--out",
+                         j->directory, "--threads", threads,   "--parent", parent};
   for (size_t i = 0; i < sizeof first / sizeof *first; i++) argv[at++] = first[i];
   if (s->data) argv[at++] = "--data", argv[at++] = s->data;
   for (int i = 0; i < n; i++) argv[at++] = "--set", argv[at++] = all[i];

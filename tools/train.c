@@ -14,13 +14,18 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 #include <time.h>
+#include <unistd.h>
 
 typedef struct arguments {
   const char *config, *data, *tensor, *names, *out;
   const char **assignments; /* of --set and its shorthands, in order; owned */
   int n_assignments;
   int threads, seeds;
+  pid_t parent; /* 0: nobody's end matters */
   bool resume, json;
   tool_profile_window profile;
   moire__arena arena;
@@ -40,7 +45,8 @@ enum {
   RESUME,
   JSON,
   PROFILE,
-  PROFILE_STEPS
+  PROFILE_STEPS,
+  PARENT
 };
 
 static const struct argp_option options[] = {
@@ -60,6 +66,7 @@ static const struct argp_option options[] = {
     {"profile-steps", PROFILE_STEPS, "FIRST:N", 0, "Which: N steps from the FIRST of this run on (10:20)", 0},
     {"resume", RESUME, NULL, 0, "Continue the run in DIR after its last whole epoch", 0},
     {"json", JSON, NULL, 0, "Print the result as JSON", 0},
+    {"parent", PARENT, "PROCESS", OPTION_HIDDEN, "Stop when this process, which started it, has ended", 0},
     {0}};
 
 /* Written by the signal handler, which has no other way to tell. */
@@ -75,6 +82,14 @@ static void listen_for_signals(void) {
   struct sigaction action = {.sa_handler = interrupt, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
+}
+
+/* A sweep that is killed takes its trainings with it: they stop as they do when they are interrupted. */
+static void follow(pid_t parent) {
+#ifdef __linux__
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+#endif
+  if (getppid() != parent) interrupted = 1;
 }
 
 static void read_window(const char *text, const struct argp_state *state, tool_profile_window *window) {
@@ -106,6 +121,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
       a->assignments[a->n_assignments++] = moire__arena_printf(&a->arena, "patience=%s", text);
       return 0;
     case SEEDS: a->seeds = (int)tool_int_argument(state, "--seeds", text, 1, TOOL_MOST_RUNS); return 0;
+    case PARENT: a->parent = (pid_t)tool_int_argument(state, "--parent", text, 1, INT32_MAX); return 0;
     case ARGP_KEY_ARG:
       if (a->config) argp_error(state, "wanted one configuration, but '%s' came too", text);
       a->config = text;
@@ -213,6 +229,7 @@ static moire_status train(const arguments *a, const tool_setup *setup, const cha
     tool_train_profile *profile =
         a->profile.directory ? tool_train_profile_create(&a->profile, setup, step, &job) : NULL;
     listen_for_signals();
+    if (a->parent) follow(a->parent);
     status = run(setup, data, &job, result, error);
     if (!status) status = tool_train_profile_finish(profile, error);
     tool_train_profile_destroy(profile);

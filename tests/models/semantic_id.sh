@@ -98,4 +98,12 @@ refused 1 empty.npy 'is empty' -- "$MOIRE" decode --checkpoint whole/best.safete
 refused 1 qia sequential -- "$MOIRE" encode --checkpoint recommender/best.safetensors "${features[@]}"
 refused 1 semantic_id sequences -- "$MOIRE" eval --checkpoint whole/best.safetensors --data data.txt
 refused 1 --seeds -- "${train[@]}" --seeds 2
+
+# --- where its time goes
+for mode in training inference; do
+  [[ $mode == training ]] || features+=(--infer)
+  "$MOIRE" profile coder.yaml "${features[@]}" --steps 2 >profile.txt 2>log.txt || complain "profile: $(cat log.txt)"
+  grep -q "^semantic_id, $mode: 2 steps of" profile.txt || complain "profile: $(head -n 1 profile.txt)"
+  grep -q nearest_code profile.txt || complain "the profile of $mode knows no nearest_code"
+done
 finish

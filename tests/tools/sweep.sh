@@ -65,6 +65,11 @@ for signal in TERM KILL; do
   status=0
   wait "$sweeper" || status=$?
   [[ $status == 13[07] || $status == 0 ]] || complain "$signal ends it with status $status: $(cat cut.log)"
+  for _ in $(seq 100); do # its training ends with it
+    grep -qs "cu[t]$signal/" /proc/[0-9]*/cmdline || break
+    sleep 0.1
+  done
+  grep -qs "cu[t]$signal/" /proc/[0-9]*/cmdline && complain "$signal leaves a training behind"
   "${sweep[@]}" --grid lr=0.01,0.001 --set epochs=30 --set patience=30 --out "cut$signal" >/dev/null 2>cut.log ||
     complain "continued: $(cat cut.log)"
   for run in lr=0.01 lr=0.001; do
