@@ -102,7 +102,7 @@ refused 1 --seeds -- "${train[@]}" --seeds 2
 # --- where its time goes
 for mode in training inference; do
   [[ $mode == training ]] || features+=(--infer)
-  "$MOIRE" profile coder.yaml "${features[@]}" --steps 2 >profile.txt 2>log.txt || complain "profile: $(cat log.txt)"
+  "$MOIRE" profile coder.yaml "${features[@]}" --steps 2 --all >profile.txt 2>log.txt || complain "profile: $(cat log.txt)"
   grep -q "^semantic_id, $mode: 2 steps of" profile.txt || complain "profile: $(head -n 1 profile.txt)"
   grep -q nearest_code profile.txt || complain "the profile of $mode knows no nearest_code"
 done
