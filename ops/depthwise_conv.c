@@ -13,7 +13,6 @@
 #include "ops/sample_row.h"
 #include "ops/support.h"
 
-enum { MOST_TAPS = 1024 };
 static const int64_t most_shift = (int64_t)1 << 42;
 
 /* Real and complex f32 in any mix, or f64: the result's element type. */
@@ -30,8 +29,8 @@ static moire_status conv_dtype(moire__infer *c, moire_dtype *dtype) {
 static moire_status conv_shifts(moire__infer *c, int *n) {
   const int64_t *shifts = NULL;
   MOIRE__TRY(moire__infer_ints(c, "shifts", &shifts, n));
-  if (*n < 1 || *n > MOST_TAPS)
-    return moire_fail(c->error, MOIRE_ERROR_SHAPE, "there are %d taps, wanted 1 to %d", *n, MOST_TAPS);
+  if (*n < 1 || *n > MOIRE__MOST_TAPS)
+    return moire_fail(c->error, MOIRE_ERROR_SHAPE, "there are %d taps, wanted 1 to %d", *n, MOIRE__MOST_TAPS);
   for (int i = 0; i < *n; i++) {
     if (shifts[i] < 0 || shifts[i] > most_shift)
       return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "shift %d is %lld, wanted 0 to %lld", i,

@@ -4,8 +4,6 @@
 #include "ops/sample_row.h"
 #include "ops/support.h"
 
-enum { MOST_TAPS = 1024 };
-
 moire_status moire__filter_bank_infer(moire__infer *c) {
   MOIRE__TRY(moire__infer_dtype(c, 0, 1u << MOIRE_F32));
   MOIRE__TRY(moire__infer_rank(c, 0, 3, 3));
@@ -23,11 +21,11 @@ moire_status moire__filter_bank_infer(moire__infer *c) {
     MOIRE__TRY(moire__infer_dtype(c, i + 1, MOIRE__SET_COMPLEX));
     MOIRE__TRY(moire__infer_rank(c, i + 1, 2, 2));
     const moire_shape *w = &c->operands[i + 1]->shape;
-    if (!moire__dim_is_static(w->dims[0]) || w->dims[0] < 1 || w->dims[0] > MOST_TAPS - taps ||
+    if (!moire__dim_is_static(w->dims[0]) || w->dims[0] < 1 || w->dims[0] > MOIRE__MOST_TAPS - taps ||
         w->dims[1] != c->operands[0]->shape.dims[2])
       return moire_fail(c->error, MOIRE_ERROR_SHAPE,
                         "weight %d is %s, wanted taps, at most %d in all, and the channels of x, %s", i,
-                        moire__operand_type(c, i + 1).text, MOST_TAPS, moire__operand_type(c, 0).text);
+                        moire__operand_type(c, i + 1).text, MOIRE__MOST_TAPS, moire__operand_type(c, 0).text);
     taps += w->dims[0];
   }
   return moire__infer_result(c, 0, MOIRE_C64, c->operands[0]->shape);

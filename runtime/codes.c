@@ -1,6 +1,7 @@
 /* Counting codes, and reading their file. */
 #include "runtime/codes.h"
 
+#include "runtime/base/hash.h"
 #include "runtime/file.h"
 
 #include <inttypes.h>
@@ -11,8 +12,8 @@
  */
 
 static uint64_t hash_row(const int32_t *row, int levels) {
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (int l = 0; l < levels; l++) hash = (hash ^ (uint32_t)row[l]) * 0x100000001b3u;
+  uint64_t hash = MOIRE__FNV_START;
+  for (int l = 0; l < levels; l++) hash = moire__fnv(hash, (uint32_t)row[l]);
   return hash ^ hash >> 29;
 }
 

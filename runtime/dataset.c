@@ -5,6 +5,7 @@
  * so a binary search over the users' first samples is all it takes to find it. */
 #include "runtime/dataset.h"
 
+#include "runtime/base/hash.h"
 #include "runtime/base/memory.h"
 #include "runtime/file.h"
 
@@ -253,8 +254,8 @@ void moire__dataset_eval_batch(const moire__dataset *dataset, moire__split split
 
 uint64_t moire__dataset_fingerprint(const moire__dataset *dataset) {
   const moire__dataset *d = dataset;
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (int64_t u = 0; u <= d->n_users; u++) hash = (hash ^ (uint64_t)d->first_item[u]) * 0x100000001b3u;
-  for (int64_t i = 0; i < d->n_interactions; i++) hash = (hash ^ (uint64_t)d->items[i]) * 0x100000001b3u;
+  uint64_t hash = MOIRE__FNV_START;
+  for (int64_t u = 0; u <= d->n_users; u++) hash = moire__fnv(hash, (uint64_t)d->first_item[u]);
+  for (int64_t i = 0; i < d->n_interactions; i++) hash = moire__fnv(hash, (uint64_t)d->items[i]);
   return hash;
 }

@@ -1,6 +1,7 @@
 /* Item features: reading, checking, writing. float32 is read where the file was read to. */
 #include "runtime/features.h"
 
+#include "runtime/base/hash.h"
 #include "runtime/base/text.h"
 #include "runtime/file.h"
 #include "runtime/npy.h"
@@ -89,11 +90,11 @@ static moire_status take_array(moire__features *f, const moire__st_tensor *a, mo
 
 /* Finite, and the fingerprint. A float64 beyond float32 is infinite here. */
 static moire_status check_values(moire__features *f, moire_error *error) {
-  uint64_t hash = 0xcbf29ce484222325u ^ (uint64_t)f->n ^ (uint64_t)f->width << 32;
+  uint64_t hash = MOIRE__FNV_START ^ (uint64_t)f->n ^ (uint64_t)f->width << 32;
   for (int64_t i = 0; i < f->n * f->width; i++) {
     uint32_t bits = 0;
     memcpy(&bits, &f->values[i], sizeof bits);
-    hash = (hash ^ bits) * 0x100000001b3u;
+    hash = moire__fnv(hash, bits);
     if (isfinite(f->values[i])) continue;
     moire__row_buffer row;
     return moire_fail(error, MOIRE_ERROR_FORMAT,

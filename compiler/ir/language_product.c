@@ -94,8 +94,6 @@ moire_value moire_linear_at(moire_source at, moire_value x, moire_value weight, 
 
 /* ---- convolutions ---------------------------------------------------------------------------------------- */
 
-enum { MOST_TAPS = 1024 };
-
 /* PyTorch's [D, 1, k] as [k, D], taps outermost. */
 static moire_value tap_major(moire_source at, const char *what, moire_value weight) {
   if (moire_value_is_null(weight)) return weight;
@@ -115,11 +113,12 @@ static moire_value tap_major(moire_source at, const char *what, moire_value weig
 static moire_value depthwise_conv(moire_source at, moire_value x, moire_value weight, int64_t dilation) {
   if (moire_value_is_null(x) || moire_value_is_null(weight)) return moire__null_like(x, weight);
   const moire_dim taps = moire_value_dim(weight, 0);
-  if (!moire__dim_is_static(taps) || taps > MOST_TAPS) {
-    moire__graph_fail_at(x.graph, at, "depthwise_conv", MOIRE_ERROR_SHAPE, "wanted 1 to %d taps", MOST_TAPS);
+  if (!moire__dim_is_static(taps) || taps > MOIRE__MOST_TAPS) {
+    moire__graph_fail_at(x.graph, at, "depthwise_conv", MOIRE_ERROR_SHAPE, "wanted 1 to %d taps",
+                         MOIRE__MOST_TAPS);
     return moire__null_like(x, weight);
   }
-  int64_t shifts[MOST_TAPS];
+  int64_t shifts[MOIRE__MOST_TAPS];
   for (int64_t r = 0; r < taps; r++) shifts[r] = (taps - 1 - r) * dilation;
   const moire__attr attr = moire__attr_make_ints("shifts", shifts, (int)taps);
   return moire__graph_emit(x.graph, at, MOIRE__OP_depthwise_conv, (moire_value[]){x, weight}, 2, &attr, 1);

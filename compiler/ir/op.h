@@ -42,6 +42,7 @@ enum {
 };
 
 enum { MOIRE__MAX_OPERANDS = 80, MOIRE__MAX_RESULTS = 8 };
+enum { MOIRE__MOST_TAPS = 1024 }; /* of a filter over positions */
 
 /* ---- infer: types and shapes of the results from operands and attributes
  * --------------------------------------- */

@@ -6,6 +6,8 @@
  */
 #include "compiler/pass/walk.h"
 
+#include "runtime/base/hash.h"
+
 #include <string.h>
 
 /* ---- hashing: FNV-1a ----------------------------------------------------------------------------------------
@@ -13,7 +15,7 @@
 
 static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n) {
   const unsigned char *at = bytes;
-  for (size_t i = 0; i < n; i++) hash = (hash ^ at[i]) * 1099511628211u;
+  for (size_t i = 0; i < n; i++) hash = moire__fnv(hash, at[i]);
   return hash;
 }
 
@@ -70,7 +72,7 @@ static entry make_entry(cse *c, const moire__node *node) {
     operands[0] = operands[1];
     operands[1] = first;
   }
-  uint64_t hash = hash_bytes(14695981039346656037u, &node->op, sizeof node->op);
+  uint64_t hash = hash_bytes(MOIRE__FNV_START, &node->op, sizeof node->op);
   hash = hash_bytes(hash, operands, (size_t)node->n_operands * sizeof *operands);
   for (int i = 0; i < node->n_attrs; i++) hash = hash_attr(hash, &node->attrs[i]);
   return (entry){.node = node, .operands = operands, .hash = hash};

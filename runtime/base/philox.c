@@ -4,6 +4,8 @@
  * number of the use through one Philox block, which gives each a key of its own. */
 #include "philox.h"
 
+#include "runtime/base/hash.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -81,8 +83,8 @@ double moire__normal(uint64_t seed, uint64_t stream, uint64_t index) {
 }
 
 uint64_t moire__hash_name(const char *name) {
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (const unsigned char *c = (const unsigned char *)name; *c; c++) hash = (hash ^ *c) * 0x100000001b3u;
+  uint64_t hash = MOIRE__FNV_START;
+  for (const unsigned char *c = (const unsigned char *)name; *c; c++) hash = moire__fnv(hash, *c);
   return hash;
 }
 
