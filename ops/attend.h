@@ -56,9 +56,9 @@ typedef struct moire__attend_kernel {
   moire__loop_value sample, head, first_query, n_queries, first_key, n_keys; /* of the blocks at hand */
   moire__loop_value part, n_part,
       part_keys;                 /* of the part: first query in the block, queries, keys to look at */
-  moire__loop_value last, shift; /* in its vector loop: the last key that causality allows (i32), and what is
-                                    added to the score of a masked key: mask_value, or 0 if all are */
-  moire__loop_value mask_row;    /* there, too: offset of the query's first element in the random mask */
+  moire__loop_value last, shift; /* of its queries: the last key that causality allows (i32), and what is added
+                                    to the score of a masked key: mask_value, or 0 if all are */
+  moire__loop_value mask_row;    /* of its queries: offset of the first element in the random mask */
 } moire__attend_kernel;
 
 moire__attend_kernel moire__attend_describe(moire__lowering *l);
@@ -85,6 +85,8 @@ void moire__attend_range(const moire__attend_kernel *k, moire__loop_value *low, 
 void moire__attend_open_part(moire__attend_kernel *k);
 /* Opens the vector loop over the part's queries; returns the query's number in the block. */
 moire__loop_value moire__attend_open_lanes(moire__attend_kernel *k);
+/* Sets what is of the block's query m: in a vector loop over queries, or of one of them. */
+void moire__attend_of_query(moire__attend_kernel *k, moire__loop_value m);
 /* Tiles of the part's scores, and their like: rows are its keys, columns the block's queries. */
 moire__tiles moire__attend_tiles(const moire__attend_kernel *k, int operand, int64_t width,
                                  const moire__loop_buffer *transposed, moire__tile_finish *finish,
@@ -94,6 +96,12 @@ moire__loop_value moire__attend_score(const moire__attend_kernel *k, moire__loop
                                       const moire__loop_value s[2]);
 /* The random mask's element of key n of the block (for the part's queries); call only where layout.rng >= 0. */
 moire__loop_value moire__attend_drop(const moire__attend_kernel *k, moire__loop_value n);
+
+/* ---- lowering: a single query (ops/lower_attend_single.c) ------------------------------------------------ */
+
+bool moire__attend_is_single(const moire__attend_kernel *k);
+void moire__attend_lower_single(const moire__attend_kernel *k);
+void moire__attend_lower_single_backward(const moire__attend_kernel *k);
 
 /* ops/lower_source.c: an element of a random mask, 0 or 1 / (1 - p). */
 moire__loop_value moire__lower_mask_element(moire__lowering *l, int32_t rng, double p, int64_t stream,

@@ -28,6 +28,8 @@ static bool attend_row(moire__sampler *s, attend_case *found) {
       {HARD, b, 1, 2, 33, 3, 3, 1, 0, 0, false, 3, ACCEPTED},
       {HARD, 1, 1, 70, 130, 17, 33, 1, 1, 1, false, 0.3, ACCEPTED},
       {HARD, 1, 1, 65, 65, 3, 2, 1, 1, 0, false, 0.5, ACCEPTED},
+      {HARD, b, 2, 1, 65, 17, 5, 0, 1, 1, false, 0.5, ACCEPTED},
+      {HARD, 2, 1, 1, 13, 1, 33, 1, 0, 0, false, 1, ACCEPTED},
       {HARD, b, 2, 17, 63, 2, 3, 0, 1, 1, false, 0.5, ACCEPTED},
       {HARD, 0, 2, 3, 3, 4, 4, 1, 1, 0, false, 1, ACCEPTED},
       {HARD, 2, 1, 0, 3, 4, 4, 1, 1, 0, false, 1, ACCEPTED},

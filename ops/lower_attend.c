@@ -284,12 +284,9 @@ moire__loop_value moire__attend_drop(const moire__attend_kernel *k, moire__loop_
 
 /* ---- scores ---- */
 
-moire__loop_value moire__attend_open_lanes(moire__attend_kernel *k) {
-  moire__lowering *l = k->l;
-  moire__loop_builder *b = &l->builder;
-  moire__loop_value lane =
-      moire__loop_for(b, moire__loop_index(b, 0), moire__loop_index(b, k->lanes), 1, k->lanes);
-  moire__loop_value m = moire__lower_add(l, k->part, lane), none = moire__loop_const(b, MOIRE__LOOP_F32, 0);
+void moire__attend_of_query(moire__attend_kernel *k, moire__loop_value m) {
+  moire__loop_builder *b = &k->l->builder;
+  moire__loop_value none = moire__loop_const(b, MOIRE__LOOP_F32, 0);
   k->last = k->causal ? moire__loop_cast(b, last_key(k, m), MOIRE__LOOP_I32) : 0;
   moire__loop_value last = k->causal ? k->last : moire__loop_const(b, MOIRE__LOOP_I32, NO_KEY - 1);
   moire__loop_value some =
@@ -297,6 +294,14 @@ moire__loop_value moire__attend_open_lanes(moire__attend_kernel *k) {
   moire__loop_value mask = moire__loop_const(b, MOIRE__LOOP_F32, k->mask_value);
   k->shift = moire__loop_ternary(b, MOIRE__LOOP_select, some, mask, none);
   if (k->layout.rng >= 0) k->mask_row = mask_row_of(k, m);
+}
+
+moire__loop_value moire__attend_open_lanes(moire__attend_kernel *k) {
+  moire__loop_builder *b = &k->l->builder;
+  moire__loop_value lane =
+      moire__loop_for(b, moire__loop_index(b, 0), moire__loop_index(b, k->lanes), 1, k->lanes);
+  moire__loop_value m = moire__lower_add(k->l, k->part, lane);
+  moire__attend_of_query(k, m);
   return m;
 }
 

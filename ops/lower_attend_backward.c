@@ -281,6 +281,10 @@ static void lower(moire__lowering *l) {
   backward f = {.k = moire__attend_describe(l)};
   moire__attend_kernel *k = &f.k;
   moire__loop_value low = 0, high = 0;
+  if (moire__attend_is_single(k)) {
+    moire__attend_lower_single_backward(k);
+    return;
+  }
   f.one_block = k->keys <= k->key_block;
   add_buffers(&f);
   moire_dim count = 0;

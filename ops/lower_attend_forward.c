@@ -212,6 +212,10 @@ static void block_of_queries(forward *f) {
 static void lower(moire__lowering *l) {
   forward f = {.k = moire__attend_describe(l)};
   moire__attend_kernel *k = &f.k;
+  if (moire__attend_is_single(k)) {
+    moire__attend_lower_single(k);
+    return;
+  }
   f.one_block = k->keys <= k->key_block;
   add_buffers(&f);
   int64_t blocks = k->packed ? 1 : (k->queries + k->query_block - 1) / k->query_block;
