@@ -228,7 +228,7 @@ static void choose_narrow(product *p, int64_t most_rows) {
   int rank = a->rank;
   bool along_k = a->strides[rank - 1] == 1 || a->dims[rank - 1] == 1;
   p->tiles.a.planes = p->tiles.b.planes = p->planes;
-  p->narrow = moire__narrow_choose(p->l, &p->tiles, p->k, most_rows, along_k);
+  p->narrow = moire__narrow_choose(p->l, &p->tiles, p->m, p->k, most_rows, along_k);
 }
 
 static void add_packed(product *p, moire__buffer_role role) {

@@ -10,18 +10,28 @@
 
 enum { MAX_TILE = 16, MOST_ROWS = 256, DEPTH = 256, PACKED = 1 << 15 };
 
-typedef struct part { /* of the product that is computed */
-  const moire__tiles *t;
-  const moire__narrow *n;
-  moire__loop_value m0, steps; /* the first packed row; packed elements of k */
-  moire__loop_value is_first;  /* bool: nothing of k has been summed up; 0: always */
-} part;
-
 /* ---- sizes ------------------------------------------------------------------------------------------------
  */
 
+static bool is_at_least(moire_dim dim, int64_t n) {
+  return !moire__dim_is_static(dim) || moire__dim_factor(dim) >= n;
+}
+
+/* Whether a product takes up enough of a tile to be worth the rest. */
+static bool fills_tiles(const moire__lowering *l, const moire__tiles *t, moire_dim m, moire_dim k) {
+  enum { LEAST_ROWS = 4, LEAST_COLUMNS = 8, LEAST_DEPTH = 16 };
+  return l->target.tiles && is_at_least(m, LEAST_ROWS) && is_at_least(t->n_extent, LEAST_COLUMNS) &&
+         is_at_least(k, LEAST_DEPTH);
+}
+
+/* As many accumulators as there are tiles beside the operands: see ops/narrow_tiles.c. */
+static void choose_tiles(moire__narrow *n) {
+  n->lanes = MOIRE__LOOP_TILE_SIDE * (n->columns && n->columns <= MOIRE__LOOP_TILE_SIDE ? 1 : 2);
+  n->tile = MOIRE__LOOP_TILE_SIDE * (n->planes == 2 ? 1 : 2);
+}
+
 /* Two vectors of each plane, four of a real product: as many accumulators as the registers hold. */
-static void choose_tile(const moire__lowering *l, const moire__tiles *t, moire__narrow *n) {
+static void choose_tile(const moire__lowering *l, moire__narrow *n) {
   int width = n->planes == 2 ? 2 : 4;
   while (width > 1 && n->columns && n->columns <= (int64_t)l->target.lanes * width / 2) width /= 2;
   n->lanes = l->target.lanes * width;
@@ -29,22 +39,27 @@ static void choose_tile(const moire__lowering *l, const moire__tiles *t, moire__
   n->tile = left / (n->planes * width);
   if (n->tile > MAX_TILE) n->tile = MAX_TILE;
   if (n->tile < 1) n->tile = 1;
-  (void)t;
 }
 
-moire__narrow moire__narrow_choose(const moire__lowering *l, const moire__tiles *t, moire_dim k,
+static int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+moire__narrow moire__narrow_choose(const moire__lowering *l, const moire__tiles *t, moire_dim m, moire_dim k,
                                    int64_t most_rows, bool along_k) {
   moire__narrow n = {.step = l->target.pairs ? 2 : 1, .planes = t->b.planes, .along_k = along_k};
   bool fixed = moire__dim_is_static(k);
   if (moire__dim_is_static(t->n_extent)) n.columns = moire__dim_factor(t->n_extent);
-  choose_tile(l, t, &n);
+  n.tiles = fills_tiles(l, t, m, k);
+  if (n.tiles)
+    choose_tiles(&n);
+  else
+    choose_tile(l, &n);
   n.rows = most_rows > 0 && most_rows < MOST_ROWS ? most_rows : moire__lower_block(l, MOST_ROWS);
-  if (!l->target.small_blocks) n.rows = (n.rows + n.tile - 1) / n.tile * n.tile;
+  if (!l->target.small_blocks) n.rows = round_up(n.rows, n.tile);
+  int64_t unit = n.tiles ? MOIRE__NARROW_TILE_DEPTH : 2;
   n.depth = PACKED / n.rows < DEPTH ? PACKED / n.rows : DEPTH;
-  n.depth = moire__lower_block(l, n.depth);
-  n.depth += n.depth % 2;
-  if (fixed && moire__dim_factor(k) <= n.depth) n.depth = moire__dim_factor(k) + moire__dim_factor(k) % 2;
-  if (n.depth < 2) n.depth = 2;
+  n.depth = round_up(moire__lower_block(l, n.depth), unit);
+  if (fixed && moire__dim_factor(k) <= n.depth) n.depth = round_up(moire__dim_factor(k), unit);
+  if (n.depth < unit) n.depth = unit;
   n.resumes = !fixed || moire__dim_factor(k) > n.depth;
   return n;
 }
@@ -52,6 +67,7 @@ moire__narrow moire__narrow_choose(const moire__lowering *l, const moire__tiles 
 bool moire__narrow_pack_first(moire__narrow *n, const moire__tiles *t, moire_dim k) {
   if (!moire__dim_is_static(k) || !moire__dim_is_static(t->n_extent) || !n->columns) return false;
   n->elements = (moire__dim_factor(k) + n->step - 1) / n->step;
+  if (n->tiles) n->elements = round_up(n->elements, MOIRE__LOOP_TILE_SIDE);
   return n->elements > 0;
 }
 
@@ -73,8 +89,8 @@ static void accumulate(moire__lowering *l, const moire__narrow *n, moire__loop_v
   moire__loop_set(b, sum, moire__loop_ternary(b, op, x, y, moire__loop_get(b, sum)));
 }
 
-static void accumulate_row(moire__lowering *l, const part *p, const moire__loop_var *sum, moire__loop_value m,
-                           moire__loop_value k, const moire__loop_value *y) {
+static void accumulate_row(moire__lowering *l, const moire__narrow_part *p, const moire__loop_var *sum,
+                           moire__loop_value m, moire__loop_value k, const moire__loop_value *y) {
   const moire__narrow *n = p->n;
   const bool *skip = p->t->skip;
   moire__loop_value re = moire__narrow_load_a(l, n, 0, m, k);
@@ -85,7 +101,7 @@ static void accumulate_row(moire__lowering *l, const part *p, const moire__loop_
   if (!skip[1]) accumulate(l, n, sum[1], moire__narrow_load_a(l, n, 1, m, k), y[0]);
 }
 
-static moire__loop_value start(moire__lowering *l, const part *p, int plane, moire__loop_value m,
+static moire__loop_value start(moire__lowering *l, const moire__narrow_part *p, int plane, moire__loop_value m,
                                moire__loop_value column) {
   moire__loop_builder *b = &l->builder;
   moire__loop_value zero = moire__loop_const(b, MOIRE__LOOP_F32, 0);
@@ -95,8 +111,8 @@ static moire__loop_value start(moire__lowering *l, const part *p, int plane, moi
 }
 
 /* Rows m .. m + rows, the vector of columns at `column`, `at` of the panel. */
-static void tile(moire__lowering *l, const part *p, moire__loop_value m, int rows, moire__loop_value column,
-                 moire__loop_value at) {
+static void tile(moire__lowering *l, const moire__narrow_part *p, moire__loop_value m, int rows,
+                 moire__loop_value column, moire__loop_value at) {
   moire__loop_builder *b = &l->builder;
   const moire__narrow *n = p->n;
   moire__loop_var sum[MAX_TILE][2];
@@ -125,7 +141,7 @@ static void tile(moire__lowering *l, const part *p, moire__loop_value m, int row
  */
 
 /* Tiles of `rows` from row `low` on, as many as fit before m1; returns the row after them. */
-static moire__loop_value tiles_of(moire__lowering *l, const part *p, moire__loop_value low,
+static moire__loop_value tiles_of(moire__lowering *l, const moire__narrow_part *p, moire__loop_value low,
                                   moire__loop_value m1, int rows, moire__loop_value column,
                                   moire__loop_value at) {
   moire__loop_builder *b = &l->builder;
@@ -139,8 +155,8 @@ static moire__loop_value tiles_of(moire__lowering *l, const part *p, moire__loop
 }
 
 /* Rows m0 .. m1 of columns n0 .. n1, whose packed b begins at element `at`. */
-static void tiles_of_panel(moire__lowering *l, const part *p, moire__loop_value m1, moire__loop_value n0,
-                           moire__loop_value n1, moire__loop_value at) {
+static void tiles_of_panel(moire__lowering *l, const moire__narrow_part *p, moire__loop_value m1,
+                           moire__loop_value n0, moire__loop_value n1, moire__loop_value at) {
   moire__loop_builder *b = &l->builder;
   int rows = p->n->tile;
   moire__loop_value column = moire__loop_for(b, n0, n1, 1, p->n->lanes);
@@ -155,8 +171,8 @@ typedef struct range {
   moire__loop_value low, high;
 } range;
 
-static void one_panel(moire__lowering *l, const part *p, moire__loop_value m1, range columns, range k,
-                      moire__loop_value panel) {
+static void one_panel(moire__lowering *l, const moire__narrow_part *p, moire__loop_value m1, range columns,
+                      range k, moire__loop_value panel) {
   moire__loop_builder *b = &l->builder;
   const moire__narrow *n = p->n;
   moire__loop_value at = moire__loop_index(b, 0);
@@ -167,11 +183,14 @@ static void one_panel(moire__lowering *l, const part *p, moire__loop_value m1, r
   } else {
     moire__narrow_pack_b(l, p->t, n, columns.low, columns.high, k.low, k.high, at);
   }
-  tiles_of_panel(l, p, m1, columns.low, columns.high, at);
+  if (n->tiles)
+    moire__narrow_tile_panel(l, p, m1, columns.low, columns.high, at);
+  else
+    tiles_of_panel(l, p, m1, columns.low, columns.high, at);
 }
 
 /* All panels: those that are full, and the rest. Where the columns are not fixed, any may be the last. */
-static void panels(moire__lowering *l, const part *p, moire__loop_value m1, range k) {
+static void panels(moire__lowering *l, const moire__narrow_part *p, moire__loop_value m1, range k) {
   moire__loop_builder *b = &l->builder;
   const moire__narrow *n = p->n;
   moire__loop_value lanes = moire__loop_index(b, n->lanes), one = moire__loop_index(b, 1);
@@ -194,7 +213,7 @@ static void panels(moire__lowering *l, const part *p, moire__loop_value m1, rang
 static void add_locals(moire__lowering *l, moire__narrow *n) {
   static const char *const a[] = {"a_re", "a_im", "a_minus"}, *const b[] = {"b_re", "b_im"};
   moire__loop_type packed = n->step == 2 ? MOIRE__LOOP_I32 : MOIRE__LOOP_F32;
-  int64_t elements = n->rows * n->depth;
+  int64_t rows = n->tiles ? round_up(n->rows, MOIRE__LOOP_TILE_SIDE) : n->rows, elements = rows * n->depth;
   for (int p = 0; p < (n->planes == 2 ? 3 : 1); p++) {
     bool halves = n->along_k && n->step == 2;
     n->a[p] = moire__loop_add_local(l->kernel, a[p], halves ? MOIRE__LOOP_BF16 : packed,
@@ -202,12 +221,14 @@ static void add_locals(moire__lowering *l, moire__narrow *n) {
   }
   for (int p = 0; p < n->planes && !n->elements; p++)
     n->b[p] = moire__loop_add_local(l->kernel, b[p], packed, n->depth / n->step * n->lanes);
+  for (int p = 0; p < n->planes && n->tiles; p++)
+    n->sums[p] = moire__loop_add_local(l->kernel, "tile_sums", MOIRE__LOOP_F32, n->tile * n->lanes);
 }
 
 void moire__narrow_emit(moire__lowering *l, const moire__tiles *t, moire__narrow *n) {
   moire__loop_builder *b = &l->builder;
   add_locals(l, n);
-  part p = {.t = t, .n = n};
+  moire__narrow_part p = {.t = t, .n = n};
   range k = {t->k_low, t->k_high};
   if (n->resumes) { /* at least one part, which stores zeros if k is empty */
     moire__loop_value depth = moire__loop_index(b, n->depth), one = moire__loop_index(b, 1);

@@ -8,6 +8,9 @@
  * there is no instruction that subtracts a product of pairs b   panels of `lanes` columns, [panel][k][lanes]:
  * one vector load an element of k
  *
+ * Where the target multiplies whole tiles of pairs (ops/narrow_tiles.c), a is [rows][k] in any case, and what
+ * is packed at once ends in zeros: k is a multiple of that of a tile.
+ *
  * b is packed beforehand by a kernel of its own where it is a matrix of fixed size, so that weights are packed
  * once in a step, or while a library is made; else a panel at a time, right before it is used.
  */
@@ -19,19 +22,31 @@
 typedef struct moire__narrow {
   int step;         /* numbers of k in one packed element: 2 or 1 */
   int planes;       /* 1 or 2 */
-  int lanes, tile;  /* columns and rows of a tile */
+  bool tiles;       /* by products of tiles, 16 rows by 16 columns by 32 of k each */
+  int lanes, tile;  /* columns and rows of a tile, or of the tiles that are computed at once */
   bool along_k;     /* memory of `a` runs along k */
   bool resumes;     /* k comes in parts of `depth` */
-  int64_t depth;    /* of k that is packed at once; a multiple of 2 */
+  int64_t depth;    /* of k that is packed at once; a multiple of 2, and of 32 with tiles */
   int64_t rows;     /* of `a` that are packed at once: whole tiles */
   int64_t columns;  /* of b, where fixed; else 0 */
   int64_t elements; /* packed elements of a column of b that was packed beforehand; else 0 */
   moire__loop_buffer a[3], b[2];
+  moire__loop_buffer sums[2]; /* what tiles are stored to: [tile][lanes] */
 } moire__narrow;
 
-/* The sizes. `most_rows` are those that one call of moire__narrow_emit comes with, if that is known, or 0; an
- * extent of k that depends on the piece is given as a named one. `t` needs no bounds yet. */
-moire__narrow moire__narrow_choose(const moire__lowering *l, const moire__tiles *t, moire_dim k,
+enum { MOIRE__NARROW_TILE_DEPTH = 2 * MOIRE__LOOP_TILE_SIDE }; /* numbers of k that a tile holds */
+
+typedef struct moire__narrow_part { /* of the product that is computed */
+  const moire__tiles *t;
+  const moire__narrow *n;
+  moire__loop_value m0, steps; /* the first packed row; packed elements of k, or tiles along it */
+  moire__loop_value is_first;  /* bool: nothing of k has been summed up; 0: always */
+} moire__narrow_part;
+
+/* The sizes of a product of m rows. `most_rows` are those that one call of moire__narrow_emit comes with, if
+ * that is known, or 0; an extent of k that depends on the piece is given as a named one. `t` needs no bounds
+ * yet. */
+moire__narrow moire__narrow_choose(const moire__lowering *l, const moire__tiles *t, moire_dim m, moire_dim k,
                                    int64_t most_rows, bool along_k);
 /* Whether b, of fixed size k x t->n_extent, shall be packed beforehand: says so in `n`. */
 bool moire__narrow_pack_first(moire__narrow *n, const moire__tiles *t, moire_dim k);
@@ -54,7 +69,11 @@ void moire__narrow_pack_a(moire__lowering *l, const moire__tiles *t, const moire
 void moire__narrow_pack_b(moire__lowering *l, const moire__tiles *t, const moire__narrow *n,
                           moire__loop_value n0, moire__loop_value n1, moire__loop_value k0,
                           moire__loop_value k1, moire__loop_value at);
-/* Packed elements of k0 .. k1. */
+/* ops/narrow_tiles.c: rows p->m0 .. m1 of columns [n0, n1), at most a panel, whose packed b begins at `at`. */
+void moire__narrow_tile_panel(moire__lowering *l, const moire__narrow_part *p, moire__loop_value m1,
+                              moire__loop_value n0, moire__loop_value n1, moire__loop_value at);
+
+/* Packed elements of k0 .. k1, or tiles along it. */
 moire__loop_value moire__narrow_steps(moire__lowering *l, const moire__narrow *n, moire__loop_value k0,
                                       moire__loop_value k1);
 /* Numbers of the packed form of a row of `a`: depth, and where packed along rows the rows. */

@@ -213,10 +213,10 @@ static moire_ahead_options find_options(const arguments *a, moire_precision prec
   if (slash == a->output) moire__text_add(directory, "/");
   o.directory = moire__text_string(directory);
   o.cc = a->cc ? a->cc : targets[a->target].cc;
-  static const char *const narrow[] = {"x86-64-v4-bf16", "x86-64-v4", "x86-64-v3"};
+  static const char *const narrow[] = {"x86-64-v4-amx", "x86-64-v4-bf16", "x86-64-v4", "x86-64-v3"};
   if (precision == MOIRE_PRECISION_BF16 && o.n_cpus == 2) {
     o.cpus = narrow;
-    o.n_cpus = 3;
+    o.n_cpus = sizeof narrow / sizeof *narrow;
   }
   if (a->target) {
     o.cpus = targets[a->target].cpus;

@@ -33,16 +33,19 @@ typedef struct moire__target {
   int vector_bits;      /* 512, 256 or 128 */
   int n_vector_registers;
   bool has_fma;
-  bool has_bf16; /* AVX512-BF16: products of pairs */
+  bool has_bf16;  /* AVX512-BF16: products of pairs */
+  bool has_tiles; /* AMX-BF16: products of tiles of pairs */
 } moire__target;
 
-/* The best level that this machine runs: x86-64-v4-bf16 (v4 and AVX512-BF16), x86-64-v4 (AVX-512 F, BW, DQ, VL,
- * CD), x86-64-v3 (AVX2, FMA), its architecture's baseline x86-64 or aarch64 (NEON), or generic. */
+/* The best level that this machine runs: x86-64-v4-amx (v4, AVX512-BF16 and AMX-BF16), x86-64-v4-bf16 (v4 and
+ * AVX512-BF16), x86-64-v4 (AVX-512 F, BW, DQ, VL, CD), x86-64-v3 (AVX2, FMA), its architecture's baseline
+ * x86-64 or aarch64 (NEON), or generic. */
 moire__target moire__target_host(void);
-/* "x86-64-v4-bf16", "x86-64-v4", "x86-64-v3", "x86-64", "aarch64", "generic" (this machine's architecture
- * without optional features) or "host". */
+/* "x86-64-v4-amx", "x86-64-v4-bf16", "x86-64-v4", "x86-64-v3", "x86-64", "aarch64", "generic" (this machine's
+ * architecture without optional features) or "host". */
 moire_status moire__target_named(const char *name, moire__target *target, moire_error *error);
-/* MOIRE_ERROR_UNSUPPORTED, naming what is missing, if this machine cannot run code for `target`. */
+/* MOIRE_ERROR_UNSUPPORTED, naming what is missing, if this machine cannot run code for `target`. For a target
+ * with tiles the system is asked to permit them, which holds for the process from then on. */
 moire_status moire__target_runs_here(const moire__target *target, moire_error *error);
 
 /* Zero-initialised: optimised, contracting, without debug information. */

@@ -98,6 +98,11 @@ LLVMValueRef moire__emit_narrow(moire__emitter *e, LLVMValueRef x); /* rounded, 
 LLVMValueRef moire__emit_pair(moire__emitter *e, LLVMValueRef low, LLVMValueRef high);
 LLVMValueRef moire__emit_dot(moire__emitter *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c);
 
+/* emit_tile.c: around the body of a kernel, and a statement */
+void moire__emit_open_tiles(moire__emitter *e);
+void moire__emit_close_tiles(moire__emitter *e);
+void moire__emit_tile(moire__emitter *e, const moire__loop_statement *s);
+
 /* emit_reduce.c */
 void moire__emit_reduce(moire__emitter *e, const moire__loop_statement *s);
 /* Around a vector loop: makes the accumulators of the variables reduced in it, and folds them into the

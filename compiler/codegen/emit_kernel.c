@@ -126,6 +126,7 @@ static void emit_iterations(moire__emitter *e, LLVMValueRef begin, LLVMValueRef 
   LLVMAddIncoming(p, &next, &last, 1);
   LLVMBuildCondBr(ir->at, LLVMBuildICmp(ir->at, LLVMIntSLT, next, end, ""), iteration, done);
   LLVMPositionBuilderAtEnd(ir->at, done);
+  moire__emit_close_tiles(e);
   LLVMBuildRetVoid(ir->at);
 }
 
@@ -154,6 +155,7 @@ static void emit_inner(moire__emitter *e, LLVMTypeRef type) {
     e->extents[i] = LLVMBuildLoad2(ir->at, i64, LLVMBuildInBoundsGEP2(ir->at, i64, extents, &at, 1, ""), "");
   }
   make_locals(e);
+  moire__emit_open_tiles(e);
   if (!e->status) emit_iterations(e, LLVMGetParam(ir->function, n + 1), LLVMGetParam(ir->function, n + 2));
   moire__emit_debug_end(e);
 }

@@ -6,22 +6,26 @@
 
 #include <llvm-c/Core.h>
 #include <llvm-c/TargetMachine.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* All that a level's code may use. 512-bit registers are wanted although LLVM's tables prefer 256. */
 #define V3_FEATURES "+sse4.2,+popcnt,+avx,+avx2,+fma,+f16c,+bmi,+bmi2,+lzcnt,+movbe"
 #define V4_FEATURES V3_FEATURES ",+avx512f,+avx512bw,+avx512dq,+avx512vl,+avx512cd,+evex512,-prefer-256-bit"
 
 #define BF16_FEATURES V4_FEATURES ",+avx512bf16"
+#define AMX_FEATURES BF16_FEATURES ",+amx-tile,+amx-bf16"
 
 static const moire__target levels[] = {
-    {"x86-64-v4-bf16", "x86_64-unknown-linux-gnu", "x86-64-v4", BF16_FEATURES, 512, 32, true, true},
-    {"x86-64-v4", "x86_64-unknown-linux-gnu", "x86-64-v4", V4_FEATURES, 512, 32, true, false},
-    {"x86-64-v3", "x86_64-unknown-linux-gnu", "x86-64-v3", V3_FEATURES, 256, 16, true, false},
-    {"x86-64", "x86_64-unknown-linux-gnu", "x86-64", "", 128, 16, false, false},
-    {"aarch64", "aarch64-unknown-linux-gnu", "generic", "+neon", 128, 32, true, false},
+    {"x86-64-v4-amx", "x86_64-unknown-linux-gnu", "x86-64-v4", AMX_FEATURES, 512, 32, true, true, true},
+    {"x86-64-v4-bf16", "x86_64-unknown-linux-gnu", "x86-64-v4", BF16_FEATURES, 512, 32, true, true, false},
+    {"x86-64-v4", "x86_64-unknown-linux-gnu", "x86-64-v4", V4_FEATURES, 512, 32, true, false, false},
+    {"x86-64-v3", "x86_64-unknown-linux-gnu", "x86-64-v3", V3_FEATURES, 256, 16, true, false, false},
+    {"x86-64", "x86_64-unknown-linux-gnu", "x86-64", "", 128, 16, false, false, false},
+    {"aarch64", "aarch64-unknown-linux-gnu", "generic", "+neon", 128, 32, true, false, false},
 };
 enum { N_LEVELS = sizeof levels / sizeof *levels };
-#define NAMES "x86-64-v4-bf16, x86-64-v4, x86-64-v3, x86-64, aarch64, generic and host"
+#define NAMES "x86-64-v4-amx, x86-64-v4-bf16, x86-64-v4, x86-64-v3, x86-64, aarch64, generic and host"
 
 static moire__target generic(void) {
   moire__target target = {.name = "generic", .features = "", .vector_bits = 128, .n_vector_registers = 16};
@@ -62,6 +66,17 @@ static int missing_feature(const char *wanted, const char *host, const char **mi
   return 0;
 }
 
+/* Linux gives a process tiles only if it asks for them. Source: the kernel's Documentation/arch/x86/xstate.rst.
+ */
+static bool tiles_are_permitted(void) {
+#if defined(__x86_64__)
+  enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+  return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+#else
+  return false;
+#endif
+}
+
 moire_status moire__target_runs_here(const moire__target *target, moire_error *error) {
   if (strcmp(target->name, "generic") == 0) return MOIRE_OK;
   if (!is_native(target->triple))
@@ -71,9 +86,12 @@ moire_status moire__target_runs_here(const moire__target *target, moire_error *e
   char *host = LLVMGetHostCPUFeatures();
   int n = missing_feature(target->features, host, &missing);
   LLVMDisposeMessage(host);
-  if (!n) return MOIRE_OK;
-  return moire_fail(error, MOIRE_ERROR_UNSUPPORTED, "target %s: this machine lacks the feature %.*s",
-                    target->name, n, missing);
+  if (n)
+    return moire_fail(error, MOIRE_ERROR_UNSUPPORTED, "target %s: this machine lacks the feature %.*s",
+                      target->name, n, missing);
+  if (!target->has_tiles || tiles_are_permitted()) return MOIRE_OK;
+  return moire_fail(error, MOIRE_ERROR_UNSUPPORTED, "target %s: the system does not permit tiles",
+                    target->name);
 }
 
 moire__target moire__target_host(void) {

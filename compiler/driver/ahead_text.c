@@ -213,10 +213,16 @@ static void add_plan(const moire__ahead_plan *plan, int l, moire__text *out) {
 
 /* What the processor must have; a version that is not listed runs on every machine of its architecture. */
 static const char *features_of(const char *level) {
-  static const char *const names[][2] = {{"x86-64-v4-bf16", "MOIRE__AOT_CPU_X86_V3 | MOIRE__AOT_CPU_X86_V4 | "
-                                                            "MOIRE__AOT_CPU_X86_BF16"},
-                                         {"x86-64-v4", "MOIRE__AOT_CPU_X86_V3 | MOIRE__AOT_CPU_X86_V4"},
-                                         {"x86-64-v3", "MOIRE__AOT_CPU_X86_V3"}};
+#define V3 "MOIRE__AOT_CPU_X86_V3"
+#define V4 V3 " | MOIRE__AOT_CPU_X86_V4"
+#define BF16 V4 " | MOIRE__AOT_CPU_X86_BF16"
+  static const char *const names[][2] = {{"x86-64-v4-amx", BF16 " | MOIRE__AOT_CPU_X86_AMX"},
+                                         {"x86-64-v4-bf16", BF16},
+                                         {"x86-64-v4", V4},
+                                         {"x86-64-v3", V3}};
+#undef BF16
+#undef V4
+#undef V3
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     if (!strcmp(names[i][0], level)) return names[i][1];
   }

@@ -65,10 +65,12 @@ moire__module *moire__driver_lower(const moire_graph *graph, const moire_compile
   moire__goal goal = moire__goal_from_options(options);
   moire_graph *fused = moire__driver_run_passes(graph, &goal, NULL, NULL, error);
   if (!fused) return NULL;
-  moire__lower_target shape = {target->vector_bits / 32, target->n_vector_registers, target->has_bf16, false};
+  moire__lower_target shape = {target->vector_bits / 32, target->n_vector_registers, target->has_bf16, false,
+                               target->has_tiles};
 #ifdef MOIRE_HOSTILE
-  shape = (moire__lower_target){4, 13, target->has_bf16,
-                                true}; /* tiles of odd sizes, with rows and lanes left over everywhere */
+  shape.lanes = 4; /* tiles of odd sizes, with rows and lanes left over everywhere */
+  shape.registers = 13;
+  shape.small_blocks = true;
 #endif
   return moire__pass_lower(fused, shape, error);
 }

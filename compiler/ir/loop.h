@@ -18,6 +18,7 @@
  *   - a vector loop contains no vector loop; inside it a serial loop's bounds and an `if`'s condition do not
  *     vary over the lanes (what a variable holds is taken to vary); a store's address varies; a variable
  *     declared outside is changed by `reduce` only, always with the same operation, and not read;
+ *   - tiles stand outside of vector loops, and each holds sums or pairs in all of a kernel;
  *   - the parallel iterations write disjoint elements, and so do the lanes of a vector loop, none of which
  * loads what another stores: this is promised by whoever made the kernel.
  */
@@ -122,6 +123,17 @@ typedef struct moire__loop_var_info {
   moire__loop_value init; /* at its declaration */
 } moire__loop_var_info;
 
+/* Tiles: 16 rows of 16 words outside of all buffers, undefined at the start of a parallel iteration, for
+ * targets that multiply whole ones. A tile holds sums (f32), or pairs as `pair` makes them. */
+enum { MOIRE__LOOP_TILES = 8, MOIRE__LOOP_TILE_SIDE = 16 };
+
+typedef enum moire__loop_tile_op {
+  MOIRE__TILE_ZERO, /* sums: t[r][c] = 0 */
+  MOIRE__TILE_LOAD, /* pairs: t[r][c] = buffer[address + r * step + c], i32; of a bf16 buffer 2 c and 2 c + 1 */
+  MOIRE__TILE_DOT,  /* sums: t[r][c] += sum over k of dot(a[r][k], b[k][c], 0), rounded in any order */
+  MOIRE__TILE_STORE, /* buffer[address + r * step + c] = t[r][c], f32 */
+} moire__loop_tile_op;
+
 typedef enum moire__loop_statement_kind {
   MOIRE__LOOP_LET,     /* value */
   MOIRE__LOOP_DECLARE, /* var = its init */
@@ -130,6 +142,7 @@ typedef enum moire__loop_statement_kind {
   MOIRE__LOOP_STORE,   /* buffer[address] = value */
   MOIRE__LOOP_FOR,     /* for value in [low, high) step: body; lanes 1: serial, step > 0; lanes > 1: step 1 */
   MOIRE__LOOP_IF,      /* if value: body */
+  MOIRE__LOOP_TILE,    /* tile_op of tiles[0] = t and, of a dot, tiles[1] = a and tiles[2] = b */
 } moire__loop_statement_kind;
 
 typedef struct moire__loop_statement {
@@ -139,8 +152,10 @@ typedef struct moire__loop_statement {
   moire__loop_op combine;
   moire__loop_buffer buffer;
   moire__loop_value address, low, high;
-  int64_t step;
+  int64_t step; /* also of a tile: elements from row to row */
   int lanes;
+  moire__loop_tile_op tile_op;
+  int tiles[3];
   int number;      /* of the kernel's statements, in the order of building: from 0 */
   int origin;      /* 1 + index of the graph's node that it was lowered from; 0: none, as in what was parsed */
   moire_source at; /* line of the model that it serves; file NULL: not known */
@@ -166,6 +181,7 @@ typedef struct moire__loop_kernel {
   moire__loop_value shared[64]; /* consts and extents by hash, chained by next_shared */
   moire__loop_statement *body;
   int n_statements;
+  bool has_tiles;              /* some statement is a MOIRE__LOOP_TILE */
   const moire_source *sources; /* lines of the model that it serves, most important first */
   int n_sources;
 } moire__loop_kernel;
@@ -226,6 +242,12 @@ moire__loop_value moire__loop_for(moire__loop_builder *b, moire__loop_value low,
                                   int64_t step, int lanes);
 void moire__loop_if(moire__loop_builder *b, moire__loop_value condition); /* close with moire__loop_end */
 void moire__loop_end(moire__loop_builder *b);
+void moire__loop_tile_zero(moire__loop_builder *b, int tile);
+void moire__loop_tile_load(moire__loop_builder *b, int tile, moire__loop_buffer buffer,
+                           moire__loop_value address, int64_t pitch);
+void moire__loop_tile_dot(moire__loop_builder *b, int sums, int rows, int columns);
+void moire__loop_tile_store(moire__loop_builder *b, int tile, moire__loop_buffer buffer,
+                            moire__loop_value address, int64_t pitch);
 
 moire__loop_type moire__loop_type_of(const moire__loop_builder *b, moire__loop_value v);
 /* Element type in a buffer of a graph type; VOID for c64 (split comes first). */

@@ -281,6 +281,44 @@ void moire__loop_reduce(moire__loop_builder *b, moire__loop_var var, moire__loop
   s->value = value;
 }
 
+/* ---- tiles ----------------------------------------------------------------------------------------------- */
+
+static moire__loop_statement *append_tile(moire__loop_builder *b, moire__loop_tile_op op, int tile) {
+  moire__loop_statement *s = append(b, MOIRE__LOOP_TILE);
+  s->tile_op = op;
+  s->tiles[0] = tile;
+  b->kernel->has_tiles = true;
+  return s;
+}
+
+static void access_tile(moire__loop_builder *b, moire__loop_tile_op op, int tile, moire__loop_buffer buffer,
+                        moire__loop_value address, int64_t pitch) {
+  check_buffer(b, buffer);
+  check_value(b, address);
+  moire__loop_statement *s = append_tile(b, op, tile);
+  s->buffer = buffer;
+  s->address = address;
+  s->step = pitch;
+}
+
+void moire__loop_tile_zero(moire__loop_builder *b, int tile) { append_tile(b, MOIRE__TILE_ZERO, tile); }
+
+void moire__loop_tile_load(moire__loop_builder *b, int tile, moire__loop_buffer buffer,
+                           moire__loop_value address, int64_t pitch) {
+  access_tile(b, MOIRE__TILE_LOAD, tile, buffer, address, pitch);
+}
+
+void moire__loop_tile_store(moire__loop_builder *b, int tile, moire__loop_buffer buffer,
+                            moire__loop_value address, int64_t pitch) {
+  access_tile(b, MOIRE__TILE_STORE, tile, buffer, address, pitch);
+}
+
+void moire__loop_tile_dot(moire__loop_builder *b, int sums, int rows, int columns) {
+  moire__loop_statement *s = append_tile(b, MOIRE__TILE_DOT, sums);
+  s->tiles[1] = rows;
+  s->tiles[2] = columns;
+}
+
 /* ---- blocks ---------------------------------------------------------------------------------------------- */
 
 static void open_block(moire__loop_builder *b, moire__loop_statement *owner) {

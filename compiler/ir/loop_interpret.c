@@ -12,6 +12,7 @@
  * absurd integer, so that what was read before it was written shows. A float that has no integer of the type it
  * is cast to gives the smallest one.
  */
+#include "compiler/ir/loop_narrow.h"
 #include "compiler/ir/loop_private.h"
 #include "compiler/ir/loop_work.h"
 #include "runtime/base/philox.h"
@@ -30,6 +31,7 @@ typedef struct machine {
   void **buffers;  /* by buffer id */
   int64_t *counts; /* elements, by buffer id */
   slot *values, *vars;
+  moire__loop_tiles *tiles; /* NULL: the kernel has none */
   bool in_double;
   int64_t iteration;
   moire_error *error;
@@ -59,22 +61,6 @@ static bool fail(machine *m, const moire__loop_statement *s, const char *format,
 
 /* ---- memory ---------------------------------------------------------------------------------------------- */
 
-/* bf16 is the upper half of a float; to the nearest, ties to even, a NaN stays one. */
-static uint16_t bf16_from_double(double x) {
-  float narrow = (float)x;
-  uint32_t bits;
-  memcpy(&bits, &narrow, sizeof bits);
-  if (isnan(narrow)) return (uint16_t)(bits >> 16 | 0x40);
-  return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-static double bf16_to_double(uint16_t half) {
-  uint32_t bits = (uint32_t)half << 16;
-  float wide;
-  memcpy(&wide, &bits, sizeof wide);
-  return (double)wide;
-}
-
 static size_t element_bytes(const machine *m, moire__loop_type type) {
   return m->in_double && type == MOIRE__LOOP_F32 ? sizeof(double) : moire__loop_type_bytes(type);
 }
@@ -94,7 +80,7 @@ static slot read_element(const machine *m, moire__loop_buffer buffer, int64_t at
     case MOIRE__LOOP_F32:
       return (slot){.d = m->in_double ? ((const double *)base)[at] : (double)((const float *)base)[at]};
     case MOIRE__LOOP_F64: return (slot){.d = ((const double *)base)[at]};
-    case MOIRE__LOOP_BF16: return (slot){.d = bf16_to_double(((const uint16_t *)base)[at])};
+    case MOIRE__LOOP_BF16: return (slot){.d = moire__bf16_to_double(((const uint16_t *)base)[at])};
     case MOIRE__LOOP_VOID: break;
   }
   return (slot){0};
@@ -114,7 +100,7 @@ static void write_element(const machine *m, moire__loop_buffer buffer, int64_t a
       }
       return;
     case MOIRE__LOOP_F64: ((double *)base)[at] = x.d; return;
-    case MOIRE__LOOP_BF16: ((uint16_t *)base)[at] = bf16_from_double(x.d); return;
+    case MOIRE__LOOP_BF16: ((uint16_t *)base)[at] = moire__bf16_from_double(x.d); return;
     case MOIRE__LOOP_VOID: return;
   }
 }
@@ -155,7 +141,7 @@ static double float_result(const machine *m, const moire__loop_value_info *info,
     case MOIRE__LOOP_pow: return pow(a, b);
     case MOIRE__LOOP_floor: return floor(a);
     case MOIRE__LOOP_single: return (double)(float)a;
-    case MOIRE__LOOP_narrow: return bf16_to_double(bf16_from_double(a));
+    case MOIRE__LOOP_narrow: return moire__bf16_to_double(moire__bf16_from_double(a));
     default: return (double)NAN; /* no other op has a float type: verified */
   }
 }
@@ -210,18 +196,6 @@ static slot cast(const machine *m, moire__loop_type from, moire__loop_type to, s
   return (slot){.d = narrow ? (double)(float)x.i : (double)x.i};
 }
 
-static slot pair(double low, double high) {
-  return (slot){.i = (int32_t)((uint32_t)bf16_from_double(high) << 16 | bf16_from_double(low))};
-}
-
-/* The two products are exact in double. */
-static slot dot(const machine *m, slot a, slot b, slot c) {
-  uint32_t x = (uint32_t)a.i, y = (uint32_t)b.i;
-  double sum = bf16_to_double((uint16_t)x) * bf16_to_double((uint16_t)y);
-  sum += bf16_to_double((uint16_t)(x >> 16)) * bf16_to_double((uint16_t)(y >> 16));
-  return (slot){.d = rounded(m, MOIRE__LOOP_F32, c.d + sum)};
-}
-
 static slot random_word(const machine *m, const moire__loop_value *operands) {
   uint32_t word[4];
   for (int i = 0; i < 4; i++) word[i] = (uint32_t)m->values[operands[i]].i;
@@ -256,8 +230,10 @@ static bool run_let(machine *m, const moire__loop_statement *s) {
   switch ((int)info->op) {
     case MOIRE__LOOP_load: return run_load(m, s, info);
     case MOIRE__LOOP_word: return run_word(m, s, info);
-    case MOIRE__LOOP_pair: *result = pair(a.d, b.d); return true;
-    case MOIRE__LOOP_dot: *result = dot(m, a, b, c); return true;
+    case MOIRE__LOOP_pair: result->i = moire__bf16_pair(a.d, b.d); return true;
+    case MOIRE__LOOP_dot:
+      result->d = rounded(m, MOIRE__LOOP_F32, c.d + moire__bf16_dot((int32_t)a.i, (int32_t)b.i));
+      return true;
     case MOIRE__LOOP_get: *result = m->vars[info->var]; return true;
     case MOIRE__LOOP_select: *result = a.i ? b : c; return true;
     case MOIRE__LOOP_cast: *result = cast(m, from, info->type, a); return true;
@@ -289,6 +265,35 @@ static bool run_store(machine *m, const moire__loop_statement *s) {
   if (!check_offset(m, s, s->buffer, at)) return false;
   write_element(m, s->buffer, at, m->values[s->value]);
   return true;
+}
+
+/* Loads or stores every word of a tile. */
+static bool run_tile_access(machine *m, const moire__loop_statement *s, bool loads) {
+  bool halves = m->k->buffers[s->buffer].type == MOIRE__LOOP_BF16;
+  for (int64_t i = 0; i < MOIRE__TILE_WORDS; i++) {
+    int64_t column = i % MOIRE__LOOP_TILE_SIDE * (halves ? 2 : 1), at = 0;
+    if (__builtin_add_overflow(m->values[s->address].i, i / MOIRE__LOOP_TILE_SIDE * s->step + column, &at))
+      at = INT64_MAX;
+    if (!check_offset(m, s, s->buffer, at) || (halves && !check_offset(m, s, s->buffer, at + 1))) return false;
+    const uint16_t *half = halves ? (const uint16_t *)m->buffers[s->buffer] + at : NULL;
+    if (!loads)
+      write_element(m, s->buffer, at, (slot){.d = m->tiles->sums[s->tiles[0]][i]});
+    else if (halves)
+      m->tiles->pairs[s->tiles[0]][i] = (int32_t)((uint32_t)half[1] << 16 | half[0]);
+    else
+      m->tiles->pairs[s->tiles[0]][i] = (int32_t)read_element(m, s->buffer, at).i;
+  }
+  return true;
+}
+
+static bool run_tile(machine *m, const moire__loop_statement *s) {
+  switch (s->tile_op) {
+    case MOIRE__TILE_ZERO: moire__loop_tiles_zero(m->tiles, s->tiles[0]); return true;
+    case MOIRE__TILE_DOT: moire__loop_tiles_dot(m->tiles, s->tiles, m->in_double); return true;
+    case MOIRE__TILE_LOAD: return run_tile_access(m, s, true);
+    case MOIRE__TILE_STORE: return run_tile_access(m, s, false);
+  }
+  return false;
 }
 
 static bool run_block(machine *m, const moire__loop_statement *s);
@@ -330,6 +335,7 @@ static bool run_statement(machine *m, const moire__loop_statement *s) {
     case MOIRE__LOOP_STORE: return run_store(m, s);
     case MOIRE__LOOP_FOR: return run_for(m, s);
     case MOIRE__LOOP_IF: return !m->values[s->value].i || run_block(m, s->body);
+    case MOIRE__LOOP_TILE: return run_tile(m, s);
   }
   return false;
 }
@@ -371,6 +377,7 @@ static void spoil_locals(machine *m) {
     int fill = moire__loop_type_is_int(type) ? 0x9d : 0xff; /* all bits set is a NaN in every float type */
     if (m->counts[i]) memset(m->buffers[i], fill, (size_t)m->counts[i] * element_bytes(m, type));
   }
+  if (m->tiles) moire__loop_tiles_spoil(m->tiles);
 }
 
 static void tear_down(machine *m) {
@@ -379,6 +386,7 @@ static void tear_down(machine *m) {
   moire__release(m->counts);
   moire__release(m->values);
   moire__release(m->vars);
+  moire__release(m->tiles);
 }
 
 static void make_tables(machine *m) {
@@ -386,6 +394,7 @@ static void make_tables(machine *m) {
   m->counts = moire__allocate_array((size_t)m->k->n_buffers, sizeof *m->counts);
   m->values = moire__allocate_array((size_t)m->k->n_values, sizeof *m->values);
   m->vars = moire__allocate_array((size_t)m->k->n_vars, sizeof *m->vars);
+  if (m->k->has_tiles) m->tiles = moire__allocate(sizeof *m->tiles);
 }
 
 moire_status moire__loop_interpret(const moire__loop_kernel *k, void *const *buffers, const int64_t *extents,

@@ -14,6 +14,8 @@
  *              | store %NAME [ operand ] = operand
  *              | for %NAME = operand to operand [step INT] [vector INT] { block }
  *              | if operand { block }
+ *              | tile INT (= zero | += dot INT , INT)
+ *              | tile INT (= load | to) %NAME [ operand ] pitch INT
  *   operand   := %NAME | NUMBER [_TYPE] | true | false | inf | nan | inf_f64 | nan_f64 | dim
  *   dim       := INT | [INT *] WORD
  *
@@ -33,14 +35,6 @@ typedef struct parser {
 } parser;
 
 /* ---- types and operations -------------------------------------------------------------------------------- */
-
-static bool read_type(moire__scan *s, moire__loop_type *type) {
-  for (int t = MOIRE__LOOP_BOOL; t <= MOIRE__LOOP_BF16; t++) {
-    *type = (moire__loop_type)t;
-    if (moire__scan_accept(s, moire__loop_type_name(*type))) return true;
-  }
-  return moire__scan_expected(s, "an element type");
-}
 
 static bool read_op(moire__scan *s, moire__loop_op *op) {
   for (int o = MOIRE__LOOP_add; o < MOIRE__LOOP_OP_COUNT; o++) {
@@ -79,24 +73,6 @@ static bool read_dim(parser *p, moire_dim *dim) {
   return (has_factor && !moire__scan_accept(&p->scan, "*")) || read_extent(p, factor, dim);
 }
 
-static bool read_number(moire__scan *s, moire__loop_value_info *info) {
-  bool is_integer;
-  if (!moire__scan_number(s, &is_integer, &info->integer, &info->real)) return false;
-  info->type = is_integer ? MOIRE__LOOP_I64 : MOIRE__LOOP_F32;
-  if (*s->at != '_') return true;
-  s->at++;
-  if (!read_type(s, &info->type)) return false;
-  if (is_integer ? !moire__loop_type_is_int(info->type) : !moire__loop_type_is_float(info->type)) {
-    return moire__scan_fail(s, "%s is not written as a number of type %s",
-                            is_integer ? "an integer" : "a number with a point or exponent",
-                            moire__loop_type_name(info->type));
-  }
-  if (info->type == MOIRE__LOOP_I32 && (info->integer < INT32_MIN || info->integer > INT32_MAX)) {
-    return moire__scan_fail(s, "%lld does not fit in i32", (long long)info->integer);
-  }
-  return true;
-}
-
 /* A constant that is a word; 0 if none comes next. */
 static moire__loop_value read_named(parser *p) {
   static const struct {
@@ -128,7 +104,7 @@ static moire__loop_value read_operand(parser *p) {
   if (begins_number(s)) {
     const char *start = s->at;
     int line = s->line;
-    if (!read_number(s, &info)) return 0;
+    if (!moire__scan_constant(s, &info)) return 0;
     if (!moire__scan_accept(s, "*")) return moire__loop_share(p->kernel, info);
     s->at = start; /* it was the factor of an extent */
     s->line = line;
@@ -190,7 +166,7 @@ static bool read_let(parser *p) {
   const char *name = moire__scan_new(&p->scan, MOIRE__SCAN_VALUE);
   if (!name || !moire__scan_expect(&p->scan, "=") || !read_op(&p->scan, &info.op)) return false;
   if (!read_operation(p, &info)) return false;
-  if (!moire__scan_expect(&p->scan, ":") || !read_type(&p->scan, &type)) return false;
+  if (!moire__scan_expect(&p->scan, ":") || !moire__scan_type(&p->scan, &type)) return false;
   if (info.op == MOIRE__LOOP_cast) info.type = type;
   if (info.type != type) {
     return moire__scan_fail(&p->scan, "this %s gives %s, not %s", moire__loop_op_name(info.op),
@@ -204,7 +180,7 @@ static bool read_declare(parser *p) {
   moire__loop_value init;
   const char *name = moire__scan_new(&p->scan, MOIRE__SCAN_VAR);
   if (!name || !moire__scan_expect(&p->scan, "=") || !(init = read_operand(p))) return false;
-  if (!moire__scan_expect(&p->scan, ":") || !read_type(&p->scan, &type)) return false;
+  if (!moire__scan_expect(&p->scan, ":") || !moire__scan_type(&p->scan, &type)) return false;
   if (p->kernel->values[init].type != type) {
     return moire__scan_fail(&p->scan, "the variable is %s, its first value %s", moire__loop_type_name(type),
                             moire__loop_type_name(p->kernel->values[init].type));
@@ -288,13 +264,49 @@ static bool read_if(parser *p) {
   return read_body(p);
 }
 
+static bool read_tile_number(parser *p, int *tile) {
+  int64_t number;
+  if (!moire__scan_int(&p->scan, 0, MOIRE__LOOP_TILES - 1, &number)) return false;
+  *tile = (int)number;
+  return true;
+}
+
+static bool read_tile_access(parser *p, int tile, bool loads) {
+  moire__loop_buffer buffer;
+  moire__loop_value address;
+  int64_t pitch;
+  if (!read_address(p, &buffer, &address) || !moire__scan_expect(&p->scan, "pitch")) return false;
+  if (!moire__scan_int(&p->scan, 0, INT32_MAX, &pitch)) return false;
+  (loads ? moire__loop_tile_load : moire__loop_tile_store)(&p->builder, tile, buffer, address, pitch);
+  return true;
+}
+
+static bool read_tile(parser *p) {
+  moire__scan *s = &p->scan;
+  int tile, rows, columns;
+  if (!read_tile_number(p, &tile)) return false;
+  if (moire__scan_accept(s, "to")) return read_tile_access(p, tile, false);
+  if (moire__scan_accept(s, "+=")) {
+    if (!moire__scan_expect(s, "dot") || !read_tile_number(p, &rows) || !moire__scan_expect(s, ","))
+      return false;
+    if (!read_tile_number(p, &columns)) return false;
+    moire__loop_tile_dot(&p->builder, tile, rows, columns);
+    return true;
+  }
+  if (!moire__scan_expect(s, "=")) return false;
+  if (moire__scan_accept(s, "load")) return read_tile_access(p, tile, true);
+  moire__loop_tile_zero(&p->builder, tile);
+  return moire__scan_expect(s, "zero");
+}
+
 static bool read_statement(parser *p) {
   static const struct {
     const char *word;
     bool (*read)(parser *p);
     bool nests;
-  } forms[] = {{"var", read_declare, false}, {"set", read_set, false}, {"reduce", read_reduce, false},
-               {"store", read_store, false}, {"for", read_for, true},  {"if", read_if, true}};
+  } forms[] = {{"var", read_declare, false}, {"set", read_set, false},   {"reduce", read_reduce, false},
+               {"store", read_store, false}, {"tile", read_tile, false}, {"for", read_for, true},
+               {"if", read_if, true}};
   moire__scan_space(&p->scan);
   if (*p->scan.at == '%') return read_let(p) && read_at(p);
   for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
@@ -336,7 +348,8 @@ static bool read_buffer(parser *p, moire__buffer_role role) {
   moire__loop_type type;
   moire_dim elements;
   const char *name;
-  if (!read_type(&p->scan, &type) || !(name = moire__scan_new(&p->scan, MOIRE__SCAN_BUFFER))) return false;
+  if (!moire__scan_type(&p->scan, &type) || !(name = moire__scan_new(&p->scan, MOIRE__SCAN_BUFFER)))
+    return false;
   if (!moire__scan_expect(&p->scan, "[") || !read_dim(p, &elements) || !moire__scan_expect(&p->scan, "]")) {
     return false;
   }

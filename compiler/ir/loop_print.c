@@ -211,6 +211,24 @@ static void print_assignment(const moire__loop_kernel *k, const moire__loop_name
   print_value(k, names, value, text);
 }
 
+static void print_access(const moire__loop_kernel *k, const moire__loop_names *names,
+                         const moire__loop_statement *s, moire__text *text) {
+  print_buffer(k, s->buffer, text);
+  moire__text_add_char(text, '[');
+  print_value(k, names, s->address, text);
+  moire__text_add_char(text, ']');
+}
+
+static void print_tile(const moire__loop_kernel *k, const moire__loop_names *names,
+                       const moire__loop_statement *s, moire__text *text) {
+  static const char *const words[] = {" = zero", " = load ", " += dot ", " to "};
+  moire__text_add(text, "tile %d%s", s->tiles[0], s->tile_op <= MOIRE__TILE_STORE ? words[s->tile_op] : " ?");
+  if (s->tile_op == MOIRE__TILE_DOT) moire__text_add(text, "%d, %d", s->tiles[1], s->tiles[2]);
+  if (s->tile_op != MOIRE__TILE_LOAD && s->tile_op != MOIRE__TILE_STORE) return;
+  print_access(k, names, s, text);
+  moire__text_add(text, " pitch %lld", (long long)s->step);
+}
+
 void moire__loop_print_statement(const moire__loop_kernel *k, const moire__loop_names *names,
                                  const moire__loop_statement *s, moire__text *text) {
   static const moire__loop_var_info none = {0};
@@ -227,10 +245,8 @@ void moire__loop_print_statement(const moire__loop_kernel *k, const moire__loop_
       return;
     case MOIRE__LOOP_STORE:
       moire__text_add(text, "store ");
-      print_buffer(k, s->buffer, text);
-      moire__text_add_char(text, '[');
-      print_value(k, names, s->address, text);
-      moire__text_add(text, "] = ");
+      print_access(k, names, s, text);
+      moire__text_add(text, " = ");
       print_value(k, names, s->value, text);
       return;
     case MOIRE__LOOP_FOR: print_for(k, names, s, text); return;
@@ -238,6 +254,7 @@ void moire__loop_print_statement(const moire__loop_kernel *k, const moire__loop_
       moire__text_add(text, "if ");
       print_value(k, names, s->value, text);
       return;
+    case MOIRE__LOOP_TILE: print_tile(k, names, s, text); return;
   }
   moire__text_add(text, "?%d", (int)s->kind);
 }

@@ -166,6 +166,35 @@ bool moire__scan_number(moire__scan *s, bool *is_integer, int64_t *integer, doub
   return true;
 }
 
+/* ---- types and constants ----------------------------------------------------------------------------------
+ */
+
+bool moire__scan_type(moire__scan *s, moire__loop_type *type) {
+  for (int t = MOIRE__LOOP_BOOL; t <= MOIRE__LOOP_BF16; t++) {
+    *type = (moire__loop_type)t;
+    if (moire__scan_accept(s, moire__loop_type_name(*type))) return true;
+  }
+  return moire__scan_expected(s, "an element type");
+}
+
+bool moire__scan_constant(moire__scan *s, moire__loop_value_info *info) {
+  bool is_integer;
+  if (!moire__scan_number(s, &is_integer, &info->integer, &info->real)) return false;
+  info->type = is_integer ? MOIRE__LOOP_I64 : MOIRE__LOOP_F32;
+  if (*s->at != '_') return true;
+  s->at++;
+  if (!moire__scan_type(s, &info->type)) return false;
+  if (is_integer ? !moire__loop_type_is_int(info->type) : !moire__loop_type_is_float(info->type)) {
+    return moire__scan_fail(s, "%s is not written as a number of type %s",
+                            is_integer ? "an integer" : "a number with a point or exponent",
+                            moire__loop_type_name(info->type));
+  }
+  if (info->type == MOIRE__LOOP_I32 && (info->integer < INT32_MIN || info->integer > INT32_MAX)) {
+    return moire__scan_fail(s, "%lld does not fit in i32", (long long)info->integer);
+  }
+  return true;
+}
+
 /* ---- names ----------------------------------------------------------------------------------------------- */
 
 static moire__scan_symbol **bucket_of(moire__scan *s, moire__scan_kind kind, const char *name) {

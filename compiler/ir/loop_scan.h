@@ -42,6 +42,10 @@ bool moire__scan_int(moire__scan *s, int64_t low, int64_t high, int64_t *value);
 /* An integer, or else a float: 1.5, 1e-12, -inf, 0x1.8p+1. */
 bool moire__scan_number(moire__scan *s, bool *is_integer, int64_t *integer, double *real);
 
+bool moire__scan_type(moire__scan *s, moire__loop_type *type);
+/* A number and its type: 64, 1.5, 7_i32, 0.5_f64. */
+bool moire__scan_constant(moire__scan *s, moire__loop_value_info *info);
+
 bool moire__scan_define(moire__scan *s, moire__scan_kind kind, const char *name, int32_t id);
 int32_t moire__scan_known(moire__scan *s, moire__scan_kind kind);   /* the id of a name that was defined */
 const char *moire__scan_new(moire__scan *s, moire__scan_kind kind); /* a name that was not */

@@ -18,7 +18,8 @@ typedef struct checker {
   bool *value_seen, *value_done, *varies; /* by value: visible; has had its statement; over the lanes */
   bool *var_seen, *var_done, *var_inside; /* by variable; inside: declared in the current vector loop */
   moire__loop_op *combine;                /* by variable: of its reduces in the current vector loop, or COUNT */
-  int32_t *scope;                         /* visible values, and variables negated, in order */
+  bool holds_sums[MOIRE__LOOP_TILES], holds_pairs[MOIRE__LOOP_TILES];
+  int32_t *scope; /* visible values, and variables negated, in order */
   int n_scope;
   const moire__loop_statement *vector; /* the current vector loop, or NULL */
 } checker;
@@ -214,6 +215,38 @@ static bool check_store(checker *c, const moire__loop_statement *s) {
   return !c->vector || c->varies[s->address] || refuse(c, s, "all lanes of a vector loop store to one address");
 }
 
+/* The tile exists, and holds what it has held before. */
+static bool check_tile(checker *c, const moire__loop_statement *s, int tile, bool sums) {
+  if (tile < 0 || tile >= MOIRE__LOOP_TILES) return refuse(c, s, "tile %d does not exist", tile);
+  *(sums ? &c->holds_sums[tile] : &c->holds_pairs[tile]) = true;
+  return !c->holds_sums[tile] || !c->holds_pairs[tile] ||
+         refuse(c, s, "tile %d holds %s elsewhere", tile, sums ? "pairs" : "sums");
+}
+
+static bool check_tile_access(checker *c, const moire__loop_statement *s, bool loads) {
+  if (!check_buffer(c, s, s->buffer, s->address)) return false;
+  const moire__loop_buffer_info *info = &c->k->buffers[s->buffer];
+  bool halves = info->type == MOIRE__LOOP_BF16;
+  bool good = loads ? halves || info->type == MOIRE__LOOP_I32 : info->type == MOIRE__LOOP_F32;
+  if (!good) return refuse(c, s, "%%%s is %s", info->name, moire__loop_type_name(info->type));
+  if (!loads && info->role == MOIRE__BUFFER_IN) return refuse(c, s, "%%%s is an `in` buffer", info->name);
+  return s->step >= MOIRE__LOOP_TILE_SIDE * (halves ? 2 : 1) || refuse(c, s, "the rows overlap");
+}
+
+static bool check_tiles(checker *c, const moire__loop_statement *s) {
+  if (c->vector) return refuse(c, s, "a tile in a vector loop");
+  switch (s->tile_op) {
+    case MOIRE__TILE_ZERO: return check_tile(c, s, s->tiles[0], true);
+    case MOIRE__TILE_LOAD: return check_tile(c, s, s->tiles[0], false) && check_tile_access(c, s, true);
+    case MOIRE__TILE_STORE: return check_tile(c, s, s->tiles[0], true) && check_tile_access(c, s, false);
+    case MOIRE__TILE_DOT:
+      if (s->tiles[1] == s->tiles[2]) return refuse(c, s, "a tile is multiplied by itself");
+      return check_tile(c, s, s->tiles[0], true) && check_tile(c, s, s->tiles[1], false) &&
+             check_tile(c, s, s->tiles[2], false);
+  }
+  return refuse(c, s, "there is no operation %d on tiles", (int)s->tile_op);
+}
+
 static bool check_block(checker *c, const moire__loop_statement *s);
 
 static bool check_for(checker *c, const moire__loop_statement *s) {
@@ -259,6 +292,7 @@ static bool check_statement(checker *c, const moire__loop_statement *s) {
     case MOIRE__LOOP_IF:
       return check_value(c, s, "condition", s->value, MOIRE__LOOP_BOOL) &&
              check_uniform(c, s, "condition", s->value) && check_block(c, s->body);
+    case MOIRE__LOOP_TILE: return check_tiles(c, s);
   }
   return refuse(c, s, "there is no statement of kind %d", (int)s->kind);
 }

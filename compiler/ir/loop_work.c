@@ -83,6 +83,19 @@ static void note_loop(worker *w, const moire__loop_statement *at) {
   w->in_vector = inside;
 }
 
+/* A product of tiles takes as long as 16 instructions, loading or storing one as 8. */
+static void note_tile(worker *w, const moire__loop_statement *at, double runs) {
+  enum { WORDS = MOIRE__LOOP_TILE_SIDE * MOIRE__LOOP_TILE_SIDE };
+  bool moves = at->tile_op == MOIRE__TILE_LOAD || at->tile_op == MOIRE__TILE_STORE;
+  if (at->tile_op == MOIRE__TILE_DOT)
+    w->out->flop +=
+        runs * WORDS * MOIRE__LOOP_TILE_SIDE * moire__loop_op_flop(MOIRE__LOOP_dot, MOIRE__LOOP_F32);
+  w->out->cost[at->number] = runs * (moves ? 8 : at->tile_op == MOIRE__TILE_DOT ? 16 : 1);
+  if (!moves) return;
+  w->out->buffers[at->buffer] += runs * WORDS * 4;
+  w->out->accessed += runs * WORDS * 4;
+}
+
 static void note_block(worker *w, const moire__loop_statement *at) {
   for (; at; at = at->next) {
     double runs = (double)w->runs->times[at->number];
@@ -101,6 +114,7 @@ static void note_block(worker *w, const moire__loop_statement *at) {
       }
       case MOIRE__LOOP_FOR: note_loop(w, at); break;
       case MOIRE__LOOP_IF: note_block(w, at->body); break;
+      case MOIRE__LOOP_TILE: note_tile(w, at, runs); break;
       case MOIRE__LOOP_DECLARE:
       case MOIRE__LOOP_SET: break;
     }

@@ -18,6 +18,7 @@ typedef struct moire__lower_target {
   bool pairs;        /* `dot` is one instruction */
   bool small_blocks; /* blocks of odd sizes, about the square root of the usual: for tests, where little data
                         shall fill several blocks and leave a rest */
+  bool tiles;        /* statements on tiles are instructions */
 } moire__lower_target;
 
 /* An index into a value of shape `dims`. Where `at[d]` is 0, it is derived from `linear`, the row-major offset,

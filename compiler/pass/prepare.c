@@ -11,9 +11,9 @@
 #include <string.h>
 
 static bool is_approximate(moire__loop_op op) {
-  static const moire__loop_op functions[] = {MOIRE__LOOP_exp, MOIRE__LOOP_exp2,  MOIRE__LOOP_log,
-                                             MOIRE__LOOP_sin, MOIRE__LOOP_cos,   MOIRE__LOOP_tanh,
-                                             MOIRE__LOOP_erf, MOIRE__LOOP_atan2, MOIRE__LOOP_pow};
+  static const moire__loop_op functions[] = {
+      MOIRE__LOOP_exp,  MOIRE__LOOP_exp2, MOIRE__LOOP_log,   MOIRE__LOOP_sin, MOIRE__LOOP_cos,
+      MOIRE__LOOP_tanh, MOIRE__LOOP_erf,  MOIRE__LOOP_atan2, MOIRE__LOOP_pow, MOIRE__LOOP_dot};
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     if (op == functions[i]) return true;
   }
@@ -30,6 +30,7 @@ static bool reduces_floats(const moire__loop_kernel *k, const moire__loop_statem
 
 bool moire__kernel_is_exact(const moire__loop_kernel *k) {
   bool multiplies = false, adds = false;
+  if (k->has_tiles) return false;
   for (int i = 1; i < k->n_values; i++) {
     const moire__loop_value_info *v = &k->values[i];
     if (v->is_index || !moire__loop_type_is_float(v->type)) continue;

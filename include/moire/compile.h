@@ -62,7 +62,8 @@ typedef struct moire_compile_options {
   moire_optimizer optimizer;
   double lr, beta1, beta2, eps, weight_decay;
   moire_precision precision;
-  /* "host" (default, NULL), "x86-64-v4-bf16", "x86-64-v4", "x86-64-v3", "x86-64", "aarch64", "generic" */
+  /* "host" (default, NULL), "x86-64-v4-amx", "x86-64-v4-bf16", "x86-64-v4", "x86-64-v3", "x86-64", "aarch64",
+   * "generic" */
   const char *target;
   int threads; /* threads that compile, at least 1 */
   /* Folder where compiled kernels are kept and found again. NULL: $MOIRE_CACHE ("" and "off": none), else

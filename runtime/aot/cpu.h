@@ -10,6 +10,7 @@ enum {
       1, /* AVX2, FMA, F16C, BMI1, BMI2, LZCNT, MOVBE, with the registers saved by the system */
   MOIRE__AOT_CPU_X86_V4 = 2,   /* V3 and AVX-512 F, BW, DQ, VL, CD, likewise */
   MOIRE__AOT_CPU_X86_BF16 = 4, /* V4 and AVX512-BF16 */
+  MOIRE__AOT_CPU_X86_AMX = 8,  /* BF16, AMX-TILE and AMX-BF16, with tiles permitted by the system */
 };
 
 /* The first level whose features are all there; NULL if there is none. */

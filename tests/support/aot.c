@@ -131,9 +131,10 @@ moire_status aot_write(const aot_model *m, const aot_wish *wish, const char *dir
   options.directory = directory;
   options.cc = wish->cc ? wish->cc : cc;
   options.external_weights = wish->external;
+  const char *cpus[] = {wish->cpu, wish->below};
   if (wish->cpu) {
-    options.cpus = &wish->cpu;
-    options.n_cpus = 1;
+    options.cpus = cpus;
+    options.n_cpus = wish->below ? 2 : 1;
   }
   moire_status status = moire_ahead_write(&model, &options, error);
   moire__text_free(&config);

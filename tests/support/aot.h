@@ -67,6 +67,7 @@ void aot_model_free(aot_model *m);
 /* What a test wants of a library. */
 typedef struct aot_wish {
   const char *name, *cpu; /* cpu NULL: the versions that there are by default */
+  const char *below;      /* a second version; NULL: none */
   const char *cc;         /* NULL: that of this build */
   bool training, external, no_weights;
 } aot_wish;

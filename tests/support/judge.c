@@ -99,7 +99,8 @@ static bool make_way(test_subject *s, const moire_compile_options *options, test
   if (moire__target_runs_here(&target, &error) != MOIRE_OK) return true;
   moire__goal goal = moire__goal_from_options(&o);
   moire_graph *fused = moire__driver_run_passes(s->model, &goal, NULL, NULL, &error);
-  moire__lower_target shape = {target.vector_bits / 32, target.n_vector_registers, target.has_bf16, true};
+  moire__lower_target shape = {target.vector_bits / 32, target.n_vector_registers, target.has_bf16, true,
+                               target.has_tiles};
   moire__module *module = fused ? moire__pass_lower(fused, shape, &error) : NULL;
   moire_program *program = module && !way.loops_only ? moire_compile(s->model, &o, &error) : NULL;
   s->modules[s->n_ways] = module;
