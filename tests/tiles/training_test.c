@@ -41,7 +41,7 @@ static void stop(bench *b) {
 
 /* ---- the JIT ----------------------------------------------------------------------------------------- */
 
-static void set_scalars(const bench *b, moire_runner *runner, int step) {
+static void run_step(const bench *b, moire_runner *runner, int step) {
   moire_error error = {0};
   double step_size = 0, bias2 = 0;
   moire_optimizer_scalars(b->model.optimizer.lr, b->model.optimizer.beta1, b->model.optimizer.beta2, step + 1,
@@ -51,6 +51,7 @@ static void set_scalars(const bench *b, moire_runner *runner, int step) {
   moire_runner_set_input(runner, "rng", rng, 3, &error);
   moire_runner_set_input(runner, "adam.step_size", &scalars[0], 1, &error);
   moire_runner_set_input(runner, "adam.bias2", &scalars[1], 1, &error);
+  aot_need(moire_runner_run(runner, &error), &error);
 }
 
 /* Losses of the steps, or the scores of all histories. The states of the store change. */
@@ -66,8 +67,10 @@ static void run_jit(bench *b, const char *cpu, int n_threads, bool training, flo
   moire_runner_set_input(runner, "input_ids", b->ids, BATCH * LENGTH, &error);
   if (training) moire_runner_set_input(runner, "answers", b->targets, BATCH, &error);
   for (int step = 0; step < (training ? STEPS : 1); step++) {
-    if (training) set_scalars(b, runner, step);
-    aot_need(moire_runner_run(runner, &error), &error);
+    if (training)
+      run_step(b, runner, step);
+    else
+      aot_need(moire_runner_run(runner, &error), &error);
     int64_t n = 0;
     const float *result = moire_runner_output(runner, output, &n);
     memcpy(out + step, result, (size_t)n * sizeof *out);
