@@ -1,6 +1,6 @@
 /* What the code of a product by tiles is made of: its inner loop has the products and loads that
- * ops/narrow_tiles.c says, and tiles are configured once, before, and released once, after. This needs no
- * processor. */
+ * ops/narrow_tiles.c says, and tiles are configured once, before, and released once, after, with no
+ * call in between. This needs no processor. */
 #include <criterion/criterion.h>
 
 #include "ops/product.h"
@@ -64,7 +64,10 @@ static void expect_configured_once(const char *text) {
   cr_assert_eq(count(text, n, "ldtilecfg"), 1);
   cr_assert_eq(count(text, n, "tilerelease"), 1);
   cr_assert_eq(count(text, n, "sttilecfg"), 0);
-  cr_assert_lt(strstr(text, "ldtilecfg"), strstr(text, "tileloadd"));
+  const char *first = strstr(text, "ldtilecfg"), *last = strstr(text, "tilerelease");
+  cr_assert_lt(first, strstr(text, "tileloadd"));
+  cr_assert_lt(first, last);
+  cr_assert_eq(count(first, (size_t)(last - first), "\tcall"), 0, "a function may change tiles");
 }
 
 Test(tile_assembly, a_complex_product_loads_seven_tiles_for_eight_products) {
