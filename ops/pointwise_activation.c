@@ -7,7 +7,7 @@
  *   sigmoid(x)  = (x < 0 ? e : 1) / (1 + e)
  *   softplus(x) = max(x, 0) + ln(1 + e)
  *   silu(x)     = max(x, -1000) sigmoid(x)      as 0 times infinity has no value; sigmoid(-1000) is 0
- *   gelu(x)     = max(x, -40)/2 (1 + erf(max(x, -40) / sqrt 2))      likewise
+ *   gelu(x)     = max(x, -40)/2 (1 + erf(x / sqrt 2))      likewise
  *
  * 1 + erf cancels for x < -1: there gelu is exact to 2^-24 |x| absolutely, not relatively.
  */
@@ -88,9 +88,10 @@ MOIRE__UNARY(silu, REAL, MOIRE__RANGE(-4, 4), MOIRE__RANGE(-80, 1e4), /**/
 
 /* ---- gelu ------------------------------------------------------------------------------------------------ */
 
+/* erf takes x as it is, as in the gradient, so that a kernel that computes both has one of them. */
 static moire__loop_value gelu_element(moire__loop_builder *to, moire__loop_value x) {
   moire__loop_value low = at_least(to, x, -40);
-  moire__loop_value erf_part = MOIRE__EMIT1(erf, MOIRE__EMIT2(mul, low, MOIRE__NUMBER(x, SQRT_HALF)));
+  moire__loop_value erf_part = MOIRE__EMIT1(erf, MOIRE__EMIT2(mul, x, MOIRE__NUMBER(x, SQRT_HALF)));
   return MOIRE__EMIT2(mul, MOIRE__EMIT2(mul, low, MOIRE__NUMBER(x, 0.5)),
                       MOIRE__EMIT2(add, MOIRE__NUMBER(x, 1), erf_part));
 }

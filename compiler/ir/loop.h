@@ -115,7 +115,8 @@ typedef struct moire__loop_value_info {
   bool is_index;                 /* the variable of a loop: no instruction, op is MOIRE__LOOP_OP_COUNT */
   double real;                   /* const of a float type, not rounded to it before it is used */
   int64_t integer;               /* const of an integer type or bool; extent: a moire_dim */
-  moire__loop_value next_shared; /* const, extent: chain of the kernel's `shared` */
+  moire__loop_value next_shared; /* const, extent: chain of the kernel's `shared`; else of `computed` */
+  int block;                     /* number of the block that its statement stands in */
 } moire__loop_value_info;
 
 typedef struct moire__loop_var_info {
@@ -175,10 +176,12 @@ typedef struct moire__loop_kernel {
   int n_values, value_capacity;
   moire__loop_var_info *vars; /* [0] unused */
   int n_vars, var_capacity;
-  moire_dim count;              /* parallel extent … */
-  int64_t block;                /* … in pieces of this many */
-  moire__loop_value parallel;   /* the index value p */
-  moire__loop_value shared[64]; /* consts and extents by hash, chained by next_shared */
+  moire_dim count;                 /* parallel extent … */
+  int64_t block;                   /* … in pieces of this many */
+  moire__loop_value parallel;      /* the index value p */
+  moire__loop_value shared[64];    /* consts and extents by hash, chained by next_shared */
+  moire__loop_value computed[256]; /* operations, likewise */
+  int n_blocks;
   moire__loop_statement *body;
   int n_statements;
   bool has_tiles;              /* some statement is a MOIRE__LOOP_TILE */
@@ -188,15 +191,16 @@ typedef struct moire__loop_kernel {
 
 /* ---- building -------------------------------------------------------------------------------------------- */
 
-/* Appends to the end of the innermost open block. Constant operands of integer arithmetic are folded, and equal
- * constants shared, so that addresses stay short: what an operation returns may be one of its operands or a
- * constant. Consts and extents have no statement and are visible everywhere. Wrong types give a value of type
- * void, which the verifier refuses. */
+/* Appends to the end of the innermost open block. Constant operands of integer arithmetic are folded, equal
+ * constants shared, and an operation that an open block has already is not done again: what it returns may be
+ * one of its operands, a constant, or an earlier value. Consts and extents have no statement and are visible
+ * everywhere. Wrong types give a value of type void, which the verifier refuses. */
 typedef struct moire__loop_builder {
   moire__loop_kernel *kernel;
   struct {
     moire__loop_statement *owner; /* NULL: the kernel's body */
     moire__loop_statement **end;
+    int number;
   } open[32];
   int depth;
   int origin;                  /* of the statements to come, */

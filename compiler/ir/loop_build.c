@@ -2,13 +2,16 @@
  *
  * Tables of values, buffers and variables grow in the kernel's arena; statements are linked where `end` of the
  * open block points. Constants and extents are values without a statement, shared through a small hash table in
- * the kernel, and visible everywhere. Operations on them fold (loop_fold.c).
+ * the kernel, and visible everywhere. Operations on them fold (loop_fold.c). Another table finds operations
+ * that were appended before: one whose block is still open is visible here, and serves again. All but loads and
+ * variables are pure.
  *
  * Wrong types are not refused here: such a value has the type void, and moire__loop_verify says what is wrong
  * with it. Ids that do not exist and blocks that are not balanced are defects of the caller and stop the
  * program.
  */
 #include "compiler/ir/loop_private.h"
+#include "runtime/base/hash.h"
 
 #include <assert.h>
 #include <math.h>
@@ -79,6 +82,7 @@ moire__loop_builder moire__loop_begin(moire__loop_kernel *k, moire_dim count, in
   k->parallel = add_index(k);
   moire__loop_builder b = {.kernel = k, .depth = 1};
   b.open[0].end = &k->body;
+  b.open[0].number = k->n_blocks++;
   return b;
 }
 
@@ -155,10 +159,45 @@ moire__loop_type moire__loop_type_of(const moire__loop_builder *b, moire__loop_v
 }
 
 moire__loop_value moire__loop_let(moire__loop_builder *b, moire__loop_value_info info) {
+  info.block = b->open[b->depth - 1].number;
   moire__loop_value v = add_value(b->kernel, info);
   append(b, MOIRE__LOOP_LET)->value = v;
   return v;
 }
+
+/* ---- operations that are there --------------------------------------------------------------------------- */
+
+static bool same_operation(const moire__loop_value_info *a, const moire__loop_value_info *b) {
+  bool same = a->op == b->op && a->type == b->type && a->n_operands == b->n_operands;
+  for (int i = 0; same && i < a->n_operands; i++) same = a->operands[i] == b->operands[i];
+  return same;
+}
+
+static moire__loop_value *bucket_of(moire__loop_kernel *k, const moire__loop_value_info *info) {
+  uint64_t hash = moire__fnv(MOIRE__FNV_START, (uint64_t)info->op << 8 | (uint64_t)info->type);
+  for (int i = 0; i < info->n_operands; i++) hash = moire__fnv(hash, (uint64_t)info->operands[i]);
+  return &k->computed[(hash ^ hash >> 32) % (sizeof k->computed / sizeof *k->computed)];
+}
+
+static bool is_open(const moire__loop_builder *b, int block) {
+  for (int i = 0; i < b->depth; i++) {
+    if (b->open[i].number == block) return true;
+  }
+  return false;
+}
+
+/* An equal operation that is visible here, or a new one. */
+static moire__loop_value compute(moire__loop_builder *b, moire__loop_value_info info) {
+  moire__loop_kernel *k = b->kernel;
+  moire__loop_value *bucket = bucket_of(k, &info);
+  for (moire__loop_value v = *bucket; v; v = k->values[v].next_shared) {
+    if (same_operation(&k->values[v], &info) && is_open(b, k->values[v].block)) return v;
+  }
+  info.next_shared = *bucket;
+  return *bucket = moire__loop_let(b, info);
+}
+
+/* ---- operations ----------------------------------------------------------------------------------------- */
 
 moire__loop_value moire__loop_emit(moire__loop_builder *b, moire__loop_op op, const moire__loop_value *operands,
                                    int n) {
@@ -176,7 +215,7 @@ moire__loop_value moire__loop_emit(moire__loop_builder *b, moire__loop_op op, co
     moire__loop_value folded = moire__loop_fold(b, op, operands);
     if (folded) return folded;
   }
-  return moire__loop_let(b, info);
+  return compute(b, info);
 }
 
 moire__loop_value moire__loop_unary(moire__loop_builder *b, moire__loop_op op, moire__loop_value a) {
@@ -209,7 +248,7 @@ moire__loop_value moire__loop_cast(moire__loop_builder *b, moire__loop_value a, 
     moire__loop_value folded = cast_constant(b, b->kernel->values[a].integer, type);
     if (folded) return folded;
   }
-  return moire__loop_let(
+  return compute(
       b, (moire__loop_value_info){.op = MOIRE__LOOP_cast, .type = type, .operands = {a}, .n_operands = 1});
 }
 
@@ -325,6 +364,7 @@ static void open_block(moire__loop_builder *b, moire__loop_statement *owner) {
   assert((size_t)b->depth < sizeof b->open / sizeof b->open[0]);
   b->open[b->depth].owner = owner;
   b->open[b->depth].end = &owner->body;
+  b->open[b->depth].number = b->kernel->n_blocks++;
   b->depth++;
 }
 
