@@ -10,7 +10,11 @@
  *
  * Every product is summed in the order of D, whatever the tile: what a row gets does not depend on the batch. A
  * panel stays in the first cache while the rows of a block pass by. Memory beside the operands: the panels.
+ *
+ * Where operands in bf16 serve (lower_nearest_narrow.c), both kernels come after, for blocks with rows of which
+ * these did not find the code; as a rule there are none.
  */
+#include "ops/nearest_narrow.h"
 #include "ops/parts.h"
 #include "ops/tiles.h"
 
@@ -24,6 +28,7 @@ typedef struct search {
   int64_t codes, depth;         /* K, D */
   int64_t wide, panels, block;  /* codes of a panel, rows of a block */
   int panel_extra, half_extra;  /* numbers of the extra buffers */
+  int found_extra;              /* of what bf16 found, or -1 for nothing; -1: all is searched here */
   moire__loop_buffer half;      /* [panels, wide]: |c|^2 / 2 */
   moire__loop_buffer best, who; /* [block, wide]: the least value of a lane, and its panel */
   moire__loop_value panel;      /* the one at hand */
@@ -34,6 +39,18 @@ static moire__loop_value index_of(const search *s, int64_t value) {
   return moire__loop_index(&s->l->builder, value);
 }
 
+/* Opens `if` a row of [low, high) has not been found yet. */
+static void open_if_missing(const search *s, moire__loop_buffer found, moire__loop_value low,
+                            moire__loop_value high) {
+  moire__loop_builder *b = &s->l->builder;
+  moire__loop_value none = moire__loop_const(b, MOIRE__LOOP_I32, 0);
+  moire__loop_var least = moire__loop_declare(b, none);
+  moire__loop_value i = moire__loop_for(b, low, high, 1, s->l->target.lanes);
+  moire__loop_reduce(b, least, MOIRE__LOOP_min, moire__loop_load(b, found, i));
+  moire__loop_end(b);
+  moire__loop_if(b, moire__loop_binary(b, MOIRE__LOOP_lt, moire__loop_get(b, least), none));
+}
+
 /* [panel, j, n] -> codes[panel * wide + n, j], 0 behind the last code. */
 static void lower_panels(search *s) {
   moire__lowering *l = s->l;
@@ -41,9 +58,12 @@ static void lower_panels(search *s) {
   moire__lower_add_reads(l, codes);
   moire__loop_buffer panels = moire__lower_add_extra(l, s->panel_extra, MOIRE__BUFFER_OUT);
   moire__loop_buffer half = moire__lower_add_extra(l, s->half_extra, MOIRE__BUFFER_OUT);
+  moire__loop_buffer found = 0;
+  if (s->found_extra >= 0) found = moire__lower_add_extra(l, s->found_extra, MOIRE__BUFFER_IN);
   moire__lower_body(l, s->panels, 1);
   moire__loop_builder *b = &l->builder;
   moire__loop_value zero = index_of(s, 0), wide = index_of(s, s->wide), panel = l->kernel->parallel;
+  if (found) open_if_missing(s, found, zero, moire__loop_extent(b, s->rows));
   moire__loop_value n = moire__loop_for(b, zero, wide, 1, (int)s->wide);
   moire__loop_value place = moire__lower_add(l, moire__lower_mul(l, panel, wide), n);
   moire__loop_value last = index_of(s, s->codes - 1), none = moire__loop_const(b, MOIRE__LOOP_F32, 0);
@@ -65,6 +85,7 @@ static void lower_panels(search *s) {
   moire__loop_value far = moire__loop_const(b, MOIRE__LOOP_F32, INFINITY);
   moire__loop_store(b, half, place, moire__loop_ternary(b, MOIRE__LOOP_select, there, sum, far));
   moire__loop_end(b);
+  if (found) moire__loop_end(b);
   moire__lower_finish(l);
 }
 
@@ -140,12 +161,22 @@ static void place_tiles(search *s, moire__loop_value first, moire__loop_value n_
   t->b.column[0] = index_of(s, 1);
 }
 
+static void copy_rows(const search *s, moire__loop_buffer found, moire__loop_value low,
+                      moire__loop_value high) {
+  moire__loop_builder *b = &s->l->builder;
+  moire__loop_value i = moire__loop_for(b, low, high, 1, s->l->target.lanes);
+  moire__lower_write(s->l, s->l->node->first_result, i, moire__loop_load(b, found, i));
+  moire__loop_end(b);
+}
+
 static void lower_search(search *s) {
   moire__lowering *l = s->l;
   moire__lower_begin(l, moire__arena_printf(l->arena, "%s.search", l->kernel->name));
   moire__lower_add_reads(l, l->node->operands[0]);
   moire__loop_buffer panels = moire__lower_add_extra(l, s->panel_extra, MOIRE__BUFFER_IN);
   s->half = moire__lower_add_extra(l, s->half_extra, MOIRE__BUFFER_IN);
+  moire__loop_buffer found = 0;
+  if (s->found_extra >= 0) found = moire__lower_add_extra(l, s->found_extra, MOIRE__BUFFER_IN);
   moire__lower_add_write(l, l->node->first_result);
   s->best = moire__loop_add_local(l->kernel, "best", MOIRE__LOOP_F32, s->block * s->wide);
   s->who = moire__loop_add_local(l->kernel, "who", MOIRE__LOOP_I32, s->block * s->wide);
@@ -154,19 +185,25 @@ static void lower_search(search *s) {
   moire__loop_value block = index_of(s, s->block), first = moire__lower_mul(l, l->kernel->parallel, block);
   moire__loop_value left = moire__loop_binary(b, MOIRE__LOOP_sub, moire__loop_extent(b, s->rows), first);
   moire__loop_value n_rows = moire__loop_binary(b, MOIRE__LOOP_min, left, block);
+  if (found) {
+    moire__loop_value end = moire__lower_add(l, first, n_rows);
+    copy_rows(s, found, first, end);
+    open_if_missing(s, found, first, end);
+  }
   start_rows(s, n_rows);
   s->panel = moire__loop_for(b, index_of(s, 0), index_of(s, s->panels), 1, 1);
   place_tiles(s, first, n_rows, panels);
   moire__tiles_emit(l, &s->tiles);
   moire__loop_end(b);
   store_rows(s, first, n_rows);
+  if (found) moire__loop_end(b);
   moire__lower_finish(l);
 }
 
 void moire__nearest_code_lower(moire__lowering *l) {
   const moire_shape *x = &l->g->values[l->node->operands[0]].shape;
   const moire_shape *codes = &l->g->values[l->node->operands[1]].shape;
-  search s = {.l = l, .rows = x->dims[0], .codes = codes->dims[0], .depth = codes->dims[1]};
+  search s = {.l = l, .rows = x->dims[0], .codes = codes->dims[0], .depth = codes->dims[1], .found_extra = -1};
   s.wide = l->target.lanes * 2;
   s.panels = (s.codes + s.wide - 1) / s.wide;
   s.tiles = (moire__tiles){.n_extent = s.wide, .type = MOIRE__LOOP_F32, .finish = compare, .context = &s};
@@ -174,6 +211,11 @@ void moire__nearest_code_lower(moire__lowering *l) {
   s.block = moire__tiles_rows(l, &s.tiles) * (l->target.small_blocks ? 1 : TILES) + l->target.small_blocks;
   s.panel_extra = moire__lower_new_extra(l, s.panels * s.depth * s.wide);
   s.half_extra = moire__lower_new_extra(l, s.panels * s.wide);
+  if (moire__nearest_narrow_pays(l)) {
+    const char *name = l->kernel->name;
+    s.found_extra = moire__nearest_narrow_lower(l);
+    moire__lower_begin(l, name);
+  }
   lower_panels(&s);
   lower_search(&s);
 }

@@ -210,7 +210,7 @@ static void panels(moire__lowering *l, const moire__narrow_part *p, moire__loop_
   moire__loop_end(b);
 }
 
-static void add_locals(moire__lowering *l, moire__narrow *n) {
+void moire__narrow_add_locals(moire__lowering *l, moire__narrow *n) {
   static const char *const a[] = {"a_re", "a_im", "a_minus"}, *const b[] = {"b_re", "b_im"};
   moire__loop_type packed = n->step == 2 ? MOIRE__LOOP_I32 : MOIRE__LOOP_F32;
   int64_t rows = n->tiles ? round_up(n->rows, MOIRE__LOOP_TILE_SIDE) : n->rows, elements = rows * n->depth;
@@ -227,7 +227,7 @@ static void add_locals(moire__lowering *l, moire__narrow *n) {
 
 void moire__narrow_emit(moire__lowering *l, const moire__tiles *t, moire__narrow *n) {
   moire__loop_builder *b = &l->builder;
-  add_locals(l, n);
+  moire__narrow_add_locals(l, n);
   moire__narrow_part p = {.t = t, .n = n};
   range k = {t->k_low, t->k_high};
   if (n->resumes) { /* at least one part, which stores zeros if k is empty */
@@ -249,6 +249,15 @@ void moire__narrow_emit(moire__lowering *l, const moire__tiles *t, moire__narrow
   panels(l, &p, m1, k);
   moire__loop_end(b);
   if (n->resumes) moire__loop_end(b);
+}
+
+void moire__narrow_emit_panel(moire__lowering *l, const moire__tiles *t, const moire__narrow *n,
+                              moire__loop_value panel) {
+  moire__loop_builder *b = &l->builder;
+  moire__narrow_part p = {.t = t, .n = n, .m0 = t->m_low};
+  p.steps = moire__narrow_steps(l, n, t->k_low, t->k_high);
+  moire__loop_value at = moire__lower_mul(l, panel, moire__loop_index(b, n->elements * n->lanes));
+  tiles_of_panel(l, &p, t->m_high, moire__loop_index(b, 0), moire__loop_index(b, n->lanes), at);
 }
 
 void moire__narrow_emit_packing(moire__lowering *l, const moire__tiles *t, const moire__narrow *n) {

@@ -61,6 +61,12 @@ void moire__narrow_emit_packing(moire__lowering *l, const moire__tiles *t, const
 
 /* As moire__tiles_emit; adds locals for what is packed here. */
 void moire__narrow_emit(moire__lowering *l, const moire__tiles *t, moire__narrow *n);
+/* The locals alone, and the tiles of one panel, whose columns count from 0: for kernels that look at a panel
+ * before they go on. k comes in one part, not by tiles of AMX; b was packed beforehand, with full panels, and
+ * rows t->m_low .. t->m_high of a by moire__narrow_pack_a. */
+void moire__narrow_add_locals(moire__lowering *l, moire__narrow *n);
+void moire__narrow_emit_panel(moire__lowering *l, const moire__tiles *t, const moire__narrow *n,
+                              moire__loop_value panel);
 
 /* ops/narrow_pack.c: [m0, m1) x [k0, k1) of a, and panel [n0, n1) of b from element `at` of n->b on. */
 void moire__narrow_pack_a(moire__lowering *l, const moire__tiles *t, const moire__narrow *n,

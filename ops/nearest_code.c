@@ -6,6 +6,9 @@
  * gets code 0. The reference compares sums of squared differences; compiled code (lower_nearest_code.c) drops
  * what is the same for all codes, so that the two may differ where two codes are equally far to within
  * rounding.
+ *
+ * The attribute bf16 says that the search may go over operands in bf16 first. It changes no result: compiled
+ * code then gives the bits that it gives without.
  */
 #include "ops/parts.h"
 #include "ops/sample_row.h"
@@ -14,6 +17,8 @@
 #include <math.h>
 
 moire_status moire__nearest_code_infer(moire__infer *c) {
+  int64_t bf16 = 0;
+  MOIRE__TRY(moire__infer_int_or(c, "bf16", 0, 0, 1, &bf16));
   for (int i = 0; i < 2; i++) {
     MOIRE__TRY(moire__infer_dtype(c, i, 1u << MOIRE_F32));
     MOIRE__TRY(moire__infer_rank(c, i, 2, 2));

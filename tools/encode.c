@@ -13,7 +13,7 @@ typedef struct arguments {
   int64_t batch;
 } arguments;
 
-enum { CHECKPOINT = 0x100, FEATURES, TENSOR, NAMES, MODEL, CONFIG, BATCH, THREADS };
+enum { CHECKPOINT = 0x100, FEATURES, TENSOR, NAMES, MODEL, CONFIG, BATCH, PRECISION, THREADS };
 
 static const struct argp_option options[] = {
     {"checkpoint", CHECKPOINT, "FILE", 0, "A trained coder (safetensors)", 0},
@@ -24,6 +24,7 @@ static const struct argp_option options[] = {
     {"model", MODEL, "NAME|PATH", 0, "Model, if the checkpoint does not say, or is not of the library", 0},
     {"config", CONFIG, "FILE", 0, "Configuration, if the checkpoint has none (YAML)", 0},
     {"batch", BATCH, "N", 0, "Items that are encoded at once (4096); does not change the result", 0},
+    {"precision", PRECISION, "f32|bf16", 0, "Of what products multiply (f32); codes are searched alike", 0},
     {"threads", THREADS, "N", 0, "Threads (as many as there are CPUs); does not change the result", 0},
     {0}};
 
@@ -38,6 +39,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case MODEL: a->sources.model = text; return 0;
     case CONFIG: a->sources.config = text; return 0;
     case BATCH: a->batch = tool_int_argument(state, "--batch", text, 1, 1000000); return 0;
+    case PRECISION: a->sources.precision = tool_precision_argument(state, text); return 0;
     case THREADS: a->sources.threads = (int)tool_int_argument(state, "--threads", text, 1, 1024); return 0;
     case ARGP_KEY_END:
       if (!a->sources.checkpoint || !a->features)

@@ -7,19 +7,24 @@
  * weights, their moments, and what is no product of matrices (attention by `attend`, convolutions, scans).
  * Gradients are products like others, so they are narrowed, too.
  *
+ * A search for the nearest code is marked likewise, nearest_code(x, codes) {bf16 = 1}; it compares in bf16
+ * first, and finds the same codes.
+ *
  * Requires: autodiff, so that the gradients are there; composites are expanded. Ensures: no product in float32
- * is left. Breaks: results differ from float32's by the rounding of operands, a relative 2^-9 each.
+ * is left. Breaks: results differ from float32's by the rounding of operands, a relative 2^-8 each
+ * at most.
  */
 #include "compiler/ir/op.h"
 #include "compiler/ir/rewrite.h"
 #include "compiler/pass/pass.h"
 
-static bool is_wide_product(const moire_graph *g, const moire__node *node) {
-  if (node->op != MOIRE__OP_matmul && node->op != MOIRE__OP_cmatmul) return false;
-  return g->values[node->first_result].dtype != MOIRE_F64 && !moire__node_int_or(node, "bf16", 0);
+static bool is_wide(const moire_graph *g, const moire__node *node) {
+  bool is_product = node->op == MOIRE__OP_matmul || node->op == MOIRE__OP_cmatmul;
+  if ((!is_product && node->op != MOIRE__OP_nearest_code) || moire__node_int_or(node, "bf16", 0)) return false;
+  return g->values[node->first_result].dtype != MOIRE_F64;
 }
 
-static void narrow_product(moire__rewrite *r, const moire__node *node) {
+static void narrow(moire__rewrite *r, const moire__node *node) {
   enum { MOST = 8 };
   moire_value operands[4];
   moire__attr attrs[MOST];
@@ -40,8 +45,8 @@ moire_graph *moire__pass_narrow(const moire_graph *g, const moire__goal *goal, m
   moire__rewrite r = moire__rewrite_begin(g);
   for (int i = 0; i < g->n_nodes; i++) {
     const moire__node *node = &g->nodes[i];
-    if (goal->bf16 && is_wide_product(g, node))
-      narrow_product(&r, node);
+    if (goal->bf16 && is_wide(g, node))
+      narrow(&r, node);
     else
       moire__rewrite_clone(&r, node);
   }

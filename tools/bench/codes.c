@@ -1,15 +1,19 @@
-/* Encoding items by semantic_id in its full size: 256 features, 1,024 / 4,096 / 16,384 codes, on one thread.
+/* Encoding items by semantic_id in its full size: 256 features, 1,024 / 4,096 / 16,384 codes, on one thread,
+ * with the search in float32 and, in turns, in bf16, which must give the same codes.
  *
  * In rows a second of processor time, and as a share of the fused multiply-adds that the machine can do (the
  * distances alone are counted: 2 rows codes width). With MOIRE_PYTHON set to a Python that has torch and faiss,
- * these encode the same number of rows in turns with us (codes_peers.py). The data are random, since the work
- * does not depend on them.
+ * these encode the same number of rows in turns with us (codes_peers.py). Features and codes are random: in
+ * float32 the work does not depend on them, and in bf16 fewer codes are nearly as near where items have groups.
+ *
+ *   codes [WIDTH SIZE...]     other sizes; then without the peers
  */
 #include "moire/compile.h"
 #include "moire/model.h"
 #include "moire/run.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
+#include "runtime/base/text.h"
 #include "runtime/config.h"
 #include "runtime/peaks.h"
 #include "tools/bench/support/bench.h"
@@ -20,30 +24,83 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ROWS = 4096, WIDTH = 256, CODES = 1024 + 4096 + 16384, ROUNDS = 7, PEERS = 3 };
+enum { ROWS = 4096, ROUNDS = 7, PEERS = 3, WAYS = 2, MOST_SIZES = 8 };
+static const moire_precision precisions[WAYS] = {MOIRE_PRECISION_F32, MOIRE_PRECISION_BF16};
+static const char *const ways[WAYS] = {"Moire, encode", "Moire, encode, bf16"};
 static const char *const peers[PEERS] = {"PyTorch compiled, cdist", "PyTorch compiled, matmul",
                                          "FAISS ResidualQuantizer, beam 1"};
 
-static moire_program *compile(void) {
+typedef struct sizes {
+  int width, levels;
+  int of[MOST_SIZES]; /* codes of each level */
+} sizes;
+
+typedef struct encoder {
+  moire_program *program;
+  moire_store *store;
+  moire_runner *runner;
+} encoder;
+
+static moire_program *compile(const sizes *n, moire_precision precision) {
   moire_error error = {0};
   moire_config *config = NULL;
   moire__config_table table = {0};
+  moire__text json = {0};
   const moire_model *model = moire_model_find("semantic_id", &error);
   if (!model) bench_stop(&error);
   moire__config_fields fields = {model->fields, model->n_fields};
-  if (moire__config_table_add_json(&table, "bench", "{\"feature_dim\": 256}", &error)) bench_stop(&error);
+  moire__text_add(&json, "{\"feature_dim\": %d, \"codebook_sizes\": [", n->width);
+  for (int l = 0; l < n->levels; l++) moire__text_add(&json, "%s%d", l ? ", " : "", n->of[l]);
+  moire__text_add(&json, "]}");
+  if (moire__config_table_add_json(&table, "bench", moire__text_string(&json), &error)) bench_stop(&error);
   if (moire__config_build(&table, "bench", &fields, 1, &config, &error)) bench_stop(&error);
   moire_graph *graph = moire_graph_create("codes", MOIRE_INFERENCE);
   model->build(graph, config);
   moire_compile_options options = moire_compile_defaults();
   options.outputs = (const char *[]){"codes"};
   options.n_outputs = 1;
+  options.precision = precision;
   moire_program *program = moire_compile(graph, &options, &error);
   if (!program) bench_stop(&error);
   moire_graph_destroy(graph);
   moire__config_free(config);
   moire__config_table_free(&table);
+  moire__text_free(&json);
   return program;
+}
+
+static encoder make(const sizes *n, moire_precision precision, moire_threads *threads, const float *x) {
+  moire_error error = {0};
+  encoder e = {.program = compile(n, precision), .store = moire_store_create()};
+  const moire_plan *plan = moire_program_plan(e.program);
+  if (moire_store_declare(e.store, plan, 1, &error)) bench_stop(&error);
+  e.runner = moire_runner_create(plan, e.store, threads, &error);
+  if (!e.runner || moire_runner_set_extent(e.runner, "B", ROWS, &error) ||
+      moire_runner_set_input(e.runner, "features", x, (int64_t)ROWS * n->width, &error))
+    bench_stop(&error);
+  return e;
+}
+
+/* Seconds of processor time. */
+static double encode(const encoder *e) {
+  moire_error error = {0};
+  double start = bench_clock(CLOCK_PROCESS_CPUTIME_ID);
+  if (moire_runner_run(e->runner, &error)) bench_stop(&error);
+  return bench_clock(CLOCK_PROCESS_CPUTIME_ID) - start;
+}
+
+static void destroy(encoder *e) {
+  moire_runner_destroy(e->runner);
+  moire_store_destroy(e->store);
+  moire_program_destroy(e->program);
+}
+
+static int count_differing(const encoder *e, int levels) {
+  const int32_t *one = moire_runner_output(e[0].runner, "codes", NULL),
+                *other = moire_runner_output(e[1].runner, "codes", NULL);
+  int n = 0;
+  for (int i = 0; i < ROWS * levels; i++) n += one[i] != other[i];
+  return n;
 }
 
 /* A child that answers each line with the seconds of all peers. */
@@ -84,51 +141,63 @@ static bool ask_peers(const child *c, double seconds[PEERS]) {
   return good;
 }
 
-int main(void) {
+static void report(const sizes *n, double ours[WAYS][ROUNDS], double theirs[PEERS][ROUNDS], bool answered) {
   moire_error error = {0};
-  child python = start_peers();
-  moire_program *program = compile();
-  moire_threads *threads = moire_threads_create(1, &error);
-  moire_store *store = moire_store_create();
-  if (!threads || moire_store_declare(store, moire_program_plan(program), 1, &error)) bench_stop(&error);
-  moire_runner *runner = moire_runner_create(moire_program_plan(program), store, threads, &error);
-  if (!runner) bench_stop(&error);
-  float *x = moire__allocate_aligned((size_t)ROWS * WIDTH * sizeof *x, 64);
-  moire__random random = moire__random_start(1, 1);
-  for (int i = 0; i < ROWS * WIDTH; i++) x[i] = (float)moire__random_real(&random) - 0.5f;
-  if (moire_runner_set_extent(runner, "B", ROWS, &error) ||
-      moire_runner_set_input(runner, "features", x, (int64_t)ROWS * WIDTH, &error))
-    bench_stop(&error);
-  double ours[ROUNDS], theirs[PEERS][ROUNDS];
-  bool answered = true;
-  for (int i = -1; i < ROUNDS; i++) {
-    double start = bench_clock(CLOCK_PROCESS_CPUTIME_ID), seconds[PEERS];
-    if (moire_runner_run(runner, &error)) bench_stop(&error);
-    double time = bench_clock(CLOCK_PROCESS_CPUTIME_ID) - start;
-    answered = ask_peers(&python, seconds) && answered;
-    if (i < 0) continue;
-    ours[i] = time;
-    for (int p = 0; p < PEERS && answered; p++) theirs[p][i] = seconds[p];
-  }
   moire__peaks peaks;
   if (moire__peaks_get(1, false, &peaks, NULL, &error)) bench_stop(&error);
-  double time = bench_spread_of(ours, ROUNDS).median, rate = 2.0 * ROWS * CODES * WIDTH / time;
-  printf("%-32s %9.0f rows a second, %.0f %% of %.0f GFLOP/s (%s)\n", "Moire, encode", ROWS / time,
-         100 * rate / peaks.fma.one, peaks.fma.one / 1e9, peaks.cpu);
+  double codes = 0, first = bench_spread_of(ours[0], ROUNDS).median;
+  for (int l = 0; l < n->levels; l++) codes += n->of[l];
+  for (int w = 0; w < WAYS; w++) {
+    double time = bench_spread_of(ours[w], ROUNDS).median, rate = 2.0 * ROWS * codes * n->width / time;
+    printf("%-32s %9.0f rows a second, %.2f times as long, %.0f %% of %.0f GFLOP/s (%s)\n", ways[w],
+           ROWS / time, time / first, 100 * rate / peaks.fma.one, peaks.fma.one / 1e9, peaks.cpu);
+  }
   for (int p = 0; p < PEERS && answered; p++) {
     double other = bench_spread_of(theirs[p], ROUNDS).median;
-    printf("%-32s %9.0f rows a second, %.2f times as long\n", peers[p], ROWS / other, other / time);
+    printf("%-32s %9.0f rows a second, %.2f times as long\n", peers[p], ROWS / other, other / first);
   }
   if (!answered) printf("set MOIRE_PYTHON to a Python with torch and faiss to compare\n");
+}
+
+static sizes read_sizes(int argc, char **argv) {
+  sizes n = {256, 3, {1024, 4096, 16384}};
+  if (argc < 3 || argc > MOST_SIZES + 2) return n;
+  n = (sizes){.width = atoi(argv[1]), .levels = argc - 2};
+  for (int l = 0; l < n.levels; l++) n.of[l] = atoi(argv[l + 2]);
+  return n;
+}
+
+int main(int argc, char **argv) {
+  moire_error error = {0};
+  sizes n = read_sizes(argc, argv);
+  child python = argc > 1 ? (child){NULL, NULL, 0} : start_peers();
+  moire_threads *threads = moire_threads_create(1, &error);
+  if (!threads) bench_stop(&error);
+  size_t features = (size_t)ROWS * (size_t)n.width;
+  float *x = moire__allocate_aligned(features * sizeof *x, 64);
+  moire__random random = moire__random_start(1, 1);
+  for (size_t i = 0; i < features; i++) x[i] = (float)moire__random_real(&random) - 0.5f;
+  encoder e[WAYS];
+  for (int w = 0; w < WAYS; w++) e[w] = make(&n, precisions[w], threads, x);
+  double ours[WAYS][ROUNDS], theirs[PEERS][ROUNDS];
+  bool answered = true;
+  for (int i = -1; i < ROUNDS; i++) {
+    double times[WAYS], seconds[PEERS];
+    for (int w = 0; w < WAYS; w++) times[w] = encode(&e[w]);
+    answered = ask_peers(&python, seconds) && answered;
+    for (int w = 0; w < WAYS && i >= 0; w++) ours[w][i] = times[w];
+    for (int p = 0; p < PEERS && answered && i >= 0; p++) theirs[p][i] = seconds[p];
+  }
+  report(&n, ours, theirs, answered);
+  int differing = count_differing(e, n.levels);
+  printf("codes that differ: %d of %d\n", differing, ROWS * n.levels);
   if (python.to) {
     fclose(python.to);
     fclose(python.from);
     waitpid(python.id, NULL, 0);
   }
-  moire_runner_destroy(runner);
-  moire_store_destroy(store);
+  for (int w = 0; w < WAYS; w++) destroy(&e[w]);
   moire_threads_destroy(threads);
-  moire_program_destroy(program);
   moire__release_aligned(x);
-  return 0;
+  return differing != 0;
 }
