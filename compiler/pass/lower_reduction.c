@@ -9,7 +9,8 @@
 
 #include <string.h>
 
-enum { CUT_RESULT = 1 << 16, CUT_LENGTH = 64 };
+/* A result of at most so many elements, of at least so many each, is cut; what a named extent is taken for. */
+enum { CUT_RESULT = 1 << 16, CUT_LENGTH = 1024, NAMED_LENGTH = 1024 };
 
 typedef struct reduction {
   moire__lowering *l;
@@ -39,11 +40,11 @@ static reduction describe(moire__lowering *l, const moire__node *node) {
   for (int d = 0; d < r.shape.rank; d++) {
     if (!r.reduced[d]) continue;
     if (r.cut_axis < 0 && r.shape.dims[d] != 1) r.cut_axis = d;
-    length *= moire__dim_factor(r.shape.dims[d]) * (moire__dim_is_static(r.shape.dims[d]) ? 1 : CUT_LENGTH);
+    length *= moire__dim_factor(r.shape.dims[d]) * (moire__dim_is_static(r.shape.dims[d]) ? 1 : NAMED_LENGTH);
   }
   bool small = moire__dim_is_static(r.kept) && moire__dim_factor(r.kept) <= CUT_RESULT;
   bool f32 = l->g->values[r.operand].dtype == MOIRE_F32;
-  r.cut = sum && f32 && small && length >= moire__lower_block(l, 16 * CUT_LENGTH) && r.cut_axis >= 0;
+  r.cut = sum && f32 && small && length >= moire__lower_block(l, CUT_LENGTH) && r.cut_axis >= 0;
   return r;
 }
 
