@@ -75,27 +75,84 @@ moire__loop_value moire__attend_row(const moire__attend_kernel *k, int operand, 
 moire__loop_value moire__attend_result_row(const moire__attend_kernel *k, int operand, moire__loop_value row);
 /* The sample's rows of an operand's planes from `row` on. */
 moire__tile_matrix moire__attend_rows(const moire__attend_kernel *k, int operand, moire__loop_value row);
-/* transposed[p][c * stride + i] = plane p of x[first_query + i, c], for the queries of the block; 0 in the
- * lanes after the last. */
-void moire__attend_transpose(const moire__attend_kernel *k, int operand, int64_t width,
-                             const moire__loop_buffer *transposed);
+/* transposed[p][c * stride + i] = plane p of x[first + i, c], for `n` rows; 0 in the lanes after the last. */
+void moire__attend_transpose(const moire__attend_kernel *k, int operand, int64_t width, moire__loop_value first,
+                             moire__loop_value n, const moire__loop_buffer *transposed);
+/* bool: is key `key` of the sample valid? Only where layout.valid >= 0. */
+moire__loop_value moire__attend_is_valid(const moire__attend_kernel *k, moire__loop_value key);
+/* The last key that causality allows query m of the block, counted from the sample's first key. */
+moire__loop_value moire__attend_last_key(const moire__attend_kernel *k, moire__loop_value m);
+/* One more than the last key that the queries before query `end` of the block look at. */
+moire__loop_value moire__attend_end(const moire__attend_kernel *k, moire__loop_value end);
 /* Which keys the block of queries has to look at: those before and after them have no weight. */
 void moire__attend_range(const moire__attend_kernel *k, moire__loop_value *low, moire__loop_value *high);
 /* Opens the loop over the parts of the block of queries, and sets what is of the part. */
 void moire__attend_open_part(moire__attend_kernel *k);
 /* Opens the vector loop over the part's queries; returns the query's number in the block. */
 moire__loop_value moire__attend_open_lanes(moire__attend_kernel *k);
-/* Sets what is of the block's query m: in a vector loop over queries, or of one of them. */
+/* Sets `last` and `shift` of the block's query m: in a vector loop over queries, or of one of them. */
 void moire__attend_of_query(moire__attend_kernel *k, moire__loop_value m);
 /* Tiles of the part's scores, and their like: rows are its keys, columns the block's queries. */
 moire__tiles moire__attend_tiles(const moire__attend_kernel *k, int operand, int64_t width,
                                  const moire__loop_buffer *transposed, moire__tile_finish *finish,
                                  void *context);
+/* s scaled, before masks. */
+moire__loop_value moire__attend_scaled(const moire__attend_kernel *k, const moire__loop_value s[2]);
 /* The score of key n of the block (for the part's queries), s scaled and masked. */
 moire__loop_value moire__attend_score(const moire__attend_kernel *k, moire__loop_value n,
                                       const moire__loop_value s[2]);
 /* The random mask's element of key n of the block (for the part's queries); call only where layout.rng >= 0. */
 moire__loop_value moire__attend_drop(const moire__attend_kernel *k, moire__loop_value n);
+
+/* Of the whole random mask: offset of the block's query m, width of a row, place of a key in it, an element. */
+moire__loop_value moire__attend_mask_row(const moire__attend_kernel *k, moire__loop_value m);
+moire_dim moire__attend_mask_width(const moire__attend_kernel *k);
+moire__loop_value moire__attend_mask_column(const moire__attend_kernel *k, moire__loop_value key);
+moire__loop_value moire__attend_mask_element(const moire__attend_kernel *k, moire__loop_value element);
+/* Position of token `row` of a packed sample, which stands at tokens[first_token + row]. */
+moire__loop_value moire__attend_position(const moire__attend_kernel *k, moire__loop_value row);
+
+/* ---- lowering: short sequences (ops/lower_attend_short.c) -------------------------------------------------
+ *
+ * Where all keys are one block, keys are the lanes and queries come a few at a time: a row of a random mask
+ * lies in memory as its lanes do, and is drawn a run of Philox's blocks at a time. */
+typedef struct moire__attend_short {
+  moire__attend_kernel k;        /* first_query 0, all queries; first_key 0 */
+  int64_t width;                 /* of rows of keys: an odd number of vectors */
+  moire__loop_buffer ordinal;    /* i32: a key's number if it is valid, else one that no query sees */
+  moire__loop_buffer drawn;      /* where layout.rng >= 0: the random mask, */
+  moire__loop_value drawn_at;    /* from here on: */
+  int64_t drawn_width;           /* the element of query m and key n at drawn_at + m drawn_width + n */
+  moire__loop_value low, high;   /* keys that some query looks at; low begins a vector */
+  moire__loop_value first, rows; /* of the part: its first query, how many, */
+  moire__loop_value end, lanes;  /* and keys that it looks at: before end; whole vectors before lanes */
+} moire__attend_short;
+
+enum { MOIRE__ATTEND_ROWS = 8 }; /* queries of a part */
+
+bool moire__attend_is_short(const moire__attend_kernel *k);
+moire__attend_short moire__attend_short_begin(const moire__attend_kernel *k);
+/* After the node's buffers, opens the body; afterwards finds the keys, and draws. */
+void moire__attend_short_open(moire__attend_short *f);
+/* Opens the loop over parts. */
+void moire__attend_short_part(moire__attend_short *f);
+/* Element (m, n) of an array of rows of keys, m counted from its first row. */
+moire__loop_value moire__attend_short_at(const moire__attend_short *f, moire__loop_value m,
+                                         moire__loop_value n);
+/* Opens the vector loop over the part's keys. */
+moire__loop_value moire__attend_short_keys(const moire__attend_short *f);
+/* Products of the part's rows of an operand with transposed keys (or values): rows count from 0, columns are
+ * keys; and their emission. */
+void moire__attend_short_pairs(const moire__attend_short *f, int operand, int64_t width,
+                               const moire__loop_buffer *transposed, bool real_only, moire__tile_finish *finish,
+                               void *context);
+/* Of the part's row m and key n, whose scaled score is given; and their element of the random mask. */
+moire__loop_value moire__attend_short_score(moire__attend_short *f, moire__loop_value m, moire__loop_value n,
+                                            const moire__loop_value s[2]);
+moire__loop_value moire__attend_short_drop(const moire__attend_short *f, moire__loop_value m,
+                                           moire__loop_value n);
+void moire__attend_lower_short(const moire__attend_kernel *k);
+void moire__attend_lower_short_backward(const moire__attend_kernel *k);
 
 /* ---- lowering: a single query (ops/lower_attend_single.c) ------------------------------------------------ */
 

@@ -95,7 +95,7 @@ static bool sample(moire__sampler *s, moire__op op, bool backward) {
   return moire__sample_finish(s, y);
 }
 
-/* A packed batch of 3 samples with 4, 1 and 5 tokens of 6 positions. */
+/* A packed batch of 3 samples with 4, 1 and 5 tokens of 6 positions; the last has a gap before its fourth. */
 static bool packed_sample(moire__sampler *s, moire__op op, bool last) {
   enum { SAMPLES = 3, TOKENS = 10, LENGTH = 6 };
   moire_value x[MOIRE__ATTEND_OPERANDS];
@@ -109,9 +109,12 @@ static bool packed_sample(moire__sampler *s, moire__op op, bool last) {
               two = moire_constant(s->g, MOIRE_I32, MOIRE_SCALAR, 2);
   moire_value four = moire_constant(s->g, MOIRE_I32, MOIRE_SCALAR, 4),
               five = moire_constant(s->g, MOIRE_I32, MOIRE_SCALAR, 5);
-  moire_value one = moire_constant(s->g, MOIRE_I32, MOIRE_SCALAR, 1);
   moire_value second = moire_where(moire_less(number, four), zero, two);
-  x[n++] = moire_add(moire_add(number, second), moire_where(moire_less(number, five), zero, five));
+  moire_value one = moire_constant(s->g, MOIRE_I32, MOIRE_SCALAR, 1),
+              eight = moire_constant(s->g, MOIRE_I32, MOIRE_SCALAR, 8);
+  moire_value third = moire_where(moire_less(number, five), zero, five);
+  moire_value gap = moire_where(moire_less(number, eight), zero, one);
+  x[n++] = moire_add(moire_add(number, second), moire_add(third, gap));
   moire_value from = moire_where(moire_equal(sample, one), four, five);
   x[n++] = moire_where(moire_equal(sample, zero), zero, from);
   moire_value size = moire_where(moire_equal(sample, one), one, five);

@@ -44,8 +44,7 @@ static moire__loop_value load_i32(const moire__attend_kernel *k, int operand, mo
   return moire__loop_cast(&k->l->builder, word, MOIRE__LOOP_I64);
 }
 
-/* bool: is key `key` of the sample valid? */
-static moire__loop_value is_valid(const moire__attend_kernel *k, moire__loop_value key) {
+moire__loop_value moire__attend_is_valid(const moire__attend_kernel *k, moire__loop_value key) {
   moire__lowering *l = k->l;
   moire__loop_value row = k->first_token;
   if (!k->packed) row = moire__lower_mul(l, k->sample, moire__loop_index(&l->builder, k->keys));
@@ -62,7 +61,7 @@ static void find_first_seen(moire__attend_kernel *k) {
   moire__loop_value key = moire__loop_for(b, zero, k->all_keys, 1, k->l->target.lanes);
   moire__loop_value number = moire__loop_cast(b, key, MOIRE__LOOP_I32);
   moire__loop_reduce(b, first, MOIRE__LOOP_min,
-                     moire__loop_ternary(b, MOIRE__LOOP_select, is_valid(k, key), number, none));
+                     moire__loop_ternary(b, MOIRE__LOOP_select, moire__attend_is_valid(k, key), number, none));
   moire__loop_end(b);
   k->first_seen = moire__loop_cast(b, moire__loop_get(b, first), MOIRE__LOOP_I64);
 }
@@ -156,14 +155,14 @@ static void transpose_row(const moire__attend_kernel *k, const moire__tile_matri
   }
 }
 
-void moire__attend_transpose(const moire__attend_kernel *k, int operand, int64_t width,
-                             const moire__loop_buffer *transposed) {
+void moire__attend_transpose(const moire__attend_kernel *k, int operand, int64_t width, moire__loop_value first,
+                             moire__loop_value n, const moire__loop_buffer *transposed) {
   moire__lowering *l = k->l;
   moire__loop_builder *b = &l->builder;
-  moire__tile_matrix x = moire__attend_rows(k, operand, k->first_query);
+  moire__tile_matrix x = moire__attend_rows(k, operand, first);
   moire__loop_value zero = moire__loop_index(b, 0), lanes = moire__loop_index(b, k->lanes);
-  moire__loop_value rest = moire__loop_binary(b, MOIRE__LOOP_mod, k->n_queries, lanes);
-  moire__loop_value full = moire__loop_binary(b, MOIRE__LOOP_sub, k->n_queries, rest);
+  moire__loop_value rest = moire__loop_binary(b, MOIRE__LOOP_mod, n, lanes);
+  moire__loop_value full = moire__loop_binary(b, MOIRE__LOOP_sub, n, rest);
   moire__loop_if(b, moire__loop_binary(b, MOIRE__LOOP_lt, zero, rest));
   moire__loop_value c = moire__loop_for(b, zero, moire__loop_index(b, width), 1, 1);
   moire__loop_value i = moire__loop_for(b, zero, lanes, 1, k->lanes);
@@ -174,15 +173,14 @@ void moire__attend_transpose(const moire__attend_kernel *k, int operand, int64_t
   moire__loop_end(b);
   moire__loop_end(b);
   moire__loop_end(b);
-  i = moire__loop_for(b, zero, k->n_queries, 1, 1);
+  i = moire__loop_for(b, zero, n, 1, 1);
   for (int p = 0; p < x.planes; p++) transpose_row(k, &x, p, width, transposed[p], i);
   moire__loop_end(b);
 }
 
 /* ---- which keys a query sees ---- */
 
-/* The last key that causality allows query m of the block, counted from the sample's first key. */
-static moire__loop_value last_key(const moire__attend_kernel *k, moire__loop_value m) {
+moire__loop_value moire__attend_last_key(const moire__attend_kernel *k, moire__loop_value m) {
   moire__loop_value offset = moire__loop_binary(&k->l->builder, MOIRE__LOOP_sub, k->all_keys, k->all_queries);
   return moire__lower_add(k->l, moire__lower_add(k->l, k->first_query, m), offset);
 }
@@ -192,16 +190,16 @@ static moire__loop_value last_key(const moire__attend_kernel *k, moire__loop_val
 static moire__loop_value sees(const moire__attend_kernel *k) {
   moire__loop_builder *b = &k->l->builder;
   if (k->mask_value > -1000 || (k->layout.valid < 0 && !k->causal)) return 0;
-  moire__loop_value last = k->causal ? last_key(k, moire__loop_index(b, 0)) : moire__loop_index(b, NO_KEY - 1);
+  moire__loop_value last =
+      k->causal ? moire__attend_last_key(k, moire__loop_index(b, 0)) : moire__loop_index(b, NO_KEY - 1);
   return moire__loop_binary(b, MOIRE__LOOP_le, k->first_seen, last);
 }
 
-/* One more than the last key that the queries before query `end` of the block look at. */
-static moire__loop_value end_of_keys(const moire__attend_kernel *k, moire__loop_value end) {
+moire__loop_value moire__attend_end(const moire__attend_kernel *k, moire__loop_value end) {
   moire__loop_builder *b = &k->l->builder;
   moire__loop_value all_see = sees(k);
   if (!all_see || !k->causal) return k->all_keys;
-  moire__loop_value high = moire__loop_binary(b, MOIRE__LOOP_min, last_key(k, end), k->all_keys);
+  moire__loop_value high = moire__loop_binary(b, MOIRE__LOOP_min, moire__attend_last_key(k, end), k->all_keys);
   return moire__loop_ternary(b, MOIRE__LOOP_select, all_see, high, k->all_keys);
 }
 
@@ -209,7 +207,7 @@ void moire__attend_range(const moire__attend_kernel *k, moire__loop_value *low, 
   moire__loop_builder *b = &k->l->builder;
   moire__loop_value all_see = sees(k), zero = moire__loop_index(b, 0);
   *low = all_see ? moire__loop_ternary(b, MOIRE__LOOP_select, all_see, k->first_seen, zero) : zero;
-  *high = end_of_keys(k, k->n_queries);
+  *high = moire__attend_end(k, k->n_queries);
 }
 
 void moire__attend_open_part(moire__attend_kernel *k) {
@@ -219,7 +217,7 @@ void moire__attend_open_part(moire__attend_kernel *k) {
   k->part = moire__loop_for(b, zero, k->n_queries, k->lanes, 1);
   moire__loop_value left = moire__loop_binary(b, MOIRE__LOOP_sub, k->n_queries, k->part);
   k->n_part = moire__loop_binary(b, MOIRE__LOOP_min, left, lanes);
-  moire__loop_value end = end_of_keys(k, moire__lower_add(l, k->part, k->n_part));
+  moire__loop_value end = moire__attend_end(k, moire__lower_add(l, k->part, k->n_part));
   end = moire__loop_binary(b, MOIRE__LOOP_sub, end, k->first_key);
   end = moire__loop_binary(b, MOIRE__LOOP_min, end, k->n_keys);
   k->part_keys = moire__loop_binary(b, MOIRE__LOOP_max, end, zero);
@@ -227,8 +225,7 @@ void moire__attend_open_part(moire__attend_kernel *k) {
 
 /* ---- the random mask ---- */
 
-/* Position of token `row` of the sample, which stands at tokens[first_token + row]. */
-static moire__loop_value position(const moire__attend_kernel *k, moire__loop_value row) {
+moire__loop_value moire__attend_position(const moire__attend_kernel *k, moire__loop_value row) {
   moire__lowering *l = k->l;
   moire__loop_builder *b = &l->builder;
   moire__loop_value token = load_i32(k, k->layout.tokens, moire__lower_add(l, k->first_token, row));
@@ -249,16 +246,16 @@ static void mask_part(const moire__attend_kernel *k, moire_dim dims[4], int64_t 
   }
 }
 
-/* Offset in the whole mask of query m's first element: of a packed batch by where the tokens stood. Lanes after
- * the last query take its place. */
-static moire__loop_value mask_row_of(const moire__attend_kernel *k, moire__loop_value m) {
+/* Of a packed batch by where the tokens stood. Lanes after the last query take its place. */
+moire__loop_value moire__attend_mask_row(const moire__attend_kernel *k, moire__loop_value m) {
   moire__lowering *l = k->l;
   moire__loop_builder *b = &l->builder;
   moire__loop_value query = moire__lower_add(l, k->first_query, m);
   if (k->packed) {
     moire__loop_value offset = moire__loop_binary(b, MOIRE__LOOP_sub, k->all_keys, k->all_queries);
     moire__loop_value last = moire__loop_binary(b, MOIRE__LOOP_sub, k->all_queries, moire__loop_index(b, 1));
-    query = position(k, moire__lower_add(l, moire__loop_binary(b, MOIRE__LOOP_min, query, last), offset));
+    query = moire__attend_position(
+        k, moire__lower_add(l, moire__loop_binary(b, MOIRE__LOOP_min, query, last), offset));
   }
   moire_dim dims[4];
   int64_t from[4];
@@ -271,15 +268,30 @@ static moire__loop_value mask_row_of(const moire__attend_kernel *k, moire__loop_
   return moire__lower_mul(l, row, moire__loop_extent(b, dims[3]));
 }
 
-moire__loop_value moire__attend_drop(const moire__attend_kernel *k, moire__loop_value n) {
-  moire__lowering *l = k->l;
+moire__loop_value moire__attend_mask_column(const moire__attend_kernel *k, moire__loop_value key) {
   moire_dim dims[4];
   int64_t from[4];
   mask_part(k, dims, from);
-  moire__loop_value key = moire__lower_add(l, k->first_key, n);
-  key = k->packed ? position(k, key) : moire__lower_add(l, key, moire__loop_index(&l->builder, from[3]));
-  return moire__lower_mask_element(l, l->node->operands[k->layout.rng], k->dropout,
-                                   moire__node_int(l->node, "stream"), moire__lower_add(l, k->mask_row, key));
+  if (k->packed) return moire__attend_position(k, key);
+  return moire__lower_add(k->l, key, moire__loop_index(&k->l->builder, from[3]));
+}
+
+moire_dim moire__attend_mask_width(const moire__attend_kernel *k) {
+  moire_dim dims[4];
+  int64_t from[4];
+  mask_part(k, dims, from);
+  return dims[3];
+}
+
+moire__loop_value moire__attend_mask_element(const moire__attend_kernel *k, moire__loop_value element) {
+  const moire__node *node = k->l->node;
+  return moire__lower_mask_element(k->l, node->operands[k->layout.rng], k->dropout,
+                                   moire__node_int(node, "stream"), element);
+}
+
+moire__loop_value moire__attend_drop(const moire__attend_kernel *k, moire__loop_value n) {
+  moire__loop_value column = moire__attend_mask_column(k, moire__lower_add(k->l, k->first_key, n));
+  return moire__attend_mask_element(k, moire__lower_add(k->l, k->mask_row, column));
 }
 
 /* ---- scores ---- */
@@ -287,13 +299,13 @@ moire__loop_value moire__attend_drop(const moire__attend_kernel *k, moire__loop_
 void moire__attend_of_query(moire__attend_kernel *k, moire__loop_value m) {
   moire__loop_builder *b = &k->l->builder;
   moire__loop_value none = moire__loop_const(b, MOIRE__LOOP_F32, 0);
-  k->last = k->causal ? moire__loop_cast(b, last_key(k, m), MOIRE__LOOP_I32) : 0;
-  moire__loop_value last = k->causal ? k->last : moire__loop_const(b, MOIRE__LOOP_I32, NO_KEY - 1);
+  moire__loop_value last = moire__loop_const(b, MOIRE__LOOP_I32, NO_KEY - 1);
+  k->last = last;
+  if (k->causal) k->last = last = moire__loop_cast(b, moire__attend_last_key(k, m), MOIRE__LOOP_I32);
   moire__loop_value some =
       moire__loop_binary(b, MOIRE__LOOP_le, moire__loop_cast(b, k->first_seen, MOIRE__LOOP_I32), last);
   moire__loop_value mask = moire__loop_const(b, MOIRE__LOOP_F32, k->mask_value);
   k->shift = moire__loop_ternary(b, MOIRE__LOOP_select, some, mask, none);
-  if (k->layout.rng >= 0) k->mask_row = mask_row_of(k, m);
 }
 
 moire__loop_value moire__attend_open_lanes(moire__attend_kernel *k) {
@@ -302,6 +314,7 @@ moire__loop_value moire__attend_open_lanes(moire__attend_kernel *k) {
       moire__loop_for(b, moire__loop_index(b, 0), moire__loop_index(b, k->lanes), 1, k->lanes);
   moire__loop_value m = moire__lower_add(k->l, k->part, lane);
   moire__attend_of_query(k, m);
+  if (k->layout.rng >= 0) k->mask_row = moire__attend_mask_row(k, m);
   return m;
 }
 
@@ -330,17 +343,22 @@ moire__tiles moire__attend_tiles(const moire__attend_kernel *k, int operand, int
   return t;
 }
 
-moire__loop_value moire__attend_score(const moire__attend_kernel *k, moire__loop_value n,
-                                      const moire__loop_value s[2]) {
+moire__loop_value moire__attend_scaled(const moire__attend_kernel *k, const moire__loop_value s[2]) {
   moire__loop_builder *b = &k->l->builder;
-  moire__loop_value score = s[0], seen = 0;
+  moire__loop_value score = s[0];
   if (k->layout.planes == 2) {
     moire__loop_value square = moire__loop_binary(b, MOIRE__LOOP_mul, s[1], s[1]);
     score = moire__loop_ternary(b, MOIRE__LOOP_fma, s[0], s[0], square);
   }
-  score = moire__loop_binary(b, MOIRE__LOOP_mul, score, moire__loop_const(b, MOIRE__LOOP_F32, k->scale));
+  return moire__loop_binary(b, MOIRE__LOOP_mul, score, moire__loop_const(b, MOIRE__LOOP_F32, k->scale));
+}
+
+moire__loop_value moire__attend_score(const moire__attend_kernel *k, moire__loop_value n,
+                                      const moire__loop_value s[2]) {
+  moire__loop_builder *b = &k->l->builder;
+  moire__loop_value score = moire__attend_scaled(k, s), seen = 0;
   moire__loop_value key = moire__lower_add(k->l, k->first_key, n);
-  if (k->layout.valid >= 0) seen = is_valid(k, key);
+  if (k->layout.valid >= 0) seen = moire__attend_is_valid(k, key);
   if (k->causal) {
     moire__loop_value before =
         moire__loop_binary(b, MOIRE__LOOP_le, moire__loop_cast(b, key, MOIRE__LOOP_I32), k->last);

@@ -5,7 +5,8 @@
  *   ds_ij = 2 scale p_ij (dp_ij - D_i) s_ij       dq_i += sum_j ds_ij k_j,   dk_j += sum_i conj(ds_ij) q_i
  *
  * and ds_ij = scale p_ij (dp_ij - D_i) of real scores. One piece is a head of a sample, so that its sums over
- * queries and over keys have one writer and a fixed order. Arrays of pairs are [key][query].
+ * queries and over keys have one writer and a fixed order. Arrays of pairs are [key][query]. Short sequences
+ * and single queries have forms of their own.
  */
 #include "ops/attend.h"
 #include "ops/parts.h"
@@ -14,8 +15,6 @@ typedef struct backward {
   moire__attend_kernel k;
   moire__loop_buffer q[2], g[2], s[2], p, dp, kept; /* s becomes ds; kept: p drop */
   moire__loop_buffer largest, per_sum, dot;         /* of the block's queries; per_sum: 1 / sum */
-  moire__loop_var total;                            /* D of the part's queries, as far as it is summed */
-  bool one_block;                                   /* holds all keys */
 } backward;
 
 static moire__loop_value in_block(const backward *f, moire__loop_value key, moire__loop_value m) {
@@ -49,8 +48,6 @@ static void store_slope(void *context, moire__loop_value key, moire__loop_value 
     moire__loop_store(b, f->kept, at, moire__loop_binary(b, MOIRE__LOOP_mul, p, drop));
   }
   moire__loop_store(b, f->dp, at, dp);
-  if (f->one_block)
-    moire__loop_set(b, f->total, moire__loop_ternary(b, MOIRE__LOOP_fma, p, dp, moire__loop_get(b, f->total)));
 }
 
 /* s becomes ds. */
@@ -71,19 +68,16 @@ static void finish_slopes(backward *f, moire__loop_value m, moire__loop_value do
   moire__loop_end(b);
 }
 
-/* Where one block holds all keys, D is summed from p and dp themselves: rounded alike, the slopes of a row sum
- * to zero. */
 static void weights_and_slopes(backward *f) {
   moire__attend_kernel *k = &f->k;
   moire__loop_builder *b = &k->l->builder;
   moire__loop_value m = moire__attend_open_lanes(k);
   moire__tiles t = moire__attend_tiles(k, k->layout.k, k->d, f->q, store_weight, f);
   moire__tiles_emit_rows(k->l, &t, m);
-  if (f->one_block) f->total = moire__loop_declare(b, moire__loop_const(b, MOIRE__LOOP_F32, 0));
   t = moire__attend_tiles(k, k->layout.v, k->e, f->g, store_slope, f);
   t.skip[1] = true;
   moire__tiles_emit_rows(k->l, &t, m);
-  finish_slopes(f, m, f->one_block ? moire__loop_get(b, f->total) : moire__loop_load(b, f->dot, m));
+  finish_slopes(f, m, moire__loop_load(b, f->dot, m));
   moire__loop_end(b);
 }
 
@@ -95,7 +89,6 @@ typedef struct target {
   int result;
   moire__loop_value first_row;
   int64_t width;
-  bool whole; /* what comes is the result; otherwise it is added */
 } target;
 
 static void add_to_result(void *context, moire__loop_value m, moire__loop_value n,
@@ -107,9 +100,7 @@ static void add_to_result(void *context, moire__loop_value m, moire__loop_value 
   moire__loop_value at = moire__lower_add(l, moire__lower_mul(l, row, moire__loop_index(b, t->width)), n);
   for (int i = 0; i < t->f->k.layout.planes; i++) {
     moire__loop_buffer to = moire__lower_buffer(l, l->node->first_result + t->result + i);
-    moire__loop_value x = sum[i];
-    if (!t->whole) x = moire__loop_binary(b, MOIRE__LOOP_add, moire__loop_load(b, to, at), x);
-    moire__loop_store(b, to, at, x);
+    moire__loop_store(b, to, at, moire__loop_binary(b, MOIRE__LOOP_add, moire__loop_load(b, to, at), sum[i]));
   }
 }
 
@@ -145,7 +136,7 @@ static moire__tiles product(const target *to, moire__tile_matrix a, moire__tile_
 static void query_gradients(backward *f) {
   moire__attend_kernel *k = &f->k;
   moire__loop_value zero = moire__loop_index(&k->l->builder, 0);
-  target dq = {f, 0, moire__lower_add(k->l, k->first_query, k->part), k->d, f->one_block};
+  target dq = {f, 0, moire__lower_add(k->l, k->first_query, k->part), k->d};
   moire__tiles t =
       product(&dq, pairs(f, k->layout.planes, f->s, true), moire__attend_rows(k, k->layout.k, k->first_key));
   for (int p = 0; p < t.a.planes; p++) t.a.base[p] = k->part;
@@ -160,7 +151,7 @@ static void query_gradients(backward *f) {
 static void key_gradients(backward *f, moire__loop_value low) {
   moire__attend_kernel *k = &f->k;
   const moire__attend_layout *at = &k->layout;
-  target to[] = {{f, at->v, k->first_key, k->e, false}, {f, at->k, k->first_key, k->d, false}};
+  target to[] = {{f, at->v, k->first_key, k->e}, {f, at->k, k->first_key, k->d}};
   moire__tiles t[] = {
       product(&to[0], pairs(f, 1, at->rng >= 0 ? &f->kept : &f->p, false),
               moire__attend_rows(k, at->g, k->first_query)),
@@ -178,12 +169,11 @@ static void key_gradients(backward *f, moire__loop_value low) {
 
 /* ---- the steps of a piece ---- */
 
-/* dq is complete at once where one block holds all keys. */
 static void zero_results(backward *f) {
   moire__lowering *l = f->k.l;
   moire__loop_builder *b = &l->builder;
   const moire__attend_layout *at = &f->k.layout;
-  for (int r = f->one_block ? at->k : 0; r < at->y; r++) {
+  for (int r = 0; r < at->y; r++) {
     moire__loop_value width = moire__loop_index(b, r < at->v ? f->k.d : f->k.e), zero = moire__loop_index(b, 0);
     moire__loop_value rows = r < at->k ? f->k.all_queries : f->k.all_keys;
     moire__loop_value row = moire__loop_for(b, zero, rows, 1, 1);
@@ -260,7 +250,7 @@ static void add_buffers(backward *f) {
   if (k->layout.rng >= 0) f->kept = moire__loop_add_local(l->kernel, "kept", MOIRE__LOOP_F32, block);
   f->largest = moire__loop_add_local(l->kernel, "largest", MOIRE__LOOP_F32, k->query_block);
   f->per_sum = moire__loop_add_local(l->kernel, "per_sum", MOIRE__LOOP_F32, k->query_block);
-  if (!f->one_block) f->dot = moire__loop_add_local(l->kernel, "dot", MOIRE__LOOP_F32, k->query_block);
+  f->dot = moire__loop_add_local(l->kernel, "dot", MOIRE__LOOP_F32, k->query_block);
 }
 
 static void block_of_keys(backward *f) {
@@ -285,7 +275,10 @@ static void lower(moire__lowering *l) {
     moire__attend_lower_single_backward(k);
     return;
   }
-  f.one_block = k->keys <= k->key_block;
+  if (moire__attend_is_short(k)) {
+    moire__attend_lower_short_backward(k);
+    return;
+  }
   add_buffers(&f);
   moire_dim count = 0;
   moire__dim_multiply(moire__attend_samples(k), k->heads, &count);
@@ -295,10 +288,10 @@ static void lower(moire__lowering *l) {
   zero_results(&f);
   k->first_query = moire__loop_for(b, moire__loop_index(b, 0), k->all_queries, k->query_block, 1);
   k->n_queries = moire__attend_block(k, k->all_queries, k->first_query, k->query_block);
-  moire__attend_transpose(k, 0, k->d, f.q);
-  moire__attend_transpose(k, k->layout.g, k->e, f.g);
+  moire__attend_transpose(k, 0, k->d, k->first_query, k->n_queries, f.q);
+  moire__attend_transpose(k, k->layout.g, k->e, k->first_query, k->n_queries, f.g);
   load_statistics(&f);
-  if (!f.one_block) row_dots(&f);
+  row_dots(&f);
   moire__attend_range(k, &low, &high);
   k->first_key = moire__loop_for(b, low, high, k->key_block, 1);
   k->n_keys = moire__attend_block(k, high, k->first_key, k->key_block);

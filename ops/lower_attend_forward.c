@@ -6,17 +6,16 @@
  *   m' = max(m, max_j s_j),  l' = l exp(m - m') + sum_j exp(s_j - m'),  y' = y exp(m - m') + sum_j exp(s_j -
  * m') v_j
  *
- * and at the end y / l, m and l are stored. Memory beside the operands: the scores of a part, and y of a block,
- * which is left out where one block holds all keys.
+ * and at the end y / l, m and l are stored. Memory beside the operands: the scores of a part, and y of a block.
+ * Short sequences and single queries have forms of their own.
  */
 #include "ops/attend.h"
 #include "ops/parts.h"
 
 typedef struct forward {
   moire__attend_kernel k;
-  moire__loop_buffer q[2], scores, largest, sum, fade, y[2]; /* fade: in one block of keys, 1 / sum */
+  moire__loop_buffer q[2], scores, largest, sum, fade, y[2];
   moire__loop_var top;
-  bool one_block;
 } forward;
 
 static moire__loop_value row_offset(const forward *f, moire__loop_value m, int64_t width) {
@@ -45,15 +44,12 @@ static void store_score(void *context, moire__loop_value key, moire__loop_value 
 static void soften(forward *f, moire__loop_value m) {
   moire__attend_kernel *k = &f->k;
   moire__loop_builder *b = &k->l->builder;
-  moire__loop_value lane = lane_of(f, m), now = moire__loop_get(b, f->top), fade = 0;
-  moire__loop_value start = moire__loop_const(b, MOIRE__LOOP_F32, 0);
-  if (!f->one_block) {
-    moire__loop_value before = moire__loop_load(b, f->largest, m);
-    now = moire__loop_binary(b, MOIRE__LOOP_max, now, before);
-    fade = moire__loop_unary(b, MOIRE__LOOP_exp, moire__loop_binary(b, MOIRE__LOOP_sub, before, now));
-    start = moire__loop_binary(b, MOIRE__LOOP_mul, moire__loop_load(b, f->sum, m), fade);
-  }
-  moire__loop_var sum = moire__loop_declare(b, start);
+  moire__loop_value lane = lane_of(f, m), before = moire__loop_load(b, f->largest, m);
+  moire__loop_value now = moire__loop_binary(b, MOIRE__LOOP_max, moire__loop_get(b, f->top), before);
+  moire__loop_value fade =
+      moire__loop_unary(b, MOIRE__LOOP_exp, moire__loop_binary(b, MOIRE__LOOP_sub, before, now));
+  moire__loop_value faded = moire__loop_binary(b, MOIRE__LOOP_mul, moire__loop_load(b, f->sum, m), fade);
+  moire__loop_var sum = moire__loop_declare(b, faded);
   moire__loop_value key = moire__loop_for(b, moire__loop_index(b, 0), k->part_keys, 1, 1);
   moire__loop_value at = in_scores(f, key, lane);
   moire__loop_value less = moire__loop_binary(b, MOIRE__LOOP_sub, moire__loop_load(b, f->scores, at), now);
@@ -62,11 +58,8 @@ static void soften(forward *f, moire__loop_value m) {
   if (k->layout.rng >= 0) weight = moire__loop_binary(b, MOIRE__LOOP_mul, weight, moire__attend_drop(k, key));
   moire__loop_store(b, f->scores, at, weight);
   moire__loop_end(b);
-  moire__loop_value total = moire__loop_get(b, sum);
-  if (f->one_block)
-    fade = moire__loop_binary(b, MOIRE__LOOP_div, moire__loop_const(b, MOIRE__LOOP_F32, 1), total);
   moire__loop_store(b, f->largest, m, now);
-  moire__loop_store(b, f->sum, m, total);
+  moire__loop_store(b, f->sum, m, moire__loop_get(b, sum));
   moire__loop_store(b, f->fade, m, fade);
 }
 
@@ -81,7 +74,7 @@ static void weights(forward *f) {
   moire__loop_end(b);
 }
 
-/* Row m of the part, columns n of v: y of the block, or the result where it is complete. */
+/* Row m of the part, columns n of v: y of the block. */
 static void take_values(void *context, moire__loop_value m, moire__loop_value n,
                         const moire__loop_value sum[2]) {
   forward *f = context;
@@ -89,16 +82,10 @@ static void take_values(void *context, moire__loop_value m, moire__loop_value n,
   moire__loop_builder *b = &l->builder;
   m = moire__lower_add(l, f->k.part, m);
   moire__loop_value factor = moire__loop_load(b, f->fade, m);
-  if (f->one_block) m = moire__attend_result_row(&f->k, 0, moire__lower_add(l, f->k.first_query, m));
   moire__loop_value at = moire__lower_add(l, row_offset(f, m, f->k.e), n);
   for (int p = 0; p < f->k.layout.planes; p++) {
-    if (f->one_block) {
-      moire__lower_write(l, l->node->first_result + p, at,
-                         moire__loop_binary(b, MOIRE__LOOP_mul, sum[p], factor));
-    } else {
-      moire__loop_value before = moire__loop_load(b, f->y[p], at);
-      moire__loop_store(b, f->y[p], at, moire__loop_ternary(b, MOIRE__LOOP_fma, before, factor, sum[p]));
-    }
+    moire__loop_value before = moire__loop_load(b, f->y[p], at);
+    moire__loop_store(b, f->y[p], at, moire__loop_ternary(b, MOIRE__LOOP_fma, before, factor, sum[p]));
   }
 }
 
@@ -181,7 +168,7 @@ static void add_buffers(forward *f) {
   for (int i = 0; i < k->layout.planes + 2; i++) moire__lower_add_write(l, l->node->first_result + i);
   for (int p = 0; p < k->layout.planes; p++) {
     f->q[p] = moire__loop_add_local(l->kernel, "q", MOIRE__LOOP_F32, k->d * k->stride);
-    if (!f->one_block) f->y[p] = moire__loop_add_local(l->kernel, "y", MOIRE__LOOP_F32, k->query_block * k->e);
+    f->y[p] = moire__loop_add_local(l->kernel, "y", MOIRE__LOOP_F32, k->query_block * k->e);
   }
   f->scores = moire__loop_add_local(l->kernel, "scores", MOIRE__LOOP_F32, k->key_block * k->lanes);
   f->largest = moire__loop_add_local(l->kernel, "largest", MOIRE__LOOP_F32, k->query_block);
@@ -195,9 +182,9 @@ static void block_of_queries(forward *f) {
   moire__loop_builder *b = &k->l->builder;
   moire__loop_value low = 0, high = 0;
   k->n_queries = moire__attend_block(k, k->all_queries, k->first_query, k->query_block);
-  moire__attend_transpose(k, 0, k->d, f->q);
+  moire__attend_transpose(k, 0, k->d, k->first_query, k->n_queries, f->q);
   moire__attend_range(k, &low, &high);
-  if (!f->one_block) start_rows(f);
+  start_rows(f);
   k->first_key = moire__loop_for(b, low, high, k->key_block, 1);
   k->n_keys = moire__attend_block(k, high, k->first_key, k->key_block);
   moire__attend_open_part(k);
@@ -205,7 +192,7 @@ static void block_of_queries(forward *f) {
   value_tiles(f);
   moire__loop_end(b);
   moire__loop_end(b);
-  if (!f->one_block) store_values(f);
+  store_values(f);
   store_statistics(f);
 }
 
@@ -216,7 +203,10 @@ static void lower(moire__lowering *l) {
     moire__attend_lower_single(k);
     return;
   }
-  f.one_block = k->keys <= k->key_block;
+  if (moire__attend_is_short(k)) {
+    moire__attend_lower_short(k);
+    return;
+  }
   add_buffers(&f);
   int64_t blocks = k->packed ? 1 : (k->queries + k->query_block - 1) / k->query_block;
   moire_dim count = 0;

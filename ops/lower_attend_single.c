@@ -288,6 +288,7 @@ static void begin(single *f, moire__loop_value *low, moire__loop_value *high) {
   k->n_queries = moire__loop_index(b, 1);
   moire__attend_range(k, low, high);
   moire__attend_of_query(k, k->first_query);
+  if (k->layout.rng >= 0) k->mask_row = moire__attend_mask_row(k, k->first_query);
   k->first_key = *low;
   f->count = moire__loop_binary(b, MOIRE__LOOP_sub, *high, *low);
 }
