@@ -3,8 +3,9 @@
  * One block of four words is computed for each lane, and the lane's own word selected; where the lanes are
  * consecutive elements that begin where a block does, each block is computed once for all four. A word lies in
  * the lower half of a 64-bit lane: vector units multiply exactly these halves to whole 64-bit products, and
- * what is left in the upper halves is never looked at. The ten rounds are a loop, over as many lanes at once as
- * leave its state in registers: their chains of dependent products overlap.
+ * what is left in the upper halves is never looked at. The ten rounds are a loop of two at a time, after which
+ * each word is in its place again, over as many lanes at once as leave its state in registers: their chains of
+ * dependent products overlap.
  *
  * Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011. The use of key
  * and counter is that of runtime/base/philox.h.
@@ -48,10 +49,11 @@ static void mix_all_rounds(const moire__math *m, word state[N_STATE]) {
   LLVMBuildBr(ir->at, loop);
   LLVMPositionBuilderAtEnd(ir->at, loop);
   word first = moire__ir_index(ir, 0), count = LLVMBuildPhi(ir->at, LLVMTypeOf(first), "");
-  word now[N_STATE], next[N_STATE];
+  word now[N_STATE], middle[N_STATE], next[N_STATE];
   for (int i = 0; i < N_STATE; i++) now[i] = LLVMBuildPhi(ir->at, LLVMTypeOf(state[i]), "");
-  mix(m, now, next);
-  word counted = i_add_c(m, count, 1);
+  mix(m, now, middle);
+  mix(m, middle, next);
+  word counted = i_add_c(m, count, 2);
   LLVMAddIncoming(count, (word[]){first, counted}, (LLVMBasicBlockRef[]){before, loop}, 2);
   for (int i = 0; i < N_STATE; i++)
     LLVMAddIncoming(now[i], (word[]){state[i], next[i]}, (LLVMBasicBlockRef[]){before, loop}, 2);
