@@ -15,6 +15,10 @@ moire_status moire__cmatmul_infer(moire__infer *c) {
   MOIRE__TRY(moire__infer_alike(c, 2, 3));
   moire_shape shape;
   MOIRE__TRY(moire__product_shape(c, 0, 2, &shape));
+  int64_t triple;
+  MOIRE__TRY(moire__infer_int_or(c, "triple", 0, 0, 1, &triple));
+  if (triple && (moire__product_flags_of(c->node).bf16 || c->operands[0]->dtype != MOIRE_F32))
+    return moire_fail(c->error, MOIRE_ERROR_TYPE, "triple: wanted operands of f32 that stay so");
   moire__infer_result(c, 0, c->operands[0]->dtype, shape);
   return moire__infer_result(c, 1, c->operands[0]->dtype, shape);
 }
@@ -47,7 +51,7 @@ static bool cmatmul_wrong(moire__sampler *s) {
   return moire__sample_refuse(s, cases[s->index].expected);
 }
 
-/* Every combination of flags for each row of extents. */
+/* Every combination of flags and every form, plain, bf16 and triple, for each row of extents. */
 bool moire__cmatmul_sample(moire__sampler *s) {
   if (s->kind == MOIRE__SAMPLE_WRONG) return cmatmul_wrong(s);
   moire_dim b = moire__sample_batch(s);
@@ -60,7 +64,7 @@ bool moire__cmatmul_sample(moire__sampler *s) {
       {HARD, 1, 3, 2, 0}, {HARD, 1, 33, 47, 65}, {HARD, 1, 17, 7, b},
   };
   moire__sampler row = *s;
-  row.index /= 32;
+  row.index /= 48;
   int i = MOIRE__SAMPLE_ROW(&row, cases);
   if (i < 0) return false;
   bool ta = (s->index & 1) != 0, tb = (s->index & 2) != 0;
@@ -69,9 +73,11 @@ bool moire__cmatmul_sample(moire__sampler *s) {
   moire_shape w = tb ? MOIRE_SHAPE(cases[i].lead, n, k) : MOIRE_SHAPE(cases[i].lead, k, n);
   moire_value x[4];
   for (int j = 0; j < 4; j++) x[j] = moire__sample_input(s, MOIRE_F32, j < 2 ? a : w, -1, 1);
-  moire__attr attrs[MOIRE__PRODUCT_ATTRS];
+  int form = s->index / 16 % 3;
+  moire__attr attrs[MOIRE__PRODUCT_ATTRS + 1];
   int n_attrs = moire__product_attrs(
-      (moire__product_flags){ta, (s->index & 4) != 0, tb, (s->index & 8) != 0, (s->index & 16) != 0}, attrs);
+      (moire__product_flags){ta, (s->index & 4) != 0, tb, (s->index & 8) != 0, form == 1}, attrs);
+  if (form == 2) attrs[n_attrs++] = moire__attr_make_int("triple", 1);
   moire_value y = moire__sample_emit(s, MOIRE__OP_cmatmul, x, 4, attrs, n_attrs);
   if (!moire_value_is_null(y)) moire_output(s->g, "y1", moire__value(s->g, y.id + 1));
   return moire__sample_finish(s, y);

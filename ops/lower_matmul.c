@@ -15,13 +15,15 @@
  * What is done to each element of the result (the epilogue) is done a stretch of columns of a block at a time:
  * the tiles leave their sums in a local block, from which the element-wise nodes go on.
  *
- * Operands that are to be bf16 are packed, and have tiles of their own (ops/narrow.h); a matrix b of fixed size
- * is packed by a kernel before.
+ * Operands that are to be bf16 are packed, and have tiles of their own (ops/narrow.h), and so have complex
+ * products that are made of three real ones (ops/triple.h); a matrix b of fixed size is packed by a kernel
+ * before.
  */
 #include "compiler/ir/lower.h"
 #include "ops/narrow.h"
 #include "ops/parts.h"
 #include "ops/tiles.h"
+#include "ops/triple.h"
 
 enum { ROW_BLOCK = 64, CUT_RESULT = 1 << 16 };
 
@@ -33,9 +35,11 @@ typedef struct product {
   moire_dim m, k, n, batch;
   moire__loop_value offset_c;  /* of the leading axes */
   moire__loop_buffer parts[2]; /* cut along k: where the planes of the pieces go */
-  bool bf16;
+  bool bf16, is_triple;
   moire__narrow narrow;
+  moire__triple triple;
   int packed[2];                  /* extra buffers that b is packed into beforehand, -1: none */
+  int n_packed;                   /* how many these are, if there are any */
   moire__loop_buffer sums[2];     /* of a stretch, where there is an epilogue */
   moire__loop_value first_column; /* of the stretch */
 } product;
@@ -51,6 +55,9 @@ static product describe(moire__lowering *l) {
   }
   p.tiles.a.conjugate = moire__node_int_or(node, "conj_a", 0) != 0;
   p.tiles.b.conjugate = moire__node_int_or(node, "conj_b", 0) != 0;
+  bool whole = !p.tiles.skip[0] && !p.tiles.skip[1];
+  p.is_triple = moire__node_int_or(node, "triple", 0) != 0 && whole;
+  p.n_packed = p.bf16 ? p.planes : 1;
   int rank = p.a[0].rank;
   p.m = p.a[0].dims[rank - 2];
   p.k = p.a[0].dims[rank - 1];
@@ -141,6 +148,7 @@ static void stretches_of_rows(product *p) {
   moire__lowering *l = p->l;
   moire__loop_builder *b = &l->builder;
   int64_t wide = stretch_of(p);
+  if (p->is_triple) moire__triple_begin(l, &p->tiles, &p->triple);
   moire__loop_value columns = moire__loop_extent(b, p->n);
   p->first_column = moire__loop_for(b, moire__loop_index(b, 0), columns, wide, 1);
   moire__loop_value end = moire__lower_add(l, p->first_column, moire__loop_index(b, wide));
@@ -148,7 +156,10 @@ static void stretches_of_rows(product *p) {
   p->tiles.n_low = p->first_column;
   p->tiles.n_high = end;
   p->tiles.finish = keep_row;
-  moire__tiles_emit(l, &p->tiles);
+  if (p->is_triple)
+    moire__triple_panel(l, &p->tiles, &p->triple);
+  else
+    moire__tiles_emit(l, &p->tiles);
   moire__loop_value m = moire__loop_for(b, p->tiles.m_low, p->tiles.m_high, 1, 1);
   finish_element(p, m, moire__loop_for(b, p->first_column, end, 1, (int)wide));
   moire__loop_end(b);
@@ -183,6 +194,8 @@ static void block_of_rows(product *p, moire__loop_value low, moire__loop_value h
     stretches_of_rows(p);
   else if (p->bf16)
     moire__narrow_emit(p->l, &p->tiles, &p->narrow);
+  else if (p->is_triple)
+    moire__triple_emit(p->l, &p->tiles, &p->triple);
   else
     moire__tiles_emit(p->l, &p->tiles);
 }
@@ -219,40 +232,56 @@ static void place_batch(product *p, moire__loop_value batch) {
   if (batch) p->offset_c = moire__lower_mul(l, batch, moire__loop_extent(&l->builder, elements));
 }
 
-/* ---- operands in bf16 --------------------------------------------------------------------------------------
+/* ---- packed operands ---------------------------------------------------------------------------------------
  */
 
-static void choose_narrow(product *p, int64_t most_rows) {
-  if (!p->bf16) return;
+static void choose_form(product *p, int64_t most_rows) {
   const moire__view *a = &p->a[0];
   int rank = a->rank;
   bool along_k = a->strides[rank - 1] == 1 || a->dims[rank - 1] == 1;
-  p->tiles.a.planes = p->tiles.b.planes = p->planes;
-  p->narrow = moire__narrow_choose(p->l, &p->tiles, p->m, p->k, most_rows, along_k);
+  if (p->bf16) p->narrow = moire__narrow_choose(p->l, &p->tiles, p->m, p->k, most_rows, along_k);
+  if (p->is_triple) p->triple = moire__triple_choose(p->l, &p->tiles, p->k, most_rows, along_k);
 }
 
 static void add_packed(product *p, moire__buffer_role role) {
-  for (int i = 0; i < p->planes; i++) p->narrow.b[i] = moire__lower_add_extra(p->l, p->packed[i], role);
+  for (int i = 0; i < p->n_packed; i++) {
+    moire__loop_buffer buffer = moire__lower_add_extra(p->l, p->packed[i], role);
+    if (p->bf16)
+      p->narrow.b[i] = buffer;
+    else
+      p->triple.b = buffer;
+  }
+}
+
+static bool is_packed_first(product *p) {
+  if (p->batch != 1) return false;
+  if (p->bf16) return moire__narrow_pack_first(&p->narrow, &p->tiles, p->k);
+  return p->is_triple && moire__triple_pack_first(&p->triple, p->k);
+}
+
+static int new_packed(product *p) {
+  if (p->is_triple) return moire__lower_new_extra(p->l, moire__triple_elements(&p->triple));
+  return moire__lower_new_extra_of(p->l, moire__narrow_dtype(&p->narrow), moire__narrow_elements(&p->narrow));
 }
 
 /* The kernel that packs b, if there is to be one; afterwards the product's own is begun. */
 static void pack_first(product *p) {
   moire__lowering *l = p->l;
-  if (!p->bf16 || p->batch != 1 || !moire__narrow_pack_first(&p->narrow, &p->tiles, p->k)) return;
+  if (!is_packed_first(p)) return;
   const char *name = l->kernel->name;
   moire__lower_begin(l, moire__arena_printf(l->arena, "%s.pack", name));
-  for (int i = 0; i < p->planes; i++) {
-    moire__lower_add_reads(l, l->node->operands[p->planes + i]);
-    p->packed[i] =
-        moire__lower_new_extra_of(l, moire__narrow_dtype(&p->narrow), moire__narrow_elements(&p->narrow));
-  }
+  for (int i = 0; i < p->planes; i++) moire__lower_add_reads(l, l->node->operands[p->planes + i]);
+  for (int i = 0; i < p->n_packed; i++) p->packed[i] = new_packed(p);
   add_packed(p, MOIRE__BUFFER_OUT);
-  moire__lower_body(l, moire__narrow_panels(&p->narrow), 1);
+  moire__lower_body(l, p->is_triple ? moire__triple_panels(&p->triple) : moire__narrow_panels(&p->narrow), 1);
   place_matrix(p, &p->tiles.b, p->b, (const moire__loop_value[MOIRE_MAX_RANK]){0});
   whole_k(p);
   p->tiles.n_low = moire__loop_index(&l->builder, 0);
   p->tiles.n_high = moire__loop_extent(&l->builder, p->n);
-  moire__narrow_emit_packing(l, &p->tiles, &p->narrow);
+  if (p->is_triple)
+    moire__triple_emit_packing(l, &p->tiles, &p->triple);
+  else
+    moire__narrow_emit_packing(l, &p->tiles, &p->narrow);
   moire__lower_finish(l);
   moire__lower_begin(l, name);
 }
@@ -276,6 +305,7 @@ static moire__loop_value smaller(moire__lowering *l, moire__loop_value a, moire_
 static int64_t block_size(const product *p) {
   int64_t size = moire__lower_block(p->l, ROW_BLOCK), rows = moire__tiles_rows(p->l, &p->tiles);
   if (p->bf16) return p->narrow.rows;
+  if (p->is_triple) return p->triple.rows;
   return p->l->target.small_blocks ? size : (size + rows - 1) / rows * rows;
 }
 
@@ -348,12 +378,12 @@ static bool is_cut(const product *p) {
 static void lower(moire__lowering *l) {
   product p = describe(l);
   if (is_cut(&p)) {
-    choose_narrow(&p, moire__dim_factor(p.m));
+    choose_form(&p, moire__dim_factor(p.m));
     add_operands(&p);
     lower_cut(&p);
     return;
   }
-  choose_narrow(&p, moire__lower_block(l, ROW_BLOCK));
+  choose_form(&p, moire__lower_block(l, ROW_BLOCK));
   pack_first(&p);
   add_operands(&p);
   for (int i = 0; i < p.planes; i++) {

@@ -25,28 +25,36 @@ int moire__tiles_even_rows(const moire__lowering *l, int planes_a, int planes_b,
   return rows;
 }
 
-static moire__loop_value load(moire__lowering *l, const moire__tile_matrix *x, int plane, moire__loop_value i,
-                              moire__loop_value j) {
+static moire__loop_value place(moire__lowering *l, const moire__tile_matrix *x, int plane, moire__loop_value i,
+                               moire__loop_value j) {
   moire__loop_value at =
       moire__lower_add(l, moire__lower_mul(l, i, x->row[plane]), moire__lower_mul(l, j, x->column[plane]));
-  return moire__loop_load(&l->builder, x->buffer[plane], moire__lower_add(l, x->base[plane], at));
+  return moire__lower_add(l, x->base[plane], at);
+}
+
+/* The number `rows` below the one at `at`. */
+static moire__loop_value load(moire__lowering *l, const moire__tile_matrix *x, int plane, moire__loop_value at,
+                              int rows) {
+  moire__loop_value down = moire__lower_mul(l, moire__loop_index(&l->builder, rows), x->row[plane]);
+  return moire__loop_load(&l->builder, x->buffer[plane], moire__lower_add(l, at, down));
 }
 
 static void accumulate(moire__loop_builder *b, moire__loop_var sum, bool negative, moire__loop_value x,
                        moire__loop_value y) {
-  if (negative) x = moire__loop_unary(b, MOIRE__LOOP_neg, x);
+  if (negative) y = moire__loop_unary(b, MOIRE__LOOP_neg, y); /* of a vector: part of the instruction */
   moire__loop_set(b, sum, moire__loop_ternary(b, MOIRE__LOOP_fma, x, y, moire__loop_get(b, sum)));
 }
 
-static void accumulate_row(moire__lowering *l, const moire__tiles *t, const moire__loop_var *sum,
-                           moire__loop_value m, moire__loop_value k, const moire__loop_value *y) {
+/* Row r of the tile, whose planes of a begin at `at`. */
+static void accumulate_row(moire__lowering *l, const moire__tiles *t, const moire__loop_var *sum, int r,
+                           const moire__loop_value *at, const moire__loop_value *y) {
   moire__loop_builder *b = &l->builder;
   bool a_minus = t->a.conjugate, b_minus = t->b.conjugate;
-  moire__loop_value re = load(l, &t->a, 0, m, k);
+  moire__loop_value re = load(l, &t->a, 0, at[0], r);
   if (!t->skip[0]) accumulate(b, sum[0], false, re, y[0]);
   if (t->b.planes == 2 && !t->skip[1]) accumulate(b, sum[1], b_minus, re, y[1]);
   if (t->a.planes == 1) return;
-  moire__loop_value im = load(l, &t->a, 1, m, k);
+  moire__loop_value im = load(l, &t->a, 1, at[1], r);
   if (t->b.planes == 2 && !t->skip[0]) accumulate(b, sum[0], a_minus == b_minus, im, y[1]);
   if (!t->skip[1]) accumulate(b, sum[1], a_minus, im, y[0]);
 }
@@ -60,11 +68,10 @@ static void tile(moire__lowering *l, const moire__tiles *t, moire__loop_value m,
     for (int i = 0; i < planes; i++) sum[r][i] = moire__loop_declare(b, moire__loop_const(b, t->type, 0));
   }
   moire__loop_value k = moire__loop_for(b, t->k_low, t->k_high, 1, 1);
-  moire__loop_value y[2] = {load(l, &t->b, 0, k, n), 0};
-  if (t->b.planes == 2) y[1] = load(l, &t->b, 1, k, n);
-  for (int r = 0; r < rows; r++) {
-    accumulate_row(l, t, sum[r], moire__lower_add(l, m, moire__loop_index(b, r)), k, y);
-  }
+  moire__loop_value at[2] = {place(l, &t->a, 0, m, k), 0}, y[2] = {0, 0};
+  if (t->a.planes == 2) at[1] = place(l, &t->a, 1, m, k);
+  for (int i = 0; i < t->b.planes; i++) y[i] = load(l, &t->b, i, place(l, &t->b, i, k, n), 0);
+  for (int r = 0; r < rows; r++) accumulate_row(l, t, sum[r], r, at, y);
   moire__loop_end(b);
   for (int r = 0; r < rows; r++) {
     moire__loop_value sums[2] = {0, 0};
@@ -90,7 +97,7 @@ static moire__loop_value tiles_of(moire__lowering *l, const moire__tiles *t, moi
 
 void moire__tiles_emit_rows(moire__lowering *l, const moire__tiles *t, moire__loop_value n) {
   moire__loop_value next = tiles_of(l, t, t->m_low, t->rows, n);
-  if (t->rows > 3) next = tiles_of(l, t, next, t->rows / 2, n);
+  if (t->rows > 3 && !t->single_rest) next = tiles_of(l, t, next, t->rows / 2, n);
   if (t->rows > 1) tiles_of(l, t, next, 1, n);
 }
 

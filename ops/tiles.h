@@ -32,10 +32,13 @@ typedef struct moire__tiles {
   moire__loop_value m_low, m_high, n_low, n_high, k_low, k_high;
   moire_dim n_extent; /* what n_high - n_low is known to be, or 0: chooses the width of the tile */
   int rows;           /* of a tile; 0: as many as the registers hold */
+  bool single_rest; /* rows left over are taken one by one, without a tile of half the height before: less code
+                     */
   moire__loop_type type;
   bool skip[2]; /* planes of the result that nobody wants */
   moire__tile_finish *finish;
-  moire__tile_resume *resume; /* of products of bf16 (ops/narrow.h); the others take all of k at once */
+  moire__tile_resume *resume; /* of products that are packed (ops/narrow.h, ops/triple.h); the others take all
+                                 of k at once */
   void *context;
 } moire__tiles;
 

@@ -24,6 +24,7 @@
   PASS(flatten, "reshapes move below element-wise ops")                                                        \
   PASS(cse, "what flatten wrote twice is one")                                                                 \
   PASS(dce, "drops what nothing needs")                                                                        \
+  PASS(triple, "complex products become three real ones where that is less work")                              \
   PASS(layout, "operands of products and outputs as the loop nests need them")                                 \
   PASS(fuse, "nodes are gathered into kernels")
 
@@ -54,6 +55,9 @@
   ORDER(simplify, flatten,                                                                                     \
         "it folds permutations into products, so that fewer reshapes have views beside them")                  \
   ORDER(flatten, dce, "nodes that lost their users are left behind")                                           \
+  ORDER(split, triple, "products of planes are marked")                                                        \
+  ORDER(narrow, triple, "products of bf16 stay as they are")                                                   \
+  ORDER(dce, triple, "a plane that nobody needs any more is no reason to compute both")                        \
   ORDER(simplify, layout, "it folds permutations into products, which layout undoes for all alike")            \
   ORDER(cse, layout, "an output that holds what another holds is a copy, which must stay one")                 \
   ORDER(layout, fuse, "fusion decides which permutations are copied")                                          \

@@ -16,6 +16,7 @@
  * Breaks: nothing; the text of the graph says which kernel is which.
  */
 #include "compiler/pass/fuse_private.h"
+#include "compiler/ir/lower.h"
 #include "compiler/ir/rewrite.h"
 #include "compiler/ir/view.h"
 #include "compiler/pass/pass.h"
@@ -122,14 +123,16 @@ static bool has_wide_rows(const moire_shape *domain) {
   return moire__dim_is_static(last) && last > WIDE_ROW;
 }
 
-/* Products whose results are complete where they are computed: matrices of f32 that are not cut along k, in
- * one pass. */
+/* Products whose results are complete where they are computed: matrices of f32 that are not cut along k, nor
+ * summed up in parts, in one pass. */
 static bool takes_epilogue(const moire__fuse *f, const moire__node *node) {
   const moire_graph *g = f->g;
   if (!f->epilogues || (node->op != MOIRE__OP_matmul && node->op != MOIRE__OP_cmatmul)) return false;
   const moire__value_info *a = &g->values[node->operands[0]], *y = &g->values[node->first_result];
   bool whole =
       y->shape.rank == 2 && moire__dim_is_static(a->shape.dims[1]) && moire__dim_is_static(y->shape.dims[1]);
+  if (moire__node_int_or(node, "triple", 0) && moire__dim_factor(a->shape.dims[1]) > MOIRE__TRIPLE_WHOLE)
+    return false;
   return whole && y->dtype == MOIRE_F32 && !moire__node_int_or(node, "bf16", 0);
 }
 

@@ -26,10 +26,17 @@ bool moire__fuse_is_row_reduction(const moire_graph *g, const moire__node *node)
 /* How an op's loop nest reads an operand. */
 typedef enum need { NEED_STRIDES, NEED_UNIT_STRIDE, NEED_CONTIGUOUS } need;
 
-static need operand_need(const moire__node *node, int operand) {
+/* A matrix of fixed size that a product has packed, however it lies (ops/triple.h). */
+static bool is_packed(const moire_graph *g, const moire__node *node, int operand) {
+  const moire_shape *shape = &g->values[node->operands[operand]].shape;
+  return moire__node_int_or(node, "triple", 0) && shape->rank == 2 && moire__dim_is_static(shape->dims[0]) &&
+         moire__dim_is_static(shape->dims[1]);
+}
+
+static need operand_need(const moire_graph *g, const moire__node *node, int operand) {
   switch ((int)node->op) {
     case MOIRE__OP_matmul: return operand == 0 ? NEED_STRIDES : NEED_UNIT_STRIDE;
-    case MOIRE__OP_cmatmul: return operand < 2 ? NEED_STRIDES : NEED_UNIT_STRIDE;
+    case MOIRE__OP_cmatmul: return operand < 2 || is_packed(g, node, operand) ? NEED_STRIDES : NEED_UNIT_STRIDE;
     case MOIRE__OP_attend: return operand < 6 ? NEED_UNIT_STRIDE : NEED_CONTIGUOUS; /* all but valid, rng, .. */
     case MOIRE__OP_attend_real: return operand < 3 ? NEED_UNIT_STRIDE : NEED_CONTIGUOUS;
     case MOIRE__OP_attend_backward: /* nor the rows' scalars */
@@ -97,7 +104,7 @@ static void find_forced(moire__fuse *f) {
     const moire__node *node = &g->nodes[i];
     if (f->separate && (moire__is_view(node) || moire__op_get(node->op)->source)) f->forced[i] = true;
     if (!is_class(node, MOIRE__CLASS_KERNEL)) continue;
-    for (int o = 0; o < node->n_operands; o++) force(f, node->operands[o], operand_need(node, o));
+    for (int o = 0; o < node->n_operands; o++) force(f, node->operands[o], operand_need(g, node, o));
   }
 }
 

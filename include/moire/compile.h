@@ -36,6 +36,7 @@ typedef enum moire_optimizer {
   X(taps, "filter taps that only meet the zeros before a sequence are skipped")                                \
   X(cse, "what is computed twice is computed once")                                                            \
   X(flatten, "reshapes move out of the way of fusion")                                                         \
+  X(triple, "complex products are made of three real ones")                                                    \
   X(fuse, "operations share kernels")                                                                          \
   X(epilogue, "what is done to each element of a product is done in its kernel")
 

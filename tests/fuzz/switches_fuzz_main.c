@@ -51,7 +51,7 @@ static void draw_config(moire__random *random, int length, moire__text *json) {
   moire__text_add(json, ", \"num_attention_heads\": %d, \"hidden_size\": %d", heads,
                   heads * widths[draw(random, 0, 8)]);
   moire__text_add(json, ", \"num_hidden_layers\": %d, \"inner_size\": %d", draw(random, 1, 2),
-                  draw(random, 1, 40));
+                  draw(random, 1, 70));
   moire__text_add(json, ", \"hidden_dropout_prob\": %g, \"attention_probs_dropout_prob\": %g",
                   dropouts[draw(random, 0, 2)], dropouts[draw(random, 0, 2)]);
   moire__text_add(json, ", \"initializer_range\": 0.2, \"n_bands\": %d", bands);

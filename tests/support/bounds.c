@@ -78,15 +78,18 @@ static double terms_of(const evaluation *e, const moire__node *node) {
   return fmax(1, most / (double)y->elements);
 }
 
-/* `together`: of all elements alike. The roundings of a long sum of like terms do not cancel. */
-static moire__tensor *disturbed_copy(evaluation *e, const moire__tensor *x, double amplitude, double together) {
+/* `together`: of all elements alike. The roundings of a long sum of like terms do not cancel. `whole`: planes
+ * by the size of both, as products of complex matrices may (ops/triple.h). */
+static moire__tensor *disturbed_copy(evaluation *e, const moire__tensor *x, double amplitude, double together,
+                                     bool whole) {
   moire_shape shape = {.rank = x->rank};
   memcpy(shape.dims, x->dims, sizeof shape.dims);
   moire__tensor *copy = moire__tensor_create(x->dtype, &shape, NULL);
   double shared = 1 + together * draw(e);
   for (int64_t i = 0; i < x->elements; i++) {
-    copy->re[i] = x->re[i] * (shared + amplitude * draw(e));
-    if (x->im) copy->im[i] = x->im[i] * (shared + amplitude * draw(e));
+    double size = whole && x->im ? hypot(x->re[i], x->im[i]) : 0;
+    copy->re[i] = x->re[i] * shared + amplitude * (size > 0 ? size : x->re[i]) * draw(e);
+    if (x->im) copy->im[i] = x->im[i] * shared + amplitude * (size > 0 ? size : x->im[i]) * draw(e);
   }
   return copy;
 }
@@ -210,6 +213,7 @@ static moire_status run_reference(evaluation *e, const moire__node *node, int va
   moire__arena scratch = {0};
   moire_error cause = {0};
   moire__tensor *disturbed[MOIRE__MAX_OPERANDS] = {0};
+  bool whole = node->op == MOIRE__OP_matmul || node->op == MOIRE__OP_linear;
   moire__reference c = {.g = e->g,
                         .node = node,
                         .extents = e->feed->extents,
@@ -219,7 +223,7 @@ static moire_status run_reference(evaluation *e, const moire__node *node, int va
   for (int i = 0; i < node->n_operands; i++) {
     moire__tensor *operand = e->values[variant][node->operands[i]];
     if (amplitude > 0 && unit_of(operand->dtype) > 0)
-      disturbed[i] = disturbed_copy(e, operand, amplitude, together);
+      disturbed[i] = disturbed_copy(e, operand, amplitude, together, whole);
     if (disturbed[i] && moire__node_int_or(node, "bf16", 0)) split_ties(e, node->operands[i], disturbed[i]);
     c.operands[i] = disturbed[i] ? disturbed[i] : operand;
   }
