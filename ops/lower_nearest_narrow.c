@@ -1,20 +1,23 @@
 /* nearest_code with operands in bf16: the code that float32 finds, by a bound of what rounding can do.
  *
- * lower_nearest_code.c picks the least s(c) = |c|^2 / 2 - x . c, computed in float32. With x' and c' rounded to
- * bf16, t(c) = |c|^2 / 2 - x' . c' differs from it by no more than
+ * lower_nearest_code.c picks the least s(c) = |c|^2 / 2 - x . c, computed in float32. Around any u, |c - u|^2 /
+ * 2 - (x - u) . (c - u) differs from it by what is the same for all codes. So let y and d be x - u and c - u,
+ * as float32 rounds them, y' and d' the same in bf16, and t(c) = |d|^2 / 2 - y' . d'. But for a number that all
+ * codes share, t differs from s by less than m g + w and a small share of |d|^2 / 2:
  *
- *   |x . (c - c')| + |(x - x') . c'| + rounding of the sums  <=  m g,
- *   g = max(|c|, 2^9 |c - c'|),   m = (|x| (2^-9 + (3 D + 16) 2^-24) + |x - x'|) (1 + 2^-7)
+ *   |y . (d - d')| + |(y - y') . d'|    g = max(|d|, 2^9 |d - d'|),   m = (|y| 2^-9 + |y - y'| + ..) (1 + 2^-7)
+ *   sum of y' . d', y and d             |y| |d| (2 D + 16) 2^-24, in m; share of |d|^2: moire__nearest_share
+ *   sums of s                           (|x| |c| + |c|^2 / 2) (D + 4) 2^-24, by |c| <= |d| + |u|: |x| in m,
+ *                                       |d|^2 in the share, and w = |u| (|x| + |u|) (D + 4) 2^-24
  *
- * and by less than 2^-21 |c|^2 / 2 for the rounding of differences: products of pairs are exact, all sums of D
- * terms are off by at most D 2^-24, or twice that, of |x| |c|, and |c'| <= (1 + 2^-8) |c|. So a code whose t -
- * m g is above some code's t + m g is not the nearest. Two kernels:
+ * Products of pairs are exact, and |d'| <= (1 + 2^-8) |d|. So a code whose t - m g is above some code's t + m g
+ * + 2 w is not the nearest. Kernels:
  *
- *   pack    (nearest_pack.c) panels of codes in bf16; of each code |c|^2 / 2, the same a little lowered, and g
- *   narrow  one piece is a block of rows. For every panel, register tiles give t - m g. Where a row's least one
- *           is not above its limit, the least t + m g so far, the panel's codes that are not go to the row's
- *           list. In the end, as a rule, one code of the list is not above the limit; else float32 computes s
- *           for those that are left, with the sums of lower_nearest_code.c in their order
+ *   mean, pack   (nearest_pack.c) u; panels of codes d', and of each code |c|^2 / 2, |d|^2 / 2 and g
+ *   narrow       one piece is a block of rows. For every panel, register tiles give t - m g. Where a row's
+ * least one is not above its limit, the least t + m g + 2 w so far, the panel's codes that are not go to the
+ * row's list. In the end, as a rule, one code of the list is not above the limit; else float32 computes s for
+ * those that are left, with the sums of lower_nearest_code.c in their order
  *
  * A row whose list had no room gets -1, and lower_nearest_code.c then searches its block. So does a row with a
  * NaN, or with |x| from 2^60 on, whose sums may overflow: its m is infinite, and all codes are listed. Where
@@ -35,7 +38,7 @@ typedef struct search {
   moire__tiles tiles;                     /* b is packed: its matrix is not used */
   int64_t room;                           /* of a row's list */
   moire__loop_buffer score;               /* [rows, lanes]: t - m g of a panel */
-  moire__loop_buffer margin, limit;       /* [rows]: m; the least t + m g */
+  moire__loop_buffer margin, wide, limit; /* [rows]: m; w; the least t + m g + 2 w */
   moire__loop_buffer count, list, scores; /* of the list: [rows], [rows, room] */
   moire__loop_value panel;                /* the one at hand */
   moire__loop_value first;                /* row of the block */
@@ -66,10 +69,6 @@ static moire__loop_value pick(const search *s, moire__loop_value a, moire__loop_
   return moire__loop_ternary(&s->l->builder, MOIRE__LOOP_select, a, b, c);
 }
 
-static moire__loop_value below(const search *s, moire__loop_value a, double limit) {
-  return moire__loop_binary(&s->l->builder, MOIRE__LOOP_lt, a, real(s, limit));
-}
-
 /* A NaN becomes infinite. */
 static moire__loop_value number(const search *s, moire__loop_value a) {
   return moire__loop_binary(&s->l->builder, MOIRE__LOOP_min, a, real(s, INFINITY));
@@ -78,37 +77,11 @@ static moire__loop_value number(const search *s, moire__loop_value a) {
 /* ---- a panel ----------------------------------------------------------------------------------------------
  */
 
-/* Sums of squares of every row, and of what bf16 takes from it: where its margin and its limit will be. */
-static void measure_rows(const search *s, moire__loop_value n_rows) {
-  moire__lowering *l = s->l;
-  moire__loop_builder *b = &l->builder;
-  const moire__tile_matrix *x = &s->tiles.a;
-  moire__loop_value m = moire__loop_for(b, index_of(s, 0), n_rows, 1, 1);
-  moire__loop_var squares = moire__loop_declare(b, real(s, 0)), lost = moire__loop_declare(b, real(s, 0));
-  moire__loop_value k = moire__loop_for(b, index_of(s, 0), index_of(s, s->codes.depth), 1, l->target.lanes * 2);
-  moire__loop_value at =
-      moire__lower_add(l, moire__lower_mul(l, m, x->row[0]), moire__lower_mul(l, k, x->column[0]));
-  moire__loop_value value = moire__loop_load(b, x->buffer[0], moire__lower_add(l, x->base[0], at));
-  moire__loop_value off = moire__nearest_lost(l, value);
-  moire__loop_reduce(b, squares, MOIRE__LOOP_add, mul(s, value, value));
-  moire__loop_reduce(b, lost, MOIRE__LOOP_add, mul(s, off, off));
-  moire__loop_end(b);
-  moire__loop_store(b, s->margin, m, moire__loop_get(b, squares));
-  moire__loop_store(b, s->limit, m, moire__loop_get(b, lost));
-  moire__loop_end(b);
-}
-
-/* Every row's margin; its list is empty. */
+/* Every row is packed, its list empty. */
 static void start_rows(const search *s, moire__loop_value n_rows) {
   moire__loop_builder *b = &s->l->builder;
-  double sums = (double)(3 * s->codes.depth + 16) * 0x1p-24 * 1.05;
-  measure_rows(s, n_rows);
+  moire__nearest_pack_rows(s->l, &s->codes, &s->tiles.a, n_rows, s->margin, s->wide);
   moire__loop_value m = moire__loop_for(b, index_of(s, 0), n_rows, 1, s->l->target.lanes);
-  moire__loop_value squares = moire__loop_load(b, s->margin, m), lost = moire__loop_load(b, s->limit, m);
-  moire__loop_value margin = fma_of(s, moire__nearest_norm(s->l, squares, s->codes.depth),
-                                    real(s, 0x1p-9 + sums), moire__nearest_norm(s->l, lost, s->codes.depth));
-  margin = mul(s, margin, real(s, 1 + 0x1p-7));
-  moire__loop_store(b, s->margin, m, pick(s, below(s, squares, 0x1p120), margin, real(s, INFINITY)));
   moire__loop_store(b, s->limit, m, real(s, INFINITY));
   moire__loop_store(b, s->count, m, moire__loop_const(b, MOIRE__LOOP_I32, 0));
   moire__loop_end(b);
@@ -134,17 +107,21 @@ static void score(void *context, moire__loop_value m, moire__loop_value n, const
   moire__loop_store(b, s->score, in_scores(s, m, n), number(s, value));
 }
 
-/* The least of row m's scores of the panel; `above`: of t + m g instead. */
+/* The least of row m's scores of the panel; `above`: of t + m g + 2 w instead. */
 static moire__loop_value least_of(const search *s, moire__loop_value m, bool above) {
   moire__loop_builder *b = &s->l->builder;
-  moire__loop_value lanes = index_of(s, s->codes.narrow.lanes), twice = 0;
-  if (above) twice = mul(s, moire__loop_load(b, s->margin, m), real(s, 2 + 0x1p-7));
+  moire__loop_value lanes = index_of(s, s->codes.narrow.lanes), twice = 0, wide = 0;
+  if (above) {
+    twice = mul(s, moire__loop_load(b, s->margin, m), real(s, 2 + 0x1p-7));
+    wide = fma_of(s, moire__loop_load(b, s->wide, m), real(s, 2 + 0x1p-7),
+                  real(s, (double)s->codes.depth * 0x1p-118));
+  }
   moire__loop_var least = moire__loop_declare(b, real(s, INFINITY));
   moire__loop_value n = moire__loop_for(b, index_of(s, 0), lanes, 1, s->codes.narrow.lanes);
   moire__loop_value value = moire__loop_load(b, s->score, in_scores(s, m, n));
   if (above) {
     moire__loop_value at = in_panel(s, n), low = moire__loop_load(b, s->codes.low, at);
-    moire__loop_value slack = fma_of(s, low, real(s, 0x1p-18), real(s, (double)s->codes.depth * 0x1p-118));
+    moire__loop_value slack = fma_of(s, low, real(s, 3 * moire__nearest_share(&s->codes)), wide);
     value = number(s, add(s, value, fma_of(s, twice, moire__loop_load(b, s->codes.reach, at), slack)));
   }
   moire__loop_reduce(b, least, MOIRE__LOOP_min, value);
@@ -323,6 +300,7 @@ static void add_locals(search *s) {
   moire__narrow_add_locals(s->l, &s->codes.narrow);
   s->score = moire__loop_add_local(k, "score", MOIRE__LOOP_F32, rows * s->codes.narrow.lanes);
   s->margin = moire__loop_add_local(k, "margin", MOIRE__LOOP_F32, rows);
+  s->wide = moire__loop_add_local(k, "wide", MOIRE__LOOP_F32, rows);
   s->limit = moire__loop_add_local(k, "limit", MOIRE__LOOP_F32, rows);
   s->count = moire__loop_add_local(k, "count", MOIRE__LOOP_I32, rows);
   s->list = moire__loop_add_local(k, "list", MOIRE__LOOP_I32, rows * s->room);
@@ -358,7 +336,6 @@ static int lower_narrow(search *s, const char *name) {
   moire__loop_value n_rows = moire__loop_binary(b, MOIRE__LOOP_min, left, index_of(s, rows));
   place_rows(s, n_rows);
   start_rows(s, n_rows);
-  moire__narrow_pack_a(l, &s->tiles, &s->codes.narrow, s->tiles.m_low, n_rows, s->tiles.k_low, s->tiles.k_high);
   s->panel = moire__loop_for(b, index_of(s, 0), index_of(s, (codes + lanes - 1) / lanes), 1, 1);
   moire__narrow_emit_panel(l, &s->tiles, &s->codes.narrow, s->panel);
   look_at_panel(s, n_rows);
@@ -382,15 +359,13 @@ int moire__nearest_narrow_lower(moire__lowering *l) {
   const moire_shape *x = &l->g->values[l->node->operands[0]].shape;
   const moire_shape *codes = &l->g->values[l->node->operands[1]].shape;
   const char *name = l->kernel->name;
-  moire__view view = moire__lower_view(l, l->node->operands[0]);
   search s = {.l = l, .rows = x->dims[0], .codes.n = codes->dims[0], .codes.depth = codes->dims[1]};
   int64_t depth = s.codes.depth;
   s.tiles = (moire__tiles){.n_extent = s.codes.n, .type = MOIRE__LOOP_F32, .finish = score, .context = &s};
   s.tiles.a.planes = s.tiles.b.planes = 1;
   moire__narrow *n = &s.codes.narrow;
-  bool along_k = view.strides[1] == 1 || depth == 1;
   const moire_dim one_row = 1; /* few rows: no tiles of AMX, on which this was not measured */
-  *n = moire__narrow_choose(l, &s.tiles, one_row, depth, moire__lower_block(l, ROWS), along_k);
+  *n = moire__narrow_choose(l, &s.tiles, one_row, depth, moire__lower_block(l, ROWS), true);
   moire__narrow_pack_first(n, &s.tiles, depth);
   n->depth = depth + depth % 2;
   n->resumes = false;

@@ -63,7 +63,7 @@ void moire__narrow_emit_packing(moire__lowering *l, const moire__tiles *t, const
 void moire__narrow_emit(moire__lowering *l, const moire__tiles *t, moire__narrow *n);
 /* The locals alone, and the tiles of one panel, whose columns count from 0: for kernels that look at a panel
  * before they go on. k comes in one part, not by tiles of AMX; b was packed beforehand, with full panels, and
- * rows t->m_low .. t->m_high of a by moire__narrow_pack_a. */
+ * rows t->m_low .. t->m_high of a are packed, too. */
 void moire__narrow_add_locals(moire__lowering *l, moire__narrow *n);
 void moire__narrow_emit_panel(moire__lowering *l, const moire__tiles *t, const moire__narrow *n,
                               moire__loop_value panel);
