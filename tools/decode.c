@@ -10,27 +10,20 @@ typedef struct arguments {
   const char *ids, *out;
 } arguments;
 
-enum { CHECKPOINT = 0x100, IDS, MODEL, CONFIG, THREADS };
+enum { IDS = 0x100 };
 enum { BATCH = 4096 };
 
 static const struct argp_option options[] = {
-    {"checkpoint", CHECKPOINT, "FILE", 0, "A trained coder (safetensors)", 0},
     {"ids", IDS, "FILE", 0, "Codes of items, as `moire encode` writes them", 0},
     {"output", 'o', "FILE", 0, "Where the features go: .npy, or else safetensors", 0},
-    {"model", MODEL, "NAME|PATH", 0, "Model, if the checkpoint does not say, or is not of the library", 0},
-    {"config", CONFIG, "FILE", 0, "Configuration, if the checkpoint has none (YAML)", 0},
-    {"threads", THREADS, "N", 0, "Threads (as many as there are CPUs); does not change the result", 0},
     {0}};
 
 static error_t parse(int key, char *text, struct argp_state *state) {
   arguments *a = state->input;
   switch (key) {
-    case CHECKPOINT: a->sources.checkpoint = text; return 0;
+    case ARGP_KEY_INIT: state->child_inputs[0] = &a->sources; return 0;
     case IDS: a->ids = text; return 0;
     case 'o': a->out = text; return 0;
-    case MODEL: a->sources.model = text; return 0;
-    case CONFIG: a->sources.config = text; return 0;
-    case THREADS: a->sources.threads = (int)tool_int_argument(state, "--threads", text, 1, 1024); return 0;
     case ARGP_KEY_END:
       if (!a->sources.checkpoint || !a->ids || !a->out)
         argp_error(state, "wanted --checkpoint FILE, --ids FILE and -o FILE");
@@ -92,7 +85,7 @@ int tool_decode(int argc, char **argv) {
       "--checkpoint FILE --ids FILE -o FILE",
       "Turns codes of items back into the features that they stand for, one row a "
       "line of the codes, in their order.",
-      NULL,
+      tool_sources_arguments,
       NULL,
       NULL};
   arguments a = {.sources.threads = tool_default_threads()};

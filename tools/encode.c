@@ -13,34 +13,25 @@ typedef struct arguments {
   int64_t batch;
 } arguments;
 
-enum { CHECKPOINT = 0x100, FEATURES, TENSOR, NAMES, MODEL, CONFIG, BATCH, PRECISION, THREADS };
+enum { FEATURES = 0x100, TENSOR, NAMES, BATCH };
 
 static const struct argp_option options[] = {
-    {"checkpoint", CHECKPOINT, "FILE", 0, "A trained coder (safetensors)", 0},
     {"features", FEATURES, "FILE", 0, "Features of items, one row an item: safetensors or .npy", 0},
     {"tensor", TENSOR, "NAME", 0, "The tensor of FILE, if it has several matrices", 0},
     {"names", NAMES, "FILE", 0, "Names of the rows, one a line (their numbers, from 0)", 0},
     {"output", 'o', "FILE", 0, "Where the codes go (stdout)", 0},
-    {"model", MODEL, "NAME|PATH", 0, "Model, if the checkpoint does not say, or is not of the library", 0},
-    {"config", CONFIG, "FILE", 0, "Configuration, if the checkpoint has none (YAML)", 0},
     {"batch", BATCH, "N", 0, "Items that are encoded at once (4096); does not change the result", 0},
-    {"precision", PRECISION, "f32|bf16", 0, "Of what products multiply (f32); codes are searched alike", 0},
-    {"threads", THREADS, "N", 0, "Threads (as many as there are CPUs); does not change the result", 0},
     {0}};
 
 static error_t parse(int key, char *text, struct argp_state *state) {
   arguments *a = state->input;
   switch (key) {
-    case CHECKPOINT: a->sources.checkpoint = text; return 0;
+    case ARGP_KEY_INIT: state->child_inputs[0] = &a->sources; return 0;
     case FEATURES: a->features = text; return 0;
     case TENSOR: a->tensor = text; return 0;
     case NAMES: a->names = text; return 0;
     case 'o': a->out = text; return 0;
-    case MODEL: a->sources.model = text; return 0;
-    case CONFIG: a->sources.config = text; return 0;
     case BATCH: a->batch = tool_int_argument(state, "--batch", text, 1, 1000000); return 0;
-    case PRECISION: a->sources.precision = tool_precision_argument(state, text); return 0;
-    case THREADS: a->sources.threads = (int)tool_int_argument(state, "--threads", text, 1, 1024); return 0;
     case ARGP_KEY_END:
       if (!a->sources.checkpoint || !a->features)
         argp_error(state, "wanted --checkpoint FILE and --features FILE");
@@ -107,7 +98,7 @@ int tool_encode(int argc, char **argv) {
       "--checkpoint FILE --features FILE",
       "Codes items: one line an item, its name or number and the code of each level, with tabs between. Where "
       "the configuration says unique_digit, a last digit tells items with equal codes apart, by their order.",
-      NULL,
+      tool_sources_arguments,
       NULL,
       NULL};
   arguments a = {.batch = 4096, .sources.threads = tool_default_threads()};

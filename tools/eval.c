@@ -16,33 +16,24 @@ typedef struct arguments {
   const char *ranks;
 } arguments;
 
-enum { CHECKPOINT = 0x100, MODEL, CONFIG, DATA, SPLIT, RANKS, BATCH, THREADS, PRECISION, JSON };
+enum { DATA = 0x100, SPLIT, RANKS, BATCH, JSON };
 
 static const struct argp_option options[] = {
-    {"checkpoint", CHECKPOINT, "FILE", 0, "Trained weights (safetensors)", 0},
     {"data", DATA, "FILE", 0, "Data set: one user a line", 0},
     {"split", SPLIT, "test|valid", 0, "Which targets to rank (test)", 0},
     {"ranks", RANKS, "FILE", 0, "Write each user's rank, one a line, in the order of the data set", 0},
-    {"model", MODEL, "NAME|PATH", 0, "Model, if the checkpoint does not say, or is not of the library", 0},
-    {"config", CONFIG, "FILE", 0, "Configuration, if the checkpoint has none (YAML)", 0},
     {"batch", BATCH, "N", 0, "Users that are scored at once (256)", 0},
-    {"precision", PRECISION, "f32|bf16", 0, "Of what products multiply (f32)", 0},
-    {"threads", THREADS, "N", 0, "Threads (as many as there are CPUs)", 0},
     {"json", JSON, NULL, 0, "Print JSON", 0},
     {0}};
 
 static error_t parse(int key, char *text, struct argp_state *state) {
   arguments *a = state->input;
   switch (key) {
-    case CHECKPOINT: a->sources.checkpoint = text; return 0;
+    case ARGP_KEY_INIT: state->child_inputs[0] = &a->sources; return 0;
     case DATA: a->sources.data = text; return 0;
-    case MODEL: a->sources.model = text; return 0;
-    case CONFIG: a->sources.config = text; return 0;
     case RANKS: a->ranks = text; return 0;
-    case PRECISION: a->sources.precision = tool_precision_argument(state, text); return 0;
     case JSON: a->json = true; return 0;
     case BATCH: a->batch = tool_int_argument(state, "--batch", text, 1, 1000000); return 0;
-    case THREADS: a->sources.threads = (int)tool_int_argument(state, "--threads", text, 1, 1024); return 0;
     case SPLIT:
       if (strcmp(text, "test") != 0 && strcmp(text, "valid") != 0) {
         argp_error(state, "--split: wanted test or valid, but '%s' came", text);
@@ -89,7 +80,7 @@ int tool_eval(int argc, char **argv) {
       "Ranks each user's target among all items and prints hit rate and NDCG. The last item of a user is the "
       "test's "
       "target, the one before that the validation's; items of the history count as score 0.",
-      NULL,
+      tool_sources_arguments,
       NULL,
       NULL};
   arguments a = {.split = MOIRE__SPLIT_TEST, .batch = 256, .sources.threads = tool_default_threads()};

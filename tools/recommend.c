@@ -14,33 +14,23 @@ typedef struct arguments {
   bool json;
 } arguments;
 
-enum { CHECKPOINT = 0x100, MODEL, CONFIG, DATA, TOP, USERS, THREADS, PRECISION, JSON };
+enum { DATA = 0x100, TOP, USERS, JSON };
 enum { SHOWN_HISTORY = 5, BATCH = 256 };
 
-static const struct argp_option options[] = {
-    {"checkpoint", CHECKPOINT, "FILE", 0, "Trained weights (safetensors)", 0},
-    {"data", DATA, "FILE", 0, "Data set: one user a line", 0},
-    {"top", TOP, "K", 0, "Items for each user (10)", 0},
-    {"users", USERS, "N", 0, "The first N users only", 0},
-    {"model", MODEL, "NAME|PATH", 0, "Model, if the checkpoint does not say, or is not of the library", 0},
-    {"config", CONFIG, "FILE", 0, "Configuration, if the checkpoint has none (YAML)", 0},
-    {"precision", PRECISION, "f32|bf16", 0, "Of what products multiply (f32)", 0},
-    {"threads", THREADS, "N", 0, "Threads (as many as there are CPUs)", 0},
-    {"json", JSON, NULL, 0, "Print JSON, one line a user", 0},
-    {0}};
+static const struct argp_option options[] = {{"data", DATA, "FILE", 0, "Data set: one user a line", 0},
+                                             {"top", TOP, "K", 0, "Items for each user (10)", 0},
+                                             {"users", USERS, "N", 0, "The first N users only", 0},
+                                             {"json", JSON, NULL, 0, "Print JSON, one line a user", 0},
+                                             {0}};
 
 static error_t parse(int key, char *text, struct argp_state *state) {
   arguments *a = state->input;
   switch (key) {
-    case CHECKPOINT: a->sources.checkpoint = text; return 0;
+    case ARGP_KEY_INIT: state->child_inputs[0] = &a->sources; return 0;
     case DATA: a->sources.data = text; return 0;
-    case MODEL: a->sources.model = text; return 0;
-    case CONFIG: a->sources.config = text; return 0;
-    case PRECISION: a->sources.precision = tool_precision_argument(state, text); return 0;
     case JSON: a->json = true; return 0;
     case TOP: a->top = (int)tool_int_argument(state, "--top", text, 1, 10000); return 0;
     case USERS: a->users = tool_int_argument(state, "--users", text, 1, INT64_MAX); return 0;
-    case THREADS: a->sources.threads = (int)tool_int_argument(state, "--threads", text, 1, 1024); return 0;
     case ARGP_KEY_END:
       if (!a->sources.checkpoint || !a->sources.data)
         argp_error(state, "wanted --checkpoint FILE and --data FILE");
@@ -100,7 +90,7 @@ int tool_recommend(int argc, char **argv) {
       "Lists for each user the items that come next with the highest scores, without those the user had. A "
       "line "
       "shows the number of the user, the end of the history, and the items, best first.",
-      NULL,
+      tool_sources_arguments,
       NULL,
       NULL};
   arguments a = {.top = 10, .sources.threads = tool_default_threads()};

@@ -124,6 +124,9 @@ typedef struct tool_sources {
   const char *checkpoint, *model, *config, *data, *precision;
   int threads;
 } tool_sources;
+/* The children of a parser that takes them but for --data; at ARGP_KEY_INIT it makes state->child_inputs[0] the
+ * address of its sources, whose threads are set. */
+extern const struct argp_child tool_sources_arguments[];
 
 /* Opens the checkpoint, finds out which model it holds, and adds its configuration, and that of s->config on
  * top, to the table of the setup. *file is to be closed, on failure too; *model lives as long as it. */
