@@ -1,6 +1,7 @@
 /* attend, attend_real and their backward ops: the naive meaning, a row of scores at a time (ops/attend.h). */
 #include "ops/attend.h"
 #include "ops/mask.h"
+#include "ops/packed.h"
 #include "ops/parts.h"
 #include "ops/support.h"
 
@@ -58,26 +59,9 @@ static double drop_of(const moire__reference *c, moire__attend_layout at, place 
   return moire__mask_element(c, c->operands[at.rng], "dropout", 4, used, index);
 }
 
-/* Do the samples of a packed batch lie among its tokens, one after the other, each token where it says it
- * stood? */
-static bool is_packing_sound(moire__reference *c, moire__attend_layout at) {
-  if (at.starts < 0) return true;
-  const moire__tensor *starts = c->operands[at.starts], *counts = c->operands[at.counts];
-  const double *tokens = c->operands[at.tokens]->re;
-  int64_t all = c->operands[at.k]->dims[2], length = moire__node_int(c->node, "length"), next = 0;
-  bool sound = true;
-  for (int64_t b = 0; b < starts->elements && sound; b++) {
-    int64_t start = (int64_t)starts->re[b], count = (int64_t)counts->re[b];
-    sound = start == next && count >= 1 && count <= length && count <= all - start;
-    for (int64_t t = start; sound && t < start + count; t++) {
-      int64_t position = (int64_t)tokens[t] - b * length;
-      sound = position >= 0 && position < length;
-    }
-    next = start + count;
-  }
-  if (sound && next == all) return true;
-  moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "tokens, starts and counts are of no packed batch");
-  return false;
+static bool is_packing_sound(const moire__reference *c, moire__attend_layout at) {
+  return at.starts < 0 ||
+         moire__packed_is_sound(c, at.tokens, at.starts, at.counts, moire__node_int(c->node, "length"));
 }
 
 /* s of query row `q` and key row `k`, counted over the whole operands. */

@@ -1,5 +1,6 @@
 /* attend, attend_real and their backward ops: samples for the tests (ops/attend.h). */
 #include "ops/attend.h"
+#include "ops/packed.h"
 #include "ops/parts.h"
 #include "ops/sample_row.h"
 #include "ops/support.h"
@@ -104,21 +105,10 @@ static bool packed_sample(moire__sampler *s, moire__op op, bool last) {
   for (; n < 3 * planes; n++) x[n] = moire__sample_input(s, MOIRE_F32, n < planes ? q : rows, -1, 1);
   x[n++] = moire__sample_input(s, MOIRE_BOOL, S(TOKENS), 0, 2);
   x[n++] = moire__sample_input(s, MOIRE_I32, S(3), -1000, 1000);
-  moire_value number = moire_iota(s->g, S(TOKENS), 0), sample = moire_iota(s->g, S(SAMPLES), 0);
-  moire_value zero = moire_constant(s->g, MOIRE_I32, MOIRE_SCALAR, 0),
-              two = moire_constant(s->g, MOIRE_I32, MOIRE_SCALAR, 2);
-  moire_value four = moire_constant(s->g, MOIRE_I32, MOIRE_SCALAR, 4),
-              five = moire_constant(s->g, MOIRE_I32, MOIRE_SCALAR, 5);
-  moire_value second = moire_where(moire_less(number, four), zero, two);
-  moire_value one = moire_constant(s->g, MOIRE_I32, MOIRE_SCALAR, 1),
-              eight = moire_constant(s->g, MOIRE_I32, MOIRE_SCALAR, 8);
-  moire_value third = moire_where(moire_less(number, five), zero, five);
-  moire_value gap = moire_where(moire_less(number, eight), zero, one);
-  x[n++] = moire_add(moire_add(number, second), moire_add(third, gap));
-  moire_value from = moire_where(moire_equal(sample, one), four, five);
-  x[n++] = moire_where(moire_equal(sample, zero), zero, from);
-  moire_value size = moire_where(moire_equal(sample, one), one, five);
-  x[n++] = moire_where(moire_equal(sample, zero), four, size);
+  moire__sample_packing packing = moire__sample_pack(s, LENGTH);
+  x[n++] = packing.tokens;
+  x[n++] = packing.starts;
+  x[n++] = packing.counts;
   moire__attr attrs[] = {moire__attr_make_real("scale", 0.5), moire__attr_make_real("mask_value", -10000),
                          moire__attr_make_int("causal", 1),   moire__attr_make_int("has_valid", 1),
                          moire__attr_make_int("has_rng", 1),  moire__attr_make_real("dropout", 0.3),

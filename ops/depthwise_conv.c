@@ -8,9 +8,14 @@
  * stored tap-major, [taps, D], with a shift for each tap, in any order and repeated as one likes: a bank of
  * dilated filters is one filter with the taps of all. Operands are real or complex in any mix, and both ops are
  * linear in each operand, so planes are convolved one by one.
+ *
+ * Of packed samples (ops/packed.h) only tokens are computed, y [T,D] at (b, t) = where the token stood; x has
+ * all positions nevertheless, since padding is read like the rest. The further operands are tokens, slots,
+ * starts and counts, without slots for the weight's gradient. There is no `reverse`, and x's gradient is that
+ * of all positions, where those that are no tokens have dy = 0.
  */
+#include "ops/packed.h"
 #include "ops/parts.h"
-#include "ops/sample_row.h"
 #include "ops/support.h"
 
 static const int64_t most_shift = (int64_t)1 << 42;
@@ -57,19 +62,40 @@ moire_status moire__depthwise_conv_infer(moire__infer *c) {
   if (w->dims[0] != taps)
     return moire_fail(c->error, MOIRE_ERROR_SHAPE, "w is %s, wanted a tap for each of %d shifts",
                       moire__operand_type(c, 1).text, taps);
-  return moire__infer_result(c, 0, dtype, *x);
+  if (c->n_operands == 2) return moire__infer_result(c, 0, dtype, *x);
+  if (c->n_operands != 6 || reverse)
+    return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "there are %d operands, wanted 2, or 6 without reverse",
+                      c->n_operands);
+  MOIRE__TRY(moire__infer_packed(c, 2, 4));
+  return moire__infer_result(c, 0, dtype, MOIRE_SHAPE(c->operands[2]->shape.dims[0], x->dims[2]));
 }
+
+/* Of a packed batch: tokens, slots, starts, counts; none otherwise. */
+typedef struct packed_operands {
+  moire_value of[4];
+  int n;
+} packed_operands;
 
 /* `like` has the shifts. */
-static moire_value conv(moire_graph *g, moire_value x, moire_value w, const moire__node *like, bool reverse) {
+static moire_value conv(moire_graph *g, moire_value x, moire_value w, packed_operands p,
+                        const moire__node *like, bool reverse) {
   moire__attr attrs[] = {*moire__node_attr(like, "shifts"), moire__attr_make_int("reverse", 1)};
-  return moire__graph_emit(g, MOIRE_HERE, MOIRE__OP_depthwise_conv, (moire_value[]){x, w}, 2, attrs,
-                           reverse ? 2 : 1);
+  moire_value operands[] = {x, w, p.of[0], p.of[1], p.of[2], p.of[3]};
+  return moire__graph_emit(g, MOIRE_HERE, MOIRE__OP_depthwise_conv, operands, 2 + p.n, attrs, reverse ? 2 : 1);
 }
 
-static moire_value conv_weight(moire_graph *g, moire_value x, moire_value y, const moire__node *like) {
-  return moire__graph_emit(g, MOIRE_HERE, MOIRE__OP_depthwise_conv_weight, (moire_value[]){x, y}, 2,
+static moire_value conv_weight(moire_graph *g, moire_value x, moire_value y, packed_operands p,
+                               const moire__node *like) {
+  moire_value operands[] = {x, y, p.of[0], p.of[2], p.of[3]};
+  return moire__graph_emit(g, MOIRE_HERE, MOIRE__OP_depthwise_conv_weight, operands, p.n ? 5 : 2,
                            moire__node_attr(like, "shifts"), 1);
+}
+
+/* y [T, D] at its places in [B, L, D], which is x's shape; zero elsewhere. */
+static moire_value unpack(moire_value y, packed_operands p, moire_value x) {
+  moire_value operands[] = {y, p.of[1], p.of[0]};
+  moire_value all = moire__graph_emit(y.graph, MOIRE_HERE, MOIRE__OP_take, operands, 3, NULL, 0);
+  return moire_reshape(all, moire_value_shape(x));
 }
 
 static bool is_complex(moire_value x) { return moire_value_dtype(x) == MOIRE_C64; }
@@ -77,12 +103,15 @@ static bool is_complex(moire_value x) { return moire_value_dtype(x) == MOIRE_C64
 void moire__depthwise_conv_gradient(moire__gradient *c) {
   moire_value x = c->operands[0], w = c->operands[1], dy = c->result_gradients[0];
   bool reverse = moire__node_int_or(c->node, "reverse", 0) != 0;
+  packed_operands p = {.n = c->node->n_operands - 2}, none = {0};
+  for (int i = 0; i < p.n; i++) p.of[i] = c->operands[2 + i];
   if (c->wanted[0]) {
-    moire_value dx = conv(c->g, dy, is_complex(w) ? moire_conj(w) : w, c->node, !reverse);
+    moire_value all = p.n ? unpack(dy, p, x) : dy;
+    moire_value dx = conv(c->g, all, is_complex(w) ? moire_conj(w) : w, none, c->node, !reverse);
     c->operand_gradients[0] = is_complex(dx) && !is_complex(x) ? moire_real(dx) : dx;
   }
   if (c->wanted[1]) {
-    moire_value dw = reverse ? conv_weight(c->g, dy, x, c->node) : conv_weight(c->g, x, dy, c->node);
+    moire_value dw = reverse ? conv_weight(c->g, dy, x, p, c->node) : conv_weight(c->g, x, dy, p, c->node);
     if (is_complex(dw) && !is_complex(w)) dw = moire_real(dw);
     c->operand_gradients[1] = reverse && is_complex(w) ? moire_conj(dw) : dw;
   }
@@ -102,7 +131,9 @@ static moire_value minus(moire_value a, moire_value b) {
 /* a * b for planes, null where one of them is. */
 static moire_value plane_conv(const moire__split *c, moire_value a, moire_value b) {
   if (moire_value_is_null(a) || moire_value_is_null(b)) return (moire_value){0};
-  return conv(c->g, a, b, c->node, moire__node_int_or(c->node, "reverse", 0) != 0);
+  packed_operands p = {.n = c->n_operands - 2};
+  for (int i = 0; i < p.n; i++) p.of[i] = c->operands[2 + i].re;
+  return conv(c->g, a, b, p, c->node, moire__node_int_or(c->node, "reverse", 0) != 0);
 }
 
 void moire__depthwise_conv_split(moire__split *c) {
@@ -112,13 +143,19 @@ void moire__depthwise_conv_split(moire__split *c) {
 }
 
 /* Samples and channels are independent; a beginning of the sequence (with `reverse`: an end) needs no more than
- * itself. */
+ * itself. Tokens are left as they are. */
 bool moire__depthwise_conv_demand(moire__demand *c) {
+  if (c->n_operands > 2) return false;
   bool reverse = moire__node_int_or(c->node, "reverse", 0) != 0;
   if (c->axis == 1 && (reverse ? c->start + c->length != c->extent : c->start != 0)) return false;
   moire__demand_slice(c, 0, c->axis, c->start, c->length);
   if (c->axis == 2) moire__demand_slice(c, 1, 1, c->start, c->length);
   return true;
+}
+
+/* Row `row` of y as b L + t. */
+static int64_t place_of(const moire__tensor *tokens, int64_t row) {
+  return tokens ? (int64_t)tokens->re[row] : row;
 }
 
 void moire__depthwise_conv_reference(moire__reference *c) {
@@ -127,97 +164,19 @@ void moire__depthwise_conv_reference(moire__reference *c) {
   int64_t sign = moire__node_int_or(c->node, "reverse", 0) ? -1 : 1, length = x->dims[1], width = x->dims[2];
   int taps = 0;
   const int64_t *shifts = moire__node_ints(c->node, "shifts", &taps);
+  const moire__tensor *tokens = c->n_operands > 2 ? c->operands[2] : NULL;
+  if (tokens && !moire__packed_is_sound(c, 2, 4, 5, length)) return;
   for (int64_t i = 0; i < y->elements; i++) {
-    int64_t d = i % width, t = i / width % length;
+    int64_t d = i % width, place = place_of(tokens, i / width), t = place % length;
     for (int r = 0; r < taps; r++) {
       int64_t from = t - sign * shifts[r];
       if (from < 0 || from >= length) continue;
-      int64_t at = i + (from - t) * width, tap = r * width + d;
+      int64_t at = (place + from - t) * width + d, tap = r * width + d;
       double xr = x->re[at], xi = x->im ? x->im[at] : 0, wr = w->re[tap], wi = w->im ? w->im[tap] : 0;
       y->re[i] += xr * wr - xi * wi;
       if (y->im) y->im[i] += xr * wi + xi * wr;
     }
   }
-}
-
-/* Rows for both ops: x (and y) [B, L, D], w [taps, D]; types are those of the operands. */
-typedef struct conv_case {
-  moire__sample_kind kind;
-  moire_dtype a, b;
-  moire_shape x;
-  int64_t taps, dilation, again; /* the tap before the newest has this shift, if it is positive */
-} conv_case;
-
-typedef struct tap_shifts {
-  int64_t of[64];
-  int n;
-} tap_shifts;
-
-static tap_shifts shifts_of(const conv_case *row) {
-  tap_shifts s = {.n = (int)row->taps};
-  for (int r = 0; r < s.n; r++) s.of[r] = (s.n - 1 - r) * row->dilation;
-  if (row->again) s.of[s.n - 2] = row->again;
-  return s;
-}
-
-static bool conv_sample_row(moire__sampler *s, conv_case *found) {
-  moire_dim b = moire__sample_batch(s);
-  const conv_case cases[] = {
-      {GOOD, F32, F32, S(2, 8, 4), 3, 1, 0},    {GOOD, F32, C64, S(b, 12, 16), 3, 2, 0},
-      {GOOD, C64, F32, S(2, 9, 8), 2, 3, 0},    {GOOD, C64, C64, S(b, 7, 5), 4, 1, 0},
-      {GOOD, F32, C64, S(b, 40, 16), 40, 1, 4}, {HARD, F32, F32, S(1, 1, 1), 1, 1, 0},
-      {HARD, C64, C64, S(3, 13, 17), 7, 5, 0},  {HARD, F32, C64, S(1, 5, 33), 31, 8, 0},
-      {HARD, F32, F32, S(2, 0, 3), 3, 1, 0},    {HARD, F32, C64, S(0, 4, 3), 3, 1, 0},
-      {HARD, F32, F32, S(2, 4, 0), 3, 1, 0},    {HARD, F32, F32, S(b, 7, 3), 2, 2147483647, 0},
-      {HARD, F32, F32, S(b, 33, 7), 13, 1, 12}, {HARD, F32, F32, S(b, 9, 7), 2, 5, 5},
-  };
-  int i = MOIRE__SAMPLE_ROW(s, cases);
-  if (i >= 0) *found = cases[i];
-  return i >= 0;
-}
-
-static bool depthwise_conv_wrong(moire__sampler *s) {
-  const struct {
-    moire_dtype a, b;
-    moire_shape x, w;
-    int64_t shift, reverse;
-    moire_status expected;
-  } cases[] = {
-      {F32, F32, S(2, 8, 4), S(3, 5), 1, 0, BAD_SHAPE},
-      {F32, F32, S(2, 8, 4), S(4, 1, 3), 1, 0, BAD_SHAPE},
-      {F32, F32, S(8, 4), S(3, 4), 1, 0, BAD_SHAPE},
-      {F32, F32, S(2, 8, 4), S(2, 4), 1, 0, BAD_SHAPE},
-      {F32, F32, S(2, 8, 4), S(moire__sample_batch(s), 4), 1, 0, BAD_SHAPE},
-      {F32, F32, S(2, 8, 4), S(3, 4), -1, 0, BAD_ARGUMENT},
-      {F32, F32, S(2, 8, 4), S(3, 4), 1, 2, BAD_ARGUMENT},
-      {I32, F32, S(2, 8, 4), S(3, 4), 1, 0, BAD_TYPE},
-      {F64, C64, S(2, 8, 4), S(3, 4), 1, 0, BAD_TYPE},
-  };
-  if (s->index >= (int)(sizeof cases / sizeof *cases)) return false;
-  int i = s->index;
-  moire_value operands[] = {moire__sample_input(s, cases[i].a, cases[i].x, -1, 1),
-                            moire__sample_input(s, cases[i].b, cases[i].w, -1, 1)};
-  const int64_t shifts[] = {0, 3, cases[i].shift};
-  moire__attr attrs[] = {moire__attr_make_ints("shifts", shifts, 3),
-                         moire__attr_make_int("reverse", cases[i].reverse)};
-  moire__sample_emit(s, MOIRE__OP_depthwise_conv, operands, 2, attrs, 2);
-  return moire__sample_refuse(s, cases[i].expected);
-}
-
-/* Each row forwards and in reverse. */
-bool moire__depthwise_conv_sample(moire__sampler *s) {
-  if (s->kind == MOIRE__SAMPLE_WRONG) return depthwise_conv_wrong(s);
-  conv_case row;
-  moire__sampler at = *s;
-  at.index /= 2;
-  if (!conv_sample_row(&at, &row)) return false;
-  moire_value x = moire__sample_input(s, row.a, row.x, -1, 1);
-  moire_value w = moire__sample_input(s, row.b, MOIRE_SHAPE(row.taps, row.x.dims[2]), -1, 1);
-  tap_shifts shifts = shifts_of(&row);
-  moire__attr attrs[] = {moire__attr_make_ints("shifts", shifts.of, shifts.n),
-                         moire__attr_make_int("reverse", s->index % 2)};
-  return moire__sample_finish(
-      s, moire__sample_emit(s, MOIRE__OP_depthwise_conv, (moire_value[]){x, w}, 2, attrs, 2));
 }
 
 /* ---- depthwise_conv_weight ------------------------------------------------------------------------------- */
@@ -228,15 +187,24 @@ moire_status moire__depthwise_conv_weight_infer(moire__infer *c) {
   MOIRE__TRY(conv_dtype(c, &dtype));
   MOIRE__TRY(moire__infer_rank(c, 0, 3, 3));
   MOIRE__TRY(conv_shifts(c, &taps));
-  if (!moire__shape_equal(&c->operands[0]->shape, &c->operands[1]->shape))
-    return moire_fail(c->error, MOIRE_ERROR_SHAPE, "shapes differ: x is %s, y is %s",
+  moire_shape wanted = c->operands[0]->shape;
+  if (c->n_operands != 2 && c->n_operands != 5)
+    return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "there are %d operands, wanted 2 or 5", c->n_operands);
+  if (c->n_operands == 5) {
+    MOIRE__TRY(moire__infer_packed(c, 2, 3));
+    wanted = MOIRE_SHAPE(c->operands[2]->shape.dims[0], wanted.dims[2]);
+  }
+  if (!moire__shape_equal(&wanted, &c->operands[1]->shape))
+    return moire_fail(c->error, MOIRE_ERROR_SHAPE, "shapes do not fit: x is %s, y is %s",
                       moire__operand_type(c, 0).text, moire__operand_type(c, 1).text);
   return moire__infer_result(c, 0, dtype, MOIRE_SHAPE(taps, c->operands[0]->shape.dims[2]));
 }
 
 static moire_value plane_conv_weight(const moire__split *c, moire_value x, moire_value y) {
   if (moire_value_is_null(x) || moire_value_is_null(y)) return (moire_value){0};
-  return conv_weight(c->g, x, y, c->node);
+  packed_operands p = {.n = c->n_operands - 2};
+  for (int i = 0; i < p.n; i++) p.of[i ? i + 1 : 0] = c->operands[2 + i].re;
+  return conv_weight(c->g, x, y, p, c->node);
 }
 
 void moire__depthwise_conv_weight_split(moire__split *c) {
@@ -251,50 +219,16 @@ void moire__depthwise_conv_weight_reference(moire__reference *c) {
   int64_t length = x->dims[1], width = x->dims[2];
   int taps = 0;
   const int64_t *shifts = moire__node_ints(c->node, "shifts", &taps);
+  const moire__tensor *tokens = c->n_operands > 2 ? c->operands[2] : NULL;
+  if (tokens && !moire__packed_is_sound(c, 2, 3, 4, length)) return;
   for (int64_t i = 0; i < y->elements; i++) {
-    int64_t d = i % width, t = i / width % length;
+    int64_t d = i % width, place = place_of(tokens, i / width);
     for (int r = 0; r < taps; r++) {
-      if (t < shifts[r]) continue;
-      int64_t at = i - shifts[r] * width, tap = r * width + d;
+      if (place % length < shifts[r]) continue;
+      int64_t at = (place - shifts[r]) * width + d, tap = r * width + d;
       double xr = x->re[at], xi = x->im ? x->im[at] : 0, yr = y->re[i], yi = y->im ? y->im[i] : 0;
       w->re[tap] += yr * xr + yi * xi;
       if (w->im) w->im[tap] += yi * xr - yr * xi;
     }
   }
-}
-
-static moire_value sample_weight(moire__sampler *s, moire_value x, moire_value y, const tap_shifts *shifts) {
-  moire__attr attr = moire__attr_make_ints("shifts", shifts->of, shifts->n);
-  return moire__sample_emit(s, MOIRE__OP_depthwise_conv_weight, (moire_value[]){x, y}, 2, &attr, 1);
-}
-
-static bool depthwise_conv_weight_wrong(moire__sampler *s) {
-  const struct {
-    moire_dtype a, b;
-    moire_shape x, y;
-    tap_shifts shifts;
-    moire_status expected;
-  } cases[] = {
-      {F32, F32, S(2, 8, 4), S(2, 7, 4), {{0, 1}, 2}, BAD_SHAPE},
-      {F32, F32, S(8, 4), S(8, 4), {{0, 1}, 2}, BAD_SHAPE},
-      {F32, F32, S(2, 8, 4), S(2, 8, 4), {{0}, 0}, BAD_SHAPE},
-      {F32, F32, S(2, 8, 4), S(2, 8, 4), {{0, -1}, 2}, BAD_ARGUMENT},
-      {F32, BOOL, S(2, 8, 4), S(2, 8, 4), {{0, 1}, 2}, BAD_TYPE},
-  };
-  if (s->index >= (int)(sizeof cases / sizeof *cases)) return false;
-  int i = s->index;
-  moire_value x = moire__sample_input(s, cases[i].a, cases[i].x, -1, 1);
-  moire_value y = moire__sample_input(s, cases[i].b, cases[i].y, -1, 1);
-  sample_weight(s, x, y, &cases[i].shifts);
-  return moire__sample_refuse(s, cases[i].expected);
-}
-
-bool moire__depthwise_conv_weight_sample(moire__sampler *s) {
-  if (s->kind == MOIRE__SAMPLE_WRONG) return depthwise_conv_weight_wrong(s);
-  conv_case row;
-  if (!conv_sample_row(s, &row)) return false;
-  moire_value x = moire__sample_input(s, row.a, row.x, -1, 1);
-  moire_value y = moire__sample_input(s, row.b, row.x, -1, 1);
-  tap_shifts shifts = shifts_of(&row);
-  return moire__sample_finish(s, sample_weight(s, x, y, &shifts));
 }

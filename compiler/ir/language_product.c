@@ -140,7 +140,7 @@ moire_value moire_depthwise_conv_at(moire_source at, moire_value x, moire_value 
 moire_value moire_filter_bank_at(moire_source at, moire_value x, const moire_value *weights,
                                  const int64_t *dilations, int n) {
   if (moire_value_is_null(x)) return x;
-  const int most = moire__op_get(MOIRE__OP_filter_bank)->max_operands - 1;
+  const int most = moire__op_get(MOIRE__OP_filter_bank)->max_operands - 5; /* x, and those of a packed batch */
   if (n < 1 || n > most) {
     moire__graph_fail_at(x.graph, at, "filter_bank", MOIRE_ERROR_ARGUMENT, "%d bands, wanted 1 to %d", n, most);
     return moire__null_like(x, x);

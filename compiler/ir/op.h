@@ -44,6 +44,14 @@ enum {
 enum { MOIRE__MAX_OPERANDS = 80, MOIRE__MAX_RESULTS = 8 };
 enum { MOIRE__MOST_TAPS = 1024 }; /* of a filter over positions */
 
+/* A filter over the tokens of packed samples keeps what is read of a sample in memory of its own, rows rounded
+ * up to vectors: are `length` positions of `width` channels few enough? */
+static inline bool moire__packed_filter_fits(moire_dim length, moire_dim width) {
+  enum { MOST = 1 << 16, ROUND = 32 };
+  return moire__dim_is_static(length) && moire__dim_is_static(width) && length >= 1 && width < MOST &&
+         length <= MOST / (width + ROUND);
+}
+
 /* ---- infer: types and shapes of the results from operands and attributes
  * --------------------------------------- */
 

@@ -12,6 +12,9 @@
  * thousands; that is the rule's one assumption, and mask_value must be -1000 or less for it. Random masks are
  * those of the padded batch.
  *
+ * Where what is left of the packed values is a bank of filters, it is computed at tokens alone, from all
+ * positions of its operand.
+ *
  * Requires: attention as a composite (before expand), slices moved up (after demand). Ensures: same outputs and
  * gradients. The runtime computes the inputs "<ids>.tokens", ... that the pass adds (runtime/base/packing.h).
  */
@@ -198,7 +201,7 @@ static bool find_batch(moire__pack *p) {
 
 moire_graph *moire__pass_pack(const moire_graph *g, const moire__goal *goal, moire_error *error) {
   moire__rewrite all = {0};
-  moire__pack p = {.g = g};
+  moire__pack p = {.g = g, .filters = !(goal->off >> MOIRE_OPTIMIZATION_taps & 1)};
   bool found = goal->pack && find_batch(&p);
   if (found) {
     size_t n = (size_t)g->n_values;

@@ -184,6 +184,40 @@ static moire_value emit_last(emit *e, const moire__node *node) {
                  e->p->g->values[node->first_result].shape);
 }
 
+/* A bank of filters that is read at tokens alone. */
+static bool is_filter_of_tokens(const moire__pack *p, const moire__node *node) {
+  const moire_graph *g = p->g;
+  if (node->op != MOIRE__OP_filter_bank || !p->filters) return false;
+  int32_t v = node->first_result;
+  const moire_dim *dims = g->values[v].shape.dims;
+  if (dims[0] != p->samples || dims[1] != p->length || !moire__packed_filter_fits(dims[1], dims[2]))
+    return false;
+  bool used = false;
+  for (int i = 0; i < g->n_nodes; i++) {
+    for (int o = 0; o < g->nodes[i].n_operands; o++) {
+      if (g->nodes[i].operands[o] != v) continue;
+      if (!p->packed[g->nodes[i].first_result]) return false;
+      used = true;
+    }
+  }
+  for (int i = 0; i < g->n_outputs + g->n_updates; i++) {
+    if (v == (i < g->n_outputs ? g->outputs[i].value : g->updates[i - g->n_outputs].value)) return false;
+  }
+  return used;
+}
+
+static moire_value emit_filter(emit *e, const moire__node *node) {
+  moire_value x[MOIRE__MAX_OPERANDS];
+  int n = 0;
+  for (; n < node->n_operands; n++) x[n] = moire__rewrite_value(&e->r, node->operands[n]);
+  x[n++] = e->tokens;
+  x[n++] = e->slots;
+  x[n++] = e->starts;
+  x[n++] = e->counts;
+  moire__attr attrs[] = {*moire__node_attr(node, "dilations"), moire__attr_make_int("packed", 1)};
+  return moire__graph_emit(e->r.to, node->source, node->op, x, n, attrs, 2);
+}
+
 static void emit_one(emit *e, int index) {
   const moire__node *node = &e->p->g->nodes[index];
   int32_t v = node->first_result;
@@ -196,6 +230,8 @@ static void emit_one(emit *e, int index) {
     e->map[v] = emit_node(e, node).id;
   } else if (sliced) {
     moire__rewrite_set(&e->r, v, emit_last(e, node));
+  } else {
+    e->map[v] = emit_filter(e, node).id;
   }
 }
 
@@ -206,7 +242,8 @@ moire_graph *moire__pack_emit(moire__pack *p, moire_error *error) {
   for (int i = 0; i < p->g->n_nodes; i++) {
     const moire__node *node = &p->g->nodes[i];
     bool sliced = node->op == MOIRE__OP_slice && p->packed[node->operands[0]];
-    if (!p->attention[i] && !p->packed[node->first_result] && !sliced) {
+    bool filter = !p->packed[node->first_result] && is_filter_of_tokens(p, node);
+    if (!p->attention[i] && !p->packed[node->first_result] && !sliced && !filter) {
       moire__rewrite_clone(&e.r, node);
       continue;
     }

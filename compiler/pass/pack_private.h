@@ -13,6 +13,7 @@ typedef struct moire__pack {
   bool *packed, *refused;    /* of every value; refused: some use wants all positions */
   int *axis;                 /* of every packed value: its axis of positions; samples are axis 0 */
   bool *attention;           /* of every node: an attention over tokens */
+  bool filters;              /* a filter that is read at tokens alone is computed there alone */
 } moire__pack;
 
 /* The graph with the marked values packed; NULL with a sentence. */

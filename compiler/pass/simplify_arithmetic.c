@@ -2,6 +2,7 @@
 #include "compiler/pass/simplify.h"
 
 #include <math.h>
+#include <string.h>
 
 /* A product of constants outside of these bounds might leave the range of f32 where two steps did not. */
 static const double smallest_product = 1e-30, largest_product = 1e30;
@@ -100,10 +101,12 @@ static moire_value mul_negated_once(const moire__simplify *s) {
 /* For real products of tensors, which are linear in both operands. */
 static moire_value product_negated(const moire__simplify *s) {
   for (int i = 1; i >= 0; i--) {
-    moire_value operands[2] = {s->operands[0], s->operands[1]};
+    moire_value operands[MOIRE__MAX_OPERANDS];
+    int n = s->node->n_operands;
+    memcpy(operands, s->operands, (size_t)n * sizeof *operands);
     operands[i] = negated(s, i);
     if (!operands[i].id) continue;
-    return negate(s, moire__graph_emit(s->g, s->node->source, s->node->op, operands, 2, s->node->attrs,
+    return negate(s, moire__graph_emit(s->g, s->node->source, s->node->op, operands, n, s->node->attrs,
                                        s->node->n_attrs));
   }
   return moire__simplify_no(s);

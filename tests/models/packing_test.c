@@ -1,6 +1,6 @@
 /* Leaving out padding changes no result: QIA's loss and every gradient with and without it, dropout on, for
- * batches with empty, full, ragged samples and one whose last position is padding; and for batches that follow
- * each other. */
+ * batches with empty, full, ragged samples, one whose last position is padding and one with padding among its
+ * items; and for batches that follow each other. The filters reach further back than a sample is long. */
 #include "moire/compile.h"
 #include "moire/model.h"
 #include "moire/run.h"
@@ -98,7 +98,7 @@ static void compare(const session *a, const session *b, const char *name) {
   cr_assert(sqrt(distance) <= 2e-5 * sqrt(norm) + 1e-9, "%s: %g of %g", name, sqrt(distance), sqrt(norm));
 }
 
-/* Sample b has `filled[b]` items at its end; one sample of the last batch ends in padding. */
+/* Sample b has `filled[b]` items at its end; in the last batch one ends in padding, and one has two gaps. */
 static void batch(int step, int64_t n, int32_t *ids, int32_t *answers) {
   static const int filled[] = {3, 0, LENGTH, 1, 7, 0, 10, 2, 5};
   for (int64_t b = 0; b < n; b++) {
@@ -108,7 +108,11 @@ static void batch(int step, int64_t n, int32_t *ids, int32_t *answers) {
       ids[b * LENGTH + i] = item ? (int32_t)(1 + (b * 11 + i * 5 + step) % (ITEMS - 1)) : 0;
     }
   }
-  if (step == 3) ids[LENGTH * n - 1] = 0;
+  if (step != 3) return;
+  int64_t full = 0;
+  while (filled[(full + step) % MOST] != LENGTH) full++;
+  ids[LENGTH * full + 2] = ids[LENGTH * full + 5] = ids[LENGTH * full + 6] = 0;
+  ids[LENGTH * (full ? 0 : n) + LENGTH - 1] = 0;
 }
 
 Test(packing, changes_no_result) {
