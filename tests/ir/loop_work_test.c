@@ -43,7 +43,7 @@ static void count_step(const moire__module *m, int step, const int64_t *extents,
   moire__arena_free(&arena);
 }
 
-static counted count(const char *text, int64_t batch) {
+static counted count_without(const char *text, int64_t batch, unsigned off) {
   moire_error error = {0};
   moire_graph *g = moire_graph_parse(text, "test", &error);
   cr_assert(g, "%s", error.message);
@@ -53,6 +53,7 @@ static counted count(const char *text, int64_t batch) {
   static const char *const outputs[] = {"y"};
   options.outputs = outputs;
   options.n_outputs = 1;
+  options.off = off;
   moire__module *m = moire__driver_lower(g, &options, &target, &error);
   cr_assert(m, "%s", error.message);
   int64_t extents[MOIRE_MAX_EXTENTS + 1] = {0, batch};
@@ -62,6 +63,8 @@ static counted count(const char *text, int64_t batch) {
   moire_graph_destroy(g);
   return out;
 }
+
+static counted count(const char *text, int64_t batch) { return count_without(text, batch, 0); }
 
 static void expect(const char *text, double flop, double bytes) {
   counted got = count(text, 37);
@@ -79,17 +82,33 @@ Test(loop_work, a_product) {
          2.0 * 37 * 48 * 20, 4.0 * (37 * 48 + 48 * 20 + 37 * 20));
 }
 
+static const char complex_product[] = "graph @g inference {\n extent B\n"
+                                      " %1 = input {name = \"a\", dtype = f32, shape = [B,48]} : f32[B,48]\n"
+                                      " %2 = input {name = \"b\", dtype = f32, shape = [B,48]} : f32[B,48]\n"
+                                      " %3 = input {name = \"u\", dtype = f32, shape = [48,20]} : f32[48,20]\n"
+                                      " %4 = input {name = \"v\", dtype = f32, shape = [48,20]} : f32[48,20]\n"
+                                      " %5, %6 = cmatmul(%1, %2, %3, %4) : f32[B,20], f32[B,20]\n"
+                                      " %7 = add(%5, %6) : f32[B,20]\n output \"y\" = %7\n}\n";
+
 /* A complex product: four real multiplications and four additions a pair; two planes of both operands. The sum
  * of its planes is taken as they are stored, so that they never are. */
 Test(loop_work, a_complex_product) {
-  expect("graph @g inference {\n extent B\n"
-         " %1 = input {name = \"a\", dtype = f32, shape = [B,48]} : f32[B,48]\n"
-         " %2 = input {name = \"b\", dtype = f32, shape = [B,48]} : f32[B,48]\n"
-         " %3 = input {name = \"u\", dtype = f32, shape = [48,20]} : f32[48,20]\n"
-         " %4 = input {name = \"v\", dtype = f32, shape = [48,20]} : f32[48,20]\n"
-         " %5, %6 = cmatmul(%1, %2, %3, %4) : f32[B,20], f32[B,20]\n %7 = add(%5, %6) : f32[B,20]\n"
-         " output \"y\" = %7\n}\n",
-         8.0 * 37 * 48 * 20 + 37 * 20, 4.0 * (2 * 37 * 48 + 2 * 48 * 20 + 37 * 20));
+  counted got = count_without(complex_product, 37, 1u << MOIRE_OPTIMIZATION_triple);
+  cr_expect(got.exact);
+  cr_expect_eq(got.flop, 8.0 * 37 * 48 * 20 + 37 * 20, "%.0f operations", got.flop);
+  cr_expect_eq(got.touched, 4.0 * (2 * 37 * 48 + 2 * 48 * 20 + 37 * 20), "%.0f bytes", got.touched);
+}
+
+/* The same as three real products: the sum of the planes of every element of both operands beforehand, and
+ * three operations an element of the result afterwards. b and that sum are packed: in panels of whole vectors,
+ * so 32 columns for 20, written and read once more. */
+Test(loop_work, a_complex_product_of_three) {
+  counted got = count(complex_product, 37);
+  cr_expect(got.exact);
+  cr_expect_eq(got.flop, 6.0 * 37 * 48 * 20 + 37 * 48 + 48 * 20 + 3 * 37 * 20 + 37 * 20, "%.0f operations",
+               got.flop);
+  cr_expect_eq(got.touched, 4.0 * (2 * 37 * 48 + 2 * 48 * 20 + 3 * 48 * (32 + 20) + 37 * 20), "%.0f bytes",
+               got.touched);
 }
 
 /* With operands in bf16: as many, whatever pairs and panels the target packs them in, if k and the rows fit
