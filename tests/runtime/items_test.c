@@ -116,10 +116,8 @@ Test(features, come_back_from_both_formats_and_all_widths) {
   cr_assert_eq(moire__safetensors_write("two.safetensors", tensors, 2, NULL, 0, NULL), MOIRE_OK);
   moire__features *all[] = {load("f.npy", NULL), load("f.safetensors", NULL), load("f.safetensors", "features"),
                             load("two.safetensors", "wide"), load("two.safetensors", "half")};
-  for (int i = 0; i < 5; i++) {
-    cr_assert_eq(all[i]->fingerprint, all[0]->fingerprint);
-    moire__features_free(all[i]);
-  }
+  for (int i = 0; i < 5; i++) cr_assert_eq(all[i]->fingerprint, all[0]->fingerprint);
+  for (int i = 0; i < 5; i++) moire__features_free(all[i]);
   moire__features *none = NULL;
   cr_assert_eq(moire__features_load("two.safetensors", NULL, NULL, &none, NULL), MOIRE_ERROR_FORMAT);
   test_remove_directory(directory);
