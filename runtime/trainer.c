@@ -201,10 +201,16 @@ static moire_status find_start(trainer *t, moire_error *error) {
   return status || !task->begin ? status : task->begin(task->context, t->job->stop, error);
 }
 
+void moire__trainer_task_free(const moire__trainer_task *task) {
+  moire__samples samples = task->samples;
+  moire__samples_free(&samples);
+  task->close(task->context);
+}
+
 static void free_trainer(trainer *t) {
-  moire__samples samples = t->job->task->samples;
-  if (!t->step.runner) moire__samples_free(&samples); /* nobody has taken them */
-  t->job->task->close(t->job->task->context);
+  moire__trainer_task task = *t->job->task;
+  if (t->step.runner) task.samples = (moire__samples){0}; /* the step has taken them */
+  moire__trainer_task_free(&task);
   moire_runner_destroy(t->runner);
   moire__train_step_free(&t->step);
   moire_store_destroy(t->store);

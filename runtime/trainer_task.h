@@ -38,4 +38,7 @@ typedef struct moire__trainer_task {
   void (*close)(void *context);
 } moire__trainer_task;
 
+/* Of a task that moire__trainer_run is not called for, which does the same at its end. */
+void moire__trainer_task_free(const moire__trainer_task *task);
+
 #endif

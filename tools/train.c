@@ -189,7 +189,11 @@ static moire_status run(const tool_setup *setup, const char *data, const moire__
   double start = now();
   moire_status status = moire__file_make_directories(job->directory, error);
   if (!status) status = tool_run_begin(job->directory, setup, data, error);
-  if (!status) status = moire__trainer_run(job, result, error);
+  if (status) {
+    moire__trainer_task_free(job->task);
+    return status;
+  }
+  status = moire__trainer_run(job, result, error);
   if (status || result->stopped || !setup->dataset) return status; /* tables of runs are of recommenders */
   return tool_run_finish(job->directory, setup, data, now() - start, result, error);
 }
@@ -213,9 +217,9 @@ static moire_status train(const arguments *a, const tool_setup *setup, const cha
   moire_program *step = threads ? tool_compile_step(setup, a->threads, error) : NULL, *scores = NULL;
   tool_trainee trainee = {0};
   moire__trainer_task task = {0};
-  moire_status status = MOIRE_ERROR_ARGUMENT;
-  if (step) status = make_task(a, setup, features, &trainee, &scores, &task, error);
+  moire_status status = step ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
   if (!status && a->profile.directory) status = tool_profile_folder(a->profile.directory, error);
+  if (!status) status = make_task(a, setup, features, &trainee, &scores, &task, error);
   if (!status) {
     moire__trainer_job job = {.model = setup->model->name,
                               .config = setup->config,
