@@ -27,7 +27,7 @@
 
 #define SHARED "../shared"
 #define FOLDER "build/bench"
-enum { LENGTH = 50, BATCH = 256, BATCHES = 9, STEPS = 9, TIMES = 5, HITS = 20 };
+enum { LENGTH = 50, BATCH = 256, BATCHES = 9, STEPS = 15, TIMES = 5, HITS = 20 };
 
 typedef struct bench {
   int threads;
