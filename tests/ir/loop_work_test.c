@@ -99,6 +99,13 @@ Test(loop_work, a_complex_product) {
   cr_expect_eq(got.touched, 4.0 * (2 * 37 * 48 + 2 * 48 * 20 + 37 * 20), "%.0f bytes", got.touched);
 }
 
+/* Columns of 20 as panels have them: whole ones. */
+#ifdef MOIRE_HOSTILE
+enum { PANELS = 24 };
+#else
+enum { PANELS = 32 };
+#endif
+
 /* The same as three real products: the sum of the planes of every element of both operands beforehand, and
  * three operations an element of the result afterwards. b and that sum are packed: in panels of whole vectors,
  * so 32 columns for 20, written and read once more. */
@@ -107,7 +114,7 @@ Test(loop_work, a_complex_product_of_three) {
   cr_expect(got.exact);
   cr_expect_eq(got.flop, 6.0 * 37 * 48 * 20 + 37 * 48 + 48 * 20 + 3 * 37 * 20 + 37 * 20, "%.0f operations",
                got.flop);
-  cr_expect_eq(got.touched, 4.0 * (2 * 37 * 48 + 2 * 48 * 20 + 3 * 48 * (32 + 20) + 37 * 20), "%.0f bytes",
+  cr_expect_eq(got.touched, 4.0 * (2 * 37 * 48 + 2 * 48 * 20 + 3 * 48 * (PANELS + 20) + 37 * 20), "%.0f bytes",
                got.touched);
 }
 
