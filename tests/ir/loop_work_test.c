@@ -107,8 +107,8 @@ enum { PANELS = 32 };
 #endif
 
 /* The same as three real products: the sum of the planes of every element of both operands beforehand, and
- * three operations an element of the result afterwards. b and that sum are packed: in panels of whole vectors,
- * so 32 columns for 20, written and read once more. */
+ * three operations an element of the result afterwards. The planes of b and their sum are packed first, in
+ * panels, of which 20 columns are read again. */
 Test(loop_work, a_complex_product_of_three) {
   counted got = count(complex_product, 37);
   cr_expect(got.exact);

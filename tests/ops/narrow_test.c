@@ -8,58 +8,22 @@
 
 #include "ops/product.h"
 #include "tests/support/judge.h"
+#include "tests/support/product_case.h"
 
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 
-/* Extents; 0 stands for the named one. */
-typedef struct product_case {
-  int64_t lead, m, k, n;
-} product_case;
-
-static const product_case cases[] = {
+static const test_product cases[] = {
     {1, 0, 7, 13},  {1, 1, 1, 1},   {1, 0, 17, 65}, {1, 63, 0, 33},  {1, 13, 65, 0},
     {2, 7, 17, 63}, {0, 13, 7, 17}, {1, 5, 300, 3}, {1, 65, 63, 64}, {1, 300, 0, 17},
     {3, 0, 1, 7},   {1, 4, 3, 0},   {1, 17, 2, 1},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
-static moire_dim dim(moire_graph *g, int64_t extent) {
-  return extent ? moire__dim_make(extent, 0) : moire_extent(g, "B");
-}
-
-static moire_value operand(moire_graph *g, const char *name, const product_case *c, int64_t rows,
-                           int64_t columns, bool transposed, bool complex) {
-  moire_shape shape = {0};
-  if (c->lead != 1) shape.dims[shape.rank++] = dim(g, c->lead);
-  shape.dims[shape.rank++] = dim(g, transposed ? columns : rows);
-  shape.dims[shape.rank++] = dim(g, transposed ? rows : columns);
-  char im[16];
-  snprintf(im, sizeof im, "%s.im", name);
-  moire_value re = moire_input(g, name, MOIRE_F32, shape);
-  return complex ? moire_complex(re, moire_input(g, im, MOIRE_F32, shape)) : re;
-}
-
-static moire_graph *build(const product_case *c, int flags, bool complex) {
-  moire_graph *g = moire_graph_create("product", MOIRE_INFERENCE);
-  moire__product_flags f = {.transpose_a = flags & 1,
-                            .transpose_b = (flags & 2) != 0,
-                            .conj_a = complex && flags & 4,
-                            .conj_b = complex && flags & 8};
-  moire_value a = operand(g, "a", c, c->m, c->k, f.transpose_a, complex);
-  moire_value b = operand(g, "b", c, c->k, c->n, f.transpose_b, complex);
-  moire_value y = moire__product(g, a, b, f);
-  moire_output(g, "y", complex ? moire_real(y) : y);
-  if (complex) moire_output(g, "z", moire_imag(y));
-  return g;
-}
-
-static void check(const product_case *c, int flags, bool complex, const test_way *ways, int n_ways,
+static void check(const test_product *c, int flags, bool complex, const test_way *ways, int n_ways,
                   const test_pools *pools) {
   static const int64_t sizes[] = {1, 13, 130};
   static const char *const outputs[] = {"y", "z"};
-  moire_graph *g = build(c, flags, complex);
+  moire_graph *g = test_product_graph(c, flags, complex, false);
   moire_compile_options options = moire_compile_defaults();
   options.outputs = outputs;
   options.n_outputs = complex ? 2 : 1;

@@ -12,49 +12,28 @@
 #include "ops/product.h"
 #include "runtime/base/memory.h"
 #include "tests/support/judge.h"
+#include "tests/support/product_case.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
-/* Extents; 0 stands for the named one. */
-typedef struct product_case {
-  int64_t lead, m, k, n;
-} product_case;
-
-static const product_case cases[] = {
+static const test_product cases[] = {
     {1, 0, 7, 13},  {1, 1, 1, 1},   {1, 0, 17, 65},  {1, 63, 0, 33},  {1, 13, 65, 0},   {2, 7, 17, 63},
     {0, 13, 7, 17}, {1, 5, 300, 3}, {1, 65, 63, 64}, {1, 130, 0, 17}, {3, 0, 1, 7},     {1, 4, 3, 0},
     {1, 17, 2, 1},  {1, 0, 64, 32}, {1, 9, 1030, 5}, {1, 0, 1026, 6}, {2, 5, 1025, 33},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
-static moire_dim dim(moire_graph *g, int64_t extent) {
-  return extent ? moire__dim_make(extent, 0) : moire_extent(g, "B");
-}
-
-static void operand(moire_graph *g, const char *name, const product_case *c, int64_t rows, int64_t columns,
-                    bool transposed, moire_value planes[2]) {
-  moire_shape shape = {0};
-  if (c->lead != 1) shape.dims[shape.rank++] = dim(g, c->lead);
-  shape.dims[shape.rank++] = dim(g, transposed ? columns : rows);
-  shape.dims[shape.rank++] = dim(g, transposed ? rows : columns);
-  char im[16];
-  snprintf(im, sizeof im, "%s.im", name);
-  planes[0] = moire_input(g, name, MOIRE_F32, shape);
-  planes[1] = moire_input(g, im, MOIRE_F32, shape);
-}
-
 /* With `scaled`, the planes of the result are doubled, which is done where they are computed. */
-static moire_graph *build(const product_case *c, int flags, bool scaled) {
+static moire_graph *build(const test_product *c, int flags, bool scaled) {
   moire_graph *g = moire_graph_create("product", MOIRE_INFERENCE);
   moire__product_flags f = {.transpose_a = flags & 1,
                             .transpose_b = (flags & 2) != 0,
                             .conj_a = (flags & 4) != 0,
                             .conj_b = (flags & 8) != 0};
   moire_value x[4];
-  operand(g, "a", c, c->m, c->k, f.transpose_a, &x[0]);
-  operand(g, "b", c, c->k, c->n, f.transpose_b, &x[2]);
+  test_product_operand(g, "a", c, c->m, c->k, f.transpose_a, true, &x[0]);
+  test_product_operand(g, "b", c, c->k, c->n, f.transpose_b, true, &x[2]);
   moire__attr attrs[MOIRE__PRODUCT_ATTRS + 1];
   int n = moire__product_attrs(f, attrs);
   attrs[n++] = moire__attr_make_int("triple", 1);
@@ -65,7 +44,7 @@ static moire_graph *build(const product_case *c, int flags, bool scaled) {
   return g;
 }
 
-static void check(const product_case *c, int flags, bool scaled, const int64_t *sizes, int n_sizes,
+static void check(const test_product *c, int flags, bool scaled, const int64_t *sizes, int n_sizes,
                   const test_pools *pools) {
   static const test_way ways[] = {{.target = "x86-64-v4"}, {.target = "x86-64-v3"}, {.target = "generic"}};
   static const char *const outputs[] = {"y", "z"};
@@ -99,7 +78,7 @@ Test(triple, products) {
 
 /* Each of the pieces that a gradient of a weight is cut into has more to sum up than is done at once. */
 Test(triple, sums_in_pieces_and_parts) {
-  static const product_case c = {1, 7, 0, 18};
+  static const test_product c = {1, 7, 0, 18};
   static const int64_t sizes[] = {9001};
   test_pools pools = test_pools_make();
   check(&c, 1, false, sizes, 1, &pools);
@@ -118,7 +97,7 @@ typedef struct matrices {
 /* The compiled product of the two. */
 static void multiply(matrices *x, int64_t k) {
   static const char *const outputs[] = {"y", "z"}, *const names[] = {"a", "a.im", "b", "b.im"};
-  moire_graph *g = build(&(product_case){1, M, k, N}, 0, false);
+  moire_graph *g = build(&(test_product){1, M, k, N}, 0, false);
   moire_error error = {0};
   moire_compile_options options = moire_compile_defaults();
   options.outputs = outputs;

@@ -10,56 +10,20 @@
 #include "ops/product.h"
 #include "tests/support/amx_emulator.h"
 #include "tests/support/judge.h"
+#include "tests/support/product_case.h"
 
-#include <stdio.h>
-
-/* Extents; 0 stands for the named one. */
-typedef struct product_case {
-  int64_t lead, m, k, n;
-} product_case;
-
-static const product_case cases[] = {
+static const test_product cases[] = {
     {1, 0, 17, 13}, {1, 0, 65, 63},  {1, 63, 0, 33}, {1, 13, 0, 65}, {2, 7, 17, 63},
     {0, 13, 33, 9}, {1, 5, 300, 16}, {1, 65, 0, 64}, {1, 40, 0, 17}, {3, 0, 32, 8},
     {1, 4, 31, 0},  {1, 17, 16, 0},  {1, 0, 64, 9},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
-static moire_dim dim(moire_graph *g, int64_t extent) {
-  return extent ? moire__dim_make(extent, 0) : moire_extent(g, "B");
-}
-
-static moire_value operand(moire_graph *g, const char *name, const product_case *c, int64_t rows,
-                           int64_t columns, bool transposed, bool complex) {
-  moire_shape shape = {0};
-  if (c->lead != 1) shape.dims[shape.rank++] = dim(g, c->lead);
-  shape.dims[shape.rank++] = dim(g, transposed ? columns : rows);
-  shape.dims[shape.rank++] = dim(g, transposed ? rows : columns);
-  char im[16];
-  snprintf(im, sizeof im, "%s.im", name);
-  moire_value re = moire_input(g, name, MOIRE_F32, shape);
-  return complex ? moire_complex(re, moire_input(g, im, MOIRE_F32, shape)) : re;
-}
-
-static moire_graph *build(const product_case *c, int flags, bool complex, bool only_im) {
-  moire_graph *g = moire_graph_create("product", MOIRE_INFERENCE);
-  moire__product_flags f = {.transpose_a = flags & 1,
-                            .transpose_b = (flags & 2) != 0,
-                            .conj_a = complex && flags & 4,
-                            .conj_b = complex && flags & 8};
-  moire_value a = operand(g, "a", c, c->m, c->k, f.transpose_a, complex);
-  moire_value b = operand(g, "b", c, c->k, c->n, f.transpose_b, complex);
-  moire_value y = moire__product(g, a, b, f);
-  moire_output(g, "y", !complex ? y : only_im ? moire_imag(y) : moire_real(y));
-  if (complex && !only_im) moire_output(g, "z", moire_imag(y));
-  return g;
-}
-
-static void check(const product_case *c, int flags, bool complex, bool only_im, const test_pools *pools) {
+static void check(const test_product *c, int flags, bool complex, bool only_im, const test_pools *pools) {
   static const int64_t sizes[] = {1, 17, 70};
   static const char *const outputs[] = {"y", "z"};
   static const test_way way = {.target = TEST_TILES_TARGET};
-  moire_graph *g = build(c, flags, complex, only_im);
+  moire_graph *g = test_product_graph(c, flags, complex, only_im);
   moire_compile_options options = moire_compile_defaults();
   options.outputs = outputs;
   options.n_outputs = complex && !only_im ? 2 : 1;
@@ -102,7 +66,7 @@ Test(tiles, complex_products) { check_all(true); }
 /* Every way that both operands can lie, on one case. */
 Test(tiles, all_transpositions_and_conjugates) {
   if (!test_tiles_start()) cr_skip_test("this machine runs no AVX512-BF16");
-  static const product_case c = {1, 0, 33, 18};
+  static const test_product c = {1, 0, 33, 18};
   test_pools pools = test_pools_make();
   for (int flags = 0; flags < 16; flags++) check(&c, flags, true, false, &pools);
   for (int flags = 0; flags < 4; flags++) check(&c, flags, false, false, &pools);

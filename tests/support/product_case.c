@@ -1,0 +1,37 @@
+#include "tests/support/product_case.h"
+
+#include "ops/product.h"
+
+#include <stdio.h>
+
+static moire_dim dim(moire_graph *g, int64_t extent) {
+  return extent ? moire__dim_make(extent, 0) : moire_extent(g, "B");
+}
+
+void test_product_operand(moire_graph *g, const char *name, const test_product *c, int64_t rows,
+                          int64_t columns, bool transposed, bool complex, moire_value planes[2]) {
+  moire_shape shape = {0};
+  if (c->lead != 1) shape.dims[shape.rank++] = dim(g, c->lead);
+  shape.dims[shape.rank++] = dim(g, transposed ? columns : rows);
+  shape.dims[shape.rank++] = dim(g, transposed ? rows : columns);
+  char im[16];
+  snprintf(im, sizeof im, "%s.im", name);
+  planes[0] = moire_input(g, name, MOIRE_F32, shape);
+  if (complex) planes[1] = moire_input(g, im, MOIRE_F32, shape);
+}
+
+moire_graph *test_product_graph(const test_product *c, int flags, bool complex, bool only_im) {
+  moire_graph *g = moire_graph_create("product", MOIRE_INFERENCE);
+  moire__product_flags f = {.transpose_a = flags & 1,
+                            .transpose_b = (flags & 2) != 0,
+                            .conj_a = complex && flags & 4,
+                            .conj_b = complex && flags & 8};
+  moire_value a[2], b[2];
+  test_product_operand(g, "a", c, c->m, c->k, f.transpose_a, complex, a);
+  test_product_operand(g, "b", c, c->k, c->n, f.transpose_b, complex, b);
+  moire_value y = complex ? moire__product(g, moire_complex(a[0], a[1]), moire_complex(b[0], b[1]), f)
+                          : moire__product(g, a[0], b[0], f);
+  moire_output(g, "y", !complex ? y : only_im ? moire_imag(y) : moire_real(y));
+  if (complex && !only_im) moire_output(g, "z", moire_imag(y));
+  return g;
+}

@@ -1,0 +1,21 @@
+/* Graphs of one matrix product, for the tests of the ways to compute it. */
+#ifndef MOIRE_TESTS_SUPPORT_PRODUCT_CASE_H
+#define MOIRE_TESTS_SUPPORT_PRODUCT_CASE_H
+
+#include "moire/graph.h"
+
+/* Extents; 0 stands for the named one, "B". A `lead` of 1 is no axis. */
+typedef struct test_product {
+  int64_t lead, m, k, n;
+} test_product;
+
+/* The input `name`, and "name.im" as planes[1] where the operand is complex: [lead, rows, columns], the last
+ * two exchanged if transposed. */
+void test_product_operand(moire_graph *g, const char *name, const test_product *c, int64_t rows,
+                          int64_t columns, bool transposed, bool complex, moire_value planes[2]);
+
+/* y = a b: the output "y", of a complex product its real plane, with "z" the imaginary one; or "y" the
+ * imaginary one alone. Bits of `flags`: a transposed, b transposed, a conjugated, b conjugated. Owned. */
+moire_graph *test_product_graph(const test_product *c, int flags, bool complex, bool only_im);
+
+#endif
