@@ -119,6 +119,13 @@ static void build(moire_graph *g, const moire_config *config) {
   moire__sequential_finish(&m.s, x, (moire_value){0});
 }
 
+/* The modulator narrows to half of the width. */
+static moire_status check(const moire_config *config, moire_error *error) {
+  moire_status status = moire__sequential_check(config, error);
+  if (status || moire_config_int(config, "hidden_size") > 1) return status;
+  return moire_fail(error, MOIRE_ERROR_ARGUMENT, "hidden_size: wanted at least 2, got 1");
+}
+
 static const moire_config_field fields[] = {MOIRE_SEQUENTIAL_FIELDS};
 
 const moire_model moire_model_pm_ssd = {.abi = MOIRE_MODEL_ABI,
@@ -127,5 +134,5 @@ const moire_model moire_model_pm_ssd = {.abi = MOIRE_MODEL_ABI,
                                         .summary = "a selective state-space model modulated by a filter bank",
                                         .fields = fields,
                                         .n_fields = (int)(sizeof fields / sizeof *fields),
-                                        .check = moire__sequential_check,
+                                        .check = check,
                                         .build = build};

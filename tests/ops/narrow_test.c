@@ -6,9 +6,10 @@
  */
 #include <criterion/criterion.h>
 
-#include "ops/product.h"
 #include "tests/support/judge.h"
 #include "tests/support/product_case.h"
+
+#include <math.h>
 
 #include <string.h>
 

@@ -7,7 +7,6 @@
  */
 #include <criterion/criterion.h>
 
-#include "ops/product.h"
 #include "tests/support/amx_emulator.h"
 #include "tests/support/judge.h"
 #include "tests/support/product_case.h"

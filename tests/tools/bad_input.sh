@@ -18,6 +18,8 @@ refused 2 configuration -- "$MOIRE" train
 refused 2 frobnicate -- "$MOIRE" train good.yaml --frobnicate
 refused 2 --precision "'fp8'" -- "$MOIRE" verify --precision fp8 golden.safetensors
 refused 1 precision fp8 -- "$MOIRE" train good.yaml --data data.txt --out none --set precision=fp8
+refused 1 hidden_size 'at least 2' -- "$MOIRE" train good.yaml --data data.txt --out none --set model=pm_ssd \
+  --set hidden_size=1 --set num_attention_heads=1
 refused 2 --threads 0 -- "$MOIRE" train good.yaml --threads 0
 refused 2 --threads many -- "$MOIRE" eval --threads many
 refused 2 --checkpoint --data -- "$MOIRE" eval
