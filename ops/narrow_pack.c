@@ -6,15 +6,6 @@
  */
 #include "ops/narrow.h"
 
-static moire__loop_value element(moire__lowering *l, const moire__tile_matrix *x, int plane,
-                                 moire__loop_value i, moire__loop_value j) {
-  moire__loop_value at =
-      moire__lower_add(l, moire__lower_mul(l, i, x->row[plane]), moire__lower_mul(l, j, x->column[plane]));
-  moire__loop_value value =
-      moire__loop_load(&l->builder, x->buffer[plane], moire__lower_add(l, x->base[plane], at));
-  return plane == 1 && x->conjugate ? moire__loop_unary(&l->builder, MOIRE__LOOP_neg, value) : value;
-}
-
 static moire__loop_value zero(moire__lowering *l) { return moire__loop_const(&l->builder, MOIRE__LOOP_F32, 0); }
 
 static moire__loop_value count(moire__lowering *l, moire__loop_value low, moire__loop_value high) {
@@ -68,8 +59,8 @@ static void copy_rows(moire__lowering *l, const moire__tiles *t, const moire__na
   moire__loop_value m = moire__loop_for(b, m0, m1, 1, 1);
   moire__loop_value row = moire__lower_mul(l, count(l, m0, m), moire__loop_index(b, n->depth));
   moire__loop_value k = moire__loop_for(b, k0, k1, 1, l->target.lanes * 2);
-  moire__loop_value x[2] = {element(l, &t->a, 0, m, k), 0};
-  if (n->planes == 2) x[1] = element(l, &t->a, 1, m, k);
+  moire__loop_value x[2] = {moire__tile_element(l, &t->a, 0, m, k), 0};
+  if (n->planes == 2) x[1] = moire__tile_element(l, &t->a, 1, m, k);
   copy_numbers(l, n, moire__lower_add(l, row, count(l, k0, k)), x);
   moire__loop_end(b);
   const moire__loop_value zeros[2] = {zero(l), zero(l)};
@@ -106,8 +97,11 @@ static void pack_element(moire__lowering *l, const moire__tiles *t, const moire_
   const moire__loop_buffer *to = is_a ? n->a : n->b;
   moire__loop_value next = moire__lower_add(l, k, moire__loop_index(b, 1));
   for (int p = 0; p < n->planes; p++) {
-    moire__loop_value first = is_a ? element(l, x, p, other, k) : element(l, x, p, k, other), second = zero(l);
-    if (both) second = is_a ? element(l, x, p, other, next) : element(l, x, p, next, other);
+    moire__loop_value first = is_a ? moire__tile_element(l, x, p, other, k)
+                                   : moire__tile_element(l, x, p, k, other),
+                      second = zero(l);
+    if (both)
+      second = is_a ? moire__tile_element(l, x, p, other, next) : moire__tile_element(l, x, p, next, other);
     moire__loop_store(b, to[p], at, packed(l, n, first, second));
     if (is_a && p == 1) moire__loop_store(b, to[2], at, packed(l, n, minus(l, first), minus(l, second)));
   }

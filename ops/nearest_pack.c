@@ -200,9 +200,7 @@ static void pack_row(moire__lowering *l, const moire__nearest_codes *c, const mo
   moire__loop_value end = index_of(l, c->depth);
   moire__loop_value to = moire__lower_mul(l, m, index_of(l, c->narrow.depth));
   moire__loop_value k = moire__loop_for(b, index_of(l, 0), end, 1, l->target.lanes * 2);
-  moire__loop_value at =
-      moire__lower_add(l, moire__lower_mul(l, m, x->row[0]), moire__lower_mul(l, k, x->column[0]));
-  moire__loop_value value = moire__loop_load(b, x->buffer[0], moire__lower_add(l, x->base[0], at));
+  moire__loop_value value = moire__tile_element(l, x, 0, m, k);
   moire__loop_value around = minus(l, value, moire__loop_load(b, c->mean, k)), lost = lost_of(l, around);
   moire__loop_store(b, c->narrow.a[0], moire__lower_add(l, to, k), around);
   moire__loop_reduce(b, squares[0], MOIRE__LOOP_add, mul(l, value, value));

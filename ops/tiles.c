@@ -25,11 +25,18 @@ int moire__tiles_even_rows(const moire__lowering *l, int planes_a, int planes_b,
   return rows;
 }
 
-static moire__loop_value place(moire__lowering *l, const moire__tile_matrix *x, int plane, moire__loop_value i,
-                               moire__loop_value j) {
+moire__loop_value moire__tile_address(moire__lowering *l, const moire__tile_matrix *x, int plane,
+                                      moire__loop_value i, moire__loop_value j) {
   moire__loop_value at =
       moire__lower_add(l, moire__lower_mul(l, i, x->row[plane]), moire__lower_mul(l, j, x->column[plane]));
   return moire__lower_add(l, x->base[plane], at);
+}
+
+moire__loop_value moire__tile_element(moire__lowering *l, const moire__tile_matrix *x, int plane,
+                                      moire__loop_value i, moire__loop_value j) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value value = moire__loop_load(b, x->buffer[plane], moire__tile_address(l, x, plane, i, j));
+  return plane == 1 && x->conjugate ? moire__loop_unary(b, MOIRE__LOOP_neg, value) : value;
 }
 
 /* The number `rows` below the one at `at`. */
@@ -68,9 +75,9 @@ static void tile(moire__lowering *l, const moire__tiles *t, moire__loop_value m,
     for (int i = 0; i < planes; i++) sum[r][i] = moire__loop_declare(b, moire__loop_const(b, t->type, 0));
   }
   moire__loop_value k = moire__loop_for(b, t->k_low, t->k_high, 1, 1);
-  moire__loop_value at[2] = {place(l, &t->a, 0, m, k), 0}, y[2] = {0, 0};
-  if (t->a.planes == 2) at[1] = place(l, &t->a, 1, m, k);
-  for (int i = 0; i < t->b.planes; i++) y[i] = load(l, &t->b, i, place(l, &t->b, i, k, n), 0);
+  moire__loop_value at[2] = {moire__tile_address(l, &t->a, 0, m, k), 0}, y[2] = {0, 0};
+  if (t->a.planes == 2) at[1] = moire__tile_address(l, &t->a, 1, m, k);
+  for (int i = 0; i < t->b.planes; i++) y[i] = load(l, &t->b, i, moire__tile_address(l, &t->b, i, k, n), 0);
   for (int r = 0; r < rows; r++) accumulate_row(l, t, sum[r], r, at, y);
   moire__loop_end(b);
   for (int r = 0; r < rows; r++) {

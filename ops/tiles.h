@@ -18,6 +18,12 @@ typedef struct moire__tile_matrix {
   bool conjugate;
 } moire__tile_matrix;
 
+/* The address of element (i, j) of a plane, and the element, negated where a conjugation says so. */
+moire__loop_value moire__tile_address(moire__lowering *l, const moire__tile_matrix *x, int plane,
+                                      moire__loop_value i, moire__loop_value j);
+moire__loop_value moire__tile_element(moire__lowering *l, const moire__tile_matrix *x, int plane,
+                                      moire__loop_value i, moire__loop_value j);
+
 /* Called once for each row of a tile with its sums (sum[1] is 0 where the product is real or the plane is not
  * wanted): stores them, or goes on computing. */
 typedef void moire__tile_finish(void *context, moire__loop_value m, moire__loop_value n,

@@ -18,15 +18,6 @@ static moire__loop_value times(moire__lowering *l, moire__loop_value a, int64_t 
   return moire__lower_mul(l, a, moire__loop_index(&l->builder, b));
 }
 
-static moire__loop_value element(moire__lowering *l, const moire__tile_matrix *x, int plane,
-                                 moire__loop_value i, moire__loop_value j) {
-  moire__loop_value at =
-      moire__lower_add(l, moire__lower_mul(l, i, x->row[plane]), moire__lower_mul(l, j, x->column[plane]));
-  moire__loop_value value =
-      moire__loop_load(&l->builder, x->buffer[plane], moire__lower_add(l, x->base[plane], at));
-  return plane == 1 && x->conjugate ? moire__loop_unary(&l->builder, MOIRE__LOOP_neg, value) : value;
-}
-
 /* ---- sizes ------------------------------------------------------------------------------------------------
  */
 
@@ -72,7 +63,8 @@ static void pack_element(moire__lowering *l, const moire__tiles *t, const moire_
                          moire__loop_value at, moire__loop_value k, moire__loop_value column) {
   moire__loop_value to = moire__lower_add(l, at, times(l, difference(l, k, t->k_low), n->lanes));
   to = moire__lower_add(l, to, difference(l, column, t->n_low));
-  moire__loop_value u = element(l, &t->b, 0, k, column), v = element(l, &t->b, 1, k, column);
+  moire__loop_value u = moire__tile_element(l, &t->b, 0, k, column),
+                    v = moire__tile_element(l, &t->b, 1, k, column);
   const moire__loop_value matrices[] = {u, v, moire__lower_add(l, u, v)};
   for (int i = 0; i < 3; i++) {
     moire__loop_value of_matrix = moire__loop_index(&l->builder, i * distance(n));
@@ -124,7 +116,8 @@ static void sum_rows(moire__lowering *l, const moire__tiles *t, const moire__tri
   at[inner] = moire__loop_for(b, low[inner], high[inner], 1, 2 * l->target.lanes);
   moire__loop_value to = moire__lower_add(l, times(l, difference(l, at[outer], low[outer]), pitch(l, n)),
                                           difference(l, at[inner], low[inner]));
-  moire__loop_value x = element(l, &t->a, 0, at[0], at[1]), y = element(l, &t->a, 1, at[0], at[1]);
+  moire__loop_value x = moire__tile_element(l, &t->a, 0, at[0], at[1]),
+                    y = moire__tile_element(l, &t->a, 1, at[0], at[1]);
   moire__loop_store(b, n->sum, to, moire__lower_add(l, x, y));
   moire__loop_end(b);
   moire__loop_end(b);
