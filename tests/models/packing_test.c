@@ -5,6 +5,7 @@
 #include "moire/model.h"
 #include "moire/run.h"
 #include "runtime/config.h"
+#include "tests/support/machine.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -12,13 +13,6 @@
 #include <string.h>
 
 enum { ITEMS = 30, LENGTH = 11, MOST = 9 };
-
-typedef struct session {
-  moire_program *program;
-  moire_store *store;
-  moire_threads *threads;
-  moire_runner *runner;
-} session;
 
 static moire_graph *build_qia(void) {
   moire_error error = {0};
@@ -46,8 +40,7 @@ static moire_graph *build_qia(void) {
   return g;
 }
 
-static session start(bool packing) {
-  moire_error error = {0};
+static test_machine start(bool packing) {
   moire_graph *g = build_qia();
   moire_compile_options options = moire_compile_defaults();
   options.outputs = (const char *[]){"loss"};
@@ -55,27 +48,13 @@ static session start(bool packing) {
   options.loss = "loss";
   options.keep_gradients = true;
   options.off = packing ? 0 : 1u << MOIRE_OPTIMIZATION_pack;
-  session s = {.program = moire_compile(g, &options, &error)};
-  cr_assert_not_null(s.program, "%s", error.message);
-  const moire_plan *plan = moire_program_plan(s.program);
-  cr_assert_eq(plan->packing.extent != 0, packing);
-  s.threads = moire_threads_create(2, &error);
-  s.store = moire_store_create();
-  moire_store_declare(s.store, plan, 5, &error);
-  s.runner = moire_runner_create(plan, s.store, s.threads, &error);
-  cr_assert_not_null(s.runner, "%s", error.message);
+  test_machine m = test_machine_make(g, &options, 2, 5);
+  cr_assert_eq(moire_program_plan(m.program)->packing.extent != 0, packing);
   moire_graph_destroy(g);
-  return s;
+  return m;
 }
 
-static void stop(session *s) {
-  moire_runner_destroy(s->runner);
-  moire_store_destroy(s->store);
-  moire_threads_destroy(s->threads);
-  moire_program_destroy(s->program);
-}
-
-static void run(session *s, const int32_t *ids, const int32_t *answers, int64_t n) {
+static void run(test_machine *s, const int32_t *ids, const int32_t *answers, int64_t n) {
   moire_error error = {0};
   static const int32_t rng[] = {7, 0, 3};
   moire_runner_set_extent(s->runner, "B", n, &error);
@@ -86,7 +65,7 @@ static void run(session *s, const int32_t *ids, const int32_t *answers, int64_t 
   cr_assert_eq(error.status, MOIRE_OK, "%s", error.message);
 }
 
-static void compare(const session *a, const session *b, const char *name) {
+static void compare(const test_machine *a, const test_machine *b, const char *name) {
   int64_t n = 0, other = 0;
   const float *x = moire_runner_output(a->runner, name, &n), *y = moire_runner_output(b->runner, name, &other);
   cr_assert(x && y && n == other, "%s", name);
@@ -116,7 +95,7 @@ static void batch(int step, int64_t n, int32_t *ids, int32_t *answers) {
 }
 
 Test(packing, changes_no_result) {
-  session with = start(true), without = start(false);
+  test_machine with = start(true), without = start(false);
   int32_t ids[MOST * LENGTH], answers[MOST];
   static const int64_t sizes[] = {MOST, 1, 4, MOST};
   for (int step = 0; step < 4; step++) {
@@ -131,6 +110,6 @@ Test(packing, changes_no_result) {
       compare(&with, &without, name);
     }
   }
-  stop(&with);
-  stop(&without);
+  test_machine_destroy(&with);
+  test_machine_destroy(&without);
 }

@@ -6,39 +6,14 @@
 #include "moire/run.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
+#include "tests/support/machine.h"
 
 #include <math.h>
 #include <string.h>
 
 enum { ROWS = 131 };
 
-typedef struct machine {
-  moire_program *program;
-  moire_store *store;
-  moire_threads *threads;
-  moire_runner *runner;
-} machine;
-
-static machine make(moire_graph *g, const moire_compile_options *options, int n_threads) {
-  moire_error error = {0};
-  machine m = {.program = moire_compile(g, options, &error)};
-  cr_assert(m.program, "%s", error.message);
-  m.store = moire_store_create();
-  m.threads = moire_threads_create(n_threads, &error);
-  cr_assert_eq(moire_store_declare(m.store, moire_program_plan(m.program), 1, &error), MOIRE_OK);
-  m.runner = moire_runner_create(moire_program_plan(m.program), m.store, m.threads, &error);
-  cr_assert(m.runner, "%s", error.message);
-  return m;
-}
-
-static void destroy(machine *m) {
-  moire_runner_destroy(m->runner);
-  moire_threads_destroy(m->threads);
-  moire_store_destroy(m->store);
-  moire_program_destroy(m->program);
-}
-
-static machine searcher(int64_t n_codes, int64_t width, int n_threads) {
+static test_machine searcher(int64_t n_codes, int64_t width, int n_threads) {
   moire_graph *g = moire_graph_create("search", MOIRE_INFERENCE);
   moire_value x = moire_input(g, "x", MOIRE_F32, MOIRE_SHAPE(moire_extent(g, "B"), width));
   moire_value codes = moire_input(g, "codes", MOIRE_F32, MOIRE_SHAPE(n_codes, width));
@@ -46,12 +21,12 @@ static machine searcher(int64_t n_codes, int64_t width, int n_threads) {
   moire_compile_options options = moire_compile_defaults();
   options.outputs = (const char *[]){"rows"};
   options.n_outputs = 1;
-  machine m = make(g, &options, n_threads);
+  test_machine m = test_machine_make(g, &options, n_threads, 1);
   moire_graph_destroy(g);
   return m;
 }
 
-static const int32_t *search(machine *m, const float *x, int64_t n, const float *codes, int64_t n_codes,
+static const int32_t *search(test_machine *m, const float *x, int64_t n, const float *codes, int64_t n_codes,
                              int64_t width) {
   moire_error error = {0};
   moire_status status = moire_runner_set_extent(m->runner, "B", n, &error);
@@ -91,7 +66,7 @@ Test(codebook, the_nearest_code_and_the_lowest_of_equals, .timeout = 60) {
   for (int i = 0; i < 7; i++) {
     for (int w = 0; w < 4; w++) {
       int64_t n_codes = sizes[i], width = widths[w];
-      machine m = searcher(n_codes, width, 2);
+      test_machine m = searcher(n_codes, width, 2);
       float *x = draw(1, ROWS * width), *codes = draw(2, n_codes * width);
       const int32_t *rows = search(&m, x, ROWS, codes, n_codes, width);
       for (int64_t r = 0; r < ROWS; r++) {
@@ -99,7 +74,7 @@ Test(codebook, the_nearest_code_and_the_lowest_of_equals, .timeout = 60) {
         cr_assert_eq(rows[r], want, "row %lld of %lld codes, width %lld: %d, wanted %d", (long long)r,
                      (long long)n_codes, (long long)width, rows[r], want);
       }
-      destroy(&m);
+      test_machine_destroy(&m);
       moire__release(x);
       moire__release(codes);
     }
@@ -113,7 +88,7 @@ Test(codebook, rows_do_not_see_each_other, .timeout = 60) {
   for (int i = 0; i < CODES * WIDTH; i++) codes[i] = cosf((float)i * 0.9f);
   x[3 * WIDTH + 5] = NAN;
   x[4 * WIDTH] = INFINITY;
-  machine one = searcher(CODES, WIDTH, 1), three = searcher(CODES, WIDTH, 3);
+  test_machine one = searcher(CODES, WIDTH, 1), three = searcher(CODES, WIDTH, 3);
   int32_t all[ROWS];
   memcpy(all, search(&one, x, ROWS, codes, CODES, WIDTH), sizeof all);
   cr_assert_arr_eq(search(&three, x, ROWS, codes, CODES, WIDTH), all, sizeof all);
@@ -122,8 +97,8 @@ Test(codebook, rows_do_not_see_each_other, .timeout = 60) {
     cr_assert(all[r] >= 0 && all[r] < CODES);
   }
   cr_assert_eq(all[3], 0, "a NaN is code 0");
-  destroy(&one);
-  destroy(&three);
+  test_machine_destroy(&one);
+  test_machine_destroy(&three);
 }
 
 /* loss = sum of 3 straight_through(a, b): a gets 3, b gets nothing; s' = 2 b is of the b before the step. */
@@ -142,7 +117,7 @@ Test(codebook, gradients_go_past_it_and_states_move_after_it) {
   options.loss = "loss";
   options.keep_gradients = true;
   options.optimizer = MOIRE_OPTIMIZER_ADAM;
-  machine m = make(g, &options, 2);
+  test_machine m = test_machine_make(g, &options, 2, 1);
   moire_graph_destroy(g);
   moire_error error = {0};
   const float scalars[2] = {0.1f, 1};
@@ -161,7 +136,7 @@ Test(codebook, gradients_go_past_it_and_states_move_after_it) {
       cr_assert_eq(state[i], 4);
     }
   }
-  destroy(&m);
+  test_machine_destroy(&m);
 }
 
 Test(codebook, nothing_goes_past_it_in_inference) {

@@ -13,6 +13,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
 #include "tests/support/judge.h"
+#include "tests/support/machine.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -177,13 +178,6 @@ enum { KINDS = sizeof kinds / sizeof *kinds };
 /* ---- both ways --------------------------------------------------------------------------------------------
  */
 
-typedef struct machine {
-  moire_program *program;
-  moire_store *store;
-  moire_threads *threads;
-  moire_runner *runner;
-} machine;
-
 static moire_graph *build(size n) {
   moire_graph *g = moire_graph_create("search", MOIRE_INFERENCE);
   moire_value x = moire_input(g, "x", MOIRE_F32, MOIRE_SHAPE(moire_extent(g, "B"), n.width));
@@ -201,29 +195,15 @@ static moire_compile_options options_of(moire_precision precision) {
   return options;
 }
 
-static machine make(size n, moire_precision precision, int threads) {
-  moire_error error = {0};
+static test_machine make(size n, moire_precision precision, int threads) {
   moire_graph *g = build(n);
   moire_compile_options options = options_of(precision);
-  machine m = {.program = moire_compile(g, &options, &error)};
-  cr_assert(m.program, "%s", error.message);
+  test_machine m = test_machine_make(g, &options, threads, 1);
   moire_graph_destroy(g);
-  m.store = moire_store_create();
-  m.threads = moire_threads_create(threads, &error);
-  cr_assert_eq(moire_store_declare(m.store, moire_program_plan(m.program), 1, &error), MOIRE_OK);
-  m.runner = moire_runner_create(moire_program_plan(m.program), m.store, m.threads, &error);
-  cr_assert(m.runner, "%s", error.message);
   return m;
 }
 
-static void destroy(machine *m) {
-  moire_runner_destroy(m->runner);
-  moire_threads_destroy(m->threads);
-  moire_store_destroy(m->store);
-  moire_program_destroy(m->program);
-}
-
-static const int32_t *search(machine *m, const data *d, int64_t first, int64_t rows) {
+static const int32_t *search(test_machine *m, const data *d, int64_t first, int64_t rows) {
   moire_error error = {0};
   int64_t w = d->n.width;
   moire_status status = moire_runner_set_extent(m->runner, "B", rows, &error);
@@ -234,7 +214,7 @@ static const int32_t *search(machine *m, const data *d, int64_t first, int64_t r
   return moire_runner_output(m->runner, "rows", NULL);
 }
 
-static void compare(machine m[3], const data *d, const char *kind) {
+static void compare(test_machine m[3], const data *d, const char *kind) {
   const int32_t *want = search(&m[0], d, 0, ROWS);
   for (int i = 1; i < 3; i++) {
     const int32_t *got = search(&m[i], d, 0, ROWS);
@@ -248,8 +228,8 @@ static void compare(machine m[3], const data *d, const char *kind) {
 
 static void compare_all(const size *sizes, int n) {
   for (int i = 0; i < n; i++) {
-    machine m[3] = {make(sizes[i], MOIRE_PRECISION_F32, 1), make(sizes[i], MOIRE_PRECISION_BF16, 1),
-                    make(sizes[i], MOIRE_PRECISION_BF16, 3)};
+    test_machine m[3] = {make(sizes[i], MOIRE_PRECISION_F32, 1), make(sizes[i], MOIRE_PRECISION_BF16, 1),
+                         make(sizes[i], MOIRE_PRECISION_BF16, 3)};
     data d = {.n = sizes[i], .random = moire__random_start(3, (uint32_t)i)};
     d.x = moire__allocate_array((size_t)(ROWS * d.n.width), sizeof *d.x);
     d.codes = moire__allocate_array((size_t)(d.n.codes * d.n.width), sizeof *d.codes);
@@ -259,7 +239,7 @@ static void compare_all(const size *sizes, int n) {
     }
     moire__release(d.x);
     moire__release(d.codes);
-    for (int k = 0; k < 3; k++) destroy(&m[k]);
+    for (int k = 0; k < 3; k++) test_machine_destroy(&m[k]);
   }
 }
 
@@ -302,9 +282,9 @@ Test(nearest_narrow, means_what_the_reference_does, .timeout = 200) {
 }
 
 static int steps_of(size n, moire_precision precision) {
-  machine m = make(n, precision, 1);
+  test_machine m = make(n, precision, 1);
   int steps = moire_program_plan(m.program)->n_steps;
-  destroy(&m);
+  test_machine_destroy(&m);
   return steps;
 }
 
