@@ -2,8 +2,8 @@
 #include "tools/coder.h"
 
 #include "runtime/base/memory.h"
-#include "runtime/checkpoint.h"
-#include "runtime/trainer_items.h"
+#include "runtime/files/checkpoint.h"
+#include "runtime/items/trainer_items.h"
 
 #include <stdio.h>
 #include <string.h>

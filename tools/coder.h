@@ -2,7 +2,7 @@
 #ifndef MOIRE_TOOLS_CODER_H
 #define MOIRE_TOOLS_CODER_H
 
-#include "runtime/trainer.h"
+#include "runtime/train/trainer.h"
 #include "tools/tool.h"
 
 /* The programs that training an item coder runs beside its step: zero-initialise, free with tool_trainee_free.

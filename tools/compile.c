@@ -3,8 +3,8 @@
 
 #include "moire/ahead.h"
 #include "runtime/base/memory.h"
-#include "runtime/checkpoint.h"
-#include "runtime/trainer.h"
+#include "runtime/files/checkpoint.h"
+#include "runtime/train/trainer.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* moire encode: features of items to their codes. */
 #include "runtime/base/memory.h"
-#include "runtime/codes.h"
-#include "runtime/file.h"
+#include "runtime/items/codes.h"
+#include "runtime/files/file.h"
 #include "tools/coder.h"
 
 #include <stdio.h>

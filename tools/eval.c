@@ -2,8 +2,8 @@
 #include "tools/tool.h"
 
 #include "runtime/base/memory.h"
-#include "runtime/scoring.h"
-#include "runtime/trainer_files.h"
+#include "runtime/sequences/scoring.h"
+#include "runtime/train/trainer_files.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,11 +1,11 @@
 /* moire graph: a model at any stage between the language and machine code, as text. */
 #include "tools/tool.h"
 
-#include "compiler/ir/loop.h"
-#include "compiler/pass/plan_text.h"
+#include "compiler/ir/loop/loop.h"
+#include "compiler/pass/plan/plan_text.h"
 #include "runtime/base/memory.h"
-#include "runtime/file.h"
-#include "runtime/trainer.h"
+#include "runtime/files/file.h"
+#include "runtime/train/trainer.h"
 
 #include <stdio.h>
 #include <stdlib.h>

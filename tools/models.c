@@ -1,7 +1,7 @@
 /* moire models: what there is to train, and what can be said about each. */
 #include "tools/tool.h"
 
-#include "runtime/trainer.h"
+#include "runtime/train/trainer.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
  */
 #include "tools/tool.h"
 
-#include "runtime/checkpoint.h"
+#include "runtime/files/checkpoint.h"
 
 #include <inttypes.h>
 #include <stdio.h>

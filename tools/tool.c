@@ -2,7 +2,7 @@
 #include "tools/tool.h"
 
 #include "runtime/base/memory.h"
-#include "runtime/trainer.h"
+#include "runtime/train/trainer.h"
 
 #include <errno.h>
 #include <inttypes.h>

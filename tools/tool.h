@@ -8,11 +8,11 @@
 #include "moire/compile.h"
 #include "moire/model.h"
 #include "moire/run.h"
-#include "runtime/config.h"
-#include "runtime/dataset.h"
-#include "runtime/features.h"
-#include "runtime/metrics.h"
-#include "runtime/safetensors.h"
+#include "runtime/files/config.h"
+#include "runtime/sequences/dataset.h"
+#include "runtime/items/features.h"
+#include "runtime/measure/metrics.h"
+#include "runtime/files/safetensors.h"
 
 #include <argp.h>
 

@@ -1,14 +1,14 @@
 /* moire train: from a configuration and a data set to a trained, tested model. */
 #include "tools/coder.h"
-#include "tools/profile.h"
-#include "tools/profile_train.h"
-#include "tools/run_folder.h"
-#include "tools/sweep.h"
+#include "tools/profile/profile.h"
+#include "tools/profile/profile_train.h"
+#include "tools/runs/run_folder.h"
+#include "tools/runs/sweep.h"
 
 #include "runtime/base/memory.h"
-#include "runtime/file.h"
-#include "runtime/trainer.h"
-#include "runtime/trainer_sequences.h"
+#include "runtime/files/file.h"
+#include "runtime/train/trainer.h"
+#include "runtime/sequences/trainer_sequences.h"
 
 #include <inttypes.h>
 #include <signal.h>

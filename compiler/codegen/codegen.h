@@ -17,10 +17,10 @@
  *
  * Threads: everything here may be called from several threads at once, on different jits.
  */
-#ifndef MOIRE_COMPILER_CODEGEN_H
-#define MOIRE_COMPILER_CODEGEN_H
+#ifndef MOIRE_COMPILER_CODEGEN_CODEGEN_H
+#define MOIRE_COMPILER_CODEGEN_CODEGEN_H
 
-#include "compiler/ir/loop.h"
+#include "compiler/ir/loop/loop.h"
 #include "moire/plan.h"
 
 /* What code is generated for: chosen by feature bits, since the CPU's name is not to be trusted on virtual

@@ -9,7 +9,7 @@
 #define MOIRE_COMPILER_CODEGEN_MATH_H
 
 #include "compiler/codegen/llvm_ir.h"
-#include "compiler/ir/loop.h"
+#include "compiler/ir/loop/loop.h"
 
 /* op (exp, exp2, log, sin, cos, tanh, erf, atan2 or pow) on n operands of one shape, f32 or f64. vector_bits is
  * that of the target: wider vectors are computed a register at a time, so that temporaries do not spill. */

@@ -8,7 +8,7 @@
 #define MOIRE_COMPILER_DRIVER_AHEAD_H
 
 #include "compiler/codegen/codegen.h"
-#include "compiler/pass/module.h"
+#include "compiler/pass/plan/module.h"
 #include "moire/ahead.h"
 
 /* As in runtime/aot/tables.h, whose enumerators ahead_text.c writes. */

@@ -201,8 +201,8 @@ static const char *shared_source(const moire__ahead *a, int i) {
   const struct {
     const char *name;
     bool needed;
-  } all[] = {{"runtime/ranking", true},         {"runtime/base/packing", true},
-             {"runtime/initial", training},     {"runtime/optimizer", training},
+  } all[] = {{"runtime/measure/ranking", true}, {"runtime/base/packing", true},
+             {"runtime/run/initial", training}, {"runtime/train/optimizer", training},
              {"runtime/base/philox", training}, {"runtime/base/hash", a->options->external_weights}};
   for (size_t j = 0; j < sizeof all / sizeof *all; j++) {
     if (all[j].needed && i-- == 0) return all[j].name;

@@ -7,7 +7,7 @@
  *
  * Requires: modules that were lowered for the level's target. Breaks nothing. */
 #include "compiler/driver/ahead.h"
-#include "compiler/pass/prepare.h"
+#include "compiler/pass/plan/prepare.h"
 #include "runtime/base/layout.h"
 
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #define MOIRE_COMPILER_DRIVER_COMPILE_H
 
 #include "compiler/codegen/codegen.h"
-#include "compiler/pass/module.h"
+#include "compiler/pass/plan/module.h"
 #include "compiler/pass/pass.h"
 #include "moire/compile.h"
 

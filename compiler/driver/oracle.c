@@ -6,7 +6,7 @@
  */
 #include "compiler/driver/compile.h"
 #include "compiler/driver/driver.h"
-#include "compiler/ir/interpret.h"
+#include "compiler/ir/graph/interpret.h"
 
 #include <string.h>
 

@@ -19,9 +19,9 @@
 #ifndef MOIRE_COMPILER_IR_OP_H
 #define MOIRE_COMPILER_IR_OP_H
 
-#include "compiler/ir/graph.h"
+#include "compiler/ir/graph/graph.h"
 #include "moire/compile.h"
-#include "compiler/ir/loop.h"
+#include "compiler/ir/loop/loop.h"
 
 typedef enum moire__op_class {
   MOIRE__CLASS_SOURCE,
@@ -195,7 +195,7 @@ typedef struct moire__index_map {
   moire__loop_value row;                     /* gather: the value of rows at this index (i64) */
 } moire__index_map;
 
-struct moire__lowering; /* KERNEL: compiler/ir/lower.h */
+struct moire__lowering; /* KERNEL: compiler/ir/loop/lower.h */
 struct moire__index;
 
 /* SOURCE: one element at an index, where it is computed rather than given (constant, iota, random_mask). */

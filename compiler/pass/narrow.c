@@ -15,7 +15,7 @@
  * at most.
  */
 #include "compiler/ir/op.h"
-#include "compiler/ir/rewrite.h"
+#include "compiler/ir/graph/rewrite.h"
 #include "compiler/pass/pass.h"
 
 static bool is_wide(const moire_graph *g, const moire__node *node) {

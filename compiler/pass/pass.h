@@ -7,7 +7,7 @@
 #ifndef MOIRE_COMPILER_PASS_PASS_H
 #define MOIRE_COMPILER_PASS_PASS_H
 
-#include "compiler/ir/graph.h"
+#include "compiler/ir/graph/graph.h"
 #include "moire/compile.h"
 
 typedef enum moire__optimizer_kind {
@@ -23,7 +23,7 @@ typedef struct moire__goal {
   const char *loss;    /* output to differentiate, or NULL: no gradients */
   bool keep_gradients; /* gradients become outputs "grad.<parameter>" */
   moire__optimizer_kind optimizer;
-  bool pack; /* padding may be left out: the runtime then computes some inputs (compiler/pass/pack.c) */
+  bool pack; /* padding may be left out: the runtime then computes some inputs (compiler/pass/pack/pack.c) */
   double lr, beta1, beta2, eps, weight_decay;
   bool bf16;    /* operands of products are rounded to bf16 */
   unsigned off; /* as in moire_compile_options; passes of these names are not run, but for fuse, which puts

@@ -2,9 +2,9 @@
  *
  *   cmatmul(x, y, u, v)  ->  cmatmul(x, y, u, v) {triple = 1}
  *
- * Instead of four multiply-adds the product [M,K] x [K,N] takes three (ops/triple.h) for each of M N K. Against
- * the one that is saved stand, counted in multiply-adds: PACK for each number of b in every block of rows, or
- * once if b is of fixed size; SUM for each number of a; KEEP for each of the result. It pays if
+ * Instead of four multiply-adds the product [M,K] x [K,N] takes three (ops/product/triple.h) for each of M N K.
+ * Against the one that is saved stand, counted in multiply-adds: PACK for each number of b in every block of
+ * rows, or once if b is of fixed size; SUM for each number of a; KEEP for each of the result. It pays if
  *
  *   1 > PACK / rows + SUM / N + KEEP / K
  *

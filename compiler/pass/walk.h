@@ -3,7 +3,7 @@
 #define MOIRE_COMPILER_PASS_WALK_H
 
 #include "compiler/ir/op.h"
-#include "compiler/ir/rewrite.h"
+#include "compiler/ir/graph/rewrite.h"
 #include "compiler/pass/pass.h"
 
 /* The source of what no line of a model asks for. */

@@ -290,7 +290,8 @@ moire_value moire_straight_through_at(moire_source at, moire_value x, moire_valu
 
 /* What a codebook of K codes is after rows x [B, D] have picked codes rows i32[B]: sizes [K] and sums [K, D]
  * are moving averages of how many rows picked a code and of what they add up to, codes [K, D] their quotient,
- * counts [K] how many did in this step. Hand the first three to moire_update. The equations: ops/ema_update.c.
+ * counts [K] how many did in this step. Hand the first three to moire_update. The equations:
+ * ops/code/ema_update.c.
  */
 typedef struct moire_ema {
   moire_value sizes, sums, codes, counts;

@@ -2,7 +2,7 @@
 #include "runtime/aot/feed.h"
 #include "runtime/aot/model.h"
 #include "runtime/aot/slices.h"
-#include "runtime/ranking.h"
+#include "runtime/measure/ranking.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Safetensors in memory, for states: a strict reader that never trusts a length, and a writer. The format is
- * described in runtime/safetensors.h; this one needs the C library alone. */
+ * described in runtime/files/safetensors.h; this one needs the C library alone. */
 #ifndef MOIRE_RUNTIME_AOT_SAFETENSORS_H
 #define MOIRE_RUNTIME_AOT_SAFETENSORS_H
 

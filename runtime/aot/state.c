@@ -1,7 +1,7 @@
 /* States: creation, names, and how they come in and go out as safetensors. */
 #include "runtime/aot/state.h"
 #include "runtime/aot/safetensors.h"
-#include "runtime/initial.h"
+#include "runtime/run/initial.h"
 
 #include <errno.h>
 #include <fcntl.h>

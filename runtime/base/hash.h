@@ -1,6 +1,6 @@
 /* Hashes that find what was changed by accident; no defence against malice. */
-#ifndef MOIRE_BASE_HASH_H
-#define MOIRE_BASE_HASH_H
+#ifndef MOIRE_RUNTIME_BASE_HASH_H
+#define MOIRE_RUNTIME_BASE_HASH_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -4,8 +4,8 @@
  * (which is NP-hard): larger buffers are placed first, each into the smallest gap that holds it among those
  * placed before that live at the same time.
  */
-#ifndef MOIRE_BASE_LAYOUT_H
-#define MOIRE_BASE_LAYOUT_H
+#ifndef MOIRE_RUNTIME_BASE_LAYOUT_H
+#define MOIRE_RUNTIME_BASE_LAYOUT_H
 
 #include "moire/plan.h"
 #include "runtime/base/memory.h"

@@ -5,8 +5,8 @@
  * on disk is lost). A test, or a program that embeds Moire, installs an allocator of its own, whose hook may
  * longjmp but must not return.
  */
-#ifndef MOIRE_BASE_MEMORY_H
-#define MOIRE_BASE_MEMORY_H
+#ifndef MOIRE_RUNTIME_BASE_MEMORY_H
+#define MOIRE_RUNTIME_BASE_MEMORY_H
 
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* Leaving out padding: which positions of a batch are tokens, and where each stands (moire_plan_packing). */
-#ifndef MOIRE_BASE_PACKING_H
-#define MOIRE_BASE_PACKING_H
+#ifndef MOIRE_RUNTIME_BASE_PACKING_H
+#define MOIRE_RUNTIME_BASE_PACKING_H
 
 #include <stdint.h>
 

@@ -7,8 +7,8 @@
  *
  * Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
  */
-#ifndef MOIRE_BASE_PHILOX_H
-#define MOIRE_BASE_PHILOX_H
+#ifndef MOIRE_RUNTIME_BASE_PHILOX_H
+#define MOIRE_RUNTIME_BASE_PHILOX_H
 
 #include <stdint.h>
 

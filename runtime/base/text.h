@@ -1,6 +1,6 @@
 /* A growable NUL-terminated string on the heap. Zero-initialise: `moire__text text = {0};`. */
-#ifndef MOIRE_BASE_TEXT_H
-#define MOIRE_BASE_TEXT_H
+#ifndef MOIRE_RUNTIME_BASE_TEXT_H
+#define MOIRE_RUNTIME_BASE_TEXT_H
 
 #include <stdarg.h>
 #include <stddef.h>

@@ -2,7 +2,7 @@
  * that was asked for. Worth most under AddressSanitizer, which the library is built with too. */
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
-#include "tests/support/aot.h"
+#include "tests/support/aot/aot.h"
 #include "tests/support/files.h"
 
 #include <criterion/criterion.h>

@@ -2,8 +2,8 @@
  * states. */
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
-#include "runtime/ranking.h"
-#include "tests/support/aot.h"
+#include "runtime/measure/ranking.h"
+#include "tests/support/aot/aot.h"
 #include "tests/support/files.h"
 
 #include <criterion/criterion.h>

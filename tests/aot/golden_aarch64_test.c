@@ -1,6 +1,6 @@
 /* The goldens through libraries that were compiled for aarch64, under qemu-user: within the limits of `moire
  * verify`. */
-#include "tests/support/aot_golden.h"
+#include "tests/support/aot/aot_golden.h"
 
 #include <criterion/criterion.h>
 #include <stdbool.h>

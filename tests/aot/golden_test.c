@@ -1,6 +1,6 @@
 /* The goldens through compiled libraries: outputs, losses and trained parameters are the JIT's, bit for bit,
  * and within the limits of `moire verify` of what they should be. */
-#include "tests/support/aot_golden.h"
+#include "tests/support/aot/aot_golden.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

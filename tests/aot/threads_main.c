@@ -4,7 +4,7 @@
  *
  *   threads_main [SECONDS]    1 second if not told; afterwards the process must not have grown */
 #include "runtime/base/memory.h"
-#include "tests/support/aot.h"
+#include "tests/support/aot/aot.h"
 #include "tests/support/files.h"
 
 #include <pthread.h>

@@ -1,7 +1,7 @@
 /* moire__loop_op_flop against the code: a kernel of one operation is emitted, and its vector arithmetic
  * counted. */
 #include "compiler/codegen/codegen.h"
-#include "compiler/ir/loop_work.h"
+#include "compiler/ir/loop/loop_work.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

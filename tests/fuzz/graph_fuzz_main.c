@@ -3,18 +3,18 @@
  *   graph_fuzz_main [SECONDS] [--nodes N] [--seed S]     runs so long, or until so many nodes were compared
  *   graph_fuzz_main --graph SEED [--steps N]             one graph, with its text
  *
- * Without arguments it runs 20 seconds from a fixed seed, as a test. Each graph (tests/support/random_graph.h)
- * is compiled in one way, with or without fusion and for one of three targets, one in five with operands of
- * products in bf16, and judged at two sizes of the batch by tests/support/judge.h: every stage of the compiler
- * against the graph as it was, native code against bounds of float32, and threads against each other. The
- * gradients along a random direction are compared with a difference of the loss. Nodes are counted after
- * autodiff and the optimizer, each once.
+ * Without arguments it runs 20 seconds from a fixed seed, as a test. Each graph
+ * (tests/support/graphs/random_graph.h) is compiled in one way, with or without fusion and for one of three
+ * targets, one in five with operands of products in bf16, and judged at two sizes of the batch by
+ * tests/support/judge.h: every stage of the compiler against the graph as it was, native code against bounds of
+ * float32, and threads against each other. The gradients along a random direction are compared with a
+ * difference of the loss. Nodes are counted after autodiff and the optimizer, each once.
  *
  * A mismatch is made smaller by taking fewer steps of the same graph, printed with its seed, and ends the run
  * with status 1. A crash says which graph it was.
  */
 #include "tests/support/judge.h"
-#include "tests/support/random_graph.h"
+#include "tests/support/graphs/random_graph.h"
 #include "runtime/base/philox.h"
 
 #include <argp.h>

@@ -6,7 +6,7 @@
  * Worth most under AddressSanitizer: the library is built with it, too. */
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
-#include "tests/support/aot.h"
+#include "tests/support/aot/aot.h"
 #include "tests/support/files.h"
 
 #include <inttypes.h>

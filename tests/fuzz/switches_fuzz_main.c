@@ -11,7 +11,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
 #include "runtime/base/text.h"
-#include "runtime/config.h"
+#include "runtime/files/config.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "compiler/ir/op.h"
-#include "compiler/ir/rewrite.h"
+#include "compiler/ir/graph/rewrite.h"
 
 #include <stdlib.h>
 #include <string.h>

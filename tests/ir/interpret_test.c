@@ -1,7 +1,7 @@
 /* The graph interpreter: numbers, what is evaluated, what is given and taken. */
 #include <criterion/criterion.h>
 
-#include "compiler/ir/interpret.h"
+#include "compiler/ir/graph/interpret.h"
 
 #include <math.h>
 #include <string.h>

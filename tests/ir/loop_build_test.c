@@ -1,7 +1,7 @@
 /* The builder of the loop IR: what folds, what is shared, and what is left as it was written. */
 #include <criterion/criterion.h>
 
-#include "compiler/ir/loop.h"
+#include "compiler/ir/loop/loop.h"
 
 #include <math.h>
 

@@ -1,7 +1,7 @@
 /* The interpreter of the loop IR against plain C, its two modes, and its refusals. */
 #include <criterion/criterion.h>
 
-#include "compiler/ir/loop.h"
+#include "compiler/ir/loop/loop.h"
 #include "runtime/base/philox.h"
 #include "tests/support/loop_kernels.h"
 

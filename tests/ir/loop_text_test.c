@@ -1,7 +1,7 @@
 /* The text of the loop IR: exact, read back as printed, and refused with a line where it is wrong. */
 #include <criterion/criterion.h>
 
-#include "compiler/ir/loop.h"
+#include "compiler/ir/loop/loop.h"
 #include "runtime/base/philox.h"
 #include "tests/support/loop_kernels.h"
 

@@ -1,7 +1,7 @@
 /* The verifier of the loop IR: each invariant broken once, and the sentence that says so. */
 #include <criterion/criterion.h>
 
-#include "compiler/ir/loop.h"
+#include "compiler/ir/loop/loop.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Operations and bytes of kernels against counts by hand; how often statements run against the interpreter. */
 #include "compiler/driver/compile.h"
-#include "compiler/ir/loop_work.h"
+#include "compiler/ir/loop/loop_work.h"
 #include "runtime/base/memory.h"
 
 #include <criterion/criterion.h>

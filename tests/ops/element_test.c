@@ -6,7 +6,7 @@
  */
 #include <criterion/criterion.h>
 
-#include "compiler/ir/view.h"
+#include "compiler/ir/graph/view.h"
 #include "tests/support/op_samples.h"
 
 #include <math.h>

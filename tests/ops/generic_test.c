@@ -11,7 +11,7 @@
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 
-#include "compiler/ir/rewrite.h"
+#include "compiler/ir/graph/rewrite.h"
 #include "runtime/base/philox.h"
 #include "tests/support/judge.h"
 

@@ -10,7 +10,7 @@
 #include <criterion/parameterized.h>
 
 #include "compiler/pass/pass.h"
-#include "compiler/ir/rewrite.h"
+#include "compiler/ir/graph/rewrite.h"
 #include "tests/support/sample_case.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
 /* Complex products that are made of three real ones: every way to compute them means what the reference does,
- * and errors are as large as ops/triple.h says.
+ * and errors are as large as ops/product/triple.h says.
  *
  * Odd extents, one row or column, nothing to sum up, sums that come in parts, blocks with a rest, leading axes,
  * all flags; what is packed beforehand from either layout, and what is not; results that something is done to.
@@ -9,7 +9,7 @@
 
 #include "compiler/ir/op.h"
 #include "moire/run.h"
-#include "ops/product.h"
+#include "ops/product/product.h"
 #include "runtime/base/memory.h"
 #include "tests/support/judge.h"
 #include "tests/support/product_case.h"

@@ -8,9 +8,9 @@
 #include <criterion/criterion.h>
 
 #include "compiler/driver/driver.h"
-#include "compiler/pass/module.h"
+#include "compiler/pass/plan/module.h"
 #include "moire/model.h"
-#include "runtime/config.h"
+#include "runtime/files/config.h"
 #include "tests/support/pass_feed.h"
 #include "tests/support/pass_golden.h"
 

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "compiler/driver/driver.h"
-#include "compiler/ir/rewrite.h"
+#include "compiler/ir/graph/rewrite.h"
 
 #include <string.h>
 

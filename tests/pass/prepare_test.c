@@ -1,6 +1,6 @@
 /* Which kernels are exact, and which steps of a plan are prepared. */
 #include "compiler/driver/compile.h"
-#include "compiler/pass/prepare.h"
+#include "compiler/pass/plan/prepare.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

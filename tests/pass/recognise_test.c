@@ -3,7 +3,7 @@
  * find less to do. */
 #include <criterion/criterion.h>
 
-#include "compiler/ir/graph.h"
+#include "compiler/ir/graph/graph.h"
 #include "moire/compile.h"
 
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 
 #include "compiler/driver/driver.h"
-#include "compiler/ir/rewrite.h"
+#include "compiler/ir/graph/rewrite.h"
 #include "tests/support/op_samples.h"
 #include "tests/support/pass_feed.h"
 #include "tests/support/pass_golden.h"

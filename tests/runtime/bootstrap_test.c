@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 
 #include "runtime/base/philox.h"
-#include "runtime/bootstrap.h"
+#include "runtime/measure/bootstrap.h"
 
 #include <math.h>
 

@@ -1,7 +1,7 @@
 /* Checkpoints: what is saved comes back, other widths are converted, and what does not fit is named. */
 #include <criterion/criterion.h>
 
-#include "runtime/checkpoint.h"
+#include "runtime/files/checkpoint.h"
 #include "tests/support/files.h"
 
 #include <string.h>

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "runtime/base/memory.h"
-#include "runtime/file.h"
+#include "runtime/files/file.h"
 #include "tests/support/files.h"
 
 #include <signal.h>

@@ -2,12 +2,12 @@
 #include <criterion/criterion.h>
 
 #include "runtime/base/memory.h"
-#include "runtime/codebook.h"
-#include "runtime/codes.h"
-#include "runtime/features.h"
-#include "runtime/file.h"
-#include "runtime/npy.h"
-#include "runtime/safetensors.h"
+#include "runtime/items/codebook.h"
+#include "runtime/items/codes.h"
+#include "runtime/items/features.h"
+#include "runtime/files/file.h"
+#include "runtime/files/npy.h"
+#include "runtime/files/safetensors.h"
 #include "tests/support/files.h"
 
 #include <math.h>

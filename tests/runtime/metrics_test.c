@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "runtime/base/philox.h"
-#include "runtime/metrics.h"
+#include "runtime/measure/metrics.h"
 #include "tests/support/files.h"
 
 #include <math.h>

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <criterion/redirect.h>
 
-#include "runtime/progress.h"
+#include "runtime/train/progress.h"
 
 #include <string.h>
 

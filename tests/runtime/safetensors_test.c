@@ -2,8 +2,8 @@
 #include <criterion/criterion.h>
 
 #include "runtime/base/memory.h"
-#include "runtime/file.h"
-#include "runtime/safetensors.h"
+#include "runtime/files/file.h"
+#include "runtime/files/safetensors.h"
 #include "tests/support/files.h"
 
 #include <math.h>

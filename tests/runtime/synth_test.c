@@ -2,8 +2,8 @@
 #include <criterion/criterion.h>
 
 #include "runtime/base/memory.h"
-#include "runtime/metrics.h"
-#include "runtime/synth.h"
+#include "runtime/measure/metrics.h"
+#include "runtime/sequences/synth.h"
 #include "tests/support/files.h"
 
 #include <stdlib.h>

@@ -79,7 +79,7 @@ static double terms_of(const evaluation *e, const moire__node *node) {
 }
 
 /* `together`: of all elements alike. The roundings of a long sum of like terms do not cancel. `whole`: planes
- * by the size of both, as products of complex matrices may (ops/triple.h). */
+ * by the size of both, as products of complex matrices may (ops/product/triple.h). */
 static moire__tensor *disturbed_copy(evaluation *e, const moire__tensor *x, double amplitude, double together,
                                      bool whole) {
   moire_shape shape = {.rank = x->rank};

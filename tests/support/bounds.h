@@ -10,10 +10,10 @@
  * bound is a few dozen units in the last place unless the graph cancels. A few variants may agree by chance:
  * who finds a value outside asks again with many before calling it wrong.
  */
-#ifndef MOIRE_TESTS_BOUNDS_H
-#define MOIRE_TESTS_BOUNDS_H
+#ifndef MOIRE_TESTS_SUPPORT_BOUNDS_H
+#define MOIRE_TESTS_SUPPORT_BOUNDS_H
 
-#include "compiler/ir/interpret.h"
+#include "compiler/ir/graph/interpret.h"
 
 /* What a graph is run on. Plain data, borrowed. */
 typedef struct test_feed {

@@ -1,6 +1,6 @@
 /* Compiled kernels against the interpreter: the same buffers through both, element by element. */
-#ifndef MOIRE_TESTS_COMPILED_KERNELS_H
-#define MOIRE_TESTS_COMPILED_KERNELS_H
+#ifndef MOIRE_TESTS_SUPPORT_COMPILED_KERNELS_H
+#define MOIRE_TESTS_SUPPORT_COMPILED_KERNELS_H
 
 #include "compiler/codegen/codegen.h"
 

@@ -1,7 +1,7 @@
 /* Running graphs: see engines.h. */
 #include "tests/support/engines.h"
 
-#include "compiler/ir/rewrite.h"
+#include "compiler/ir/graph/rewrite.h"
 #include "runtime/base/philox.h"
 
 #include <assert.h>

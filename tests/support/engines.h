@@ -1,8 +1,8 @@
 /* Graphs run by each way that there is to run them, with results that can be compared (bounds.h). */
-#ifndef MOIRE_TESTS_ENGINES_H
-#define MOIRE_TESTS_ENGINES_H
+#ifndef MOIRE_TESTS_SUPPORT_ENGINES_H
+#define MOIRE_TESTS_SUPPORT_ENGINES_H
 
-#include "compiler/pass/module.h"
+#include "compiler/pass/plan/module.h"
 #include "compiler/pass/pass.h"
 #include "moire/run.h"
 #include "tests/support/bounds.h"

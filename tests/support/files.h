@@ -1,6 +1,6 @@
 /* Files for tests: a scratch directory of the test's own, and the reference material beside the project. */
-#ifndef MOIRE_TESTS_FILES_H
-#define MOIRE_TESTS_FILES_H
+#ifndef MOIRE_TESTS_SUPPORT_FILES_H
+#define MOIRE_TESTS_SUPPORT_FILES_H
 
 #include <stddef.h>
 

@@ -6,8 +6,8 @@
  *   native code on 1, 2 and 3 threads                         = itself, to the last bit
  *   text of graphs and loop nests that was read back          = itself
  */
-#ifndef MOIRE_TESTS_JUDGE_H
-#define MOIRE_TESTS_JUDGE_H
+#ifndef MOIRE_TESTS_SUPPORT_JUDGE_H
+#define MOIRE_TESTS_SUPPORT_JUDGE_H
 
 #include "moire/compile.h"
 #include "tests/support/engines.h"

@@ -1,8 +1,8 @@
 /* Kernels built by hand, for tests of the loop IR and of the code generator. Each is one way of using it. */
-#ifndef MOIRE_TESTS_LOOP_KERNELS_H
-#define MOIRE_TESTS_LOOP_KERNELS_H
+#ifndef MOIRE_TESTS_SUPPORT_LOOP_KERNELS_H
+#define MOIRE_TESTS_SUPPORT_LOOP_KERNELS_H
 
-#include "compiler/ir/loop.h"
+#include "compiler/ir/loop/loop.h"
 
 /* in f32 x[50*B], out f32 y[50*B]: y = 2 x + 1, in pieces of 64 with a tail; the extent is B. */
 moire__loop_kernel *test_kernel_affine(moire__arena *arena);

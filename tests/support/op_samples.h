@@ -1,8 +1,8 @@
 /* Samples of ops, made and filled: what tests of ops share. */
-#ifndef MOIRE_TESTS_OP_SAMPLES_H
-#define MOIRE_TESTS_OP_SAMPLES_H
+#ifndef MOIRE_TESTS_SUPPORT_OP_SAMPLES_H
+#define MOIRE_TESTS_SUPPORT_OP_SAMPLES_H
 
-#include "compiler/ir/interpret.h"
+#include "compiler/ir/graph/interpret.h"
 
 /* One sample of one op. `single`: the graph has one node of the op, which `node` is a copy of. */
 typedef struct op_sample {

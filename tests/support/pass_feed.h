@@ -2,7 +2,7 @@
 #ifndef MOIRE_TESTS_SUPPORT_PASS_FEED_H
 #define MOIRE_TESTS_SUPPORT_PASS_FEED_H
 
-#include "compiler/ir/interpret.h"
+#include "compiler/ir/graph/interpret.h"
 
 enum { PASS_FEED_MAX = 400, PASS_FEED_EXTENT = 3 };
 

@@ -1,6 +1,6 @@
 #include "tests/support/product_case.h"
 
-#include "ops/product.h"
+#include "ops/product/product.h"
 
 #include <stdio.h>
 

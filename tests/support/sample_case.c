@@ -1,7 +1,7 @@
 /* A sample of an op as what passes and compiled code can take: see tests/support/sample_case.h. */
 #include "tests/support/sample_case.h"
 
-#include "compiler/ir/rewrite.h"
+#include "compiler/ir/graph/rewrite.h"
 
 #include <string.h>
 

@@ -3,8 +3,8 @@
  * The graph is the sampler's, except that a complex input "x0" is put together from two real ones, "x0.re" and
  * "x0.im"; the data are those of tests/support/op_samples.h.
  */
-#ifndef MOIRE_TESTS_SAMPLE_CASE_H
-#define MOIRE_TESTS_SAMPLE_CASE_H
+#ifndef MOIRE_TESTS_SUPPORT_SAMPLE_CASE_H
+#define MOIRE_TESTS_SUPPORT_SAMPLE_CASE_H
 
 #include "tests/support/op_samples.h"
 

@@ -1,9 +1,9 @@
 /* What the code of a product by tiles is made of: its inner loop has the products and loads that
- * ops/narrow_tiles.c says, and tiles are configured once, before, and released once, after, with no
+ * ops/product/narrow_tiles.c says, and tiles are configured once, before, and released once, after, with no
  * call in between. This needs no processor. */
 #include <criterion/criterion.h>
 
-#include "ops/product.h"
+#include "ops/product/product.h"
 #include "moire/compile.h"
 
 #include <stdlib.h>

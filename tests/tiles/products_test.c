@@ -7,7 +7,7 @@
  */
 #include <criterion/criterion.h>
 
-#include "tests/support/amx_emulator.h"
+#include "tests/support/amx/amx_emulator.h"
 #include "tests/support/judge.h"
 #include "tests/support/product_case.h"
 

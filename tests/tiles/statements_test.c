@@ -2,9 +2,9 @@
  * instructions do it. */
 #include <criterion/criterion.h>
 
-#include "compiler/ir/loop_work.h"
+#include "compiler/ir/loop/loop_work.h"
 #include "runtime/base/philox.h"
-#include "tests/support/amx_emulator.h"
+#include "tests/support/amx/amx_emulator.h"
 #include "tests/support/compiled_kernels.h"
 
 #include <math.h>

@@ -1,8 +1,8 @@
 /* QIA with products by tiles: a training beside the same one with AVX512-BF16, and a library whose version for
  * AMX is chosen where the processor has it and Linux permits it, and computes what the JIT does. */
 #include "runtime/base/memory.h"
-#include "tests/support/amx_emulator.h"
-#include "tests/support/aot.h"
+#include "tests/support/amx/amx_emulator.h"
+#include "tests/support/aot/aot.h"
 #include "tests/support/files.h"
 
 #include <criterion/criterion.h>
@@ -125,7 +125,7 @@ Test(tile_training, qia_trains_as_with_pairs) {
 
 /* With versions for AMX and for AVX512-BF16, made for a processor that has AMX. */
 static aot_library make(const bench *b, bool permitted, const char *directory) {
-  char *header = realpath("tests/support/amx_cpuid.h", NULL), cc[5000];
+  char *header = realpath("tests/support/amx/amx_cpuid.h", NULL), cc[5000];
   cr_assert(header, "run from the top of the source tree");
   snprintf(cc, sizeof cc, "cc -include %s%s", header, permitted ? "" : " -DREFUSED");
   free(header);

@@ -14,10 +14,10 @@
 #include "runtime/aot/library.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
-#include "runtime/checkpoint.h"
-#include "runtime/config.h"
-#include "runtime/dataset.h"
-#include "runtime/file.h"
+#include "runtime/files/checkpoint.h"
+#include "runtime/files/config.h"
+#include "runtime/sequences/dataset.h"
+#include "runtime/files/file.h"
 #include "tools/bench/support/bench.h"
 
 #include <dlfcn.h>

@@ -14,8 +14,8 @@
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
 #include "runtime/base/text.h"
-#include "runtime/config.h"
-#include "runtime/peaks.h"
+#include "runtime/files/config.h"
+#include "runtime/machine/peaks.h"
 #include "tools/bench/support/bench.h"
 
 #include <stdio.h>

@@ -14,8 +14,8 @@
 #include "moire/run.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
-#include "runtime/config.h"
-#include "runtime/dataset.h"
+#include "runtime/files/config.h"
+#include "runtime/sequences/dataset.h"
 #include "tools/bench/support/bench.h"
 
 #include <sched.h>

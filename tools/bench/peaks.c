@@ -5,7 +5,7 @@
  * A copy reads and writes, and is counted as both. OpenBLAS is judged as a lower bound, since a product is not
  * all multiply-adds.
  */
-#include "runtime/peaks.h"
+#include "runtime/machine/peaks.h"
 #include "tools/bench/support/bench.h"
 
 #include <cblas.h>

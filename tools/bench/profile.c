@@ -9,7 +9,7 @@
  * in kernels. Exit status 1 if less than 97 % is in kernels, or recorded steps use more than 2 % more of the
  * processor's time in the median over rounds. */
 #include "runtime/base/memory.h"
-#include "tools/profile_run.h"
+#include "tools/profile/profile_run.h"
 #include "tools/bench/support/bench.h"
 
 #include <stdio.h>

@@ -14,9 +14,9 @@
 #include "moire/run.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
-#include "runtime/checkpoint.h"
-#include "runtime/config.h"
-#include "runtime/scoring.h"
+#include "runtime/files/checkpoint.h"
+#include "runtime/files/config.h"
+#include "runtime/sequences/scoring.h"
 #include "tools/bench/support/bench.h"
 
 #include <inttypes.h>

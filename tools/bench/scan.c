@@ -10,7 +10,7 @@
  */
 #include "moire/compile.h"
 #include "moire/run.h"
-#include "runtime/peaks.h"
+#include "runtime/machine/peaks.h"
 #include "tools/bench/support/bench.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* What benchmarks share: the clock, medians with their spread, threads held to CPUs, a peer in a process of its
  * own, and results kept as JSON. */
-#ifndef MOIRE_BENCH_H
-#define MOIRE_BENCH_H
+#ifndef MOIRE_TOOLS_BENCH_SUPPORT_BENCH_H
+#define MOIRE_TOOLS_BENCH_SUPPORT_BENCH_H
 
 #include "moire/status.h"
 

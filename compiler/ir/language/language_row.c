@@ -1,0 +1,89 @@
+/* The language: operations over rows, dropout, attention. */
+#include "compiler/ir/language/language.h"
+
+moire_value moire_softmax_at(moire_source at, moire_value x) {
+  return moire__emit_unary(at, MOIRE__OP_softmax, x);
+}
+
+moire_value moire_log_softmax_at(moire_source at, moire_value x) {
+  return moire__emit_unary(at, MOIRE__OP_log_softmax, x);
+}
+
+moire_value moire_layer_norm_at(moire_source at, moire_value x, moire_value weight, moire_value bias,
+                                double eps) {
+  if (moire_value_is_null(x)) return moire__null_like(x, weight);
+  const moire__attr attr = moire__attr_make_real("eps", eps);
+  return moire__graph_emit(x.graph, at, MOIRE__OP_layer_norm, (moire_value[]){x, weight, bias}, 3, &attr, 1);
+}
+
+moire_value moire_cross_entropy_at(moire_source at, moire_value logits, moire_value targets) {
+  return moire__emit_binary(at, MOIRE__OP_cross_entropy, logits, targets);
+}
+
+static bool is_probability(moire_source at, const char *what, moire_graph *g, double p) {
+  if (p >= 0 && p < 1) return true;
+  moire__graph_fail_at(g, at, what, MOIRE_ERROR_ARGUMENT, "probability %g is not in [0, 1)", p);
+  return false;
+}
+
+moire_value moire_dropout_at(moire_source at, moire_value x, double p) {
+  if (moire_value_is_null(x)) return x;
+  if (!is_probability(at, "dropout", x.graph, p)) return moire__null_like(x, x);
+  if (p == 0 || moire_graph_mode(x.graph) == MOIRE_INFERENCE) return x;
+  if (moire__is_complex(x)) {
+    moire_value re = moire_dropout_at(at, moire_real_at(at, x), p);
+    return moire_complex_at(at, re, moire_dropout_at(at, moire_imag_at(at, x), p));
+  }
+  const moire__attr attrs[] = {
+      moire__attr_make_real("p", p),
+      moire__attr_make_int("stream", moire__graph_fresh_stream(x.graph)),
+  };
+  moire_value rng = moire__graph_rng(x.graph, at);
+  return moire__graph_emit(x.graph, at, MOIRE__OP_dropout, (moire_value[]){x, rng}, 2, attrs, 2);
+}
+
+/* bias as [B, H, queries, keys]. */
+static moire_value whole_bias(moire_source at, moire_value q, moire_value k, moire_value bias) {
+  moire_shape shape_q = moire_value_shape(q), shape_k = moire_value_shape(k), own = moire_value_shape(bias);
+  if (shape_q.rank != 4 || shape_k.rank != 4) return bias; /* inference says so */
+  moire_shape whole = shape_q, common;
+  whole.dims[3] = shape_k.dims[2];
+  if (!moire__broadcast_shape(&whole, 0, &own, 0, &common) || !moire__shape_equal(&whole, &common)) {
+    return bias;
+  }
+  return moire_broadcast_at(at, bias, whole);
+}
+
+moire_value moire_attention_at(moire_source at, moire_value q, moire_value k, moire_value v,
+                               moire_attention_options options) {
+  if (moire_value_is_null(q) || moire_value_is_null(k)) return moire__null_like(q, k);
+  moire_graph *g = q.graph;
+  if (!is_probability(at, "attention", g, options.dropout)) return (moire_value){g, 0};
+  const bool has_rng = options.dropout > 0 && moire_graph_mode(g) == MOIRE_TRAINING;
+  const bool has_valid = !moire_value_is_null(options.key_valid);
+  const bool has_bias = !moire_value_is_null(options.bias);
+  moire_value operands[6] = {q, k, v};
+  int n = 3;
+  moire__promote(at, operands, 2);
+  if (options.score == MOIRE_SCORE_INTERFERENCE) {
+    for (int i = 0; i < 2; i++) operands[i] = moire__to_complex(at, operands[i]);
+  }
+  moire__attr attrs[9] = {
+      moire__attr_make_int("score", options.score),
+      moire__attr_make_real("scale", options.scale),
+      moire__attr_make_real("mask_value", options.mask_value),
+      moire__attr_make_int("causal", options.causal),
+      moire__attr_make_int("has_valid", has_valid),
+      moire__attr_make_int("has_bias", has_bias),
+      moire__attr_make_int("has_rng", has_rng),
+      moire__attr_make_real("dropout", has_rng ? options.dropout : 0),
+  };
+  int n_attrs = 8;
+  if (has_valid) operands[n++] = options.key_valid;
+  if (has_bias) operands[n++] = whole_bias(at, q, k, options.bias);
+  if (has_rng) {
+    attrs[n_attrs++] = moire__attr_make_int("stream", moire__graph_fresh_stream(g));
+    operands[n++] = moire__graph_rng(g, at);
+  }
+  return moire__graph_emit(g, at, MOIRE__OP_attention, operands, n, attrs, n_attrs);
+}

@@ -1,0 +1,35 @@
+/* The language: transforms and scans along a sequence. */
+#include "compiler/ir/language/language.h"
+
+static moire_value fourier(moire_source at, moire__op op, moire_value x, int axis, int64_t length) {
+  if (moire_value_is_null(x)) return x;
+  int rank = moire_value_shape(x).rank, from_front = moire__axis(axis, rank);
+  if (from_front < 0) {
+    moire__graph_fail_at(x.graph, at, moire__op_get(op)->name, MOIRE_ERROR_SHAPE,
+                         "axis %d of a value of rank %d", axis, rank);
+    return moire__null_like(x, x);
+  }
+  const moire__attr attrs[] = {moire__attr_make_int("axis", from_front),
+                               moire__attr_make_int("length", length)};
+  return moire__graph_emit(x.graph, at, op, &x, 1, attrs, op == MOIRE__OP_irfft ? 2 : 1);
+}
+
+moire_value moire_rfft_at(moire_source at, moire_value x, int axis) {
+  return fourier(at, MOIRE__OP_rfft, x, axis, 0);
+}
+
+moire_value moire_irfft_at(moire_source at, moire_value z, int axis, int64_t length) {
+  return fourier(at, MOIRE__OP_irfft, moire__to_complex(at, z), axis, length);
+}
+
+moire_value moire_selective_scan_at(moire_source at, moire_value x, moire_value dt, moire_value a,
+                                    moire_value b, moire_value c) {
+  moire_value operands[] = {x, dt, a, b, c};
+  for (int i = 0; i < 5; i++) {
+    if (moire_value_is_null(operands[i])) return moire__null_like(x, operands[i]);
+  }
+  static const int swap[] = {1, 0};
+  operands[2] = moire_permute_at(at, a, 2, swap);
+  if (moire_value_is_null(operands[2])) return operands[2];
+  return moire__graph_emit(x.graph, at, MOIRE__OP_selective_scan, operands, 5, NULL, 0);
+}

@@ -1,0 +1,22 @@
+/* What the files that turn kernels of a graph into loop nests share. */
+#ifndef MOIRE_COMPILER_PASS_PLAN_LOWER_PRIVATE_H
+#define MOIRE_COMPILER_PASS_PLAN_LOWER_PRIVATE_H
+
+#include "compiler/ir/loop/lower.h"
+
+/* The nodes of one kernel, in order. */
+typedef struct moire__group {
+  int number;
+  const int *nodes;
+  int n_nodes;
+  const char *name;
+  const bool *stored;      /* of every value: other kernels, outputs or updates read it */
+  const int32_t *in_place; /* of every value: the state that it replaces where it stands, or 0 */
+} moire__group;
+
+/* Element-wise nodes and reductions along rows: one kernel. */
+void moire__lower_rows(moire__lowering *l, const moire__group *group);
+/* One reduction over axes that are not the last alone, with the nodes sunk into it. */
+void moire__lower_reduction(moire__lowering *l, const moire__group *group);
+
+#endif

@@ -1,0 +1,264 @@
+/* Complex products as three real ones: see ops/product/triple.h.
+ *
+ *   p = x u,   q = y v,   r = (x + y)(u + v):   re = p - q,   im = r - (p + q)
+ *
+ * Each is a product of its own and not a third of one loop over k: three sums at once would need three times
+ * the registers, so that a tile had a third of the rows, and every number that it loads would meet a third of
+ * the others.
+ */
+#include "ops/product/triple.h"
+
+enum { MOST_ROWS = 128, DEPTH = 256 };
+
+static moire__loop_value difference(moire__lowering *l, moire__loop_value a, moire__loop_value b) {
+  return moire__loop_binary(&l->builder, MOIRE__LOOP_sub, a, b);
+}
+
+static moire__loop_value times(moire__lowering *l, moire__loop_value a, int64_t b) {
+  return moire__lower_mul(l, a, moire__loop_index(&l->builder, b));
+}
+
+/* ---- sizes ------------------------------------------------------------------------------------------------
+ */
+
+moire__triple moire__triple_choose(const moire__lowering *l, const moire__tiles *t, moire_dim k,
+                                   int64_t most_rows, bool along_k) {
+  moire__triple n = {.lanes = 2 * l->target.lanes, .along_k = along_k};
+  if (moire__dim_is_static(t->n_extent)) n.columns = moire__dim_factor(t->n_extent);
+  if (n.columns && n.columns <= l->target.lanes) n.lanes = l->target.lanes;
+  n.tile = moire__tiles_even_rows(l, 1, 1, n.lanes / l->target.lanes);
+  n.rows = most_rows < MOST_ROWS ? most_rows : MOST_ROWS;
+  if (n.rows < 1) n.rows = 1;
+  if (!l->target.small_blocks) n.rows = (n.rows + n.tile - 1) / n.tile * n.tile;
+  n.resumes = !moire__dim_is_static(k) || moire__dim_factor(k) > MOIRE__TRIPLE_WHOLE;
+  n.depth = n.resumes ? moire__lower_block(l, DEPTH) : moire__dim_factor(k);
+  if (n.depth < 1) n.depth = 1;
+  return n;
+}
+
+bool moire__triple_pack_first(moire__triple *n, moire_dim k) {
+  if (!moire__dim_is_static(k) || !n->columns) return false;
+  n->elements = moire__dim_factor(k);
+  return n->elements > 0;
+}
+
+int64_t moire__triple_panels(const moire__triple *n) { return (n->columns + n->lanes - 1) / n->lanes; }
+
+int64_t moire__triple_elements(const moire__triple *n) {
+  return moire__triple_panels(n) * 3 * n->elements * n->lanes;
+}
+
+/* Elements from one of the matrices of a panel to the next. */
+static int64_t distance(const moire__triple *n) { return (n->elements ? n->elements : n->depth) * n->lanes; }
+
+/* From a row of x + y to the next; rows of a power of two of bytes would share few lines of the cache. */
+static int64_t pitch(const moire__lowering *l, const moire__triple *n) {
+  return n->along_k ? n->depth + l->target.lanes : n->rows;
+}
+
+/* ---- packing ----------------------------------------------------------------------------------------------
+ */
+
+static void pack_element(moire__lowering *l, const moire__tiles *t, const moire__triple *n,
+                         moire__loop_value at, moire__loop_value k, moire__loop_value column) {
+  moire__loop_value to = moire__lower_add(l, at, times(l, difference(l, k, t->k_low), n->lanes));
+  to = moire__lower_add(l, to, difference(l, column, t->n_low));
+  moire__loop_value u = moire__tile_element(l, &t->b, 0, k, column),
+                    v = moire__tile_element(l, &t->b, 1, k, column);
+  const moire__loop_value matrices[] = {u, v, moire__lower_add(l, u, v)};
+  for (int i = 0; i < 3; i++) {
+    moire__loop_value of_matrix = moire__loop_index(&l->builder, i * distance(n));
+    moire__loop_store(&l->builder, n->b, moire__lower_add(l, to, of_matrix), matrices[i]);
+  }
+}
+
+/* The panel of t's columns, from element `at` of n->b on. Where memory runs along k, a vector of columns comes
+ * from as many lines, which the next of k want, too. */
+static void pack_panel(moire__lowering *l, const moire__tiles *t, const moire__triple *n,
+                       moire__loop_value at) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value one = moire__loop_index(b, 1), k, column;
+  if (t->b.column[0] == one && t->b.column[1] == one) {
+    k = moire__loop_for(b, t->k_low, t->k_high, 1, 1);
+    column = moire__loop_for(b, t->n_low, t->n_high, 1, n->lanes);
+  } else {
+    column = moire__loop_for(b, t->n_low, t->n_high, 1, l->target.lanes);
+    k = moire__loop_for(b, t->k_low, t->k_high, 1, 1);
+  }
+  pack_element(l, t, n, at, k, column);
+  moire__loop_end(b);
+  moire__loop_end(b);
+}
+
+void moire__triple_emit_packing(moire__lowering *l, const moire__tiles *t, const moire__triple *n) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value panel = l->kernel->parallel;
+  moire__tiles one = *t;
+  one.n_low = moire__lower_add(l, t->n_low, times(l, panel, n->lanes));
+  one.n_high = moire__lower_add(l, one.n_low, moire__loop_index(b, n->lanes));
+  if (n->columns % n->lanes) one.n_high = moire__loop_binary(b, MOIRE__LOOP_min, one.n_high, t->n_high);
+  pack_panel(l, &one, n, times(l, panel, 3 * distance(n)));
+}
+
+static void add_locals(moire__lowering *l, const moire__tiles *t, moire__triple *n) {
+  int64_t lines = n->along_k ? n->rows : n->depth;
+  n->sum = moire__loop_add_local(l->kernel, "sum", t->type, lines * pitch(l, n));
+  n->p = moire__loop_add_local(l->kernel, "p", t->type, n->rows * n->lanes);
+  if (!n->elements) n->b = moire__loop_add_local(l->kernel, "b", t->type, 3 * distance(n));
+}
+
+/* x + y of t's rows and k. */
+static void sum_rows(moire__lowering *l, const moire__tiles *t, const moire__triple *n) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value low[2] = {t->m_low, t->k_low}, high[2] = {t->m_high, t->k_high}, at[2];
+  int inner = n->along_k ? 1 : 0, outer = 1 - inner;
+  at[outer] = moire__loop_for(b, low[outer], high[outer], 1, 1);
+  at[inner] = moire__loop_for(b, low[inner], high[inner], 1, 2 * l->target.lanes);
+  moire__loop_value to = moire__lower_add(l, times(l, difference(l, at[outer], low[outer]), pitch(l, n)),
+                                          difference(l, at[inner], low[inner]));
+  moire__loop_value x = moire__tile_element(l, &t->a, 0, at[0], at[1]),
+                    y = moire__tile_element(l, &t->a, 1, at[0], at[1]);
+  moire__loop_store(b, n->sum, to, moire__lower_add(l, x, y));
+  moire__loop_end(b);
+  moire__loop_end(b);
+}
+
+/* ---- three products ---------------------------------------------------------------------------------------
+ */
+
+typedef struct panel {
+  moire__lowering *l;
+  const moire__tiles *t;
+  const moire__triple *n;
+  moire__loop_value origin; /* m_low * lanes + n_low: where p begins */
+} panel;
+
+static moire__loop_value place_in_p(const panel *p, moire__loop_value m, moire__loop_value n) {
+  return difference(p->l, moire__lower_add(p->l, times(p->l, m, p->n->lanes), n), p->origin);
+}
+
+static void keep_p(void *context, moire__loop_value m, moire__loop_value n, const moire__loop_value sum[2]) {
+  const panel *p = context;
+  moire__loop_store(&p->l->builder, p->n->p, place_in_p(p, m, n), sum[0]);
+}
+
+/* A plane of the result: `sum` and what the parts of k before have given. */
+static moire__loop_value with_before(const panel *p, int plane, moire__loop_value m, moire__loop_value n,
+                                     moire__loop_value sum) {
+  moire__loop_builder *b = &p->l->builder;
+  if (!p->n->is_first) return sum;
+  moire__loop_value zero = moire__loop_const(b, p->t->type, 0);
+  moire__loop_value before = p->t->resume(p->t->context, plane, m, n);
+  return moire__lower_add(p->l, moire__loop_ternary(b, MOIRE__LOOP_select, p->n->is_first, zero, before), sum);
+}
+
+static void finish_re(void *context, moire__loop_value m, moire__loop_value n, const moire__loop_value sum[2]) {
+  const panel *p = context;
+  moire__loop_builder *b = &p->l->builder;
+  bool minus = p->t->a.conjugate;
+  moire__loop_value at = place_in_p(p, m, n), first = moire__loop_load(b, p->n->p, at);
+  moire__loop_store(b, p->n->p, at,
+                    moire__loop_binary(b, minus ? MOIRE__LOOP_sub : MOIRE__LOOP_add, first, sum[0]));
+  moire__loop_value re = moire__loop_binary(b, minus ? MOIRE__LOOP_add : MOIRE__LOOP_sub, first, sum[0]);
+  p->t->finish(p->t->context, m, n, (const moire__loop_value[2]){with_before(p, 0, m, n, re), 0});
+}
+
+static void finish_im(void *context, moire__loop_value m, moire__loop_value n, const moire__loop_value sum[2]) {
+  const panel *p = context;
+  moire__loop_value both = moire__loop_load(&p->l->builder, p->n->p, place_in_p(p, m, n));
+  moire__loop_value im = difference(p->l, sum[0], both);
+  p->t->finish(p->t->context, m, n, (const moire__loop_value[2]){0, with_before(p, 1, m, n, im)});
+}
+
+static moire__tile_matrix plane_of(const moire__tile_matrix *x, int plane) {
+  return (moire__tile_matrix){.planes = 1,
+                              .buffer = {x->buffer[plane]},
+                              .base = {x->base[plane]},
+                              .row = {x->row[plane]},
+                              .column = {x->column[plane]}};
+}
+
+/* x + y as t's rows and k see it. */
+static moire__tile_matrix sum_matrix(moire__lowering *l, const moire__tiles *t, const moire__triple *n) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value line = moire__loop_index(b, pitch(l, n)), one = moire__loop_index(b, 1);
+  moire__tile_matrix s = {.planes = 1, .buffer = {n->sum}};
+  s.row[0] = n->along_k ? line : one;
+  s.column[0] = n->along_k ? one : line;
+  moire__loop_value first =
+      moire__lower_add(l, moire__lower_mul(l, t->m_low, s.row[0]), moire__lower_mul(l, t->k_low, s.column[0]));
+  s.base[0] = difference(l, moire__loop_index(b, 0), first);
+  return s;
+}
+
+/* Matrix `which` of the panel of t's columns. */
+static moire__tile_matrix panel_matrix(moire__lowering *l, const moire__tiles *t, const moire__triple *n,
+                                       int which) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value at = moire__loop_index(b, which * distance(n));
+  if (n->elements) {
+    moire__loop_value number = moire__loop_binary(b, MOIRE__LOOP_div, t->n_low, moire__loop_index(b, n->lanes));
+    at = moire__lower_add(l, at, times(l, number, 3 * distance(n)));
+  } else {
+    at = difference(l, at, times(l, t->k_low, n->lanes));
+  }
+  moire__tile_matrix m = {.planes = 1, .buffer = {n->b}, .base = {difference(l, at, t->n_low)}};
+  m.row[0] = moire__loop_index(b, n->lanes);
+  m.column[0] = moire__loop_index(b, 1);
+  return m;
+}
+
+void moire__triple_panel(moire__lowering *l, const moire__tiles *t, const moire__triple *n) {
+  if (!n->elements) pack_panel(l, t, n, moire__loop_index(&l->builder, 0));
+  panel context = {l, t, n, moire__lower_add(l, times(l, t->m_low, n->lanes), t->n_low)};
+  moire__tiles one = *t;
+  one.rows = n->tile;
+  one.single_rest = l->g->mode == MOIRE_TRAINING; /* whose batches are large, and whose kernels many */
+  one.context = &context;
+  one.skip[0] = one.skip[1] = false;
+  static moire__tile_finish *const finish[] = {keep_p, finish_re, finish_im};
+  for (int i = 0; i < 3; i++) {
+    one.a = i == 2 ? sum_matrix(l, t, n) : plane_of(&t->a, i);
+    one.b = panel_matrix(l, t, n, i);
+    one.finish = finish[i];
+    moire__tiles_emit(l, &one);
+  }
+}
+
+void moire__triple_begin(moire__lowering *l, const moire__tiles *t, moire__triple *n) {
+  add_locals(l, t, n);
+  sum_rows(l, t, n);
+}
+
+/* Opens the loop over the parts of k, at least one, which stores zeros if k is empty; `t` gets their bounds. */
+static void open_parts(moire__lowering *l, moire__tiles *t, moire__triple *n) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value depth = moire__loop_index(b, n->depth), one = moire__loop_index(b, 1);
+  moire__loop_value all = difference(l, t->k_high, t->k_low);
+  all = moire__lower_add(l, all, moire__loop_index(b, n->depth - 1));
+  moire__loop_value parts = moire__loop_binary(b, MOIRE__LOOP_div, all, depth);
+  parts = moire__loop_binary(b, MOIRE__LOOP_max, parts, one);
+  moire__loop_value i = moire__loop_for(b, moire__loop_index(b, 0), parts, 1, 1);
+  n->is_first = moire__loop_binary(b, MOIRE__LOOP_lt, i, one);
+  t->k_low = moire__lower_add(l, t->k_low, moire__lower_mul(l, i, depth));
+  t->k_high = moire__loop_binary(b, MOIRE__LOOP_min, moire__lower_add(l, t->k_low, depth), t->k_high);
+}
+
+void moire__triple_emit(moire__lowering *l, const moire__tiles *whole, moire__triple *n) {
+  moire__loop_builder *b = &l->builder;
+  moire__tiles t = *whole;
+  add_locals(l, &t, n);
+  if (n->resumes) open_parts(l, &t, n);
+  t.m_low = moire__loop_for(b, whole->m_low, whole->m_high, n->rows, 1);
+  t.m_high = moire__lower_add(l, t.m_low, moire__loop_index(b, n->rows));
+  t.m_high = moire__loop_binary(b, MOIRE__LOOP_min, t.m_high, whole->m_high);
+  sum_rows(l, &t, n);
+  t.n_low = moire__loop_for(b, whole->n_low, whole->n_high, n->lanes, 1);
+  t.n_high = moire__lower_add(l, t.n_low, moire__loop_index(b, n->lanes));
+  if (!n->columns || n->columns % n->lanes)
+    t.n_high = moire__loop_binary(b, MOIRE__LOOP_min, t.n_high, whole->n_high);
+  moire__triple_panel(l, &t, n);
+  moire__loop_end(b);
+  moire__loop_end(b);
+  if (n->resumes) moire__loop_end(b);
+}

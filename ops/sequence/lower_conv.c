@@ -1,0 +1,211 @@
+/* The depthwise convolution and the gradient of its weights: channels are the vector lanes.
+ *
+ * Taps are sorted by their shift, and taps of one shift are one tap whose weights are added up. Positions
+ * between two shifts meet the same taps, all others only zeros: so the sequence is cut at the shifts, and what
+ * is live in a stretch is written out without a test,
+ *
+ *   for t in [s0, s1): y[t] = w0 x[t - s0]      for t in [s1, s2): y[t] = w0 x[t - s0] + w1 x[t - s1]    ...
+ *
+ * with the weights in registers. More taps than registers hold are taken a chunk at a time. The gradient of the
+ * weights keeps one sum a tap instead, and is cut along the batch into a fixed number of pieces (see
+ * moire__lower_sum_pieces). Tokens of packed samples are another matter: ops/sequence/lower_conv_tokens.c.
+ */
+#include "ops/sequence/lower_conv.h"
+#include "ops/parts.h"
+
+#include <stdlib.h>
+
+enum { CHUNK = MOIRE__CONV_CHUNK };
+
+static int by_size(const void *a, const void *b) {
+  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return (x > y) - (x < y);
+}
+
+moire__conv moire__conv_describe(moire__lowering *l) {
+  moire__conv c = {.l = l};
+  c.x = moire__lower_view(l, l->node->operands[0]);
+  c.other = moire__lower_view(l, l->node->operands[1]);
+  c.reverse = moire__node_int_or(l->node, "reverse", 0) != 0;
+  c.shifts = moire__node_ints(l->node, "shifts", &c.n_taps);
+  c.distinct = moire__arena_array(l->arena, (size_t)c.n_taps, sizeof *c.distinct);
+  for (int i = 0; i < c.n_taps; i++) c.distinct[i] = c.shifts[i];
+  qsort(c.distinct, (size_t)c.n_taps, sizeof *c.distinct, by_size);
+  for (int i = 0; i < c.n_taps; i++) {
+    if (i == 0 || c.distinct[i] != c.distinct[c.n_distinct - 1]) c.distinct[c.n_distinct++] = c.distinct[i];
+  }
+  return c;
+}
+
+moire__loop_value moire__conv_load(moire__lowering *l, const moire__view *view, moire__loop_value i,
+                                   moire__loop_value j, moire__loop_value k) {
+  moire__loop_value at[MOIRE_MAX_RANK] = {0};
+  int d = 0;
+  if (view->rank == 3) at[d++] = i;
+  if (view->rank >= 2) at[d++] = j;
+  at[d] = k;
+  return moire__loop_load(&l->builder, moire__lower_buffer(l, view->base), moire__lower_address(l, view, at));
+}
+
+static moire__loop_value plus(moire__lowering *l, moire__loop_value sum, moire__loop_value x) {
+  return sum ? moire__loop_binary(&l->builder, MOIRE__LOOP_add, sum, x) : x;
+}
+
+moire__loop_value moire__conv_load_weight(moire__conv *c, int64_t shift) {
+  moire__loop_value sum = 0;
+  for (int r = 0; r < c->n_taps; r++) {
+    if (c->shifts[r] != shift) continue;
+    moire__loop_value row = moire__loop_index(&c->l->builder, r);
+    sum = plus(c->l, sum, moire__conv_load(c->l, &c->other, 0, row, c->channel));
+  }
+  return sum;
+}
+
+/* x where the tap of `shift` finds it for position t; `reverse` looks ahead. */
+static moire__loop_value load_shifted(moire__conv *c, moire__loop_value batch, moire__loop_value t,
+                                      int64_t shift) {
+  moire__loop_builder *b = &c->l->builder;
+  moire__loop_value by = moire__loop_index(b, c->reverse ? shift : -shift);
+  return moire__conv_load(c->l, &c->x, batch, moire__lower_add(c->l, t, by), c->channel);
+}
+
+/* Opens the loop over the positions whose live taps are those of shifts below `end`, from `begin` on. A
+ * sequence may be shorter than any shift. */
+static moire__loop_value open_stretch(moire__conv *c, int64_t begin, int64_t end, bool last) {
+  moire__loop_builder *b = &c->l->builder;
+  moire__loop_value zero = moire__loop_index(b, 0);
+  moire__loop_value from = moire__loop_binary(b, MOIRE__LOOP_min, moire__loop_index(b, begin), c->length);
+  moire__loop_value to = c->length;
+  if (!last) to = moire__loop_binary(b, MOIRE__LOOP_min, moire__loop_index(b, end), c->length);
+  if (!c->reverse) return moire__loop_for(b, from, to, 1, 1);
+  moire__loop_value low = last ? zero : moire__loop_binary(b, MOIRE__LOOP_sub, c->length, to);
+  return moire__loop_for(b, low, moire__loop_binary(b, MOIRE__LOOP_sub, c->length, from), 1, 1);
+}
+
+static moire__loop_value fma_of(moire__conv *c, moire__loop_value x, moire__loop_value y,
+                                moire__loop_value sum) {
+  return moire__loop_ternary(&c->l->builder, MOIRE__LOOP_fma, x, y, sum);
+}
+
+static moire__loop_value result_offset(moire__conv *c, moire__loop_value batch, moire__loop_value t) {
+  moire__loop_value width = moire__loop_extent(&c->l->builder, c->x.dims[2]);
+  moire__loop_value row = moire__lower_add(c->l, moire__lower_mul(c->l, batch, c->length), t);
+  return moire__lower_add(c->l, moire__lower_mul(c->l, row, width), c->channel);
+}
+
+/* The taps of distinct shifts [first, first + n): adds to what the chunks before left behind. */
+static void convolve_chunk(moire__conv *c, int first, int n, moire__loop_value batch, moire__loop_buffer y) {
+  moire__lowering *l = c->l;
+  moire__loop_builder *b = &l->builder;
+  int32_t result = l->node->first_result;
+  moire__loop_type type = moire__loop_type_from_dtype(l->g->values[result].dtype);
+  moire__loop_value weights[CHUNK];
+  for (int i = 0; i < n; i++) weights[i] = moire__conv_load_weight(c, c->distinct[first + i]);
+  for (int live = 0; live <= n; live++) {
+    bool reads_before = first > 0;
+    if (live == 0 && (reads_before || c->distinct[0] == 0)) continue;
+    int64_t begin = live == 0 ? 0 : c->distinct[first + live - 1];
+    int64_t end = live < n ? c->distinct[first + live] : 0;
+    moire__loop_value t = open_stretch(c, begin, end, live == n);
+    moire__loop_value at = result_offset(c, batch, t);
+    moire__loop_value sum = reads_before ? moire__loop_load(b, y, at) : moire__loop_const(b, type, 0);
+    for (int i = 0; i < live; i++)
+      sum = fma_of(c, weights[i], load_shifted(c, batch, t, c->distinct[first + i]), sum);
+    moire__lower_write(l, result, at, sum);
+    moire__loop_end(b);
+  }
+}
+
+void moire__depthwise_conv_lower(moire__lowering *l) {
+  if (l->node->n_operands > 2) {
+    moire__conv_lower_tokens(l);
+    return;
+  }
+  for (int i = 0; i < 2; i++) moire__lower_add_reads(l, l->node->operands[i]);
+  moire__loop_buffer y = moire__lower_add_write(l, l->node->first_result);
+  moire__conv c = moire__conv_describe(l);
+  moire__lower_body(l, c.x.dims[0], 1);
+  moire__loop_builder *b = &l->builder;
+  c.length = moire__loop_extent(b, c.x.dims[1]);
+  moire__loop_value width = moire__loop_extent(b, c.x.dims[2]);
+  c.channel = moire__loop_for(b, moire__loop_index(b, 0), width, 1, l->target.lanes);
+  for (int first = 0; first < c.n_distinct; first += CHUNK) {
+    int n = c.n_distinct - first < CHUNK ? c.n_distinct - first : CHUNK;
+    convolve_chunk(&c, first, n, l->kernel->parallel, y);
+  }
+  moire__loop_end(b);
+  moire__lower_finish(l);
+}
+
+/* ---- the gradient of the weights ------------------------------------------------------------------------- */
+
+moire__conv_parts moire__conv_add_parts(moire__conv *c) {
+  moire__conv_parts p = {0};
+  moire__dim_multiply(c->x.dims[2], c->n_taps, &p.elements);
+  moire_dim all =
+      moire__dim_make(moire__dim_factor(p.elements) * MOIRE__REDUCTION_PIECES, moire__dim_extent(p.elements));
+  p.extra = moire__lower_new_extra(c->l, all);
+  p.buffer = moire__lower_add_extra(c->l, p.extra, MOIRE__BUFFER_OUT);
+  return p;
+}
+
+void moire__conv_open_parts(moire__conv *c, moire__conv_parts *p) {
+  moire__lowering *l = c->l;
+  moire__lower_body(l, MOIRE__REDUCTION_PIECES, 1);
+  moire__lower_piece(l, c->x.dims[0], l->kernel->parallel, &p->low, &p->high);
+  p->base = moire__lower_mul(l, l->kernel->parallel, moire__loop_extent(&l->builder, p->elements));
+}
+
+void moire__conv_store_part(moire__conv *c, const moire__conv_parts *p, int64_t shift, moire__loop_value sum) {
+  moire__lowering *l = c->l;
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value width = moire__loop_extent(b, c->x.dims[2]);
+  for (int r = 0; r < c->n_taps; r++) {
+    if (c->shifts[r] != shift) continue;
+    moire__loop_value at = moire__lower_add(l, moire__lower_mul(l, moire__loop_index(b, r), width), c->channel);
+    moire__loop_store(b, p->buffer, moire__lower_add(l, p->base, at), sum);
+  }
+}
+
+/* dw[shift] = sum over the samples and t of y[t] x[t - shift]. */
+static void correlate_chunk(moire__conv *c, int first, int n, const moire__conv_parts *p) {
+  moire__lowering *l = c->l;
+  moire__loop_builder *b = &l->builder;
+  moire__loop_var sums[CHUNK];
+  for (int i = 0; i < n; i++) sums[i] = moire__loop_declare(b, moire__loop_const(b, MOIRE__LOOP_F32, 0));
+  moire__loop_value batch = moire__loop_for(b, p->low, p->high, 1, 1);
+  for (int live = 1; live <= n; live++) {
+    int64_t end = live < n ? c->distinct[first + live] : 0;
+    moire__loop_value t = open_stretch(c, c->distinct[first + live - 1], end, live == n);
+    moire__loop_value y = moire__conv_load(l, &c->other, batch, t, c->channel);
+    for (int i = 0; i < live; i++) {
+      moire__loop_value x = load_shifted(c, batch, t, c->distinct[first + i]);
+      moire__loop_set(b, sums[i], fma_of(c, y, x, moire__loop_get(b, sums[i])));
+    }
+    moire__loop_end(b);
+  }
+  moire__loop_end(b);
+  for (int i = 0; i < n; i++) moire__conv_store_part(c, p, c->distinct[first + i], moire__loop_get(b, sums[i]));
+}
+
+void moire__depthwise_conv_weight_lower(moire__lowering *l) {
+  if (l->node->n_operands > 2) {
+    moire__conv_weight_lower_tokens(l);
+    return;
+  }
+  for (int i = 0; i < 2; i++) moire__lower_add_reads(l, l->node->operands[i]);
+  moire__conv c = moire__conv_describe(l);
+  moire__conv_parts p = moire__conv_add_parts(&c);
+  moire__conv_open_parts(&c, &p);
+  moire__loop_builder *b = &l->builder;
+  c.length = moire__loop_extent(b, c.x.dims[1]);
+  moire__loop_value width = moire__loop_extent(b, c.x.dims[2]);
+  c.channel = moire__loop_for(b, moire__loop_index(b, 0), width, 1, l->target.lanes);
+  for (int first = 0; first < c.n_distinct; first += CHUNK) {
+    int n = c.n_distinct - first < CHUNK ? c.n_distinct - first : CHUNK;
+    correlate_chunk(&c, first, n, &p);
+  }
+  moire__loop_end(b);
+  moire__lower_finish(l);
+  moire__lower_sum_pieces(l, p.extra, l->node->first_result);
+}

@@ -1,0 +1,85 @@
+/* scatter_add and concat: loop nests that move elements. */
+#include "compiler/ir/loop/lower.h"
+#include "ops/parts.h"
+
+static moire_dim product_of(const moire_shape *shape, int begin, int end) {
+  moire_dim product = 1;
+  for (int d = begin; d < end; d++) moire__dim_multiply(product, shape->dims[d], &product);
+  return product;
+}
+
+static moire__loop_value load_at(moire__lowering *l, int32_t value, moire__loop_value address) {
+  moire__view view = moire__lower_view(l, value);
+  return moire__loop_load(&l->builder, moire__lower_buffer(l, view.base), address);
+}
+
+/* Every piece owns a range of rows of the result, zeroes it and looks through all updates for its own, in
+ * order: no two pieces write one row, and the order of the sum is that of the updates. */
+void moire__scatter_add_lower(moire__lowering *l) {
+  const moire__node *node = l->node;
+  int32_t rows = node->operands[0], updates = node->operands[1];
+  moire__lower_add_reads(l, rows);
+  moire__lower_add_reads(l, updates);
+  moire__loop_buffer out = moire__lower_add_write(l, node->first_result);
+  const moire_shape *row_shape = &l->g->values[rows].shape, *shape = &l->g->values[node->first_result].shape;
+  moire_dim count = product_of(row_shape, 0, row_shape->rank), width = product_of(shape, 1, shape->rank);
+  int64_t block = moire__node_int(node, "size") / MOIRE__REDUCTION_PIECES + 1;
+  moire__lower_body(l, shape->dims[0], block);
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value zero = moire__loop_index(b, 0), columns = moire__loop_extent(b, width);
+  moire__loop_value low = moire__lower_mul(l, l->kernel->parallel, moire__loop_index(b, block));
+  moire__loop_value high =
+      moire__loop_binary(b, MOIRE__LOOP_min, moire__lower_add(l, low, moire__loop_index(b, block)),
+                         moire__loop_extent(b, shape->dims[0]));
+  moire__loop_type type = moire__loop_type_from_dtype(l->g->values[updates].dtype);
+  moire__loop_value e = moire__loop_for(b, moire__lower_mul(l, low, columns),
+                                        moire__lower_mul(l, high, columns), 1, l->target.lanes * 2);
+  moire__loop_store(b, out, e, moire__loop_const(b, type, 0));
+  moire__loop_end(b);
+  moire__loop_value i = moire__loop_for(b, zero, moire__loop_extent(b, count), 1, 1);
+  moire__loop_value row = moire__loop_cast(b, load_at(l, rows, i), MOIRE__LOOP_I64);
+  moire__loop_value mine =
+      moire__loop_binary(b, MOIRE__LOOP_and, moire__loop_binary(b, MOIRE__LOOP_le, low, row),
+                         moire__loop_binary(b, MOIRE__LOOP_lt, row, high));
+  moire__loop_value padding = moire__loop_index(b, moire__node_int(node, "padding"));
+  moire__loop_value real =
+      moire__loop_unary(b, MOIRE__LOOP_not, moire__loop_binary(b, MOIRE__LOOP_eq, row, padding));
+  moire__loop_if(b, moire__loop_binary(b, MOIRE__LOOP_and, mine, real));
+  moire__loop_value c = moire__loop_for(b, zero, columns, 1, l->target.lanes * 2);
+  moire__loop_value to = moire__lower_add(l, moire__lower_mul(l, row, columns), c);
+  moire__loop_value update = load_at(l, updates, moire__lower_add(l, moire__lower_mul(l, i, columns), c));
+  moire__loop_store(b, out, to, moire__loop_binary(b, MOIRE__LOOP_add, moire__loop_load(b, out, to), update));
+  moire__loop_end(b);
+  moire__loop_end(b);
+  moire__loop_end(b);
+  moire__lower_finish(l);
+}
+
+void moire__concat_lower(moire__lowering *l) {
+  const moire__node *node = l->node;
+  const moire_shape *shape = &l->g->values[node->first_result].shape;
+  int axis = (int)moire__node_int(node, "axis");
+  for (int i = 0; i < node->n_operands; i++) moire__lower_add_reads(l, node->operands[i]);
+  moire__loop_buffer out = moire__lower_add_write(l, node->first_result);
+  moire_dim outer = product_of(shape, 0, axis), inner = product_of(shape, axis + 1, shape->rank), whole = 0;
+  moire__dim_multiply(inner, shape->dims[axis], &whole);
+  moire__lower_body(l, outer, 16);
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value low = moire__lower_mul(l, l->kernel->parallel, moire__loop_index(b, 16));
+  moire__loop_value high = moire__loop_binary(
+      b, MOIRE__LOOP_min, moire__lower_add(l, low, moire__loop_index(b, 16)), moire__loop_extent(b, outer));
+  moire__loop_value o = moire__loop_for(b, low, high, 1, 1);
+  moire__loop_value base = moire__lower_mul(l, o, moire__loop_extent(b, whole));
+  for (int i = 0; i < node->n_operands; i++) {
+    moire_dim part = 0;
+    moire__dim_multiply(inner, l->g->values[node->operands[i]].shape.dims[axis], &part);
+    moire__loop_value size = moire__loop_extent(b, part);
+    moire__loop_value e = moire__loop_for(b, moire__loop_index(b, 0), size, 1, l->target.lanes * 2);
+    moire__loop_value from = moire__lower_add(l, moire__lower_mul(l, o, size), e);
+    moire__loop_store(b, out, moire__lower_add(l, base, e), load_at(l, node->operands[i], from));
+    moire__loop_end(b);
+    base = moire__lower_add(l, base, size);
+  }
+  moire__loop_end(b);
+  moire__lower_finish(l);
+}

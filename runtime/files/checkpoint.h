@@ -1,0 +1,33 @@
+/* Checkpoints: the states of a store in a safetensors file, under their own names.
+ *
+ * Whoever knows the format of safetensors can read one, PyTorch included: parameters stand under the names of
+ * the state dict. Metadata `format` is "checkpoint/1", `model` the model's name, `config` its configuration as
+ * JSON. A file to resume from also holds the optimizer's states, whose names begin with "adam.". Files are
+ * written beside, synced and renamed (runtime/files/file.h), so there is no moment without a readable one.
+ */
+#ifndef MOIRE_RUNTIME_FILES_CHECKPOINT_H
+#define MOIRE_RUNTIME_FILES_CHECKPOINT_H
+
+#include "moire/run.h"
+#include "runtime/files/safetensors.h"
+
+#define MOIRE__CHECKPOINT_FORMAT "checkpoint/1"
+
+typedef enum moire__checkpoint_part {
+  MOIRE__CHECKPOINT_MODEL,      /* what inference needs */
+  MOIRE__CHECKPOINT_EVERYTHING, /* the optimizer's states too */
+} moire__checkpoint_part;
+
+/* Writes the states in the order of the store. The metadata is the caller's, format included. Equal states and
+ * metadata give equal files. */
+moire_status moire__checkpoint_save(const char *path, const moire_store *store, moire__checkpoint_part part,
+                                    const moire__st_metadata *metadata, int n_metadata, moire_error *error);
+
+/* Fills the states of the store from the file. Every state of `part` must be there with its shape, floating
+ * point numbers of any width for floating point, the same type otherwise; and every tensor of the file must be
+ * a state, but for the optimizer's, which MOIRE__CHECKPOINT_MODEL passes over. On failure the sentence names
+ * file and tensor, and the store is as before. */
+moire_status moire__checkpoint_load(const moire__safetensors *file, moire_store *store,
+                                    moire__checkpoint_part part, moire_error *error);
+
+#endif

@@ -1,0 +1,215 @@
+/* Whole-file reading, and writing beside, syncing and renaming. */
+#include "runtime/files/file.h"
+
+#include "runtime/base/memory.h"
+#include "runtime/base/text.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const char *moire__printable(const char *bytes, size_t n, moire__printable_buffer out) {
+  enum { SHOWN = 60 };
+  size_t shown = n > SHOWN ? SHOWN : n;
+  for (size_t i = 0; i < shown; i++) out[i] = bytes[i] >= ' ' && bytes[i] <= '~' ? bytes[i] : '?';
+  if (n > SHOWN) memset(out + SHOWN - 3, '.', 3);
+  out[shown] = 0;
+  return out;
+}
+
+static moire_status refuse(moire_error *error, const char *path, const char *what) {
+  return moire_fail(error, MOIRE_ERROR_IO, "%s: %s: %s", path, what, strerror(errno));
+}
+
+/* ---- Reading ----------------------------------------------------------------------------------------------
+ */
+
+/* Reads until the end, however long the file says it is: it may grow or shrink meanwhile. */
+static moire_status read_all(int file, const char *path, size_t expected, size_t limit, char **data, size_t *n,
+                             moire_error *error) {
+  size_t capacity = expected + 1, length = 0;
+  char *bytes = moire__resize(NULL, capacity + 1);
+  for (;;) {
+    size_t room = capacity - length;
+    ssize_t got = read(file, bytes + length, room > SSIZE_MAX ? SSIZE_MAX : room);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      moire__release(bytes);
+      return refuse(error, path, "cannot be read");
+    }
+    if (got == 0) break;
+    length += (size_t)got;
+    if (limit && length > limit) {
+      moire__release(bytes);
+      return moire_fail(error, MOIRE_ERROR_IO, "%s: is larger than the %zu bytes that such a file may have",
+                        path, limit);
+    }
+    if (length == capacity) {
+      capacity *= 2;
+      bytes = moire__resize(bytes, capacity + 1);
+    }
+  }
+  bytes[length] = 0;
+  *data = bytes;
+  *n = length;
+  return MOIRE_OK;
+}
+
+moire_status moire__file_read(const char *path, size_t limit, char **data, size_t *n, moire_error *error) {
+  int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO without a writer must not hang us */
+  if (file < 0) return refuse(error, path, "cannot be opened");
+  struct stat about;
+  moire_status status = MOIRE_OK;
+  if (fstat(file, &about)) {
+    status = refuse(error, path, "cannot be read");
+  } else if (S_ISDIR(about.st_mode)) {
+    status = moire_fail(error, MOIRE_ERROR_IO, "%s: is a directory, not a file", path);
+  } else if (!S_ISREG(about.st_mode)) {
+    status = moire_fail(error, MOIRE_ERROR_IO, "%s: is not a regular file", path);
+  } else if (limit && (uintmax_t)about.st_size > limit) {
+    status = moire_fail(error, MOIRE_ERROR_IO, "%s: has %jd bytes, more than the %zu that such a file may have",
+                        path, (intmax_t)about.st_size, limit);
+  } else {
+    status = read_all(file, path, (size_t)about.st_size, limit, data, n, error);
+  }
+  close(file);
+  return status;
+}
+
+/* ---- Writing ----------------------------------------------------------------------------------------------
+ */
+
+static int write_bytes(int file, const char *bytes, size_t n) {
+  while (n) {
+    ssize_t put = write(file, bytes, n > SSIZE_MAX ? SSIZE_MAX : n);
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return -1;
+    bytes += put;
+    n -= (size_t)put;
+  }
+  return 0;
+}
+
+/* Fills and syncs the temporary file; removes it again on failure. */
+static moire_status write_temporary(const char *temporary, const char *path, const moire__piece *pieces,
+                                    int n_pieces, moire_error *error) {
+  int file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+  if (file < 0) return refuse(error, path, "cannot be written");
+  int failed = 0;
+  for (int i = 0; i < n_pieces && !failed; i++) failed = write_bytes(file, pieces[i].bytes, pieces[i].n);
+  if (!failed) failed = fsync(file);
+  int cause = errno;
+  if (close(file) && !failed) {
+    failed = -1;
+    cause = errno;
+  }
+  if (!failed) return MOIRE_OK;
+  unlink(temporary);
+  errno = cause;
+  return refuse(error, path, "cannot be written");
+}
+
+static int open_directory_of(const char *path, moire__text *name) {
+  const char *slash = strrchr(path, '/');
+  if (!slash) {
+    moire__text_add(name, ".");
+  } else {
+    moire__text_add_bytes(name, path, slash == path ? 1 : (size_t)(slash - path));
+  }
+  return open(moire__text_string(name), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static moire_status replace(const char *temporary, const char *path, int directory, const char *directory_name,
+                            moire_error *error) {
+  if (rename(temporary, path)) {
+    int cause = errno;
+    unlink(temporary);
+    errno = cause;
+    return refuse(error, path, "cannot be replaced");
+  }
+  /* EINVAL: a file system whose directories cannot be synced, and so need not be. */
+  if (fsync(directory) && errno != EINVAL) return refuse(error, directory_name, "cannot be synced");
+  return MOIRE_OK;
+}
+
+moire_status moire__file_write_pieces(const char *path, const moire__piece *pieces, int n_pieces,
+                                      moire_error *error) {
+  struct stat about;
+  if (!stat(path, &about) && !S_ISREG(about.st_mode)) {
+    return moire_fail(error, MOIRE_ERROR_IO, "%s: is %s, so no file can be written there", path,
+                      S_ISDIR(about.st_mode) ? "a directory" : "not a regular file");
+  }
+  moire__text directory_name = {0}, temporary = {0};
+  moire__text_add(&temporary, "%s.tmp.%ld", path, (long)getpid());
+  int directory = open_directory_of(path, &directory_name);
+  moire_status status = MOIRE_OK;
+  if (directory < 0) {
+    status = moire_fail(error, MOIRE_ERROR_IO, "%s: cannot be written: %s: %s", path,
+                        moire__text_string(&directory_name), strerror(errno));
+  } else {
+    status = write_temporary(temporary.data, path, pieces, n_pieces, error);
+    if (!status) status = replace(temporary.data, path, directory, directory_name.data, error);
+    close(directory);
+  }
+  moire__text_free(&temporary);
+  moire__text_free(&directory_name);
+  return status;
+}
+
+moire_status moire__file_write_atomic(const char *path, const void *bytes, size_t n, moire_error *error) {
+  const moire__piece piece = {bytes, n};
+  return moire__file_write_pieces(path, &piece, 1, error);
+}
+
+/* The process number that ends `name` = BASE.tmp.NUMBER, or 0. */
+static pid_t writer_of(const char *name, const char *base) {
+  static const char infix[] = ".tmp.";
+  size_t length = strlen(base);
+  if (strncmp(name, base, length) || strncmp(name + length, infix, sizeof infix - 1)) return 0;
+  const char *digits = name + length + sizeof infix - 1;
+  char *end = NULL;
+  errno = 0;
+  long number = *digits >= '1' && *digits <= '9' ? strtol(digits, &end, 10) : 0;
+  return number > 0 && number <= INT_MAX && !errno && !*end ? (pid_t)number : 0;
+}
+
+void moire__file_remove_leftovers(const char *path) {
+  moire__text directory_name = {0};
+  int directory = open_directory_of(path, &directory_name);
+  moire__text_free(&directory_name);
+  DIR *entries = directory < 0 ? NULL : fdopendir(directory);
+  if (!entries) {
+    if (directory >= 0) close(directory);
+    return;
+  }
+  const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+  for (const struct dirent *entry = readdir(entries); entry; entry = readdir(entries)) {
+    pid_t writer = writer_of(entry->d_name, base);
+    if (writer && kill(writer, 0) && errno == ESRCH) unlinkat(directory, entry->d_name, 0);
+  }
+  closedir(entries);
+}
+
+/* One that is there already is fine, whatever it is: a later write tells if it is no use. */
+moire_status moire__file_make_directories(const char *path, moire_error *error) {
+  moire__text prefix = {0};
+  moire_status status = MOIRE_OK;
+  for (const char *c = path; !status; c++) {
+    if ((*c == '/' || !*c) && prefix.length && mkdir(prefix.data, 0777) && errno != EEXIST && errno != EISDIR) {
+      status = moire_fail(error, MOIRE_ERROR_IO, "%s: the directory cannot be made: %s", prefix.data,
+                          strerror(errno));
+    }
+    if (!*c) break;
+    moire__text_add_char(&prefix, *c);
+  }
+  moire__text_free(&prefix);
+  return status;
+}

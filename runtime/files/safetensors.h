@@ -1,0 +1,84 @@
+/* Safetensors files: a strict reader that never trusts a length, and a writer with deterministic bytes.
+ *
+ * The file is a little-endian 64-bit header length, a JSON header that maps each name to its dtype, shape and
+ * byte range, and the bytes. Source: the format section of github.com/huggingface/safetensors. The reader
+ * accepts a file only if the ranges cover the bytes after the header exactly once, every range has the length
+ * that dtype and shape demand and starts at a multiple of its element size, and no name comes twice. It holds
+ * the file in memory, so a file that changes later cannot harm.
+ */
+#ifndef MOIRE_RUNTIME_FILES_SAFETENSORS_H
+#define MOIRE_RUNTIME_FILES_SAFETENSORS_H
+
+#include "moire/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum moire__st_dtype {
+  MOIRE__ST_F64,
+  MOIRE__ST_F32,
+  MOIRE__ST_F16,
+  MOIRE__ST_BF16,
+  MOIRE__ST_I64,
+  MOIRE__ST_I32,
+  MOIRE__ST_I16,
+  MOIRE__ST_I8,
+  MOIRE__ST_U8,
+  MOIRE__ST_BOOL,
+} moire__st_dtype;
+
+enum { MOIRE__ST_MAX_RANK = 8 };
+
+/* One tensor, row-major. What the reader returns borrows from the file; what the writer takes is borrowed. */
+typedef struct moire__st_tensor {
+  const char *name;
+  moire__st_dtype dtype;
+  int rank;
+  int64_t shape[MOIRE__ST_MAX_RANK];
+  int64_t count;    /* elements: the product of the shape, 1 for rank 0; the writer computes its own */
+  const void *data; /* count elements, aligned to the element size (by the reader) */
+} moire__st_tensor;
+
+typedef struct moire__st_metadata {
+  const char *key, *value;
+} moire__st_metadata;
+
+typedef struct moire__safetensors moire__safetensors;
+
+const char *moire__st_dtype_name(moire__st_dtype dtype); /* "F32"; never NULL */
+size_t moire__st_dtype_size(moire__st_dtype dtype);      /* bytes an element */
+
+/* Reads the file at `path`. On success *out is owned by the caller (moire__safetensors_close). Every error
+ * names the file, and the tensor where there is one. */
+moire_status moire__safetensors_open(const char *path, moire__safetensors **out, moire_error *error);
+/* The same from the n bytes of a file; takes `bytes` (from moire__allocate), on failure too. */
+moire_status moire__safetensors_parse(const char *path, char *bytes, size_t n, moire__safetensors **out,
+                                      moire_error *error);
+void moire__safetensors_close(moire__safetensors *file); /* NULL is fine */
+
+const char *moire__safetensors_path(const moire__safetensors *file);
+int moire__safetensors_count(const moire__safetensors *file);
+const moire__st_tensor *moire__safetensors_at(const moire__safetensors *file,
+                                              int index); /* order of the header */
+const moire__st_tensor *moire__safetensors_find(const moire__safetensors *file, const char *name); /* or NULL */
+const char *moire__safetensors_metadata(const moire__safetensors *file, const char *key);          /* or NULL */
+
+/* Finds `name`, and demands it: an absent tensor is an error that names file and tensor. */
+moire_status moire__safetensors_need(const moire__safetensors *file, const char *name,
+                                     const moire__st_tensor **out, moire_error *error);
+
+/* Converts all elements; out holds tensor->count of them. Exact where the target type can hold the value, else
+ * rounded to nearest; BOOL becomes 0 or 1. */
+void moire__st_to_double(const moire__st_tensor *tensor, double *out);
+void moire__st_to_float(const moire__st_tensor *tensor, float *out);
+/* Integer and BOOL tensors only; a float tensor or a value outside int32 is an error that names the tensor. */
+moire_status moire__st_to_int32(const moire__st_tensor *tensor, int32_t *out, moire_error *error);
+
+/* Writes a file (see runtime/files/file.h for what holds when that fails). The header lists metadata, then
+ * tensors, in the order given, and is padded with spaces to a multiple of 8; the bytes are laid out by falling
+ * element size, then in the order given, so that all are aligned. Equal arguments give equal files. A name or
+ * key that comes twice, or is "__metadata__" as a tensor's name, or is not UTF-8, is an error. */
+moire_status moire__safetensors_write(const char *path, const moire__st_tensor *tensors, int n_tensors,
+                                      const moire__st_metadata *metadata, int n_metadata, moire_error *error);
+
+#endif

@@ -1,0 +1,180 @@
+/* Item features: reading, checking, writing. float32 is read where the file was read to. */
+#include "runtime/items/features.h"
+
+#include "runtime/base/hash.h"
+#include "runtime/base/text.h"
+#include "runtime/files/file.h"
+#include "runtime/files/npy.h"
+#include "runtime/files/safetensors.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *moire__features_row(const moire__features *f, int64_t i, moire__row_buffer buffer) {
+  if (f->names) return f->names[i];
+  snprintf(buffer, sizeof(moire__row_buffer), "%" PRId64, i);
+  return buffer;
+}
+
+/* ---- The array --------------------------------------------------------------------------------------------
+ */
+
+/* The tensor that is meant: the one that is named, or the only matrix. */
+static moire_status find_tensor(const moire__features *f, const char *name, const moire__st_tensor **out,
+                                moire_error *error) {
+  if (name) return moire__safetensors_need(f->file, name, out, error);
+  int n = 0;
+  for (int i = 0; i < moire__safetensors_count(f->file); i++) {
+    const moire__st_tensor *t = moire__safetensors_at(f->file, i);
+    if (t->rank != 2 || t->dtype > MOIRE__ST_BF16) continue;
+    *out = t;
+    n++;
+  }
+  if (n == 1) return MOIRE_OK;
+  return moire_fail(error, MOIRE_ERROR_FORMAT,
+                    "%s: holds %d matrices of floating point numbers, wanted one, or --tensor NAME", f->path,
+                    n);
+}
+
+static bool is_npy(const char *bytes, size_t n) { return n >= 6 && !memcmp(bytes, "\x93NUMPY", 6); }
+
+static moire_status read_array(moire__features *f, const char *name, moire__st_tensor *array,
+                               moire_error *error) {
+  char *bytes = NULL;
+  size_t n = 0;
+  moire_status status = moire__file_read(f->path, 0, &bytes, &n, error);
+  if (status) return status;
+  if (!n) {
+    moire__release(bytes);
+    return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: is empty, wanted features of items", f->path);
+  }
+  if (is_npy(bytes, n)) {
+    f->bytes = bytes;
+    if (!name) return moire__npy_parse(f->path, bytes, n, array, error);
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: is a .npy file, whose array has no name %s", f->path,
+                      name);
+  }
+  const moire__st_tensor *found = NULL;
+  status = moire__safetensors_parse(f->path, bytes, n, &f->file, error);
+  if (!status) status = find_tensor(f, name, &found, error);
+  if (!status) *array = *found;
+  return status;
+}
+
+static moire_status take_array(moire__features *f, const moire__st_tensor *a, moire_error *error) {
+  bool good = a->dtype == MOIRE__ST_F64 || a->dtype == MOIRE__ST_F32 || a->dtype == MOIRE__ST_F16;
+  if (!good || a->rank != 2)
+    return moire_fail(error, MOIRE_ERROR_TYPE,
+                      "%s: wanted a matrix of float16, float32 or float64, but %s of %d axes came", f->path,
+                      moire__st_dtype_name(a->dtype), a->rank);
+  f->n = a->shape[0];
+  f->width = a->shape[1];
+  if (f->n < 1 || f->width < 1)
+    return moire_fail(error, MOIRE_ERROR_SHAPE,
+                      "%s: holds %" PRId64 " items of %" PRId64 " features, wanted some of each", f->path, f->n,
+                      f->width);
+  f->values = a->data;
+  if (a->dtype == MOIRE__ST_F32) return MOIRE_OK;
+  f->converted = moire__allocate_array((size_t)a->count, sizeof *f->converted);
+  moire__st_to_float(a, f->converted);
+  f->values = f->converted;
+  moire__safetensors_close(f->file);
+  moire__release(f->bytes);
+  f->file = NULL;
+  f->bytes = NULL;
+  return MOIRE_OK;
+}
+
+/* Finite, and the fingerprint. A float64 beyond float32 is infinite here. */
+static moire_status check_values(moire__features *f, moire_error *error) {
+  uint64_t hash = MOIRE__FNV_START ^ (uint64_t)f->n ^ (uint64_t)f->width << 32;
+  for (int64_t i = 0; i < f->n * f->width; i++) {
+    uint32_t bits = 0;
+    memcpy(&bits, &f->values[i], sizeof bits);
+    hash = moire__fnv(hash, bits);
+    if (isfinite(f->values[i])) continue;
+    moire__row_buffer row;
+    return moire_fail(error, MOIRE_ERROR_FORMAT,
+                      "%s: row %s: feature %" PRId64 " is %g, wanted a number that float32 holds", f->path,
+                      moire__features_row(f, i / f->width, row), i % f->width, (double)f->values[i]);
+  }
+  f->fingerprint = hash;
+  return MOIRE_OK;
+}
+
+/* ---- Names ------------------------------------------------------------------------------------------------
+ */
+
+static moire_status bad_name(const char *path, int64_t line, const char *why, moire_error *error) {
+  return moire_fail(error, MOIRE_ERROR_FORMAT, "%s:%" PRId64 ": %s", path, line + 1, why);
+}
+
+/* One name a line; a name has no tab, which ends it where names and codes stand together. */
+static moire_status read_names(moire__features *f, const char *path, moire_error *error) {
+  char *bytes = NULL;
+  size_t size = 0;
+  moire_status status = moire__file_read(path, 0, &bytes, &size, error);
+  if (status) return status;
+  const char **names = moire__arena_array(&f->arena, (size_t)f->n + 1, sizeof *names);
+  int64_t n = 0;
+  const char *end = bytes + size;
+  for (const char *line = bytes; line < end && !status; n++) {
+    const char *newline = memchr(line, '\n', (size_t)(end - line)), *stop = newline ? newline : end;
+    size_t length = (size_t)(stop - line);
+    if (length && line[length - 1] == '\r') length--;
+    if (!length || memchr(line, '\t', length) || memchr(line, '\0', length)) {
+      status = bad_name(path, n, "wanted the name of a row, without tabs", error);
+    } else if (n < f->n) {
+      names[n] = moire__arena_printf(&f->arena, "%.*s", (int)length, line);
+    }
+    line = newline ? newline + 1 : end;
+  }
+  moire__release(bytes);
+  if (!status && n != f->n)
+    status = moire_fail(error, MOIRE_ERROR_FORMAT, "%s: has %" PRId64 " names, but %s has %" PRId64 " rows",
+                        path, n, f->path, f->n);
+  f->names = names;
+  return status;
+}
+
+moire_status moire__features_load(const char *path, const char *tensor, const char *names,
+                                  moire__features **out, moire_error *error) {
+  moire__features *f = moire__allocate(sizeof *f);
+  f->path = moire__arena_copy_string(&f->arena, path);
+  moire__st_tensor array = {0};
+  moire_status status = read_array(f, tensor, &array, error);
+  if (!status) status = take_array(f, &array, error);
+  if (!status && names) status = read_names(f, names, error);
+  if (!status) status = check_values(f, error);
+  if (status) {
+    moire__features_free(f);
+    return status;
+  }
+  *out = f;
+  return MOIRE_OK;
+}
+
+void moire__features_free(moire__features *f) {
+  if (!f) return;
+  moire__safetensors_close(f->file);
+  moire__release(f->bytes);
+  moire__release(f->converted);
+  moire__arena_free(&f->arena);
+  moire__release(f);
+}
+
+/* ---- Writing ----------------------------------------------------------------------------------------------
+ */
+
+moire_status moire__features_write(const char *path, const float *values, int64_t n, int64_t width,
+                                   moire_error *error) {
+  size_t length = strlen(path);
+  moire__file_remove_leftovers(path);
+  if (length > 4 && !strcmp(path + length - 4, ".npy")) return moire__npy_write(path, values, n, width, error);
+  moire__st_tensor tensor = {
+      .name = "features", .dtype = MOIRE__ST_F32, .rank = 2, .shape = {n, width}, .data = values};
+  return moire__safetensors_write(path, &tensor, 1, NULL, 0, error);
+}

@@ -1,0 +1,34 @@
+/* Scoring users: runs a model over the users of a data set, a batch at a time, and ranks what it returns. */
+#ifndef MOIRE_RUNTIME_SEQUENCES_SCORING_H
+#define MOIRE_RUNTIME_SEQUENCES_SCORING_H
+
+#include "moire/run.h"
+#include "runtime/sequences/dataset.h"
+#include "runtime/measure/metrics.h"
+
+/* What it takes. `runner` has the input "input_ids" and the output "logits"; all are borrowed. */
+typedef struct moire__scoring {
+  moire_runner *runner;
+  moire_threads *threads;
+  const moire__dataset *dataset;
+  int64_t item_size; /* columns of the logits; at least the data set's */
+  int64_t batch;     /* users at once, at least 1 */
+  const char *label; /* of the progress bar */
+} moire__scoring;
+
+/* ranks[u] = the rank of user u's target, for all users of the data set. */
+moire_status moire__scoring_ranks(const moire__scoring *scoring, moire__split split, int64_t *ranks,
+                                  moire_error *error);
+
+/* Writes ranks[0 .. n), one a line; 0 for a target that scores no number and so has no rank. */
+moire_status moire__scoring_write_ranks(const char *path, const int64_t *ranks, int64_t n, moire_error *error);
+
+/* items[u * k ..], scores[u * k ..] = the best k items of the users 0 .. n_users - 1, what they had excluded;
+ * item 0 ends a list that is shorter. */
+moire_status moire__scoring_top(const moire__scoring *scoring, int64_t n_users, int k, int32_t *items,
+                                float *scores, moire_error *error);
+
+/* The metrics of ranks[0 .. n). */
+moire__metrics moire__scoring_metrics(const int64_t *ranks, int64_t n);
+
+#endif

@@ -1,0 +1,86 @@
+/* Training on sequences: what is measured, and what the test leaves behind. */
+#include "runtime/sequences/trainer_sequences.h"
+
+#include "runtime/base/memory.h"
+#include "runtime/files/file.h"
+#include "runtime/measure/metrics.h"
+#include "runtime/sequences/scoring.h"
+
+typedef struct sequences {
+  const moire_plan *scores;
+  const moire__dataset *dataset;
+  const moire_config *training;
+  int64_t item_size;
+  moire_threads *threads;
+  moire_runner *runner;
+  int64_t *ranks; /* [n_users] */
+} sequences;
+
+static moire_status open_task(void *context, moire_store *store, moire_threads *threads, moire_error *error) {
+  sequences *s = context;
+  moire_status status =
+      moire_store_declare(store, s->scores, (uint64_t)moire_config_int(s->training, "seed"), error);
+  if (status) return status;
+  s->threads = threads;
+  s->runner = moire_runner_create(s->scores, store, threads, error);
+  return s->runner ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
+}
+
+static moire_status measure(sequences *s, moire__split split, moire__measures *measures, moire_error *error) {
+  moire__scoring scoring = {.runner = s->runner,
+                            .threads = s->threads,
+                            .dataset = s->dataset,
+                            .item_size = s->item_size,
+                            .batch = moire_config_int(s->training, "eval_batch_size"),
+                            .label = split == MOIRE__SPLIT_VALID ? "validation" : "test"};
+  moire_status status = moire__scoring_ranks(&scoring, split, s->ranks, error);
+  moire_runner_rest(s->runner);
+  if (status) return status;
+  moire__metrics metrics = moire__scoring_metrics(s->ranks, s->dataset->n_users);
+  *measures = moire__metrics_measures(&metrics);
+  return MOIRE_OK;
+}
+
+static moire_status validate(void *context, moire__measures *measures, moire_error *error) {
+  return measure(context, MOIRE__SPLIT_VALID, measures, error);
+}
+
+static moire_status test(void *context, const char *directory, moire__measures *measures,
+                         moire__measures *baseline, moire_error *error) {
+  sequences *s = context;
+  moire_status status = measure(s, MOIRE__SPLIT_TEST, measures, error);
+  if (status) return status;
+  moire__metrics popularity = {0};
+  moire__popularity_evaluate(s->dataset, MOIRE__SPLIT_TEST, &popularity);
+  *baseline = moire__metrics_measures(&popularity);
+  moire__text path = {0};
+  moire__text_add(&path, "%s/ranks.txt", directory);
+  moire__file_remove_leftovers(path.data);
+  status = moire__scoring_write_ranks(path.data, s->ranks, s->dataset->n_users, error);
+  moire__text_free(&path);
+  return status;
+}
+
+static void close_task(void *context) {
+  sequences *s = context;
+  moire_runner_destroy(s->runner);
+  moire__release(s->ranks);
+  moire__release(s);
+}
+
+moire__trainer_task moire__trainer_on_sequences(const moire_plan *scores, const moire__dataset *dataset,
+                                                int64_t item_size, const moire_config *training) {
+  sequences *s = moire__allocate(sizeof *s);
+  *s = (sequences){.scores = scores, .dataset = dataset, .training = training, .item_size = item_size};
+  s->ranks = moire__allocate_array((size_t)dataset->n_users + 1, sizeof *s->ranks);
+  return (moire__trainer_task){
+      .context = s,
+      .samples = moire__samples_of_sequences(dataset, moire_config_int(training, "batch_size")),
+      .data = dataset->path,
+      .fingerprint = moire__dataset_fingerprint(dataset),
+      .monitored = moire_config_string(training, "stop_metric"),
+      .open = open_task,
+      .validate = validate,
+      .test = test,
+      .close = close_task};
+}

@@ -1,0 +1,25 @@
+/* Samples: what a step of training is given, by numbers. */
+#ifndef MOIRE_RUNTIME_TRAIN_SAMPLES_H
+#define MOIRE_RUNTIME_TRAIN_SAMPLES_H
+
+#include "moire/run.h"
+#include "runtime/sequences/dataset.h"
+
+typedef struct moire__samples {
+  void *context; /* owned: moire__samples_free */
+  int64_t n;
+  /* Sets the inputs of the runner's program, as far as it has them, to samples[0 .. n); the extent B is set. */
+  moire_status (*give)(void *context, moire_runner *runner, const int64_t *samples, int64_t n,
+                       moire_error *error);
+  void (*release)(void *context);
+} moire__samples;
+
+void moire__samples_free(moire__samples *samples); /* one that is zeroed is fine */
+
+/* Prefixes of sequences, at most `batch` at once: inputs "input_ids" and "answers". Borrows the data set. */
+moire__samples moire__samples_of_sequences(const moire__dataset *dataset, int64_t batch);
+/* Rows of values [n, width], at most `batch` at once: the input `name`. Borrows both. */
+moire__samples moire__samples_of_rows(const char *name, const float *values, int64_t n, int64_t width,
+                                      int64_t batch);
+
+#endif

@@ -1,0 +1,49 @@
+/* A step of training: the batch, the scalars of Adam, the counters of random masks, and the run. All of it is a
+ * function of (seed, number of the step, samples). */
+#include "runtime/train/train_step.h"
+
+static moire_status set_if_there(moire__train_step *t, const char *name, const void *data, int64_t n,
+                                 moire_error *error) {
+  return moire_runner_has_input(t->runner, name) ? moire_runner_set_input(t->runner, name, data, n, error)
+                                                 : MOIRE_OK;
+}
+
+moire_status moire__train_step_open(moire__train_step *t, moire_runner *runner, moire__samples samples,
+                                    const moire_config *training, moire_error *error) {
+  uint64_t seed = (uint64_t)moire_config_int(training, "seed");
+  *t = (moire__train_step){.runner = runner,
+                           .samples = samples,
+                           .training = training,
+                           .rng = {(int32_t)(uint32_t)seed, (int32_t)(uint32_t)(seed >> 32), 0}};
+  moire_status status = set_if_there(t, "rng", t->rng, 3, error);
+  if (!status) status = set_if_there(t, "adam.step_size", &t->step_size, 1, error);
+  if (!status) status = set_if_there(t, "adam.bias2", &t->bias2, 1, error);
+  return status;
+}
+
+void moire__train_step_free(moire__train_step *t) {
+  moire__samples_free(&t->samples);
+  *t = (moire__train_step){0};
+}
+
+moire_status moire__train_step_prepare(moire__train_step *t, const int64_t *samples, int64_t n, int64_t number,
+                                       moire_error *error) {
+  const moire_config *config = t->training;
+  double step_size = 0, bias2 = 0;
+  moire_optimizer_scalars(moire_config_real(config, "lr"), moire_config_real(config, "beta1"),
+                          moire_config_real(config, "beta2"), number + 1, &step_size, &bias2);
+  t->step_size = (float)step_size;
+  t->bias2 = (float)bias2;
+  t->rng[2] = (int32_t)(uint32_t)number;
+  moire_status status = moire_runner_set_extent(t->runner, "B", n, error);
+  return status ? status : t->samples.give(t->samples.context, t->runner, samples, n, error);
+}
+
+moire_status moire__train_step_run(moire__train_step *t, double *loss, moire_error *error) {
+  moire_status status = moire_runner_run(t->runner, error);
+  if (status) return status;
+  const float *value = moire_runner_output(t->runner, "loss", NULL);
+  if (!value) return moire_fail(error, MOIRE_ERROR_ARGUMENT, "the program of the step has no output loss");
+  *loss = (double)*value;
+  return MOIRE_OK;
+}

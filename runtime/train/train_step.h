@@ -1,0 +1,30 @@
+/* One step of training: from numbers of samples to the loss, the parameters a step further. */
+#ifndef MOIRE_RUNTIME_TRAIN_TRAIN_STEP_H
+#define MOIRE_RUNTIME_TRAIN_TRAIN_STEP_H
+
+#include "moire/run.h"
+#include "runtime/files/config.h"
+#include "runtime/train/samples.h"
+
+/* Zero-initialise; free with moire__train_step_free. Borrows runner and configuration. */
+typedef struct moire__train_step {
+  moire_runner *runner;
+  moire__samples samples;
+  const moire_config *training; /* of moire__trainer_fields */
+  int32_t rng[3];               /* seed low, seed high, step */
+  float step_size, bias2;       /* of Adam */
+} moire__train_step;
+
+/* `runner` runs the program of a step: inputs of the model, "rng", "adam.*"; output "loss". The structure must
+ * stay where it is: the runner reads from it. Takes the samples, on failure too. */
+moire_status moire__train_step_open(moire__train_step *step, moire_runner *runner, moire__samples samples,
+                                    const moire_config *training, moire_error *error);
+void moire__train_step_free(moire__train_step *step);
+
+/* Makes the batch of samples[0 .. n), n at most the configured batch, for step number `number`, from 0. */
+moire_status moire__train_step_prepare(moire__train_step *step, const int64_t *samples, int64_t n,
+                                       int64_t number, moire_error *error);
+/* Runs the step that was prepared last. *loss may be infinite or NaN. */
+moire_status moire__train_step_run(moire__train_step *step, double *loss, moire_error *error);
+
+#endif

@@ -1,0 +1,238 @@
+/* The training loop. See trainer.h for what it promises; trainer_files.c keeps those promises on disk. */
+#include "runtime/train/trainer.h"
+
+#include "runtime/base/memory.h"
+#include "runtime/base/philox.h"
+#include "runtime/train/progress.h"
+#include "runtime/train/train_step.h"
+#include "runtime/train/trainer_files.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+
+typedef struct trainer {
+  const moire__trainer_job *job;
+  moire_store *store;
+  moire_runner *runner;
+  moire__train_step step;
+  moire__trainer_files files;
+  moire__trained done;
+  uint64_t seed;
+  int64_t batch;
+  int64_t *order; /* [n_samples] */
+  int64_t steps;  /* in this run */
+} trainer;
+
+static double now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+static bool must_stop(const trainer *t) { return t->job->stop && *t->job->stop; }
+
+/* ---- Steps ------------------------------------------------------------------------------------------------
+ */
+
+/* Trains on samples[0..n) as step number `step`, from 0. */
+static moire_status train_step(trainer *t, const int64_t *samples, int64_t n, int64_t step, double *loss,
+                               moire_error *error) {
+  if (t->job->watch) t->job->watch(t->job->watch_context, t->runner, t->steps++);
+  moire_status status = moire__train_step_prepare(&t->step, samples, n, step, error);
+  if (!status) status = moire__train_step_run(&t->step, loss, error);
+  if (status) return status;
+  const moire__trainer_task *task = t->job->task;
+  if (isfinite(*loss))
+    return task->after_step ? task->after_step(task->context, t->runner, step, n, error) : MOIRE_OK;
+  return moire_fail(error, MOIRE_ERROR_ARGUMENT,
+                    "the loss became %g in epoch %" PRId64 ", step %" PRId64 "; a smaller lr than %g may help",
+                    *loss, t->done.epochs, step - t->done.steps, moire_config_real(t->job->training, "lr"));
+}
+
+/* All steps of the next epoch. *steps counts them; after `stop` the epoch is incomplete and worth nothing. */
+static moire_status train_epoch(trainer *t, double *mean_loss, int64_t *steps, moire_error *error) {
+  int64_t n = t->job->task->samples.n, n_steps = n / t->batch + (n % t->batch != 0);
+  moire__permutation(t->seed, (uint64_t)t->done.epochs, n, t->order);
+  char label[40];
+  snprintf(label, sizeof label, "epoch %" PRId64, t->done.epochs);
+  moire__progress bar = moire__progress_start(label, "step", n_steps);
+  double sum = 0;
+  moire_status status = MOIRE_OK;
+  for (*steps = 0; *steps < n_steps && !status && !must_stop(t); ++*steps) {
+    int64_t first = *steps * t->batch, left = n - first;
+    double loss = 0;
+    status = train_step(t, t->order + first, left < t->batch ? left : t->batch, t->done.steps + *steps, &loss,
+                        error);
+    sum += loss;
+    moire__progress_update(&bar, *steps + 1, "loss %.4f", sum / (double)(*steps + 1));
+  }
+  moire__progress_finish(&bar);
+  *mean_loss = sum / (double)n_steps;
+  return status;
+}
+
+/* ---- Epochs -----------------------------------------------------------------------------------------------
+ */
+
+static void say(const trainer *t, const moire__epoch_record *record, bool best) {
+  const moire__trainer_task *task = t->job->task;
+  moire__text more = {0};
+  if (task->describe) task->describe(&record->valid, &more);
+  fprintf(stderr, "epoch %" PRId64 ": loss %.4f (%.1f s), validation %s %.4f%s (%.1f s)%s\n", record->epoch,
+          record->train_loss, record->train_seconds, task->monitored,
+          moire__measures_value(&record->valid, task->monitored), moire__text_string(&more),
+          record->valid_seconds, best ? ", best so far" : "");
+  moire__text_free(&more);
+}
+
+/* Best, metrics, last: in this order, since a run is resumed from the last. */
+static moire_status finish_epoch(trainer *t, const moire__epoch_record *record, int64_t steps,
+                                 moire_error *error) {
+  const moire__trainer_task *task = t->job->task;
+  double value = moire__measures_value(&record->valid, task->monitored), least = t->done.best_value;
+  bool best = t->done.best_epoch < 0 || (task->least ? value < least : value > least);
+  moire_status status = MOIRE_OK;
+  if (best) {
+    t->done.best_epoch = record->epoch;
+    t->done.best_value = value;
+    status = moire__trainer_files_save_best(&t->files, t->store, record->epoch, error);
+  }
+  t->done.epochs++;
+  t->done.steps += steps;
+  if (!status) status = moire__trainer_files_add_epoch(&t->files, record, error);
+  if (!status) status = moire__trainer_files_save_last(&t->files, t->store, &t->done, error);
+  if (!status) say(t, record, best);
+  return status;
+}
+
+static moire_status run_epoch(trainer *t, moire_error *error) {
+  moire__epoch_record record = {.epoch = t->done.epochs};
+  int64_t steps = 0;
+  double start = now();
+  moire_status status = train_epoch(t, &record.train_loss, &steps, error);
+  double trained = now();
+  record.train_seconds = trained - start;
+  if (status || must_stop(t)) return status;
+  moire_runner_rest(t->runner); /* so that training and validation do not take memory at the same time */
+  status = t->job->task->validate(t->job->task->context, &record.valid, error);
+  record.valid_seconds = now() - trained;
+  if (status || must_stop(t)) return status;
+  return finish_epoch(t, &record, steps, error);
+}
+
+static bool is_over(const trainer *t) {
+  const moire_config *config = t->job->training;
+  return t->done.epochs >= moire_config_int(config, "epochs") ||
+         (t->done.epochs && t->done.epochs - 1 - t->done.best_epoch >= moire_config_int(config, "patience"));
+}
+
+/* Which file is about to be tested: a test of a stale checkpoint has fooled people before. */
+static void say_what_is_tested(const trainer *t) {
+  struct stat file;
+  struct tm local;
+  char time[40] = "?";
+  if (stat(t->files.best, &file)) return;
+  if (localtime_r(&file.st_mtime, &local)) strftime(time, sizeof time, "%Y-%m-%d %H:%M:%S", &local);
+  fprintf(stderr, "testing %s, epoch %" PRId64 ": %jd bytes, written %s\n", t->files.best, t->done.best_epoch,
+          (intmax_t)file.st_size, time);
+}
+
+static moire_status test_best(trainer *t, moire__trainer_result *result, moire_error *error) {
+  say_what_is_tested(t);
+  const moire__trainer_task *task = t->job->task;
+  moire_status status = moire__trainer_files_load_best(&t->files, t->store, error);
+  if (!status) status = task->test(task->context, t->job->directory, &result->test, &result->baseline, error);
+  if (!status) status = moire__trainer_files_add_test(&t->files, &result->test, &t->done, error);
+  if (status) return status;
+  result->epochs = t->done.epochs;
+  result->best_epoch = t->done.best_epoch;
+  return MOIRE_OK;
+}
+
+static moire_status run(trainer *t, moire__trainer_result *result, moire_error *error) {
+  moire_status status = MOIRE_OK;
+  while (!status && !is_over(t) && !must_stop(t)) status = run_epoch(t, error);
+  if (!status && !must_stop(t)) return test_best(t, result, error);
+  result->stopped = !status;
+  if (result->stopped) {
+    fprintf(stderr, "stopped in epoch %" PRId64 "; --resume continues from its start\n", t->done.epochs);
+  }
+  return status;
+}
+
+/* ---- Setting up -------------------------------------------------------------------------------------------
+ */
+
+static int64_t count_parameters(const moire_store *store) {
+  int64_t sum = 0, n = 0;
+  for (int i = 0; i < moire_store_count(store); i++) {
+    moire_plan_state state = moire_store_at(store, i);
+    if (state.trained && moire_store_data(store, state.name, &n)) sum += n;
+  }
+  return sum;
+}
+
+static moire_status make_runners(trainer *t, moire_error *error) {
+  const moire__trainer_job *job = t->job;
+  moire_status status = moire_store_declare(t->store, job->step, t->seed, error);
+  if (!status) status = job->task->open(job->task->context, t->store, job->threads, error);
+  if (status) return status;
+  t->runner = moire_runner_create(job->step, t->store, job->threads, error);
+  return t->runner ? moire__train_step_open(&t->step, t->runner, job->task->samples, job->training, error)
+                   : MOIRE_ERROR_ARGUMENT;
+}
+
+/* Where the run begins: at the end of the last whole epoch, or at the start. */
+static moire_status find_start(trainer *t, moire_error *error) {
+  t->done = (moire__trained){.best_epoch = -1};
+  bool found = false;
+  if (t->job->resume) {
+    moire_status status = moire__trainer_files_resume(&t->files, t->store, &t->done, &found, error);
+    if (status) return status;
+    if (found) fprintf(stderr, "resuming %s after %" PRId64 " epochs\n", t->files.last, t->done.epochs);
+    if (!found) fprintf(stderr, "%s is not there: starting anew\n", t->files.last);
+  }
+  if (found) return MOIRE_OK;
+  const moire__trainer_task *task = t->job->task;
+  moire_status status = moire__trainer_files_start_anew(&t->files, error);
+  return status || !task->begin ? status : task->begin(task->context, t->job->stop, error);
+}
+
+void moire__trainer_task_free(const moire__trainer_task *task) {
+  moire__samples samples = task->samples;
+  moire__samples_free(&samples);
+  task->close(task->context);
+}
+
+static void free_trainer(trainer *t) {
+  moire__trainer_task task = *t->job->task;
+  if (t->step.runner) task.samples = (moire__samples){0}; /* the step has taken them */
+  moire__trainer_task_free(&task);
+  moire_runner_destroy(t->runner);
+  moire__train_step_free(&t->step);
+  moire_store_destroy(t->store);
+  moire__release(t->order);
+  moire__trainer_files_close(&t->files);
+}
+
+moire_status moire__trainer_run(const moire__trainer_job *job, moire__trainer_result *result,
+                                moire_error *error) {
+  uint64_t seed = (uint64_t)moire_config_int(job->training, "seed");
+  trainer t = {.job = job,
+               .store = moire_store_create(),
+               .seed = seed,
+               .batch = moire_config_int(job->training, "batch_size")};
+  t.order = moire__allocate_array((size_t)job->task->samples.n + 1, sizeof *t.order);
+  *result = (moire__trainer_result){0};
+  moire_status status = make_runners(&t, error);
+  result->parameters = count_parameters(t.store);
+  if (!status) status = moire__trainer_files_open(&t.files, job, error);
+  if (!status) status = find_start(&t, error);
+  if (!status) status = run(&t, result, error);
+  if (job->watch && t.runner) job->watch(job->watch_context, t.runner, -1);
+  free_trainer(&t);
+  return status;
+}

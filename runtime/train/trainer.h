@@ -1,0 +1,59 @@
+/* Training: epochs over a data set, validation, early stopping, checkpoints, the test of the best.
+ *
+ * Each epoch visits every training sample once, in an order that (seed, epoch) decides, then ranks all items
+ * for every user's validation target. The epoch whose stop_metric is strictly best so far is kept; after
+ * `patience` epochs without a new best, training ends and the best is tested once.
+ *
+ * Three files in the directory of the run, each replaced as a whole, never half-written:
+ *   best.safetensors  the model after its best epoch
+ *   metrics.jsonl     one line an epoch, and a last one with the test
+ *   last.safetensors  everything after the last whole epoch: what --resume starts from
+ * and, once the best is tested, ranks.txt with the rank of each user's target. The three are written in this
+ * order at the end of an epoch. Whenever a run is killed, last.safetensors is thus the oldest of them, and the
+ * resumed run repeats, bit for bit, what the other two may already hold: lines of metrics.jsonl beyond the
+ * epochs that last.safetensors knows are dropped and written again.
+ *
+ * All randomness is a function of (seed, epoch, step), so that neither a resumption nor the number of threads
+ * changes a bit of the result.
+ */
+#ifndef MOIRE_RUNTIME_TRAIN_TRAINER_H
+#define MOIRE_RUNTIME_TRAIN_TRAINER_H
+
+#include "moire/run.h"
+#include "runtime/files/config.h"
+#include "runtime/train/trainer_task.h"
+
+#include <signal.h>
+
+/* The keys of a training's configuration, beside those of its model. */
+moire__config_fields moire__trainer_fields(moire_model_kind kind);
+
+/* What is trained, on what. Everything is borrowed. */
+typedef struct moire__trainer_job {
+  const char *model;            /* its name, for the checkpoints */
+  const moire_config *config;   /* of the model */
+  const moire_config *training; /* of moire__trainer_fields */
+  const moire_plan *step;       /* one step of training: inputs of the model, "rng", "adam.*"; output "loss" */
+  const moire__trainer_task *task; /* what it is trained on; closed by moire__trainer_run */
+  moire_threads *threads;
+  const char *directory;             /* made if it is not there */
+  bool resume;                       /* from last.safetensors, if it is there */
+  const volatile sig_atomic_t *stop; /* not 0: end after the current step; may be NULL */
+  /* Called before each step with its number in this run, from 0, and with -1 when there are no more; may be
+   * NULL. */
+  void (*watch)(void *context, moire_runner *runner, int64_t step);
+  void *watch_context;
+} moire__trainer_job;
+
+typedef struct moire__trainer_result {
+  bool stopped; /* `stop` was raised; the rest is not set */
+  int64_t parameters, epochs, best_epoch;
+  moire__measures test;
+  moire__measures baseline; /* of the test: what the model has to beat; empty where there is nothing to */
+} moire__trainer_result;
+
+/* Trains. Progress goes to stderr. */
+moire_status moire__trainer_run(const moire__trainer_job *job, moire__trainer_result *result,
+                                moire_error *error);
+
+#endif

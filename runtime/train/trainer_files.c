@@ -1,0 +1,253 @@
+/* What a training run leaves on disk, and how it is read back. */
+#include "runtime/train/trainer_files.h"
+
+#include "runtime/base/memory.h"
+#include "runtime/files/checkpoint.h"
+#include "runtime/files/file.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- Paths ------------------------------------------------------------------------------------------------
+ */
+
+static char *path_in(const char *directory, const char *name) {
+  moire__text text = {0};
+  moire__text_add(&text, "%s/%s", directory, name);
+  return text.data;
+}
+
+moire_status moire__trainer_files_open(moire__trainer_files *files, const moire__trainer_job *job,
+                                       moire_error *error) {
+  *files = (moire__trainer_files){.job = job,
+                                  .best = path_in(job->directory, "best.safetensors"),
+                                  .last = path_in(job->directory, "last.safetensors"),
+                                  .metrics = path_in(job->directory, "metrics.jsonl")};
+  moire_status status = moire__file_make_directories(job->directory, error);
+  if (status) return status;
+  moire__file_remove_leftovers(files->best);
+  moire__file_remove_leftovers(files->last);
+  moire__file_remove_leftovers(files->metrics);
+  return MOIRE_OK;
+}
+
+void moire__trainer_files_close(moire__trainer_files *files) {
+  moire__release(files->best);
+  moire__release(files->last);
+  moire__release(files->metrics);
+  moire__text_free(&files->journal);
+}
+
+moire_status moire__trainer_files_start_anew(moire__trainer_files *files, moire_error *error) {
+  if (!unlink(files->last) || errno == ENOENT) return MOIRE_OK;
+  return moire_fail(error, MOIRE_ERROR_IO, "%s: cannot be removed for a new run: %s", files->last,
+                    strerror(errno));
+}
+
+/* ---- Metrics ----------------------------------------------------------------------------------------------
+ */
+
+static moire_status write_journal(const moire__trainer_files *files, moire_error *error) {
+  return moire__file_write_atomic(files->metrics, moire__text_string(&files->journal), files->journal.length,
+                                  error);
+}
+
+moire_status moire__trainer_files_add_epoch(moire__trainer_files *files, const moire__epoch_record *record,
+                                            moire_error *error) {
+  moire__text *out = &files->journal;
+  moire__text_add(out, "{\"epoch\":%" PRId64 ",\"train_loss\":", record->epoch);
+  moire__config_add_real(out, record->train_loss);
+  moire__text_add(out, ",\"train_seconds\":%.3f,\"valid\":", record->train_seconds);
+  moire__measures_to_json(&record->valid, out);
+  moire__text_add(out, ",\"valid_seconds\":%.3f}\n", record->valid_seconds);
+  return write_journal(files, error);
+}
+
+moire_status moire__trainer_files_add_test(moire__trainer_files *files, const moire__measures *test,
+                                           const moire__trained *trained, moire_error *error) {
+  moire__text_add(&files->journal, "{\"best_epoch\":%" PRId64 ",\"test\":", trained->best_epoch);
+  moire__measures_to_json(test, &files->journal);
+  moire__text_add(&files->journal, "}\n");
+  return write_journal(files, error);
+}
+
+/* The journal becomes the first `epochs` lines of metrics.jsonl, which the run that is resumed has written. */
+static moire_status read_journal(moire__trainer_files *files, int64_t epochs, moire_error *error) {
+  char *bytes = NULL;
+  size_t n = 0;
+  moire_status status = moire__file_read(files->metrics, (size_t)1 << 30, &bytes, &n, error);
+  if (status) return status;
+  const char *line = bytes, *end = bytes + n;
+  for (int64_t epoch = 0; epoch < epochs && !status; epoch++) {
+    const char *newline = memchr(line, '\n', (size_t)(end - line));
+    char wanted[64];
+    int length = snprintf(wanted, sizeof wanted, "{\"epoch\":%" PRId64 ",", epoch);
+    if (!newline || newline - line < length || memcmp(line, wanted, (size_t)length) != 0) {
+      status = moire_fail(error, MOIRE_ERROR_FORMAT,
+                          "%s:%" PRId64 ": wanted the line of epoch %" PRId64 ", which %s knows",
+                          files->metrics, epoch + 1, epoch, files->last);
+    } else {
+      line = newline + 1;
+    }
+  }
+  if (!status) moire__text_add_bytes(&files->journal, bytes, (size_t)(line - bytes));
+  moire__release(bytes);
+  return status;
+}
+
+/* ---- Checkpoints ------------------------------------------------------------------------------------------
+ */
+
+/* All but what may change from one run to its continuation. */
+static void trained_to_json(const moire__trainer_files *files, const moire__trained *trained,
+                            moire__text *out) {
+  moire__text_add(out,
+                  "{\"epochs\":%" PRId64 ",\"steps\":%" PRId64 ",\"best_epoch\":%" PRId64 ",\"best_value\":",
+                  trained->epochs, trained->steps, trained->best_epoch);
+  moire__config_add_real(out, trained->best_value);
+  moire__text_add(out, ",\"data\":\"%016" PRIx64 "\"}", files->job->task->fingerprint);
+}
+
+static moire_status save(const moire__trainer_files *files, const char *path, const moire_store *store,
+                         moire__checkpoint_part part, const moire__st_metadata *more, int n_more,
+                         moire_error *error) {
+  moire__text config = {0};
+  moire__config_to_json(files->job->config, &config);
+  moire__st_metadata metadata[8] = {
+      {"format", MOIRE__CHECKPOINT_FORMAT}, {"model", files->job->model}, {"config", config.data}};
+  int n = 3;
+  for (int i = 0; i < n_more; i++) metadata[n++] = more[i];
+  moire_status status = moire__checkpoint_save(path, store, part, metadata, n, error);
+  moire__text_free(&config);
+  return status;
+}
+
+moire_status moire__trainer_files_save_best(const moire__trainer_files *files, const moire_store *store,
+                                            int64_t epoch, moire_error *error) {
+  char number[32];
+  snprintf(number, sizeof number, "%" PRId64, epoch);
+  const moire__st_metadata more[] = {{"epoch", number}};
+  return save(files, files->best, store, MOIRE__CHECKPOINT_MODEL, more, 1, error);
+}
+
+moire_status moire__trainer_files_load_best(const moire__trainer_files *files, moire_store *store,
+                                            moire_error *error) {
+  moire__safetensors *file = NULL;
+  moire_status status = moire__safetensors_open(files->best, &file, error);
+  if (!status) status = moire__checkpoint_load(file, store, MOIRE__CHECKPOINT_MODEL, error);
+  moire__safetensors_close(file);
+  return status;
+}
+
+moire_status moire__trainer_files_save_last(const moire__trainer_files *files, const moire_store *store,
+                                            const moire__trained *trained, moire_error *error) {
+  moire__text state = {0}, training = {0};
+  trained_to_json(files, trained, &state);
+  moire__config_to_json(files->job->training, &training);
+  const moire__st_metadata more[] = {{"training", training.data}, {"trained", state.data}};
+  moire_status status = save(files, files->last, store, MOIRE__CHECKPOINT_EVERYTHING, more, 2, error);
+  moire__text_free(&state);
+  moire__text_free(&training);
+  return status;
+}
+
+/* ---- Resuming ---------------------------------------------------------------------------------------------
+ */
+
+/* Keys that may differ between a run and its continuation without changing what has been computed. */
+static bool may_differ(const char *key) {
+  static const char *const keys[] = {"epochs", "patience", "eval_batch_size", "data", "model"};
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    if (!strcmp(keys[i], key)) return true;
+  }
+  return false;
+}
+
+static moire_status need_equal(const moire__trainer_files *files, const char *name, const char *theirs,
+                               const moire_config *ours, moire_error *error) {
+  moire__text text = {0};
+  moire__config_to_json(ours, &text);
+  json_t *want = json_loads(text.data, 0, NULL), *have = theirs ? json_loads(theirs, 0, NULL) : NULL;
+  moire__text_free(&text);
+  moire_status status = MOIRE_OK;
+  if (!json_is_object(have) || !json_is_object(want)) {
+    status = moire_fail(error, MOIRE_ERROR_FORMAT, "%s: metadata %s: wanted a JSON object", files->last, name);
+  }
+  const char *key = NULL;
+  json_t *value = NULL;
+  json_object_foreach(want, key, value) {
+    json_t *other = json_object_get(have, key);
+    if (status || may_differ(key) || json_equal(value, other)) continue;
+    char *now = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+    char *then = other ? json_dumps(other, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+    status =
+        moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: was trained with %s %s, so it cannot be resumed with %s",
+                   files->last, key, then ? then : "absent", now ? now : "?");
+    free(now);
+    free(then);
+  }
+  json_decref(want);
+  json_decref(have);
+  return status;
+}
+
+static bool take_count(const json_t *object, const char *key, int64_t low, int64_t *out) {
+  const json_t *value = json_object_get(object, key);
+  *out = json_integer_value(value);
+  return json_is_integer(value) && *out >= low;
+}
+
+static moire_status read_trained(const moire__trainer_files *files, const char *text, moire__trained *trained,
+                                 moire_error *error) {
+  json_t *root = text ? json_loads(text, 0, NULL) : NULL;
+  const json_t *value = json_object_get(root, "best_value");
+  const char *data = json_string_value(json_object_get(root, "data"));
+  moire_status status = MOIRE_OK;
+  char wanted[32];
+  snprintf(wanted, sizeof wanted, "%016" PRIx64, files->job->task->fingerprint);
+  if (!take_count(root, "epochs", 1, &trained->epochs) || !take_count(root, "steps", 1, &trained->steps) ||
+      !take_count(root, "best_epoch", 0, &trained->best_epoch) || trained->best_epoch >= trained->epochs ||
+      !json_is_number(value) || !data) {
+    status = moire_fail(error, MOIRE_ERROR_FORMAT, "%s: metadata trained: wanted the state of a training run",
+                        files->last);
+  } else if (strcmp(data, wanted) != 0) {
+    status = moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: was trained on other data than %s", files->last,
+                        files->job->task->data);
+  }
+  trained->best_value = json_number_value(value);
+  json_decref(root);
+  return status;
+}
+
+static moire_status read_last(moire__trainer_files *files, const moire__safetensors *file, moire_store *store,
+                              moire__trained *trained, moire_error *error) {
+  const char *model = moire__safetensors_metadata(file, "model");
+  if (!model || strcmp(model, files->job->model) != 0) {
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: holds the model %.80s, so %s cannot be resumed from it",
+                      files->last, model ? model : "(none)", files->job->model);
+  }
+  moire_status status =
+      need_equal(files, "config", moire__safetensors_metadata(file, "config"), files->job->config, error);
+  if (!status) {
+    status = need_equal(files, "training", moire__safetensors_metadata(file, "training"), files->job->training,
+                        error);
+  }
+  if (!status) status = read_trained(files, moire__safetensors_metadata(file, "trained"), trained, error);
+  if (!status) status = read_journal(files, trained->epochs, error);
+  if (!status) status = moire__checkpoint_load(file, store, MOIRE__CHECKPOINT_EVERYTHING, error);
+  return status;
+}
+
+moire_status moire__trainer_files_resume(moire__trainer_files *files, moire_store *store,
+                                         moire__trained *trained, bool *found, moire_error *error) {
+  *found = access(files->last, F_OK) == 0 || errno != ENOENT;
+  if (!*found) return MOIRE_OK;
+  moire__safetensors *file = NULL;
+  moire_status status = moire__safetensors_open(files->last, &file, error);
+  if (!status) status = read_last(files, file, store, trained, error);
+  moire__safetensors_close(file);
+  return status;
+}

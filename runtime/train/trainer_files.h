@@ -1,0 +1,56 @@
+/* The files of a training run: see runtime/train/trainer.h for what they are and when they are written. */
+#ifndef MOIRE_RUNTIME_TRAIN_TRAINER_FILES_H
+#define MOIRE_RUNTIME_TRAIN_TRAINER_FILES_H
+
+#include "runtime/base/text.h"
+#include "runtime/train/trainer.h"
+
+/* How far a run has come. */
+typedef struct moire__trained {
+  int64_t epochs, steps; /* whole epochs, and the steps in them */
+  int64_t best_epoch;    /* -1: none yet */
+  double best_value;     /* of the monitored metric */
+} moire__trained;
+
+typedef struct moire__trainer_files {
+  const moire__trainer_job *job;
+  char *best, *last, *metrics; /* paths, owned */
+  moire__text journal;         /* what metrics.jsonl holds, or will hold when it is next written */
+} moire__trainer_files;
+
+/* One line of metrics.jsonl. */
+typedef struct moire__epoch_record {
+  int64_t epoch;
+  double train_loss, train_seconds, valid_seconds;
+  moire__measures valid;
+} moire__epoch_record;
+
+/* Makes the directory and the paths, and clears away what killed writers left. */
+moire_status moire__trainer_files_open(moire__trainer_files *files, const moire__trainer_job *job,
+                                       moire_error *error);
+void moire__trainer_files_close(moire__trainer_files *files);
+
+/* Forgets the run that the directory holds, as far as resuming goes: best.safetensors stays until it is
+ * replaced. */
+moire_status moire__trainer_files_start_anew(moire__trainer_files *files, moire_error *error);
+
+/* Fills the store and `trained` from last.safetensors and the journal from metrics.jsonl. Without
+ * last.safetensors *found is false and nothing else happens. A run with another model, configuration or data
+ * set is an error that names what differs. */
+moire_status moire__trainer_files_resume(moire__trainer_files *files, moire_store *store,
+                                         moire__trained *trained, bool *found, moire_error *error);
+
+moire_status moire__trainer_files_save_best(const moire__trainer_files *files, const moire_store *store,
+                                            int64_t epoch, moire_error *error);
+moire_status moire__trainer_files_load_best(const moire__trainer_files *files, moire_store *store,
+                                            moire_error *error);
+moire_status moire__trainer_files_save_last(const moire__trainer_files *files, const moire_store *store,
+                                            const moire__trained *trained, moire_error *error);
+
+/* Add a line to the journal and write metrics.jsonl. */
+moire_status moire__trainer_files_add_epoch(moire__trainer_files *files, const moire__epoch_record *record,
+                                            moire_error *error);
+moire_status moire__trainer_files_add_test(moire__trainer_files *files, const moire__measures *test,
+                                           const moire__trained *trained, moire_error *error);
+
+#endif

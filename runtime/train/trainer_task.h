@@ -1,0 +1,44 @@
+/* What the training loop asks of what it trains on: one task for each kind of model.
+ *
+ * The loop (trainer.c) knows epochs, steps, early stopping and files; a task knows the data. It gives the
+ * inputs of a step from the numbers of samples, may prepare the states before the first step and mend them
+ * after any, and measures the model. All that it does is a function of (seed, epoch, step, states), so that a
+ * run that is resumed goes on as if it had not ended.
+ */
+#ifndef MOIRE_RUNTIME_TRAIN_TRAINER_TASK_H
+#define MOIRE_RUNTIME_TRAIN_TRAINER_TASK_H
+
+#include "moire/run.h"
+#include "runtime/measure/measures.h"
+#include "runtime/train/samples.h"
+
+#include <signal.h>
+
+typedef struct moire__trainer_task {
+  void *context;
+  moire__samples samples;
+  const char *data;      /* the file, for messages */
+  uint64_t fingerprint;  /* of what is in it */
+  const char *monitored; /* the measure by which an epoch is the best … */
+  bool least;            /* … if it is least, else if it is largest */
+  /* Declares the states of its own programs and makes their runners. */
+  moire_status (*open)(void *context, moire_store *store, moire_threads *threads, moire_error *error);
+  /* Before the first step of a run that is not resumed; NULL: nothing. */
+  moire_status (*begin)(void *context, const volatile sig_atomic_t *stop, moire_error *error);
+  /* After step `number`, from 0, of `n` samples, which `runner` has run; NULL: nothing. */
+  moire_status (*after_step)(void *context, const moire_runner *runner, int64_t number, int64_t n,
+                             moire_error *error);
+  moire_status (*validate)(void *context, moire__measures *measures, moire_error *error);
+  /* Once, of the best. `directory` is the run's; `baseline`, which starts empty, is what the model has to beat.
+   */
+  moire_status (*test)(void *context, const char *directory, moire__measures *measures,
+                       moire__measures *baseline, moire_error *error);
+  /* Appends what else is worth a line on the terminal; NULL: nothing. */
+  void (*describe)(const moire__measures *measures, moire__text *out);
+  void (*close)(void *context);
+} moire__trainer_task;
+
+/* Of a task that moire__trainer_run is not called for, which does the same at its end. */
+void moire__trainer_task_free(const moire__trainer_task *task);
+
+#endif

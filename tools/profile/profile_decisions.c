@@ -1,0 +1,135 @@
+/* What the compiler decided about a kernel, and why its neighbours are not part of it.
+ *
+ * The reasons are those of compiler/pass/fuse/fuse.c, asked again of the finished graph: between a node and the
+ * kernel that reads it stands a loop nest of its own, another way of reading, another shape, or the limit of
+ * nodes. */
+#include "tools/profile/profile_describe.h"
+
+#include "compiler/ir/op.h"
+#include "compiler/ir/graph/view.h"
+
+#include <string.h>
+
+enum { MOST_NODES = 64, MOST_REASONS = 12 };
+
+typedef struct edge {
+  const moire_graph *g;
+  const moire__node *from, *to; /* `to` reads a result of `from`, perhaps through views */
+  const moire__node *view;      /* the view nearest to `to` that is no repetition of rows, or NULL */
+} edge;
+
+static bool is_row_scalar(const moire_graph *g, const moire__node *node) {
+  if (node->op != MOIRE__OP_broadcast) return false;
+  const moire_shape *from = &g->values[node->operands[0]].shape, *to = &g->values[node->first_result].shape;
+  return from->rank == to->rank && from->rank > 0 && from->dims[from->rank - 1] == 1 &&
+         !memcmp(from->dims, to->dims, (size_t)(from->rank - 1) * sizeof *from->dims);
+}
+
+/* A loop nest that takes nothing in: a product, a convolution, a sum over columns. */
+static bool stands_alone(const moire_graph *g, const moire__node *node) {
+  moire__op_class class = moire__op_get(node->op)->op_class;
+  if (class == MOIRE__CLASS_KERNEL) return true;
+  if (class != MOIRE__CLASS_REDUCE) return false;
+  int n = 0;
+  const int64_t *axes = moire__node_ints(node, "axes", &n);
+  return n != 1 || axes[0] != g->values[node->operands[0]].shape.rank - 1;
+}
+
+static int nodes_in(const moire_graph *g, int kernel) {
+  int n = 0;
+  for (int i = 0; i < g->n_nodes; i++) n += g->nodes[i].kernel == kernel;
+  return n;
+}
+
+static void say_why(const edge *e, moire__text *out) {
+  const char *op = moire__op_get(e->from->op)->name;
+  if (stands_alone(e->g, e->from)) {
+    moire__text_add(out, "%s is a loop nest of its own", op);
+  } else if (stands_alone(e->g, e->to)) {
+    moire__text_add(out, "%s is a loop nest of its own", moire__op_get(e->to->op)->name);
+  } else if (e->view) {
+    moire__text_add(out, "it is read at other elements (%s)", moire__op_get(e->view->op)->name);
+  } else if (nodes_in(e->g, e->from->kernel) + nodes_in(e->g, e->to->kernel) > MOST_NODES) {
+    moire__text_add(out, "together they have more than %d nodes", MOST_NODES);
+  } else if (!moire__shape_equal(&e->g->values[e->from->first_result].shape,
+                                 &e->g->values[e->to->first_result].shape)) {
+    moire__text_add_type(out, e->g, e->g->values[e->from->first_result].dtype,
+                         &e->g->values[e->from->first_result].shape);
+    moire__text_add(out, " is not walked over like ");
+    moire__text_add_type(out, e->g, e->g->values[e->to->first_result].dtype,
+                         &e->g->values[e->to->first_result].shape);
+  } else {
+    moire__text_add(out, "a kernel between them needs the one and is needed by the other");
+  }
+}
+
+static void add_reason(const edge *e, bool before, json_t *list) {
+  moire__text text = {0};
+  const moire__node *other = before ? e->from : e->to;
+  moire__text_add(&text, "%s %s%s%s: ", before ? "after" : "before", other->scope, other->scope[0] ? " " : "",
+                  other->word);
+  say_why(e, &text);
+  bool known = json_array_size(list) >= MOST_REASONS;
+  size_t i;
+  json_t *said;
+  json_array_foreach(list, i, said) known = known || !strcmp(json_string_value(said), text.data);
+  if (!known) json_array_append_new(list, json_string(text.data));
+  moire__text_free(&text);
+}
+
+/* Edges that cross the kernel's border, below `to`. */
+static void visit(const moire_graph *g, int kernel, const moire__node *to, const moire__node *at,
+                  const moire__node *view, json_t *list) {
+  for (int i = 0; i < at->n_operands; i++) {
+    const moire__node *from = moire__node_of(g, at->operands[i]);
+    if (from->kernel < 0) {
+      bool through = moire__is_view(from) && !is_row_scalar(g, from);
+      if (moire__is_view(from)) visit(g, kernel, to, from, through && !view ? from : view, list);
+    } else if (from->kernel != to->kernel && (from->kernel == kernel || to->kernel == kernel)) {
+      const edge e = {g, from, to, view};
+      add_reason(&e, to->kernel == kernel, list);
+    }
+  }
+}
+
+/* "50*B in pieces of 128; rows; vector 32": what is walked over, and how. */
+static void add_loops(const moire__loop_kernel *k, const moire__loop_statement *s, moire__text *out) {
+  for (; s; s = s->next) {
+    if (s->kind == MOIRE__LOOP_FOR) {
+      moire__text_add(out, "(");
+      if (s->lanes > 1) {
+        moire__text_add(out, "vector %d", s->lanes);
+      } else {
+        moire__text_add(out, s->step > 1 ? "by %lld" : "for", (long long)s->step);
+      }
+      add_loops(k, s->body, out);
+      moire__text_add(out, ")");
+    } else {
+      add_loops(k, s->body, out);
+    }
+  }
+}
+
+json_t *tool_profile_decisions(const moire__module *m, int step) {
+  const moire__loop_kernel *k = m->steps[step].kernel;
+  int group = m->steps[step].group;
+  json_t *apart = json_array();
+  for (int i = 0; i < m->graph->n_nodes; i++) {
+    const moire__node *node = &m->graph->nodes[i];
+    if (node->kernel >= 0) visit(m->graph, group, node, node, NULL, apart);
+  }
+  int64_t locals = 0;
+  for (int i = k->n_parameters + 1; i < k->n_buffers; i++) {
+    locals += moire__dim_factor(k->buffers[i].elements) * (int64_t)moire__loop_type_bytes(k->buffers[i].type);
+  }
+  moire__text walk = {0}, loops = {0};
+  moire__text_add_dim(&walk, m->graph, k->count);
+  moire__text_add(&walk, " in pieces of %lld", (long long)k->block);
+  add_loops(k, k->body, &loops);
+  json_t *out =
+      json_pack("{s:i, s:o, s:s, s:s, s:I}", "nodes", nodes_in(m->graph, group), "apart", apart, "schedule",
+                walk.data, "loops", moire__text_string(&loops), "local_bytes", (json_int_t)locals);
+  moire__text_free(&walk);
+  moire__text_free(&loops);
+  return out;
+}

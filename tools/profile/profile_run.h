@@ -1,0 +1,56 @@
+/* Running a model for a profile: the same batches as training or evaluation would make. */
+#ifndef MOIRE_TOOLS_PROFILE_PROFILE_RUN_H
+#define MOIRE_TOOLS_PROFILE_PROFILE_RUN_H
+
+#include "runtime/profile/counters.h"
+#include "runtime/profile/recording.h"
+#include "runtime/train/train_step.h"
+#include "tools/profile/profile_work.h"
+#include "tools/tool.h"
+
+/* What to run; strings are borrowed. */
+typedef struct tool_profile_job {
+  const char *config;     /* a configuration, or NULL: the checkpoint's own */
+  const char *checkpoint; /* NULL: initial weights */
+  const char *model;      /* of a checkpoint that does not say */
+  const char *data;       /* NULL: the configuration's; of an item coder, the features */
+  const char *tensor;     /* of the features; NULL: the only one */
+  const char **assignments;
+  int n_assignments;
+  bool infer;
+  int threads, steps, warmup, sampled;
+} tool_profile_job;
+
+/* Zero-initialise; free with tool_profile_run_free. */
+typedef struct tool_profile_run {
+  const tool_profile_job *job;
+  tool_setup setup;
+  moire__safetensors *file;
+  moire_program *program;
+  moire_store *store;
+  moire_threads *threads;
+  moire_runner *runner;
+  moire__recording *recording;
+  moire__features *features; /* of an item coder */
+  moire__train_step step;
+  moire__samples rows; /* inference of an item coder: the features, in their order */
+  int64_t *order;      /* the first epoch's samples, or the rows */
+  int32_t *ids;        /* inference of sequences: [batch, L] */
+  int64_t batch;
+  int64_t *batches;              /* [steps]: nanoseconds of making each batch */
+  moire__counters counters;      /* of the recorded steps */
+  moire_error no_counters;       /* why there are none */
+  tool_profile_counter *counter; /* of tool_profile_count */
+} tool_profile_run;
+
+/* Reads, compiles, and makes everything ready. */
+moire_status tool_profile_open(tool_profile_run *run, const tool_profile_job *job, moire_error *error);
+/* The job's warm-up, then its steps, recorded. */
+moire_status tool_profile_record(tool_profile_run *run, moire_error *error);
+/* Runs the first of the recorded steps once more, and counts their work. */
+moire_status tool_profile_count(tool_profile_run *run, int64_t cache_bytes, moire_error *error);
+/* Makes batch `number` and runs it; *batch_ns (may be NULL) is what making it took. */
+moire_status tool_profile_step(tool_profile_run *run, int64_t number, int64_t *batch_ns, moire_error *error);
+void tool_profile_run_free(tool_profile_run *run);
+
+#endif

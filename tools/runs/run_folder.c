@@ -1,0 +1,200 @@
+/* The folder of a run. See run_folder.h. */
+#include "tools/runs/run_folder.h"
+
+#include "moire/version.h"
+#include "runtime/base/memory.h"
+#include "runtime/files/file.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+char *tool_path(const char *directory, const char *name) {
+  moire__text text = {0};
+  moire__text_add(&text, "%s/%s", directory, name);
+  return text.data;
+}
+
+json_t *tool_run_config(const moire_config *config) {
+  moire__text text = {0};
+  moire__config_to_json(config, &text);
+  json_t *object = json_loads(moire__text_string(&text), 0, NULL);
+  moire__text_free(&text);
+  return object;
+}
+
+/* ---- Writing --------------------------------------------------------------------------------------------- */
+
+/* "key: value" for each key; JSON's scalars and lists are YAML's. */
+static void add_yaml(const json_t *object, moire__text *out) {
+  const char *key = NULL;
+  json_t *value = NULL;
+  json_object_foreach((json_t *)object, key, value) {
+    moire__text_add(out, "%s: ", key);
+    if (json_is_real(value)) {
+      moire__config_add_real(out, json_real_value(value));
+    } else {
+      char *text = json_dumps(value, JSON_ENCODE_ANY);
+      moire__text_add(out, "%s", text ? text : "null");
+      free(text);
+    }
+    moire__text_add_char(out, '\n');
+  }
+}
+
+static moire_status write_in(const char *directory, const char *name, const moire__text *text,
+                             moire_error *error) {
+  char *path = tool_path(directory, name);
+  moire_status status = moire__file_write_atomic(path, moire__text_string(text), text->length, error);
+  moire__release(path);
+  return status;
+}
+
+moire_status tool_run_begin(const char *directory, const tool_setup *setup, const char *data,
+                            moire_error *error) {
+  char *record = tool_path(directory, "run.json");
+  bool gone = !unlink(record) || errno == ENOENT || errno == ENOTDIR;
+  moire_status status = gone ? MOIRE_OK
+                             : moire_fail(error, MOIRE_ERROR_IO, "%s: cannot be removed for a new run: %s",
+                                          record, strerror(errno));
+  moire__file_remove_leftovers(record);
+  moire__release(record);
+  if (status) return status;
+  char *kept = tool_path(directory, "config.yaml");
+  moire__file_remove_leftovers(kept);
+  moire__release(kept);
+  json_t *config = tool_run_config(setup->config), *training = tool_run_config(setup->training);
+  json_object_set_new(training, "data", json_string(data));
+  moire__text text = {0};
+  add_yaml(training, &text);
+  add_yaml(config, &text);
+  status = write_in(directory, "config.yaml", &text, error);
+  moire__text_free(&text);
+  json_decref(config);
+  json_decref(training);
+  return status;
+}
+
+static json_t *versions(void) {
+  struct utsname system = {0};
+  bool known = uname(&system) == 0;
+  return json_pack("{s:s, s:s, s:s}", "moire", MOIRE_VERSION, "system", known ? system.release : "?", "machine",
+                   known ? system.machine : "?");
+}
+
+static json_t *measures_json(const moire__measures *measures) {
+  json_t *object = json_object();
+  for (int i = 0; i < measures->n; i++)
+    json_object_set_new(object, measures->at[i].name, json_real(measures->at[i].value));
+  return object;
+}
+
+moire_status tool_run_finish(const char *directory, const tool_setup *setup, const char *data, double seconds,
+                             const moire__trainer_result *result, moire_error *error) {
+  char fingerprint[32];
+  snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, moire__dataset_fingerprint(setup->dataset));
+  json_t *run = json_pack(
+      "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:o, s:o, s:o}", "format", "run/1", "model",
+      setup->model->name, "data", data, "fingerprint", fingerprint, "users",
+      (json_int_t)setup->dataset->n_users, "parameters", (json_int_t)result->parameters, "epochs",
+      (json_int_t)result->epochs, "best_epoch", (json_int_t)result->best_epoch, "seconds", seconds, "config",
+      tool_run_config(setup->config), "training", tool_run_config(setup->training), "test",
+      measures_json(&result->test), "popularity", measures_json(&result->baseline), "versions", versions());
+  char *dump = run ? json_dumps(run, JSON_INDENT(2)) : NULL;
+  json_decref(run);
+  if (!dump) return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: a name is not UTF-8", directory);
+  moire__text text = {0};
+  moire__text_add(&text, "%s\n", dump);
+  free(dump);
+  moire_status status = write_in(directory, "run.json", &text, error);
+  moire__text_free(&text);
+  return status;
+}
+
+/* ---- Reading --------------------------------------------------------------------------------------------- */
+
+static bool is_run(const json_t *run) {
+  static const char *const strings[] = {"model", "data", "fingerprint"},
+                           *const objects[] = {"config", "training", "test"},
+                           *const numbers[] = {"users", "parameters", "epochs", "best_epoch"};
+  bool good = json_is_object(run);
+  for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
+    good = good && json_is_string(json_object_get(run, strings[i]));
+  for (size_t i = 0; i < sizeof objects / sizeof *objects; i++)
+    good = good && json_is_object(json_object_get(run, objects[i]));
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+    good = good && json_is_integer(json_object_get(run, numbers[i]));
+  for (int i = 0; i < MOIRE__N_METRICS; i++)
+    good = good && json_is_number(json_object_get(json_object_get(run, "test"), moire__metrics_name(i)));
+  return good;
+}
+
+json_t *tool_run_read(const char *directory, moire_error *error) {
+  char *path = tool_path(directory, "run.json"), *bytes = NULL;
+  size_t n = 0;
+  json_t *run = NULL;
+  if (access(path, F_OK) == 0 && !moire__file_read(path, (size_t)1 << 24, &bytes, &n, error)) {
+    run = json_loadb(bytes, n, JSON_REJECT_DUPLICATES, NULL);
+    if (!is_run(run)) {
+      moire_fail(error, MOIRE_ERROR_FORMAT, "%s: is not what a run leaves behind", path);
+      json_decref(run);
+      run = NULL;
+    }
+  }
+  moire__release(bytes);
+  moire__release(path);
+  return run;
+}
+
+static bool same_keys(const json_t *there, const moire_config *config, const char *const *except) {
+  json_t *wanted = tool_run_config(config), *value = NULL;
+  const char *key = NULL;
+  bool same = true;
+  json_object_foreach(wanted, key, value) {
+    bool compared = true;
+    for (int i = 0; except[i]; i++) compared = compared && strcmp(key, except[i]) != 0;
+    if (compared) same = same && json_equal(value, json_object_get(there, key));
+  }
+  json_decref(wanted);
+  return same;
+}
+
+bool tool_run_is(const json_t *run, const tool_setup *setup) {
+  static const char *const of_data[] = {"item_size", NULL}, *const of_training[] = {"data", "model", NULL};
+  return !strcmp(json_string_value(json_object_get(run, "model")), setup->model->name) &&
+         same_keys(json_object_get(run, "config"), setup->config, of_data) &&
+         same_keys(json_object_get(run, "training"), setup->training, of_training);
+}
+
+moire_status tool_ranks_read(const char *path, int64_t **ranks, int64_t *n, moire_error *error) {
+  char *bytes = NULL;
+  size_t size = 0;
+  moire_status status = moire__file_read(path, (size_t)1 << 30, &bytes, &size, error);
+  if (status) return status;
+  int64_t lines = 0;
+  for (size_t i = 0; i < size; i++) lines += bytes[i] == '\n';
+  *ranks = moire__allocate_array((size_t)lines + 1, sizeof **ranks);
+  *n = 0;
+  char *line = bytes;
+  while (*line && !status) {
+    char *end = NULL;
+    long long rank = strtoll(line, &end, 10);
+    if (end == line || (*end != '\n' && *end) || rank < 0 || *n == lines) {
+      status = moire_fail(error, MOIRE_ERROR_FORMAT, "%s:%" PRId64 ": wanted a rank", path, *n + 1);
+    } else {
+      (*ranks)[(*n)++] = rank ? rank : MOIRE__RANK_NONE;
+      line = *end ? end + 1 : end;
+    }
+  }
+  moire__release(bytes);
+  if (status) {
+    moire__release(*ranks);
+    *ranks = NULL;
+  }
+  return status;
+}

@@ -1,0 +1,42 @@
+/* What `moire train` leaves in a run's folder beside the trainer's files, and how it is read back.
+ *
+ *   config.yaml  the whole configuration, defaults filled in: training with it again is the same run
+ *   run.json     once the run is complete: model, configuration, data, results, versions
+ *   ranks.txt    (the trainer's) the rank of each user's target in the test
+ *   log.txt      where a sweep ran it: what the command said
+ *   lock         held while somebody trains there
+ */
+#ifndef MOIRE_TOOLS_RUNS_RUN_FOLDER_H
+#define MOIRE_TOOLS_RUNS_RUN_FOLDER_H
+
+#include "runtime/train/trainer.h"
+#include "tools/tool.h"
+
+#include <jansson.h>
+
+/* Writes config.yaml and removes run.json: what is there is not complete. */
+moire_status tool_run_begin(const char *directory, const tool_setup *setup, const char *data,
+                            moire_error *error);
+/* Writes run.json. */
+moire_status tool_run_finish(const char *directory, const tool_setup *setup, const char *data, double seconds,
+                             const moire__trainer_result *result, moire_error *error);
+
+/* run.json, owned (json_decref); NULL without an error if it is not there. It has what tool_run_finish writes:
+ * strings model and data, numbers parameters, epochs, best_epoch, users, and objects config, training, test. */
+json_t *tool_run_read(const char *directory, moire_error *error);
+
+/* The configuration as JSON objects with the keys of the model and of the training: owned. */
+json_t *tool_run_config(const moire_config *config);
+
+/* True if what run.json holds is this configuration; item_size, the data and the model's name aside where the
+ * table does not say them. */
+bool tool_run_is(const json_t *run, const tool_setup *setup);
+
+/* The ranks of ranks.txt or of any file that `moire eval --ranks` wrote: owned (moire__release); NULL on
+ * failure. */
+moire_status tool_ranks_read(const char *path, int64_t **ranks, int64_t *n, moire_error *error);
+
+/* "DIRECTORY/NAME": owned (moire__release). */
+char *tool_path(const char *directory, const char *name);
+
+#endif
