@@ -3,7 +3,7 @@
 
 #include "runtime/base/memory.h"
 #include "runtime/files/checkpoint.h"
-#include "runtime/items/trainer_items.h"
+#include "tasks/items/training.h"
 
 #include <stdio.h>
 #include <string.h>

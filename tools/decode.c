@@ -1,6 +1,6 @@
 /* moire decode: codes of items to the features that they stand for. */
 #include "runtime/base/memory.h"
-#include "runtime/items/codes.h"
+#include "tasks/items/codes.h"
 #include "tools/coder.h"
 
 #include <string.h>

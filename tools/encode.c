@@ -1,6 +1,6 @@
 /* moire encode: features of items to their codes. */
 #include "runtime/base/memory.h"
-#include "runtime/items/codes.h"
+#include "tasks/items/codes.h"
 #include "runtime/files/file.h"
 #include "tools/coder.h"
 

@@ -2,7 +2,7 @@
 #include "tools/tool.h"
 
 #include "runtime/base/memory.h"
-#include "runtime/sequences/scoring.h"
+#include "tasks/sequences/scoring.h"
 #include "runtime/train/trainer_files.h"
 
 #include <stdio.h>

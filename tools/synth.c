@@ -1,7 +1,7 @@
 /* moire synth: a data set with planted bursts and rhythms. */
 #include "tools/tool.h"
 
-#include "runtime/sequences/synth.h"
+#include "tasks/sequences/synth.h"
 
 #include <stdio.h>
 

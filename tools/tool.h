@@ -9,8 +9,8 @@
 #include "moire/model.h"
 #include "moire/run.h"
 #include "runtime/files/config.h"
-#include "runtime/sequences/dataset.h"
-#include "runtime/items/features.h"
+#include "tasks/sequences/dataset.h"
+#include "tasks/items/features.h"
 #include "runtime/measure/metrics.h"
 #include "runtime/files/safetensors.h"
 

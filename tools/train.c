@@ -8,7 +8,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/files/file.h"
 #include "runtime/train/trainer.h"
-#include "runtime/sequences/trainer_sequences.h"
+#include "tasks/sequences/training.h"
 
 #include <inttypes.h>
 #include <signal.h>

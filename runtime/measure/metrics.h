@@ -3,7 +3,6 @@
 #ifndef MOIRE_RUNTIME_MEASURE_METRICS_H
 #define MOIRE_RUNTIME_MEASURE_METRICS_H
 
-#include "runtime/sequences/dataset.h"
 #include "runtime/measure/measures.h"
 #include "runtime/measure/ranking.h"
 
@@ -23,11 +22,5 @@ int moire__metrics_index(const char *name); /* the inverse; -1 for any other nam
 
 /* The means by their names. */
 moire__measures moire__metrics_measures(const moire__metrics *metrics);
-
-/* scores[i] = how often item i stands in the training sequences seq[:-2]. */
-void moire__popularity_scores(const moire__dataset *dataset, float *scores /*[item_size]*/);
-
-/* The metrics of ranking by popularity on MOIRE__SPLIT_VALID or _TEST: what a model has to beat. */
-void moire__popularity_evaluate(const moire__dataset *dataset, moire__split split, moire__metrics *metrics);
 
 #endif

@@ -1,4 +1,4 @@
-/* From numbers of samples to the inputs of a step. Each kind gathers a batch into memory of its own. */
+/* From numbers of samples to the inputs of a step: rows of a matrix. */
 #include "runtime/train/samples.h"
 
 #include "runtime/base/memory.h"
@@ -16,41 +16,6 @@ static moire_status set_if_there(moire_runner *runner, const char *name, const v
 }
 
 static size_t most_rows(int64_t batch, int64_t n) { return (size_t)(batch < n ? batch : n); }
-
-/* ---- Sequences --------------------------------------------------------------------------------------------
- */
-
-typedef struct sequences {
-  const moire__dataset *dataset;
-  int32_t *ids, *answers; /* [batch, L], [batch] */
-} sequences;
-
-static moire_status give_sequences(void *context, moire_runner *runner, const int64_t *samples, int64_t n,
-                                   moire_error *error) {
-  const sequences *s = context;
-  moire__dataset_train_batch(s->dataset, samples, n, s->ids, s->answers);
-  moire_status status = set_if_there(runner, "input_ids", s->ids, n * s->dataset->max_length, error);
-  return status ? status : set_if_there(runner, "answers", s->answers, n, error);
-}
-
-static void release_sequences(void *context) {
-  sequences *s = context;
-  moire__release(s->ids);
-  moire__release(s->answers);
-  moire__release(s);
-}
-
-moire__samples moire__samples_of_sequences(const moire__dataset *dataset, int64_t batch) {
-  sequences *s = moire__allocate(sizeof *s);
-  size_t rows = most_rows(batch, dataset->n_samples);
-  *s = (sequences){.dataset = dataset};
-  s->ids = moire__allocate_array(rows * (size_t)dataset->max_length, sizeof *s->ids);
-  s->answers = moire__allocate_array(rows, sizeof *s->answers);
-  return (moire__samples){s, dataset->n_samples, give_sequences, release_sequences};
-}
-
-/* ---- Rows -------------------------------------------------------------------------------------------------
- */
 
 typedef struct rows {
   const char *name;

@@ -3,7 +3,6 @@
 #define MOIRE_RUNTIME_TRAIN_SAMPLES_H
 
 #include "moire/run.h"
-#include "runtime/sequences/dataset.h"
 
 typedef struct moire__samples {
   void *context; /* owned: moire__samples_free */
@@ -16,8 +15,6 @@ typedef struct moire__samples {
 
 void moire__samples_free(moire__samples *samples); /* one that is zeroed is fine */
 
-/* Prefixes of sequences, at most `batch` at once: inputs "input_ids" and "answers". Borrows the data set. */
-moire__samples moire__samples_of_sequences(const moire__dataset *dataset, int64_t batch);
 /* Rows of values [n, width], at most `batch` at once: the input `name`. Borrows both. */
 moire__samples moire__samples_of_rows(const char *name, const float *values, int64_t n, int64_t width,
                                       int64_t batch);

@@ -11,9 +11,9 @@ failures=0
 # fresh: an empty tree of rooms, with one public header and one file that breaks no rule.
 fresh() {
   rm -rf "${tree:?}"/*
-  mkdir -p "$tree"/{include/moire,runtime/base,compiler/{ir,pass,codegen,driver},ops,models,tools,tests,docs/examples}
+  mkdir -p "$tree"/{include/moire,runtime/base,compiler/{ir,pass,codegen,driver},ops,models,tasks,tools,tests,docs/examples}
   echo 'int moire_one(void);' >"$tree/include/moire/one.h"
-  echo 'int moire__two(void);' >"$tree/compiler/ir/two.h"
+  echo 'int moire__two(void);' | tee "$tree/compiler/ir/two.h" >"$tree/tasks/two.h"
   echo 'ROW(add)' >"$tree/ops/ops.def"
   printf '#include "moire/one.h"\n#include <stdio.h>\nint moire_one(void) { return 1; }\n' >"$tree/runtime/one.c"
 }
@@ -52,6 +52,9 @@ include compiler/pass/a.c '"ops/ops.def"' 'compiler/pass/a.c:2: compiler/pass ma
 include ops/a.c '"compiler/ir/two.h"' ''
 include models/a.c '"compiler/ir/two.h"' 'models/a.c:2: models may not include compiler/ir/two.h'
 include models/a.c '"moire/one.h"' ''
+include tasks/a.c '"compiler/ir/two.h"' 'tasks/a.c:2: tasks may not include compiler/ir/two.h'
+include tasks/a.c '"moire/one.h"' ''
+include runtime/a.c '"tasks/two.h"' 'runtime/a.c:2: runtime may not include tasks/two.h'
 include docs/examples/a.c '"compiler/ir/two.h"' 'docs/examples/a.c:2: docs/examples may not include'
 include tools/a.c '"compiler/ir/two.h"' ''
 include ops/a.c '"../compiler/ir/two.h"' 'ops/a.c:2: "../compiler/ir/two.h": write the path from the root'

@@ -12,7 +12,7 @@ function room_of(path,   part) {
   if (path ~ /^runtime\/base\//) return "runtime/base"
   split(path, part, "/")
   if (path ~ /^compiler\/(ir|pass|codegen|driver)\//) return "compiler/" part[2]
-  if (path ~ /^(runtime|ops|models|tools|tests)\//) return part[1]
+  if (path ~ /^(runtime|ops|models|tasks|tools|tests)\//) return part[1]
   return ""
 }
 function exists(path,   line) {
@@ -36,6 +36,7 @@ BEGIN {
   allowed["compiler/pass"] = compiler " compiler/pass"
   allowed["compiler/codegen"] = compiler " compiler/codegen"
   allowed["compiler/driver"] = compiler " compiler/pass compiler/codegen compiler/driver"
+  allowed["tasks"] = "include runtime/base runtime tasks"
   allowed["models"] = "include models"
   allowed["docs/examples"] = "include"
   allowed["tools"] = allowed["tests"] = "*"
@@ -54,7 +55,7 @@ FNR == 1 {
     complain(room " may not include <" header ">: only compiler/codegen knows LLVM")
   if (header ~ /^criterion\// && room != "tests")
     complain(room " may not include <" header ">: only tests/ knows Criterion")
-  if (header ~ /^(moire|runtime|compiler|ops|models)\//)
+  if (header ~ /^(moire|runtime|compiler|ops|models|tasks)\//)
     complain("<" header ">: headers of ours go between double quotes")
 }
 /^[ \t]*#[ \t]*include[ \t]*"/ {

@@ -3,6 +3,7 @@
 
 #include "runtime/base/philox.h"
 #include "runtime/measure/metrics.h"
+#include "tasks/sequences/popularity.h"
 #include "tests/support/files.h"
 
 #include <math.h>

@@ -16,7 +16,7 @@
 #include "runtime/base/philox.h"
 #include "runtime/files/checkpoint.h"
 #include "runtime/files/config.h"
-#include "runtime/sequences/dataset.h"
+#include "tasks/sequences/dataset.h"
 #include "runtime/files/file.h"
 #include "tools/bench/support/bench.h"
 

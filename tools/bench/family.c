@@ -15,7 +15,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
 #include "runtime/files/config.h"
-#include "runtime/sequences/dataset.h"
+#include "tasks/sequences/dataset.h"
 #include "tools/bench/support/bench.h"
 
 #include <sched.h>

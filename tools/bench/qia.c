@@ -16,7 +16,7 @@
 #include "runtime/base/philox.h"
 #include "runtime/files/checkpoint.h"
 #include "runtime/files/config.h"
-#include "runtime/sequences/scoring.h"
+#include "tasks/sequences/scoring.h"
 #include "tools/bench/support/bench.h"
 
 #include <inttypes.h>

@@ -2,6 +2,7 @@
  * items; past the end they begin again. Everything that does not change from step to step is done before the
  * first. */
 #include "tools/profile/profile_run.h"
+#include "tasks/sequences/samples.h"
 
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"

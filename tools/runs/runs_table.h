@@ -5,6 +5,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/measure/bootstrap.h"
 #include "runtime/measure/metrics.h"
+#include "moire/status.h"
 #include "tools/runs/runs.h"
 
 #include <jansson.h>

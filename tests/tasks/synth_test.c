@@ -3,7 +3,8 @@
 
 #include "runtime/base/memory.h"
 #include "runtime/measure/metrics.h"
-#include "runtime/sequences/synth.h"
+#include "tasks/sequences/popularity.h"
+#include "tasks/sequences/synth.h"
 #include "tests/support/files.h"
 
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  *
  * Items are numbered inside from 0: topics first, ring after ring, then rhythms, then what is left over. A
  * random permutation gives them their ids, so that an id says nothing about its neighbours. */
-#include "runtime/sequences/synth.h"
+#include "tasks/sequences/synth.h"
 
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"

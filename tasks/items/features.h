@@ -5,8 +5,8 @@
  * for them in what is written and in messages; without, they go by their number, from 0. Sources: the numpy.lib
  * format specification, NEP 1; runtime/files/safetensors.h.
  */
-#ifndef MOIRE_RUNTIME_ITEMS_FEATURES_H
-#define MOIRE_RUNTIME_ITEMS_FEATURES_H
+#ifndef MOIRE_TASKS_ITEMS_FEATURES_H
+#define MOIRE_TASKS_ITEMS_FEATURES_H
 
 #include "moire/status.h"
 #include "runtime/base/memory.h"

@@ -1,9 +1,9 @@
 /* Training on items: the start of the codebooks, dead codes, and the measures of an epoch. */
-#include "runtime/items/trainer_items.h"
+#include "tasks/items/training.h"
 
 #include "runtime/base/memory.h"
-#include "runtime/items/kmeans.h"
-#include "runtime/items/codes.h"
+#include "tasks/items/kmeans.h"
+#include "tasks/items/codes.h"
 #include "runtime/train/progress.h"
 
 #include <inttypes.h>

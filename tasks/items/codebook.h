@@ -1,7 +1,7 @@
 /* A level's codebook in the store: the states that an item coder's contract names (moire/model.h), as arrays.
  */
-#ifndef MOIRE_RUNTIME_ITEMS_CODEBOOK_H
-#define MOIRE_RUNTIME_ITEMS_CODEBOOK_H
+#ifndef MOIRE_TASKS_ITEMS_CODEBOOK_H
+#define MOIRE_TASKS_ITEMS_CODEBOOK_H
 
 #include "moire/run.h"
 

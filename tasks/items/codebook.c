@@ -3,7 +3,7 @@
  * Both keep codes, sums and sizes consistent (codes = sums / sizes), so that the next moving average goes on
  * from there. All choices are drawn from counters, so that a resumed run makes the same ones.
  */
-#include "runtime/items/codebook.h"
+#include "tasks/items/codebook.h"
 
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"

@@ -1,8 +1,8 @@
 /* k-means for the codebook of one level: where its codes start. */
-#ifndef MOIRE_RUNTIME_ITEMS_KMEANS_H
-#define MOIRE_RUNTIME_ITEMS_KMEANS_H
+#ifndef MOIRE_TASKS_ITEMS_KMEANS_H
+#define MOIRE_TASKS_ITEMS_KMEANS_H
 
-#include "runtime/items/codebook.h"
+#include "tasks/items/codebook.h"
 
 #include <signal.h>
 

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "runtime/base/memory.h"
-#include "runtime/sequences/dataset.h"
+#include "tasks/sequences/dataset.h"
 #include "tests/support/files.h"
 
 #include <string.h>

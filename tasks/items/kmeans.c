@@ -6,7 +6,7 @@
  * missed are moved to where the error is large: two that share a cluster, and one that has two.
  */
 #include "runtime/base/memory.h"
-#include "runtime/items/kmeans_private.h"
+#include "tasks/items/kmeans_private.h"
 
 #include <inttypes.h>
 #include <math.h>

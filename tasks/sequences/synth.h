@@ -7,8 +7,8 @@
  * What comes next follows from what came before, one or `period` positions ago, which a ranking by popularity
  * cannot see. No user has an item twice, since the ranking excludes what a user has had.
  */
-#ifndef MOIRE_RUNTIME_SEQUENCES_SYNTH_H
-#define MOIRE_RUNTIME_SEQUENCES_SYNTH_H
+#ifndef MOIRE_TASKS_SEQUENCES_SYNTH_H
+#define MOIRE_TASKS_SEQUENCES_SYNTH_H
 
 #include "moire/status.h"
 #include "runtime/base/text.h"
@@ -30,7 +30,7 @@ typedef struct moire__synth_options {
 /* 600 users, 400 items, mean length 20, rings of 8, cycles of 20, period 4, 5 clusters, bursts 0.6, seed 1. */
 moire__synth_options moire__synth_defaults(void);
 
-/* Appends the data set, one user a line, as runtime/sequences/dataset.h reads it. The text depends on the
+/* Appends the data set, one user a line, as tasks/sequences/dataset.h reads it. The text depends on the
  * options alone. An option out of range is an error that names it. */
 moire_status moire__synth_text(const moire__synth_options *options, moire__text *out, moire_error *error);
 

@@ -1,7 +1,7 @@
 /* Scoring users. The model runs on a batch; then the threads take the users of the batch one by one, each with
  * a copy of its row of scores, and write what they find to that user's place. Nothing depends on which thread
  * took whom. */
-#include "runtime/sequences/scoring.h"
+#include "tasks/sequences/scoring.h"
 
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"

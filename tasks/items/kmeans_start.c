@@ -12,7 +12,7 @@
  * smoothly, k-means++ where they lie in clusters.
  */
 #include "runtime/base/memory.h"
-#include "runtime/items/kmeans_private.h"
+#include "tasks/items/kmeans_private.h"
 
 #include <math.h>
 #include <string.h>

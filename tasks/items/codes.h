@@ -3,8 +3,8 @@
  * The file is text, one item a line: the item's name or number, a tab, and its codes with tabs between. A last
  * digit may tell items with equal codes apart.
  */
-#ifndef MOIRE_RUNTIME_ITEMS_CODES_H
-#define MOIRE_RUNTIME_ITEMS_CODES_H
+#ifndef MOIRE_TASKS_ITEMS_CODES_H
+#define MOIRE_TASKS_ITEMS_CODES_H
 
 #include "moire/status.h"
 #include "runtime/base/memory.h"

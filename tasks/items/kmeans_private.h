@@ -1,9 +1,9 @@
 /* k-means, taken apart: passes over the rows (kmeans.c), and where the codes start (kmeans_start.c). */
-#ifndef MOIRE_RUNTIME_ITEMS_KMEANS_PRIVATE_H
-#define MOIRE_RUNTIME_ITEMS_KMEANS_PRIVATE_H
+#ifndef MOIRE_TASKS_ITEMS_KMEANS_PRIVATE_H
+#define MOIRE_TASKS_ITEMS_KMEANS_PRIVATE_H
 
 #include "runtime/base/philox.h"
-#include "runtime/items/kmeans.h"
+#include "tasks/items/kmeans.h"
 
 typedef struct moire__means {
   const moire__codebook *book;

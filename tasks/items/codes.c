@@ -1,5 +1,5 @@
 /* Counting codes, and reading their file. */
-#include "runtime/items/codes.h"
+#include "tasks/items/codes.h"
 
 #include "runtime/base/hash.h"
 #include "runtime/files/file.h"

@@ -1,10 +1,13 @@
 /* Training on sequences: what is measured, and what the test leaves behind. */
-#include "runtime/sequences/trainer_sequences.h"
+#include "tasks/sequences/training.h"
+
+#include "tasks/sequences/popularity.h"
+#include "tasks/sequences/samples.h"
 
 #include "runtime/base/memory.h"
 #include "runtime/files/file.h"
 #include "runtime/measure/metrics.h"
-#include "runtime/sequences/scoring.h"
+#include "tasks/sequences/scoring.h"
 
 typedef struct sequences {
   const moire_plan *scores;

@@ -12,8 +12,8 @@
  * Inputs are padded with 0 on the left. Samples are numbered user by user, short prefixes first, and exist only
  * as arithmetic on those numbers.
  */
-#ifndef MOIRE_RUNTIME_SEQUENCES_DATASET_H
-#define MOIRE_RUNTIME_SEQUENCES_DATASET_H
+#ifndef MOIRE_TASKS_SEQUENCES_DATASET_H
+#define MOIRE_TASKS_SEQUENCES_DATASET_H
 
 #include "moire/status.h"
 

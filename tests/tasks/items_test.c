@@ -2,9 +2,9 @@
 #include <criterion/criterion.h>
 
 #include "runtime/base/memory.h"
-#include "runtime/items/codebook.h"
-#include "runtime/items/codes.h"
-#include "runtime/items/features.h"
+#include "tasks/items/codebook.h"
+#include "tasks/items/codes.h"
+#include "tasks/items/features.h"
 #include "runtime/files/file.h"
 #include "runtime/files/npy.h"
 #include "runtime/files/safetensors.h"

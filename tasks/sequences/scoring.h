@@ -1,9 +1,9 @@
 /* Scoring users: runs a model over the users of a data set, a batch at a time, and ranks what it returns. */
-#ifndef MOIRE_RUNTIME_SEQUENCES_SCORING_H
-#define MOIRE_RUNTIME_SEQUENCES_SCORING_H
+#ifndef MOIRE_TASKS_SEQUENCES_SCORING_H
+#define MOIRE_TASKS_SEQUENCES_SCORING_H
 
 #include "moire/run.h"
-#include "runtime/sequences/dataset.h"
+#include "tasks/sequences/dataset.h"
 #include "runtime/measure/metrics.h"
 
 /* What it takes. `runner` has the input "input_ids" and the output "logits"; all are borrowed. */

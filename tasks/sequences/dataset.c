@@ -3,7 +3,7 @@
  * All items stand in one array, user after user. A training sample is a pair (user, prefix length); with c the
  * number of samples of the users before, sample s of a user with first sample c has the prefix t[: s - c + 1],
  * so a binary search over the users' first samples is all it takes to find it. */
-#include "runtime/sequences/dataset.h"
+#include "tasks/sequences/dataset.h"
 
 #include "runtime/base/hash.h"
 #include "runtime/base/memory.h"

@@ -1,5 +1,5 @@
 /* Item features: reading, checking, writing. float32 is read where the file was read to. */
-#include "runtime/items/features.h"
+#include "tasks/items/features.h"
 
 #include "runtime/base/hash.h"
 #include "runtime/base/text.h"

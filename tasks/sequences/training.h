@@ -1,9 +1,9 @@
 /* The task of a sequential recommender: validation and test rank all items for every user's target. */
-#ifndef MOIRE_RUNTIME_SEQUENCES_TRAINER_SEQUENCES_H
-#define MOIRE_RUNTIME_SEQUENCES_TRAINER_SEQUENCES_H
+#ifndef MOIRE_TASKS_SEQUENCES_TRAINING_H
+#define MOIRE_TASKS_SEQUENCES_TRAINING_H
 
 #include "runtime/files/config.h"
-#include "runtime/sequences/dataset.h"
+#include "tasks/sequences/dataset.h"
 #include "runtime/train/trainer_task.h"
 
 /* Borrows everything; `scores` is the plan of inference, "input_ids" to "logits". The test leaves ranks.txt,

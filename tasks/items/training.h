@@ -1,11 +1,11 @@
 /* The task of an item coder: codebooks that start where the data are, dead codes that start again, and what
  * there is to know about the codes after each epoch.
  */
-#ifndef MOIRE_RUNTIME_ITEMS_TRAINER_ITEMS_H
-#define MOIRE_RUNTIME_ITEMS_TRAINER_ITEMS_H
+#ifndef MOIRE_TASKS_ITEMS_TRAINING_H
+#define MOIRE_TASKS_ITEMS_TRAINING_H
 
 #include "runtime/files/config.h"
-#include "runtime/items/features.h"
+#include "tasks/items/features.h"
 #include "runtime/train/trainer_task.h"
 
 /* Everything is borrowed. */

@@ -1,0 +1,11 @@
+/* What a step is given of sequences. */
+#ifndef MOIRE_TASKS_SEQUENCES_SAMPLES_H
+#define MOIRE_TASKS_SEQUENCES_SAMPLES_H
+
+#include "runtime/train/samples.h"
+#include "tasks/sequences/dataset.h"
+
+/* Prefixes of sequences, at most `batch` at once: inputs "input_ids" and "answers". Borrows the data set. */
+moire__samples moire__samples_of_sequences(const moire__dataset *dataset, int64_t batch);
+
+#endif
