@@ -112,14 +112,6 @@ static moire_status lower_level(moire__ahead *a, moire__ahead_level *level, moir
   return level->step ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
 }
 
-const moire_plan_buffer *moire__ahead_find_buffer(const moire_plan *plan, moire_plan_role role,
-                                                  const char *name) {
-  for (int i = 0; i < plan->n_buffers; i++) {
-    if (plan->buffers[i].role == role && !strcmp(plan->buffers[i].name, name)) return &plan->buffers[i];
-  }
-  return NULL;
-}
-
 /* The contract of a sequential recommender, as far as the library relies on it. */
 static moire_status check_contract(moire__ahead *a, moire_error *error) {
   const moire_plan *plan = &a->levels[0].scores->plan;

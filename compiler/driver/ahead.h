@@ -1,7 +1,8 @@
 /* What the files of the ahead-of-time compiler share: plans as tables, one set for each version of the code.
  *
- * ahead.c decides and orders, ahead_plan.c makes tables of plans, ahead_fold.c computes what depends on weights
- * alone, ahead_text.c writes the tables and the header as C, ahead_files.c all files, ahead_build.c runs the C
+ * ahead.c decides and orders, ahead_plan.c makes tables of plans, ahead_coder.c those of item coders,
+ * ahead_fold.c computes what depends on weights alone, ahead_find.c looks up what all of them need,
+ * ahead_text.c writes the tables and the header as C, ahead_files.c all files, ahead_build.c runs the C
  * compiler, and ahead_sources.c (made by the build) holds the run time of such libraries as text.
  */
 #ifndef MOIRE_COMPILER_DRIVER_AHEAD_H
@@ -110,11 +111,10 @@ typedef struct moire__ahead {
   uint64_t signature, weight_hash;
 } moire__ahead;
 
-/* Bytes of a buffer with `elements`, where named extents are 1, rounded up to 64. */
+/* Looking up (ahead_find.c). Bytes of a buffer with `elements`, where named extents are 1, rounded up to 64. */
 int64_t moire__ahead_bytes(moire_dtype dtype, moire_dim elements);
 /* NULL if there is none of that name. */
 const moire_ahead_weight *moire__ahead_find_weight(const moire__ahead *a, const char *name);
-
 /* NULL if there is none of that name. */
 const moire_plan_buffer *moire__ahead_find_buffer(const moire_plan *plan, moire_plan_role role,
                                                   const char *name);

@@ -9,13 +9,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-const moire_ahead_weight *moire__ahead_find_weight(const moire__ahead *a, const char *name) {
-  for (int i = 0; i < a->model->n_weights; i++) {
-    if (!strcmp(a->model->weights[i].name, name)) return &a->model->weights[i];
-  }
-  return NULL;
-}
-
 static int64_t plain_bytes(const moire_plan_buffer *buffer) {
   return moire__dim_factor(buffer->elements) * (int64_t)moire__dtype_bytes(buffer->dtype);
 }

@@ -24,11 +24,6 @@ typedef struct maker {
   moire_error *error;
 } maker;
 
-int64_t moire__ahead_bytes(moire_dtype dtype, moire_dim elements) {
-  int64_t bytes = moire__dim_factor(elements) * (int64_t)moire__dtype_bytes(dtype);
-  return (bytes + 63) / 64 * 64;
-}
-
 /* ---- Kernels ---------------------------------------------------------------------------------------- */
 
 static char *symbol_of(maker *k, int number) {
