@@ -6,11 +6,12 @@
 #include "compiler/ir/graph/graph.h"
 #include "moire/compile.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef enum score { ABS2, CONJUGATE, PLANES, REAL, REAL_AND_BIAS } score;
-typedef enum masking { NONE, WHERE, NUMBER, APART } masking;
+typedef enum masking { NONE, WHERE, NUMBER, APART, INFINITE } masking;
 
 typedef struct attention_case {
   const char *name;
@@ -28,6 +29,8 @@ static const attention_case cases[] = {
     {"a mask of numbers", ABS2, NUMBER, true, true, false, 0.3},
     {"planes", PLANES, NUMBER, false, true, false, 0},
     {"real", REAL, WHERE, true, true, false, 0.3},
+    {"real, a mask of -infinity", REAL, INFINITE, true, true, false, 0.3},
+    {"a mask of -infinity", ABS2, INFINITE, true, false, true, 0},
     {"real, packed", REAL, NUMBER, true, true, true, 0.3},
     {"real, padding", REAL, APART, false, true, false, 0},
     {"real with a bias of products", REAL_AND_BIAS, WHERE, true, true, false, 0.3},
@@ -106,6 +109,7 @@ static moire_value number(const model *m, double x) { return moire_constant(m->g
 static moire_value written(const attention_case *c, const model *m) {
   moire_value s = written_score(c, m), allowed = written_allowed(c, m);
   if (c->mask == WHERE) s = moire_add(s, moire_where(allowed, number(m, 0), number(m, mask_value)));
+  if (c->mask == INFINITE) s = moire_add(s, moire_where(allowed, number(m, 0), number(m, -INFINITY)));
   if (c->mask == NUMBER) {
     moire_value masked = moire_sub(number(m, 1), moire_cast(allowed, MOIRE_F32));
     s = moire_add(s, moire_scale(masked, mask_value));
@@ -118,7 +122,7 @@ static moire_value composite(const attention_case *c, const model *m) {
   bool real = c->score == REAL || c->score == REAL_AND_BIAS;
   moire_attention_options options = {.score = real ? MOIRE_SCORE_DOT : MOIRE_SCORE_INTERFERENCE,
                                      .scale = scale,
-                                     .mask_value = mask_value,
+                                     .mask_value = c->mask == INFINITE ? -1e9 : mask_value,
                                      .causal = c->causal,
                                      .dropout = c->dropout};
   if (c->valid) options.key_valid = m->valid;

@@ -48,8 +48,8 @@ static void add_name(moire__text *text, char sigil, const char *name) {
 void moire__text_add_real(moire__text *text, double value) {
   char digits[40];
   for (int precision = 1; precision <= 17; precision++) {
-    snprintf(digits, sizeof digits, "%.*g", precision, value);
-    double back = strtod(digits, NULL);
+    moire__text_from_double(digits, sizeof digits, precision, value);
+    double back = moire__text_to_double(digits, NULL);
     if (memcmp(&back, &value, sizeof value) == 0) break;
   }
   if (value != value) snprintf(digits, sizeof digits, "nan");

@@ -23,6 +23,10 @@ moire_value moire__to_complex(moire_source at, moire_value x);
 /* Where one of the values is complex, all become so. */
 void moire__promote(moire_source at, moire_value *values, int n);
 
+/* What attention adds to the score of a key that may not be seen: -1e9 for -infinity, whose exponential is 0 as
+ * well; but a row with nothing allowed has scores to compare then, where -infinity would make it NaN. */
+static inline double moire__mask_value(double value) { return value == -__builtin_inf() ? -1e9 : value; }
+
 /* Broadcasts all values to their common shape with `broadcast` nodes. Where there is none: records it in the
  * name of `what` and makes the values null. */
 void moire__broadcast_together(moire_source at, const char *what, moire_value *values, int n);

@@ -71,7 +71,7 @@ moire_value moire_attention_at(moire_source at, moire_value q, moire_value k, mo
   moire__attr attrs[9] = {
       moire__attr_make_int("score", options.score),
       moire__attr_make_real("scale", options.scale),
-      moire__attr_make_real("mask_value", options.mask_value),
+      moire__attr_make_real("mask_value", moire__mask_value(options.mask_value)),
       moire__attr_make_int("causal", options.causal),
       moire__attr_make_int("has_valid", has_valid),
       moire__attr_make_int("has_bias", has_bias),

@@ -101,8 +101,8 @@ static void print_real(double x, moire__text *text) {
     return;
   }
   for (int precision = 1; precision <= 17; precision++) {
-    snprintf(digits, sizeof digits, "%.*g", precision, x);
-    if (strtod(digits, NULL) == x) break;
+    moire__text_from_double(digits, sizeof digits, precision, x);
+    if (moire__text_to_double(digits, NULL) == x) break;
   }
   moire__text_add(text, "%s%s", digits, strpbrk(digits, ".e") ? "" : ".0");
 }

@@ -160,7 +160,7 @@ bool moire__scan_number(moire__scan *s, bool *is_integer, int64_t *integer, doub
   *is_integer = digits[strspn(digits, "-0123456789")] == 0;
   errno = 0;
   if (*is_integer) *integer = strtoll(digits, &end, 10);
-  if (!*is_integer) *real = strtod(digits, &end);
+  if (!*is_integer) *real = moire__text_to_double(digits, &end);
   if (*end || end == digits || (*is_integer && errno)) return moire__scan_fail(s, "%s is not a number", digits);
   s->at += n;
   return true;

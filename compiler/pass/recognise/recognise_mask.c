@@ -1,14 +1,17 @@
 /* recognise, the mask: which additive terms say "causal" and "these keys are padding".
  *
- *   where(allowed, 0, c)    c (1 - allowed)           with allowed a bool, or one cast to a number
- *   allowed                 and(allowed, allowed), or a product where it is a number
- *                           less_equal(key, query [+ keys - queries])       from iotas
- *                           bool[B, keys] reshaped to [B,1,1,keys]
+ *   where(allowed, 0, c)    c (1 - allowed)           with allowed a bool, or one cast to a number; in the
+ * first c may be -infinity, which is read as -1e9 allowed                 and(allowed, allowed), or a product
+ * where it is a number less_equal(key, query [+ keys - queries])       from iotas bool[B, keys] reshaped to
+ * [B,1,1,keys]
  *
  * all of them broadcast as the language does.
  */
+#include "compiler/ir/language/language.h"
 #include "compiler/pass/recognise/recognise_private.h"
 #include "compiler/pass/walk.h"
+
+#include <math.h>
 
 static const moire__node *through_broadcast(const moire_graph *g, int32_t value) {
   const moire__node *node = moire__node_of(g, value);
@@ -102,14 +105,17 @@ static bool read_allowed(const moire_graph *g, int32_t value, moire__recognised_
 static bool read_mask(const moire_graph *g, const moire__node *node, moire__recognised_mask *mask) {
   mask->is_there = true;
   if (node->op == MOIRE__OP_where) {
-    return is_number(g, node->operands[1], 0) && moire__recognise_number(g, node->operands[2], &mask->value) &&
-           read_allowed(g, node->operands[0], mask);
+    bool fits = is_number(g, node->operands[1], 0) &&
+                moire__recognise_number(g, node->operands[2], &mask->value) &&
+                read_allowed(g, node->operands[0], mask);
+    mask->value = moire__mask_value(mask->value);
+    return fits && isfinite(mask->value);
   }
   if (node->op != MOIRE__OP_mul) return false;
   int constant = moire__recognise_number(g, node->operands[0], &mask->value) ? 0 : 1;
   if (!moire__recognise_number(g, node->operands[constant], &mask->value)) return false;
   const moire__node *rest = through_broadcast(g, node->operands[1 - constant]);
-  return rest->op == MOIRE__OP_sub && is_number(g, rest->operands[0], 1) &&
+  return isfinite(mask->value) && rest->op == MOIRE__OP_sub && is_number(g, rest->operands[0], 1) &&
          read_allowed(g, rest->operands[1], mask);
 }
 
