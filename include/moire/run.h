@@ -25,7 +25,8 @@ extern "C" {
 /* n - 1 sleeping workers; the caller of a run is the n-th. One run at a time per pool. */
 typedef struct moire_threads moire_threads;
 moire_threads *moire_threads_create(int n, moire_error *error); /* owned; n from 1 to 1024 */
-void moire_threads_destroy(moire_threads *threads);
+void moire_threads_destroy(
+    moire_threads *threads); /* also in a child of fork, where a run is the caller's alone */
 int moire_threads_count(const moire_threads *threads);
 /* Calls work(context, begin, end) for disjoint ranges that cover [0, n); returns when all are done. Ranges are
  * handed out as threads become free; the work of one index must not depend on them. */

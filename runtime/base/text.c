@@ -1,11 +1,45 @@
-/* The growable string. */
+/* The growable string, and numbers as text.
+ *
+ * printf and strtod write and read numbers as the locale of the calling thread does. Around them it is the C
+ * locale, which every system has, so that newlocale makes nothing and cannot fail.
+ */
 #include "text.h"
 
 #include "memory.h"
 
+#include <locale.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+typedef struct plain {
+  locale_t c, before;
+} plain;
+
+static plain speak_plainly(void) {
+  plain p = {.c = newlocale(LC_ALL_MASK, "C", (locale_t)0)};
+  p.before = uselocale(p.c);
+  return p;
+}
+
+static void speak_as_before(plain p) {
+  uselocale(p.before);
+  freelocale(p.c);
+}
+
+double moire__text_to_double(const char *text, char **end) {
+  plain p = speak_plainly();
+  double number = strtod(text, end);
+  speak_as_before(p);
+  return number;
+}
+
+void moire__text_from_double(char *out, size_t size, int precision, double number) {
+  plain p = speak_plainly();
+  snprintf(out, size, "%.*g", precision, number);
+  speak_as_before(p);
+}
 
 static void reserve(moire__text *text, size_t more) {
   size_t wanted = text->length + more + 1;
@@ -69,6 +103,7 @@ void moire__text_add(moire__text *text, const char *format, ...) {
   va_end(args);
   if (done) return;
   text->length = before;
+  plain p = speak_plainly();
   va_start(args, format);
   int length = vsnprintf(NULL, 0, format, args);
   va_end(args);
@@ -76,6 +111,7 @@ void moire__text_add(moire__text *text, const char *format, ...) {
   va_start(args, format);
   vsnprintf(text->data + text->length, (size_t)length + 1, format, args);
   va_end(args);
+  speak_as_before(p);
   text->length += (size_t)length;
 }
 

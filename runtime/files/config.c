@@ -62,7 +62,7 @@ static bool parse_real(const char *text, double *out) {
     if (c == exponent) return false;
   }
   if (*c) return false;
-  *out = strtod(text, NULL);
+  *out = moire__text_to_double(text, NULL);
   return isfinite(*out);
 }
 
@@ -377,8 +377,9 @@ static void add_quoted(moire__text *out, const char *text) {
 void moire__config_add_real(moire__text *out, double number) {
   char digits[40];
   for (int precision = 1; precision <= 17; precision++) {
-    snprintf(digits, sizeof digits, "%.*g", precision, number);
-    if (!(strtod(digits, NULL) < number) && !(strtod(digits, NULL) > number)) break;
+    moire__text_from_double(digits, sizeof digits, precision, number);
+    double back = moire__text_to_double(digits, NULL);
+    if (!(back < number) && !(back > number)) break;
   }
   moire__text_add(out, strpbrk(digits, ".e") ? "%s" : "%s.0", digits);
 }

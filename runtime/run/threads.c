@@ -5,6 +5,9 @@
  * the operating system wakes late costs nothing. Waiting is a short spin, since the next step of a plan usually
  * follows within microseconds, and then sleep.
  *
+ * A child of fork has the pool but none of its workers: there the caller does all the work, and the lock, which
+ * a worker may have held at that moment, is not touched.
+ *
  * Ensures: when moire_threads_run returns, every index has been worked on and no worker touches the job. */
 #include "moire/run.h"
 
@@ -13,6 +16,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 /* state = job << 16 | open << 15 | workers inside */
 #define JOB ((uint64_t)1 << 16)
@@ -24,6 +28,7 @@ static const size_t stack_bytes = (size_t)16 << 20; /* kernels keep up to 1 MiB 
 
 struct moire_threads {
   int n;
+  pid_t owner;        /* the process that has the workers */
   pthread_t *workers; /* [n - 1] */
   _Atomic uint64_t state;
   _Atomic int64_t next; /* first index not handed out */
@@ -117,8 +122,10 @@ static void wait_for_workers(moire_threads *threads) {
   pthread_mutex_unlock(&threads->lock);
 }
 
+static bool has_workers(const moire_threads *threads) { return threads->owner == getpid(); }
+
 static void wake_workers(moire_threads *threads) {
-  if (!atomic_load(&threads->sleeping)) return;
+  if (!atomic_load(&threads->sleeping) || !has_workers(threads)) return;
   pthread_mutex_lock(&threads->lock);
   pthread_cond_broadcast(&threads->opened);
   pthread_mutex_unlock(&threads->lock);
@@ -154,10 +161,12 @@ static void stop_workers(moire_threads *threads, int started) {
 
 void moire_threads_destroy(moire_threads *threads) {
   if (!threads) return;
-  stop_workers(threads, threads->n - 1);
-  pthread_cond_destroy(&threads->left);
-  pthread_cond_destroy(&threads->opened);
-  pthread_mutex_destroy(&threads->lock);
+  if (has_workers(threads)) {
+    stop_workers(threads, threads->n - 1);
+    pthread_cond_destroy(&threads->left);
+    pthread_cond_destroy(&threads->opened);
+    pthread_mutex_destroy(&threads->lock);
+  }
   moire__release(threads->workers);
   moire__release(threads);
 }
@@ -170,6 +179,7 @@ moire_threads *moire_threads_create(int n, moire_error *error) {
   moire_threads *threads = moire__allocate(sizeof *threads);
   threads->workers = moire__allocate_array((size_t)n, sizeof *threads->workers);
   threads->n = 1;
+  threads->owner = getpid();
   pthread_mutex_init(&threads->lock, NULL);
   pthread_cond_init(&threads->opened, NULL);
   pthread_cond_init(&threads->left, NULL);

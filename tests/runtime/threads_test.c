@@ -5,6 +5,8 @@
 
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { MOST = 5000 };
 
@@ -58,4 +60,24 @@ Test(threads, a_wrong_number_is_refused) {
     cr_assert(strstr(error.message, "from 1 to 1024"));
   }
   moire_threads_destroy(NULL);
+}
+
+/* The workers sleep, spin or are about to, when the process forks: none of them is in the child. */
+Test(threads, a_forked_child_works_alone_and_ends, .timeout = 60) {
+  for (int i = 0; i < 100; i++) {
+    moire_threads *threads = moire_threads_create(4, NULL);
+    atomic_int total = 0;
+    moire_threads_run(threads, 20, use_stack, &total);
+    if (i % 4 == 0) usleep(3000);
+    pid_t child = fork();
+    if (child == 0) {
+      moire_threads_run(threads, 20, use_stack, &total);
+      moire_threads_destroy(threads);
+      _exit(atomic_load(&total) == 40 ? 0 : 1);
+    }
+    int status = -1;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "try %d: status %d", i, status);
+    moire_threads_destroy(threads);
+  }
 }
