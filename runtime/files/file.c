@@ -63,7 +63,7 @@ static moire_status read_all(int file, const char *path, size_t expected, size_t
   return MOIRE_OK;
 }
 
-moire_status moire__file_read(const char *path, size_t limit, char **data, size_t *n, moire_error *error) {
+moire_status moire__file_open(const char *path, int *out, size_t *n, moire_error *error) {
   int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO without a writer must not hang us */
   if (file < 0) return refuse(error, path, "cannot be opened");
   struct stat about;
@@ -74,11 +74,26 @@ moire_status moire__file_read(const char *path, size_t limit, char **data, size_
     status = moire_fail(error, MOIRE_ERROR_IO, "%s: is a directory, not a file", path);
   } else if (!S_ISREG(about.st_mode)) {
     status = moire_fail(error, MOIRE_ERROR_IO, "%s: is not a regular file", path);
-  } else if (limit && (uintmax_t)about.st_size > limit) {
-    status = moire_fail(error, MOIRE_ERROR_IO, "%s: has %jd bytes, more than the %zu that such a file may have",
-                        path, (intmax_t)about.st_size, limit);
+  }
+  if (status) {
+    close(file);
+    return status;
+  }
+  *out = file;
+  *n = (size_t)about.st_size;
+  return MOIRE_OK;
+}
+
+moire_status moire__file_read(const char *path, size_t limit, char **data, size_t *n, moire_error *error) {
+  int file = -1;
+  size_t size = 0;
+  moire_status status = moire__file_open(path, &file, &size, error);
+  if (status) return status;
+  if (limit && size > limit) {
+    status = moire_fail(error, MOIRE_ERROR_IO, "%s: has %zu bytes, more than the %zu that such a file may have",
+                        path, size, limit);
   } else {
-    status = read_all(file, path, (size_t)about.st_size, limit, data, n, error);
+    status = read_all(file, path, size, limit, data, n, error);
   }
   close(file);
   return status;

@@ -17,6 +17,9 @@ typedef struct moire__piece {
   size_t n;
 } moire__piece;
 
+/* Opens a regular file for reading, and nothing else: *file is a descriptor to close, *n its bytes. */
+moire_status moire__file_open(const char *path, int *file, size_t *n, moire_error *error);
+
 /* Reads the whole of a regular file of at most `limit` bytes (0: any size). *data is owned by the caller
  * (moire__release), has a NUL after its *n bytes, is aligned for any type, and is untouched on failure. */
 moire_status moire__file_read(const char *path, size_t limit, char **data, size_t *n, moire_error *error);

@@ -1,14 +1,17 @@
 /* The safetensors reader.
  *
  * Everything in a file is a claim until it was checked: first the header length against the file, then the
- * JSON (duplicate keys and trailing text refused), then each entry on its own (known dtype, extents that do not
- * overflow, a range as long as dtype and shape demand), then all ranges together: sorted by start, each must
- * begin where the one before ended, and the last must end with the file. The format does not promise that a
- * tensor starts at a multiple of its element size: one that does not is copied. */
+ * JSON (duplicate keys and trailing text refused), then each entry on its own (extents that do not overflow, a
+ * range as long as shape and dtype demand, where that is known), then all ranges together: sorted by start,
+ * each must begin where the one before ended, and the last must end with the file. The format does not promise
+ * that a tensor starts at a multiple of its element size: one that does not is copied, unless the file is
+ * mapped. */
 #include "runtime/files/safetensors.h"
 
 #include "runtime/base/memory.h"
 #include "runtime/files/file.h"
+#include "runtime/files/file_kind.h"
+#include "runtime/files/mapping.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -18,7 +21,9 @@ enum { LENGTH_BYTES = 8, LARGEST_HEADER = 100000000 };
 
 struct moire__safetensors {
   char *path;
-  char *bytes;
+  char *owned;            /* the bytes, or NULL: */
+  moire__mapping mapping; /* they are mapped */
+  const char *bytes;
   json_t *header;            /* names and metadata borrow from it */
   moire__st_tensor *tensors; /* [n] */
   int n;
@@ -51,8 +56,15 @@ moire_status moire__safetensors_need(const moire__safetensors *file, const char 
                                      const moire__st_tensor **out, moire_error *error) {
   const moire__st_tensor *tensor = moire__safetensors_find(file, name);
   if (!tensor) return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: has no tensor '%s'", file->path, name);
+  if (tensor->dtype == MOIRE__ST_OTHER)
+    return moire_fail(error, MOIRE_ERROR_TYPE, "%s: tensor '%s': its dtype '%s' cannot be read", file->path,
+                      name, moire__safetensors_dtype_text(file, tensor));
   *out = tensor;
   return MOIRE_OK;
+}
+
+const char *moire__safetensors_dtype_text(const moire__safetensors *file, const moire__st_tensor *tensor) {
+  return json_string_value(json_object_get(json_object_get(file->header, tensor->name), "dtype"));
 }
 
 const char *moire__safetensors_metadata(const moire__safetensors *file, const char *key) {
@@ -63,7 +75,8 @@ void moire__safetensors_close(moire__safetensors *file) {
   if (!file) return;
   json_decref(file->header);
   moire__release(file->path);
-  moire__release(file->bytes);
+  moire__release(file->owned);
+  moire__file_unmap(&file->mapping);
   moire__release(file->tensors);
   moire__arena_free(&file->copies);
   moire__release(file);
@@ -130,17 +143,11 @@ static moire_status check_metadata(const reader *r) {
 static moire_status read_dtype(const reader *r, const char *name, const json_t *entry, moire__st_dtype *out) {
   const char *text = json_string_value(json_object_get(entry, "dtype"));
   if (!text) return bad_tensor(r, name, "dtype is missing or not a string");
-  for (int i = MOIRE__ST_F64; i <= MOIRE__ST_BOOL; i++) {
-    if (strcmp(text, moire__st_dtype_name((moire__st_dtype)i))) continue;
-    *out = (moire__st_dtype)i;
-    return MOIRE_OK;
+  *out = MOIRE__ST_OTHER;
+  for (int i = MOIRE__ST_F64; i <= MOIRE__ST_C64; i++) {
+    if (!strcmp(text, moire__st_dtype_name((moire__st_dtype)i))) *out = (moire__st_dtype)i;
   }
-  moire__printable_buffer shown, shown_name;
-  return moire_fail(
-      r->error, MOIRE_ERROR_FORMAT,
-      "%s: tensor '%s': dtype '%s' is none of F64, F32, F16, BF16, I64, I32, I16, I8, U8 and BOOL",
-      r->file->path, moire__printable(name, strlen(name), shown_name),
-      moire__printable(text, strlen(text), shown));
+  return MOIRE_OK;
 }
 
 static moire_status read_shape(const reader *r, const char *name, const json_t *entry,
@@ -184,7 +191,7 @@ static moire_status read_range(reader *r, int index, const json_t *entry) {
   if (__builtin_mul_overflow(tensor->count, (int64_t)size, &wanted)) {
     return bad_tensor(r, tensor->name, "the product of the shape overflows");
   }
-  if (end - begin != wanted) {
+  if (end - begin != wanted && tensor->dtype != MOIRE__ST_OTHER) {
     return moire_fail(r->error, MOIRE_ERROR_FORMAT,
                       "%s: tensor '%s': shape and dtype need %jd bytes, but data_offsets give %jd",
                       r->file->path, name, (intmax_t)wanted, (intmax_t)(end - begin));
@@ -248,7 +255,7 @@ static void align_tensors(moire__safetensors *file) {
   for (int i = 0; i < file->n; i++) {
     moire__st_tensor *tensor = &file->tensors[i];
     size_t size = moire__st_dtype_size(tensor->dtype), bytes = (size_t)tensor->count * size;
-    if ((uintptr_t)tensor->data % size == 0) continue;
+    if (tensor->dtype == MOIRE__ST_OTHER || (uintptr_t)tensor->data % size == 0) continue;
     tensor->data = memcpy(moire__arena_alloc(&file->copies, bytes), tensor->data, bytes);
   }
 }
@@ -269,20 +276,21 @@ static moire_status read_tensors(reader *r) {
     file->n++;
   }
   if (!status) status = check_cover(r);
-  if (!status) align_tensors(file);
+  if (!status && file->owned) align_tensors(file);
   moire__release(r->begins);
   moire__release(r->ends);
   return status;
 }
 
-moire_status moire__safetensors_parse(const char *path, char *bytes, size_t n, moire__safetensors **out,
-                                      moire_error *error) {
+static moire_status parse(moire__safetensors *file, const char *path, size_t n, moire__safetensors **out,
+                          moire_error *error) {
   size_t path_bytes = strlen(path) + 1;
-  moire__safetensors *file = moire__allocate(sizeof *file);
   file->path = memcpy(moire__allocate(path_bytes), path, path_bytes);
-  file->bytes = bytes;
   reader r = {.file = file, .error = error};
-  moire_status status = read_header(&r, n);
+  moire_status status = MOIRE_OK;
+  const char *other = moire__file_kind(file->bytes, n);
+  if (other) status = moire_fail(error, MOIRE_ERROR_FORMAT, "%s: is %s", path, other);
+  if (!status) status = read_header(&r, n);
   if (!status) status = check_metadata(&r);
   if (!status) status = read_tensors(&r);
   if (status) {
@@ -293,9 +301,26 @@ moire_status moire__safetensors_parse(const char *path, char *bytes, size_t n, m
   return MOIRE_OK;
 }
 
+moire_status moire__safetensors_parse(const char *path, char *bytes, size_t n, moire__safetensors **out,
+                                      moire_error *error) {
+  moire__safetensors *file = moire__allocate(sizeof *file);
+  file->bytes = file->owned = bytes;
+  return parse(file, path, n, out, error);
+}
+
 moire_status moire__safetensors_open(const char *path, moire__safetensors **out, moire_error *error) {
   char *bytes = NULL;
   size_t n = 0;
   moire_status status = moire__file_read(path, 0, &bytes, &n, error);
   return status ? status : moire__safetensors_parse(path, bytes, n, out, error);
+}
+
+moire_status moire__safetensors_map(const char *path, moire__safetensors **out, moire_error *error) {
+  moire__mapping mapping = {0};
+  moire_status status = moire__file_map(path, &mapping, error);
+  if (status) return status;
+  moire__safetensors *file = moire__allocate(sizeof *file);
+  file->mapping = mapping;
+  file->bytes = mapping.bytes;
+  return parse(file, path, mapping.n, out, error);
 }

@@ -21,6 +21,10 @@ static moire_status count_bytes(const char *path, const moire__st_tensor *tensor
     return moire_fail(error, MOIRE_ERROR_SHAPE, "%s: tensor '%s': rank %d is not in 0..%d", path, tensor->name,
                       tensor->rank, (int)MOIRE__ST_MAX_RANK);
   }
+  if (tensor->dtype > MOIRE__ST_C64) {
+    return moire_fail(error, MOIRE_ERROR_TYPE, "%s: tensor '%s': safetensors files hold no %s", path,
+                      tensor->name, moire__st_dtype_name(tensor->dtype));
+  }
   for (int i = 0; i < tensor->rank; i++) {
     if (tensor->shape[i] < 0 || __builtin_mul_overflow(total, tensor->shape[i], &total)) {
       return moire_fail(error, MOIRE_ERROR_SHAPE, "%s: tensor '%s': extent %d is %jd, which no file can hold",

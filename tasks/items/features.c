@@ -4,6 +4,7 @@
 #include "runtime/base/hash.h"
 #include "runtime/base/text.h"
 #include "runtime/files/file.h"
+#include "runtime/files/file_kind.h"
 #include "runtime/files/npy.h"
 #include "runtime/files/safetensors.h"
 
@@ -29,7 +30,7 @@ static moire_status find_tensor(const moire__features *f, const char *name, cons
   int n = 0;
   for (int i = 0; i < moire__safetensors_count(f->file); i++) {
     const moire__st_tensor *t = moire__safetensors_at(f->file, i);
-    if (t->rank != 2 || t->dtype > MOIRE__ST_BF16) continue;
+    if (t->rank != 2 || !moire__st_dtype_is_float(t->dtype)) continue;
     *out = t;
     n++;
   }
@@ -39,7 +40,23 @@ static moire_status find_tensor(const moire__features *f, const char *name, cons
                     n);
 }
 
-static bool is_npy(const char *bytes, size_t n) { return n >= 6 && !memcmp(bytes, "\x93NUMPY", 6); }
+/* An array that does not lie in memory as a tensor would becomes values at once. */
+static moire_status take_npy(moire__features *f, size_t n, moire__st_tensor *tensor, moire_error *error) {
+  moire__array array;
+  moire_status status = moire__npy_parse(f->path, f->bytes, n, &f->arena, &array, error);
+  if (status) return status;
+  bool plain =
+      !array.swapped && !array.fortran && (uintptr_t)array.data % moire__st_dtype_size(array.dtype) == 0;
+  bool fits = moire__st_dtype_is_float(array.dtype) && array.rank == 2;
+  *tensor = (moire__st_tensor){
+      .name = f->path, .dtype = array.dtype, .rank = array.rank, .count = array.count, .data = array.data};
+  memcpy(tensor->shape, array.shape, sizeof tensor->shape);
+  if (plain || !fits) return MOIRE_OK;
+  f->converted = moire__allocate_array((size_t)array.count, sizeof *f->converted);
+  tensor->dtype = MOIRE__ST_F32;
+  tensor->data = f->converted;
+  return moire__array_copy(&array, MOIRE_F32, f->converted, NULL, error);
+}
 
 static moire_status read_array(moire__features *f, const char *name, moire__st_tensor *array,
                                moire_error *error) {
@@ -51,9 +68,9 @@ static moire_status read_array(moire__features *f, const char *name, moire__st_t
     moire__release(bytes);
     return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: is empty, wanted features of items", f->path);
   }
-  if (is_npy(bytes, n)) {
+  if (moire__is_npy(bytes, n)) {
     f->bytes = bytes;
-    if (!name) return moire__npy_parse(f->path, bytes, n, array, error);
+    if (!name) return take_npy(f, n, array, error);
     return moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: is a .npy file, whose array has no name %s", f->path,
                       name);
   }
@@ -65,10 +82,9 @@ static moire_status read_array(moire__features *f, const char *name, moire__st_t
 }
 
 static moire_status take_array(moire__features *f, const moire__st_tensor *a, moire_error *error) {
-  bool good = a->dtype == MOIRE__ST_F64 || a->dtype == MOIRE__ST_F32 || a->dtype == MOIRE__ST_F16;
-  if (!good || a->rank != 2)
+  if (!moire__st_dtype_is_float(a->dtype) || a->rank != 2)
     return moire_fail(error, MOIRE_ERROR_TYPE,
-                      "%s: wanted a matrix of float16, float32 or float64, but %s of %d axes came", f->path,
+                      "%s: wanted a matrix of floating point numbers, but %s of %d axes came", f->path,
                       moire__st_dtype_name(a->dtype), a->rank);
   f->n = a->shape[0];
   f->width = a->shape[1];
@@ -173,8 +189,9 @@ moire_status moire__features_write(const char *path, const float *values, int64_
                                    moire_error *error) {
   size_t length = strlen(path);
   moire__file_remove_leftovers(path);
-  if (length > 4 && !strcmp(path + length - 4, ".npy")) return moire__npy_write(path, values, n, width, error);
   moire__st_tensor tensor = {
       .name = "features", .dtype = MOIRE__ST_F32, .rank = 2, .shape = {n, width}, .data = values};
+  if (length > 4 && !strcmp(path + length - 4, ".npy"))
+    return moire__npy_write(path, tensor.dtype, tensor.rank, tensor.shape, values, error);
   return moire__safetensors_write(path, &tensor, 1, NULL, 0, error);
 }

@@ -1,9 +1,9 @@
 /* Item features: a matrix of float32, one row an item, from a safetensors file or a .npy file.
  *
- * Both may hold float16, float32 or float64. A .npy file holds one array; of a safetensors file the tensor is
- * taken that is named, or the only one of two axes. Rows may have names, one a line of a text file, that stand
- * for them in what is written and in messages; without, they go by their number, from 0. Sources: the numpy.lib
- * format specification, NEP 1; runtime/files/safetensors.h.
+ * Both may hold floating point numbers of any width. A .npy file holds one array; of a safetensors file the
+ * tensor is taken that is named, or the only one of two axes. Rows may have names, one a line of a text file,
+ * that stand for them in what is written and in messages; without, they go by their number, from 0. Sources:
+ * the numpy.lib format specification, NEP 1; runtime/files/safetensors.h.
  */
 #ifndef MOIRE_TASKS_ITEMS_FEATURES_H
 #define MOIRE_TASKS_ITEMS_FEATURES_H

@@ -37,6 +37,7 @@ typedef struct malformed {
 static const malformed cases[] = {
     {"", 0, "not a JSON object"},
     {"[]", 0, "not a JSON object"},
+    {"{" ENTRY("a", "F33", "[]", "[0,4]") "}", 3, "ends at byte 4 of the data, but the file holds only 3"},
     {" {}", 0, "not a JSON object"},
     {"{", 0, "not valid JSON"},
     {"{}x", 0, "not valid JSON"},
@@ -52,8 +53,6 @@ static const malformed cases[] = {
     {"{\"a\":3}", 0, "'a': its entry is not a JSON object"},
     {"{\"a\":{}}", 0, "'a': dtype is missing"},
     {"{\"a\":{\"dtype\":1,\"shape\":[],\"data_offsets\":[0,4]}}", 4, "'a': dtype is missing or not a string"},
-    {"{" ENTRY("a", "F33", "[]", "[0,4]") "}", 4, "'a': dtype 'F33' is none of"},
-    {"{" ENTRY("a", "f32", "[]", "[0,4]") "}", 4, "'a': dtype 'f32' is none of"},
     {"{" ENTRY("a", "F32", "3", "[0,4]") "}", 4, "'a': shape is missing or not an array"},
     {"{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", 4, "'a': shape is missing or not an array"},
     {"{" ENTRY("a", "F32", "[1.0]", "[0,4]") "}", 4, "not a whole number"},

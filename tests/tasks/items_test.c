@@ -6,7 +6,6 @@
 #include "tasks/items/codes.h"
 #include "tasks/items/features.h"
 #include "runtime/files/file.h"
-#include "runtime/files/npy.h"
 #include "runtime/files/safetensors.h"
 #include "tests/support/files.h"
 
@@ -14,79 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-/* ---- .npy -------------------------------------------------------------------------------------------------
- */
-
-/* A file of version 1 with this dictionary and so many bytes behind it; owned. */
-static char *npy(const char *dictionary, size_t data, size_t *n) {
-  enum { HEAD = 128 };
-  *n = HEAD + data;
-  char *bytes = moire__allocate(*n + 1);
-  memset(bytes, ' ', HEAD);
-  memcpy(bytes, "\x93NUMPY\x01\x00\x76\x00", 10);
-  memcpy(bytes + 10, dictionary, strlen(dictionary));
-  return bytes;
-}
-
-static moire_status parse(const char *dictionary, size_t data, moire__st_tensor *out) {
-  size_t n = 0;
-  char *bytes = npy(dictionary, data, &n);
-  moire_error error = {0};
-  moire_status status = moire__npy_parse("x.npy", bytes, n, out, &error);
-  cr_assert_eq(status != MOIRE_OK, strncmp(error.message, "x.npy: ", 7) == 0, "%s", error.message);
-  moire__release(bytes);
-  return status;
-}
-
-Test(npy, what_numpy_writes) {
-  moire__st_tensor t;
-  cr_assert_eq(parse("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", 24, &t), MOIRE_OK);
-  cr_assert(t.dtype == MOIRE__ST_F32 && t.rank == 2 && t.shape[0] == 2 && t.shape[1] == 3 && t.count == 6);
-  cr_assert_eq(parse("{'shape': (5,), 'descr': '<f2', 'fortran_order': False}", 10, &t), MOIRE_OK);
-  cr_assert(t.dtype == MOIRE__ST_F16 && t.rank == 1 && t.shape[0] == 5);
-  cr_assert_eq(parse("{'descr': '<f8', 'fortran_order': False, 'shape': (), }", 8, &t), MOIRE_OK);
-  cr_assert(t.dtype == MOIRE__ST_F64 && t.rank == 0 && t.count == 1);
-}
-
-Test(npy, what_it_does_not) {
-  static const struct {
-    const char *dictionary;
-    size_t data;
-  } wrong[] = {
-      {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", 23},
-      {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", 28},
-      {"{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }", 24},
-      {"{'descr': '>f4', 'fortran_order': False, 'shape': (2, 3), }", 24},
-      {"{'descr': '<i4', 'fortran_order': False, 'shape': (2, 3), }", 24},
-      {"{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", 24},
-      {"{'descr': '<f4', 'fortran_order': False, }", 24},
-      {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), } x", 24},
-      {"{'descr': '<f4', 'fortran_order': False, 'shape': (2 3), }", 24},
-      {"{'descr': '<f4', 'fortran_order': False, 'shape': (-2, 3), }", 24},
-      {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)", 24},
-      {"{'descr': '<f4', 'fortran_order': False, 'shape': (3037000500, 3037000500), }", 24},
-      {"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }", 24},
-      {"{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1), }", 4},
-      {"", 24},
-  };
-  moire__st_tensor t;
-  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-    cr_assert_eq(parse(wrong[i].dictionary, wrong[i].data, &t), MOIRE_ERROR_FORMAT, "%s", wrong[i].dictionary);
-}
-
-Test(npy, every_cut_is_refused) {
-  size_t n = 0;
-  char *bytes = npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", 24, &n);
-  for (size_t cut = 0; cut < n; cut++) {
-    moire__st_tensor t;
-    char *part = moire__allocate(cut + 1);
-    memcpy(part, bytes, cut);
-    cr_assert_eq(moire__npy_parse("x.npy", part, cut, &t, NULL), MOIRE_ERROR_FORMAT, "%zu bytes", cut);
-    moire__release(part);
-  }
-  moire__release(bytes);
-}
 
 /* ---- features ---------------------------------------------------------------------------------------------
  */

@@ -119,7 +119,7 @@ tensors "{${one}[8,0]}}" 8 x
 tensors "{${one}[0,8]},\"y\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}" 8
 tensors "{${one}[0,8]},\"y\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[12,16]}}" 16
 tensors '{"x":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,8]}}' 8 x
-tensors '{"x":{"dtype":"Q7","shape":[2],"data_offsets":[0,8]}}' 8 x
+tensors '{"item_embeddings.weight":{"dtype":"Q7","shape":[2],"data_offsets":[0,8]}}' 8 item_embeddings.weight Q7
 tensors "{${one}[0,8]},${one}[0,8]}}" 8 x
 tensors "{${one}[0,8]}" 8
 tensors 'not JSON' 0
