@@ -7,8 +7,9 @@
  */
 #include "ops/pointwise/pointwise.h"
 
+#include "runtime/base/bf16.h"
+
 #include <math.h>
-#include <string.h>
 
 enum {
   NUMBER = MOIRE__SET_NUMBER,
@@ -122,17 +123,6 @@ moire__loop_value moire__cast_element(moire__loop_builder *to, const moire_graph
   return moire__loop_cast(to, x, dtype == MOIRE_BF16 ? MOIRE__LOOP_F32 : moire__loop_type_from_dtype(dtype));
 }
 
-static double round_to_bf16(double x) {
-  float single = (float)x;
-  uint32_t bits;
-  memcpy(&bits, &single, sizeof bits);
-  if (isnan(single)) return x;
-  bits += 0x7fff + (bits >> 16 & 1);
-  bits &= 0xffff0000;
-  memcpy(&single, &bits, sizeof single);
-  return single;
-}
-
 void moire__cast_reference(moire__reference *c) {
   const moire__tensor *x = c->operands[0];
   moire__tensor *y = c->results[0];
@@ -146,7 +136,7 @@ void moire__cast_reference(moire__reference *c) {
     else if (to_int)
       value = trunc(value >= low ? fmin(value, high) : low);
     else if (y->dtype == MOIRE_BF16)
-      value = round_to_bf16(value);
+      value = moire__bf16_to_double(moire__bf16_from_double(value));
     y->re[i] = value;
   }
 }

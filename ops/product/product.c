@@ -6,6 +6,7 @@
 #include "ops/product/product.h"
 
 #include "ops/support.h"
+#include "runtime/base/bf16.h"
 
 #include <math.h>
 
@@ -75,13 +76,9 @@ static void product_axes(const moire__product_operand *x, int64_t extent[2], int
   stride[swapped] = x->shape->dims[rank - 1], stride[1 - swapped] = 1;
 }
 
-/* The nearest number of 8 significant bits, ties to even; what is too large for a float is infinite. */
+/* The nearest bf16; below the normal range, where instructions may do as they like, x itself. */
 static double narrowed(double x) {
-  int exponent = 0;
-  frexp(x, &exponent);
-  if (!isfinite(x) || x == 0 || fabs(x) < 0x1p-126) return x;
-  double unit = ldexp(1, exponent - 8), y = nearbyint(x / unit) * unit;
-  return fabs(y) > 0x1.fep127 ? copysign(INFINITY, y) : y;
+  return fabs(x) < 0x1p-126 ? x : moire__bf16_to_double(moire__bf16_from_double(x));
 }
 
 /* Owned; NULL for NULL. */

@@ -244,9 +244,22 @@ static double seconds_now(void) {
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+/* A line now and then, so that a run of an hour can be told from one that hangs. */
+static void say_progress(const arguments *a, const tally *t, double seconds, double *next) {
+  enum { EVERY = 30 };
+  if (seconds < *next) return;
+  *next = seconds + EVERY;
+  printf("%.0f s: %lld graphs, %lld nodes", seconds, (long long)t->graphs, (long long)t->nodes);
+  if (a->nodes)
+    printf(" of %lld, about %.0f s to go", (long long)a->nodes,
+           seconds * (double)(a->nodes - t->nodes) / (double)(t->nodes ? t->nodes : 1));
+  printf("\n");
+  fflush(stdout);
+}
+
 static int run(const arguments *a, const test_pools *pools) {
   tally t = {0};
-  double start = seconds_now();
+  double start = seconds_now(), next = 10;
   moire__random seeds = moire__random_start(a->seed, 9);
   printf("seed %llu\n", (unsigned long long)a->seed);
   fflush(stdout);
@@ -256,7 +269,10 @@ static int run(const arguments *a, const test_pools *pools) {
     snprintf(crash_note, sizeof crash_note, "\nCRASH: --graph %llu\n", (unsigned long long)seed);
     bool good = judge_graph(seed, ALL_STEPS, pools, &t, &why);
     moire__text_free(&why);
-    if (good) continue;
+    if (good) {
+      say_progress(a, &t, seconds_now() - start, &next);
+      continue;
+    }
     report(seed, ALL_STEPS, pools);
     return 1;
   }

@@ -1,6 +1,40 @@
-/* The graph in double with error bounds: see bounds.h. */
+/* The graph in double with error bounds: see bounds.h.
+ *
+ * Why a bound holds. Let s(x) be the spread of a value x, the most that a variant strays from variant 0, and x'
+ * what compiled code has in its place. The claim is |x' - x| <= margin s(x).
+ *
+ * Rounding. To first order x' - x is a sum of w d over the roundings on the way, |d| <= u, the unit. A variant
+ * draws every d uniformly from [-u, u], so its deviation has the standard deviation D = u sqrt(sum w^2 / 3). If
+ * roundings are independent, |x' - x| > 32 D has a chance below 2 exp(-32^2 / 6) < 1e-73 (Hoeffding); at their
+ * very worst they are u sum |w| <= sqrt(3 n) D, within 32 D for n < 341 of them. That all of V variants stay
+ * below D / 4 has a chance of about 0.2^(V - 1): 1e-2 for 4, 1e-27 for the 40 that are asked before a value is
+ * called wrong.
+ *
+ * Sums of n products t = a b round at every partial sum, which the result alone does not show: operands are
+ * disturbed by (1 + sqrt(n)) / 2 units. For terms of both signs the partial sums grow like sqrt(k) |t|, so
+ * compiled code has a standard deviation of u |t| n / sqrt(6), and a variant u |t| n / sqrt(6) as well: 32 of
+ * them are allowed. For terms of one sign it is u |t| n sqrt(n) / 3, and a variant has that of `together`, u
+ * |t| n^2 / (64 sqrt(3)), on top of u |t| n / sqrt(6): 32 of these are 8 of compiled code's or more, whatever n
+ * is.
+ *
+ * bf16. Operands are rounded first and disturbed afterwards, since what a sum rounds off is not rounded away
+ * with its operands. An operand whose tie lies further away than margin s is rounded as x is, for all that x'
+ * may be; one that does not is drawn from both neighbours.
+ *
+ * Bends (max_of, min_of, relu, abs, reduce_max). A variant that stays on one side of a bend shows nothing of
+ * the other. Where candidates are within margin times their spreads of each other, each variant of the result
+ * takes the largest of their deviations; s of the result is then the largest s of theirs, and |max x' - max x|
+ * <= max |x' - x| <= margin max s. Elsewhere the choice is the same for all that is allowed.
+ *
+ * Comparisons and casts to integers: where operands are within margin times their spreads, both results are
+ * among the variants; elsewhere the result is certain.
+ *
+ * In TEST_DOUBLE the same holds of units 2^-20 as large, so that a tie, a bend or a comparison is in doubt
+ * there only where doubles leave it in doubt.
+ */
 #include "tests/support/bounds.h"
 
+#include "runtime/base/bf16.h"
 #include "runtime/base/philox.h"
 
 #include <math.h>
@@ -8,9 +42,11 @@
 #include <string.h>
 
 enum { MOST_VARIANTS = 64 };
-static const double margin = 32; /* a bound is so many times the largest deviation that was seen */
+static const double margin = 32;     /* a bound is so many times the largest deviation that was seen */
+static const double finer = 0x1p-20; /* a unit of TEST_DOUBLE, of one of float32 */
 
 typedef struct evaluation {
+  test_precision precision;
   const moire_graph *g;
   const test_feed *feed;
   int variants;
@@ -24,10 +60,12 @@ typedef struct evaluation {
 
 /* ---- disturbances ---------------------------------------------------------------------------------------- */
 
-static double unit_of(moire_dtype dtype) {
-  if (dtype == MOIRE_F32 || dtype == MOIRE_C64) return 0x1p-24;
-  if (dtype == MOIRE_F64) return 0x1p-53;
-  return dtype == MOIRE_BF16 ? 0x1p-8 : 0;
+static bool is_single(moire_dtype dtype) { return dtype == MOIRE_F32 || dtype == MOIRE_C64; }
+
+/* What one rounding may do to a value of 1; 0: nothing is rounded. A bf16 is what it is in any precision. */
+static double unit_of(const evaluation *e, moire_dtype dtype) {
+  if (is_single(dtype)) return e->precision == TEST_DOUBLE ? finer * 0x1p-24 : 0x1p-24;
+  return dtype == MOIRE_F64 ? 0x1p-53 : 0;
 }
 
 /* Uniform in [-1, 1). */
@@ -78,20 +116,25 @@ static double terms_of(const evaluation *e, const moire__node *node) {
   return fmax(1, most / (double)y->elements);
 }
 
-/* `together`: of all elements alike. The roundings of a long sum of like terms do not cancel. `whole`: planes
- * by the size of both, as products of complex matrices may (ops/product/triple.h). */
-static moire__tensor *disturbed_copy(evaluation *e, const moire__tensor *x, double amplitude, double together,
-                                     bool whole) {
+static moire__tensor *copy_of(const moire__tensor *x) {
   moire_shape shape = {.rank = x->rank};
   memcpy(shape.dims, x->dims, sizeof shape.dims);
   moire__tensor *copy = moire__tensor_create(x->dtype, &shape, NULL);
+  if (x->elements) memcpy(copy->re, x->re, (size_t)x->elements * sizeof *x->re);
+  if (x->im && x->elements) memcpy(copy->im, x->im, (size_t)x->elements * sizeof *x->im);
+  return copy;
+}
+
+/* `together`: of all elements alike. The roundings of a long sum of like terms do not cancel. `whole`: planes
+ * by the size of both, as products of complex matrices may (ops/product/triple.h). */
+static void disturb(evaluation *e, moire__tensor *x, double amplitude, double together, bool whole) {
   double shared = 1 + together * draw(e);
   for (int64_t i = 0; i < x->elements; i++) {
-    double size = whole && x->im ? hypot(x->re[i], x->im[i]) : 0;
-    copy->re[i] = x->re[i] * shared + amplitude * (size > 0 ? size : x->re[i]) * draw(e);
-    if (x->im) copy->im[i] = x->im[i] * shared + amplitude * (size > 0 ? size : x->im[i]) * draw(e);
+    double re = x->re[i], im = x->im ? x->im[i] : 0;
+    double size = whole && x->im ? hypot(re, im) : 0;
+    x->re[i] = re * shared + amplitude * (size > 0 ? size : re) * draw(e);
+    if (x->im) x->im[i] = im * shared + amplitude * (size > 0 ? size : im) * draw(e);
   }
-  return copy;
 }
 
 /* What is rounded on the way to element i and may be larger than the result: 1 + erf, 1 + exp, and the product
@@ -112,7 +155,7 @@ static double inner_size(const evaluation *e, const moire__node *node, int64_t i
 
 /* A constant is rounded once, whatever its number of elements. */
 static void disturb_result(evaluation *e, const moire__node *node, moire__tensor *y) {
-  double unit = unit_of(y->dtype), shared = draw(e);
+  double unit = unit_of(e, y->dtype), shared = draw(e);
   bool is_constant = node->op == MOIRE__OP_constant || node->op == MOIRE__OP_random_mask;
   for (int64_t i = 0; i < y->elements; i++) {
     double size = y->im ? hypot(y->re[i], y->im[i]) : fabs(y->re[i]);
@@ -124,13 +167,20 @@ static void disturb_result(evaluation *e, const moire__node *node, moire__tensor
 
 /* ---- what is too close to call --------------------------------------------------------------------------- */
 
-/* How far the variants of element i of a value stray. */
-static double spread(const evaluation *e, int32_t value, int64_t i) {
+static double plane_of(const evaluation *e, int variant, int32_t value, int64_t i, bool imaginary) {
+  const moire__tensor *t = e->values[variant][value];
+  return imaginary ? t->im[i] : t->re[i];
+}
+
+/* How far the variants of element i of a plane stray. */
+static double plane_spread(const evaluation *e, int32_t value, int64_t i, bool imaginary) {
   double most = 0;
   for (int v = 1; v < e->variants; v++)
-    most = fmax(most, fabs(e->values[v][value]->re[i] - e->values[0][value]->re[i]));
+    most = fmax(most, fabs(plane_of(e, v, value, i, imaginary) - plane_of(e, 0, value, i, imaginary)));
   return most;
 }
+
+static double spread(const evaluation *e, int32_t value, int64_t i) { return plane_spread(e, value, i, false); }
 
 static bool always_equal(const evaluation *e, int32_t a, int32_t b, int64_t i) {
   for (int v = 0; v < e->variants; v++) {
@@ -175,24 +225,97 @@ static void split_undecided(evaluation *e, const moire__node *node) {
   if (node->op == MOIRE__OP_reduce_max) doubt_maximum(e, node);
   if (node->op == MOIRE__OP_equal || node->op == MOIRE__OP_less || node->op == MOIRE__OP_less_equal)
     split_comparison(e, node);
-  bool from_float = node->op == MOIRE__OP_cast && unit_of(e->g->values[node->operands[0]].dtype) > 0;
-  if (from_float && unit_of(e->g->values[node->first_result].dtype) == 0) split_cast(e, node);
+  bool from_float = node->op == MOIRE__OP_cast && moire__dtype_is_float(e->g->values[node->operands[0]].dtype);
+  if (from_float && !moire__dtype_is_float(e->g->values[node->first_result].dtype)) split_cast(e, node);
 }
 
-/* An operand of a product of bf16, between two of which it lies so that float32 may round it to either: one of
- * them is drawn. */
-static void split_ties(evaluation *e, int32_t value, moire__tensor *copy) {
+/* Rounds an operand to bf16. What lies between two of them so that it may be rounded to either is drawn;
+ * elsewhere all that is allowed for x lies on one side of the tie, and is rounded to what x is rounded to. */
+static void narrow(evaluation *e, int32_t value, moire__tensor *copy) {
   for (int plane = 0; plane < (copy->im ? 2 : 1); plane++) {
     double *x = plane ? copy->im : copy->re;
     for (int64_t i = 0; i < copy->elements; i++) {
       int exponent = 0;
-      if (!isfinite(x[i]) || x[i] == 0) continue;
-      double stray = fabs(x[i]) * unit_of(MOIRE_F32) + (plane ? 0 : spread(e, value, i));
+      if (!isfinite(x[i]) || fabs(x[i]) < 0x1p-126) continue;
+      double reach = margin * plane_spread(e, value, i, plane) + fabs(x[i] - plane_of(e, 0, value, i, plane));
       frexp(x[i], &exponent);
       double unit = ldexp(1, exponent - 8), below = floor(x[i] / unit) * unit;
-      if (fabs(x[i] - below - unit / 2) <= margin * stray) x[i] = below + unit * (draw(e) < 0 ? 0.25 : 0.75);
+      if (reach > 0 && fabs(x[i] - below - unit / 2) <= reach)
+        x[i] = below + unit * (draw(e) < 0 ? 0.25 : 0.75);
+      x[i] = moire__bf16_to_double(moire__bf16_from_double(x[i]));
     }
   }
+}
+
+/* ---- where a slope changes ------------------------------------------------------------------------------- */
+
+/* Deviations of element i of operand o in a variant; an operand that is not there is the number 0. */
+static double deviation(const evaluation *e, const moire__node *node, int o, int variant, int64_t i) {
+  if (o >= node->n_operands) return 0;
+  return plane_of(e, variant, node->operands[o], i, false) - plane_of(e, 0, node->operands[o], i, false);
+}
+
+static double larger_of(double x, double y) { return fabs(x) > fabs(y) ? x : y; }
+
+/* max_of, min_of, and relu and abs, whose other operand is 0 */
+static void soften_choice(evaluation *e, const moire__node *node) {
+  int32_t a = node->operands[0], b = node->n_operands > 1 ? node->operands[1] : 0, y = node->first_result;
+  for (int64_t i = 0; i < e->values[0][y]->elements; i++) {
+    double gap = plane_of(e, 0, a, i, false) - (b ? plane_of(e, 0, b, i, false) : 0);
+    double error = spread(e, a, i) + (b ? spread(e, b, i) : 0);
+    if (!(fabs(gap) <= margin * error)) continue;
+    for (int v = 1; v < e->variants; v++) {
+      double d = larger_of(deviation(e, node, 0, v, i), deviation(e, node, 1, v, i));
+      e->values[v][y]->re[i] = e->values[0][y]->re[i] + d;
+    }
+  }
+}
+
+/* The element of the result that element i of the operand is reduced into. */
+static int64_t reduced_index(const moire__tensor *x, const moire__tensor *y, int64_t i) {
+  int64_t at = 0, stride = 1;
+  for (int d = x->rank - 1; d >= 0; d--) {
+    if (y->dims[d] == x->dims[d]) at += i % x->dims[d] * stride;
+    stride *= y->dims[d];
+    i /= x->dims[d];
+  }
+  return at;
+}
+
+/* Of all elements that may be the largest, the deviation that is the largest, where there is more than one. */
+static void soften_maximum(evaluation *e, const moire__node *node) {
+  int32_t x = node->operands[0], y = node->first_result;
+  const moire__tensor *from = e->values[0][x], *to = e->values[0][y];
+  moire__arena scratch = {0};
+  double *error = moire__arena_array(&scratch, (size_t)to->elements + 1, sizeof *error);
+  int *near = moire__arena_array(&scratch, (size_t)to->elements + 1, sizeof *near);
+  double *most = moire__arena_array(&scratch, (size_t)to->elements + 1, sizeof *most);
+  for (int64_t i = 0; i < from->elements; i++) {
+    int64_t at = reduced_index(from, to, i);
+    if (from->re[i] == to->re[at]) error[at] = fmax(error[at], spread(e, x, i));
+  }
+  for (int v = 0; v < e->variants; v++) {
+    for (int64_t i = 0; i < to->elements; i++) most[i] = 0;
+    for (int64_t i = 0; i < from->elements; i++) {
+      int64_t at = reduced_index(from, to, i);
+      if (!(to->re[at] - from->re[i] <= margin * (error[at] + spread(e, x, i)))) continue;
+      near[at] += v == 0;
+      most[at] = larger_of(most[at], deviation(e, node, 0, v, i));
+    }
+    for (int64_t i = 0; i < to->elements && v > 0; i++)
+      if (near[i] > 1) e->values[v][y]->re[i] = to->re[i] + most[i];
+  }
+  moire__arena_free(&scratch);
+}
+
+/* Where a choice is too close to call, a variant shows little or nothing of what the operand does beyond the
+ * bend. There a variant of the result deviates by the most that one of its candidates does, since
+ * |max(a', b') - max(a, b)| <= max(|a' - a|, |b' - b|), and so for min, |x| and more candidates. */
+static void soften_bends(evaluation *e, const moire__node *node) {
+  if (node->op == MOIRE__OP_max_of || node->op == MOIRE__OP_min_of || node->op == MOIRE__OP_relu ||
+      node->op == MOIRE__OP_abs)
+    soften_choice(e, node);
+  if (node->op == MOIRE__OP_reduce_max) soften_maximum(e, node);
 }
 
 /* ---- evaluation ------------------------------------------------------------------------------------------ */
@@ -208,24 +331,54 @@ static moire_status take_given(evaluation *e, const moire__node *node) {
   return MOIRE_OK;
 }
 
-static moire_status run_reference(evaluation *e, const moire__node *node, int variant, double amplitude,
-                                  double together) {
+/* What rounds its operands to bf16 by intent: products that say so, and a cast. */
+static bool narrows(const evaluation *e, const moire__node *node) {
+  bool is_cast = node->op == MOIRE__OP_cast && e->g->values[node->first_result].dtype == MOIRE_BF16;
+  if (node->op == MOIRE__OP_nearest_code) return false; /* it only searches in bf16 */
+  return (is_cast && is_single(e->g->values[node->operands[0]].dtype)) || moire__node_int_or(node, "bf16", 0);
+}
+
+/* A product of operands that are rounded already: what disturbs them is not rounded away. */
+static moire__node without_narrowing(const moire__node *node, moire__arena *scratch) {
+  moire__node copy = *node;
+  moire__attr *attrs = moire__arena_array(scratch, (size_t)node->n_attrs + 1, sizeof *attrs);
+  copy.attrs = attrs;
+  copy.n_attrs = 0;
+  for (int i = 0; i < node->n_attrs; i++)
+    if (strcmp(node->attrs[i].name, "bf16") != 0) attrs[copy.n_attrs++] = node->attrs[i];
+  return copy;
+}
+
+/* How the operands of a node are disturbed. */
+typedef struct disturbance {
+  double amplitude, together;
+  bool narrows, whole;
+} disturbance;
+
+/* Owned; NULL: as it is. */
+static moire__tensor *disturbed_operand(evaluation *e, int32_t value, int variant, disturbance d) {
+  const moire__tensor *x = e->values[variant][value];
+  if (variant == 0 || unit_of(e, x->dtype) == 0 || (d.amplitude == 0 && !d.narrows)) return NULL;
+  moire__tensor *copy = copy_of(x);
+  if (d.narrows) narrow(e, value, copy);
+  if (d.amplitude > 0) disturb(e, copy, d.amplitude, d.together, d.whole);
+  return copy;
+}
+
+static moire_status run_reference(evaluation *e, const moire__node *node, int variant, disturbance d) {
   moire__arena scratch = {0};
   moire_error cause = {0};
   moire__tensor *disturbed[MOIRE__MAX_OPERANDS] = {0};
-  bool whole = node->op == MOIRE__OP_matmul || node->op == MOIRE__OP_linear;
+  moire__node plain = without_narrowing(node, &scratch);
   moire__reference c = {.g = e->g,
-                        .node = node,
+                        .node = variant > 0 && d.narrows ? &plain : node,
                         .extents = e->feed->extents,
                         .n_operands = node->n_operands,
                         .scratch = &scratch,
                         .error = &cause};
   for (int i = 0; i < node->n_operands; i++) {
-    moire__tensor *operand = e->values[variant][node->operands[i]];
-    if (amplitude > 0 && unit_of(operand->dtype) > 0)
-      disturbed[i] = disturbed_copy(e, operand, amplitude, together, whole);
-    if (disturbed[i] && moire__node_int_or(node, "bf16", 0)) split_ties(e, node->operands[i], disturbed[i]);
-    c.operands[i] = disturbed[i] ? disturbed[i] : operand;
+    disturbed[i] = disturbed_operand(e, node->operands[i], variant, d);
+    c.operands[i] = disturbed[i] ? disturbed[i] : e->values[variant][node->operands[i]];
   }
   for (int i = 0; i < node->n_results; i++) {
     const moire__value_info *value = &e->g->values[node->first_result + i];
@@ -240,7 +393,7 @@ static moire_status run_reference(evaluation *e, const moire__node *node, int va
 }
 
 static void note_largest(evaluation *e, const moire__tensor *y) {
-  if (unit_of(y->dtype) != 0x1p-24) return;
+  if (!is_single(y->dtype)) return;
   for (int64_t i = 0; i < y->elements; i++) {
     if (isfinite(y->re[i])) e->largest = fmax(e->largest, fabs(y->re[i]));
     if (y->im && isfinite(y->im[i])) e->largest = fmax(e->largest, fabs(y->im[i]));
@@ -249,19 +402,22 @@ static void note_largest(evaluation *e, const moire__tensor *y) {
 
 static moire_status evaluate(evaluation *e, const moire__node *node) {
   if (node->op == MOIRE__OP_input || node->op == MOIRE__OP_state) return take_given(e, node);
-  moire_status status = run_reference(e, node, 0, 0, 0);
+  moire_status status = run_reference(e, node, 0, (disturbance){0});
   if (status != MOIRE_OK) return status;
   bool exact = is_exact(node->op);
-  double unit = unit_of(e->g->values[node->first_result].dtype);
-  double terms = terms_of(e, node);
-  double amplitude = exact || is_basic(node->op) ? 0 : unit * (0.5 + sqrt(terms) / 2);
+  double unit = unit_of(e, e->g->values[node->first_result].dtype), terms = terms_of(e, node);
+  disturbance d = {.amplitude = exact || is_basic(node->op) ? 0 : unit * (0.5 + sqrt(terms) / 2),
+                   .together = unit * terms / 64,
+                   .narrows = narrows(e, node),
+                   .whole = node->op == MOIRE__OP_matmul || node->op == MOIRE__OP_linear};
   for (int v = 1; v < e->variants && status == MOIRE_OK; v++) {
-    status = run_reference(e, node, v, amplitude, unit * terms / 64);
+    status = run_reference(e, node, v, d);
     for (int i = 0; i < node->n_results && !exact; i++)
       disturb_result(e, node, e->values[v][node->first_result + i]);
   }
   for (int i = 0; i < node->n_results; i++) note_largest(e, e->values[0][node->first_result + i]);
   if (status == MOIRE_OK && e->variants > 1) split_undecided(e, node);
+  if (status == MOIRE_OK && e->variants > 1) soften_bends(e, node);
   return status;
 }
 
@@ -323,10 +479,10 @@ static void add_plane(evaluation *e, test_values *out, const char *name, bool is
     }
   }
   double floor_of_all = median_of(entry->bound, t->elements) * margin / 4;
-  double unit = unit_of(dtype);
+  double unit = unit_of(e, dtype), least = unit > 0 ? 1e-37 * (e->precision == TEST_DOUBLE ? finer : 1) : 0;
   for (int64_t i = 0; i < t->elements; i++) {
     double own = isfinite(entry->value[i]) ? 4 * unit * fabs(entry->value[i]) : 0;
-    entry->bound[i] = margin * entry->bound[i] + floor_of_all + own + (unit > 0 ? 1e-37 : 0);
+    entry->bound[i] = margin * entry->bound[i] + floor_of_all + own + least;
   }
 }
 
@@ -339,10 +495,11 @@ static void add_result(evaluation *e, test_values *out, const char *name, bool i
   add_plane(e, out, moire__arena_printf(&out->arena, "%s.im", name), is_update, value, true);
 }
 
-moire_status test_bounds_run(const moire_graph *g, const test_feed *feed, int variants, uint64_t seed,
-                             test_values *out, moire_error *error) {
+moire_status test_bounds_run(const moire_graph *g, const test_feed *feed, int variants,
+                             test_precision precision, uint64_t seed, test_values *out, moire_error *error) {
   *out = (test_values){0};
-  evaluation e = {.g = g, .feed = feed, .error = error, .random = moire__random_start(seed, 0)};
+  evaluation e = {
+      .precision = precision, .g = g, .feed = feed, .error = error, .random = moire__random_start(seed, 0)};
   e.variants = variants > MOST_VARIANTS ? MOST_VARIANTS : variants;
   moire__arena arena = {0};
   for (int v = 0; v < e.variants; v++)
@@ -390,8 +547,7 @@ static bool element_agrees(double want, double bound, double got) {
   return fabs(want - got) <= bound;
 }
 
-bool test_values_agree(const test_values *want, const test_values *got, test_precision precision,
-                       moire__text *why) {
+bool test_values_agree(const test_values *want, const test_values *got, moire__text *why) {
   for (int i = 0; i < want->n; i++) {
     const test_value *w = &want->list[i], *g = test_values_find(got, w->name, w->is_update);
     const char *what = w->is_update ? "update" : "output";
@@ -401,8 +557,6 @@ bool test_values_agree(const test_values *want, const test_values *got, test_pre
     }
     for (int64_t e = 0; e < w->elements; e++) {
       double bound = w->bound ? w->bound[e] : 0;
-      bool finer = precision == TEST_DOUBLE && w->dtype != MOIRE_BF16;
-      if (finer) bound = bound * (w->dtype == MOIRE_F64 ? 1 : 0x1p-20) + 1e-14 * fabs(w->value[e]);
       if (element_agrees(w->value[e], bound, g->value[e])) continue;
       moire__text_add(why, "%s %s[%lld of %lld] is %.9g, wanted %.9g within %.3g", what, w->name, (long long)e,
                       (long long)w->elements, g->value[e], w->value[e], bound);

@@ -39,9 +39,13 @@ typedef struct test_values {
   double largest; /* of all finite values on the way, of bounds: where it does not fit float32, there is none */
 } test_values;
 
+/* What is judged: code that rounds every result to float32, or the same loops with doubles in place of floats,
+ * of which no more than 2^-20 of that is forgiven (a double is 2^-29 as fine). */
+typedef enum test_precision { TEST_FLOAT32, TEST_DOUBLE } test_precision;
+
 /* variants: at least 1; with 1 there are no bounds (NULL). */
-moire_status test_bounds_run(const moire_graph *g, const test_feed *feed, int variants, uint64_t seed,
-                             test_values *out, moire_error *error);
+moire_status test_bounds_run(const moire_graph *g, const test_feed *feed, int variants,
+                             test_precision precision, uint64_t seed, test_values *out, moire_error *error);
 void test_values_free(test_values *values);
 const test_value *test_values_find(const test_values *values, const char *name, bool is_update);
 
@@ -49,11 +53,9 @@ const test_value *test_values_find(const test_values *values, const char *name, 
 test_value *test_values_add(test_values *values, const char *name, bool is_update, moire_dtype dtype,
                             int64_t elements);
 
-/* Where `got` is wrong: the number of a value in `want` and its element, and a sentence in `why`. In double, a
- * bound shrinks by 2^-20 (of the 2^-29 that a double is finer). Everything in `want` must be in `got`. */
-typedef enum test_precision { TEST_FLOAT32, TEST_DOUBLE } test_precision;
-bool test_values_agree(const test_values *want, const test_values *got, test_precision precision,
-                       moire__text *why);
+/* Where `got` is wrong: the number of a value in `want` and its element, and a sentence in `why`. Everything in
+ * `want` must be in `got`. */
+bool test_values_agree(const test_values *want, const test_values *got, moire__text *why);
 /* Are all values the same to the last bit (NaN equals NaN)? */
 bool test_values_identical(const test_values *a, const test_values *b, moire__text *why);
 

@@ -149,27 +149,28 @@ typedef struct trial {
   const test_subject *s;
   const test_feed *feed;
   uint64_t seed;
-  test_values want;
-  bool careful; /* `want` comes from many variants */
+  test_values want[2]; /* by precision */
+  bool careful[2];     /* it comes from many variants */
   moire__text *why;
 } trial;
 
 static const moire_graph *reference_of(const test_subject *s) { return s->stages[s->reference]; }
 
 /* The bounds again, from many variants. */
-static bool look_again(trial *t) {
-  if (t->careful) return false;
-  t->careful = true;
-  test_values_free(&t->want);
-  return test_bounds_run(reference_of(t->s), t->feed, MANY, t->seed + 1, &t->want, NULL) == MOIRE_OK;
+static bool look_again(trial *t, test_precision precision) {
+  if (t->careful[precision]) return false;
+  test_values *want = &t->want[precision];
+  t->careful[precision] = true;
+  test_values_free(want);
+  return test_bounds_run(reference_of(t->s), t->feed, MANY, precision, t->seed + 1, want, NULL) == MOIRE_OK;
 }
 
 static bool agrees(trial *t, const test_values *got, test_precision precision) {
   moire__text why = {0};
-  bool good = test_values_agree(&t->want, got, precision, &why);
-  if (!good && look_again(t)) {
+  bool good = test_values_agree(&t->want[precision], got, &why);
+  if (!good && look_again(t, precision)) {
     moire__text_free(&why);
-    good = test_values_agree(&t->want, got, precision, &why);
+    good = test_values_agree(&t->want[precision], got, &why);
   }
   if (!good) moire__text_add(t->why, "%s", moire__text_string(&why));
   moire__text_free(&why);
@@ -190,7 +191,7 @@ static bool judge_stage(trial *t, const moire_graph *g, const char *name, bool b
   moire_error error = {0};
   test_values got;
   moire_status status = test_run_graph(g, t->feed, &got, &error);
-  if (status == MOIRE_OK && before_reference) fill_in(&got, &t->want);
+  if (status == MOIRE_OK && before_reference) fill_in(&got, &t->want[TEST_DOUBLE]);
   bool good = status == MOIRE_OK && agrees(t, &got, TEST_DOUBLE);
   if (status != MOIRE_OK) moire__text_add(t->why, "%s", error.message);
   if (!good) moire__text_add(t->why, " (the graph after pass %s)", name);
@@ -202,7 +203,8 @@ static bool judge_loops(trial *t, int way) {
   moire_error error = {0};
   for (int backwards = 0; backwards < 2; backwards++) {
     test_values got;
-    moire_status status = test_run_loops(t->s->modules[way], t->feed, backwards, &t->want, &got, &error);
+    moire_status status =
+        test_run_loops(t->s->modules[way], t->feed, backwards, &t->want[TEST_DOUBLE], &got, &error);
     bool good = status == MOIRE_OK && agrees(t, &got, TEST_DOUBLE);
     test_values_free(&got);
     if (good) continue;
@@ -219,12 +221,12 @@ static bool judge_native(trial *t, int way, const test_pools *pools) {
   const moire_plan *plan = moire_program_plan(t->s->programs[way]);
   moire_error error = {0};
   test_values one;
-  moire_status status = test_run_plan(plan, t->feed, pools->pools[0], &t->want, &one, &error);
-  bool in_range = t->want.largest < 1e37;
+  moire_status status = test_run_plan(plan, t->feed, pools->pools[0], &t->want[TEST_FLOAT32], &one, &error);
+  bool in_range = t->want[TEST_FLOAT32].largest < 1e37;
   bool good = status == MOIRE_OK && (!in_range || agrees(t, &one, TEST_FLOAT32));
   for (int i = 1; i < 3 && good; i++) {
     test_values more;
-    good = test_run_plan(plan, t->feed, pools->pools[i], &t->want, &more, &error) == MOIRE_OK;
+    good = test_run_plan(plan, t->feed, pools->pools[i], &t->want[TEST_FLOAT32], &more, &error) == MOIRE_OK;
     good = good && test_values_identical(&one, &more, t->why);
     if (!good) moire__text_add(t->why, " (%d threads)", i + 1);
     test_values_free(&more);
@@ -241,12 +243,15 @@ bool test_subject_judge(const test_subject *s, const test_feed *feed, unsigned c
                         uint64_t seed, moire__text *why) {
   moire_error error = {0};
   trial t = {.s = s, .feed = feed, .seed = seed, .why = why};
-  bool good = test_bounds_run(reference_of(s), feed, FEW, seed, &t.want, &error) == MOIRE_OK;
+  bool good = true;
+  for (int p = TEST_FLOAT32; p <= TEST_DOUBLE && good; p++)
+    good = test_bounds_run(reference_of(s), feed, FEW, (test_precision)p, seed, &t.want[p], &error) == MOIRE_OK;
   if (!good) moire__text_add(why, "%s", error.message);
   for (int i = s->first_stage; i < s->n_stages && good && checks & TEST_CHECK_STAGES; i++)
     good = judge_stage(&t, s->stages[i], s->stage_names[i], i < s->reference);
   for (int i = 0; i < s->n_ways && good && checks & TEST_CHECK_LOOPS; i++) good = judge_loops(&t, i);
   for (int i = 0; i < s->n_ways && good && checks & TEST_CHECK_NATIVE; i++) good = judge_native(&t, i, pools);
-  test_values_free(&t.want);
+  test_values_free(&t.want[TEST_FLOAT32]);
+  test_values_free(&t.want[TEST_DOUBLE]);
   return good;
 }

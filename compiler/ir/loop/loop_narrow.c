@@ -4,21 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-uint16_t moire__bf16_from_double(double x) {
-  float narrow = (float)x;
-  uint32_t bits;
-  memcpy(&bits, &narrow, sizeof bits);
-  if (isnan(narrow)) return (uint16_t)(bits >> 16 | 0x40);
-  return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-double moire__bf16_to_double(uint16_t half) {
-  uint32_t bits = (uint32_t)half << 16;
-  float wide;
-  memcpy(&wide, &bits, sizeof wide);
-  return (double)wide;
-}
-
 int32_t moire__bf16_pair(double low, double high) {
   return (int32_t)((uint32_t)moire__bf16_from_double(high) << 16 | moire__bf16_from_double(low));
 }

@@ -3,10 +3,7 @@
 #define MOIRE_COMPILER_IR_LOOP_LOOP_NARROW_H
 
 #include "compiler/ir/loop/loop.h"
-
-/* To the nearest, ties to even; a NaN stays one. */
-uint16_t moire__bf16_from_double(double x);
-double moire__bf16_to_double(uint16_t half);
+#include "runtime/base/bf16.h"
 
 int32_t moire__bf16_pair(double low, double high);
 /* a.low b.low + a.high b.high: the products are exact, the sum is rounded to double. */
