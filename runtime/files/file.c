@@ -1,8 +1,9 @@
-/* Whole-file reading, and writing beside, syncing and renaming. */
+/* Reading and replacing whole files. */
 #include "runtime/files/file.h"
 
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
+#include "runtime/files/output.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -102,36 +103,6 @@ moire_status moire__file_read(const char *path, size_t limit, char **data, size_
 /* ---- Writing ----------------------------------------------------------------------------------------------
  */
 
-static int write_bytes(int file, const char *bytes, size_t n) {
-  while (n) {
-    ssize_t put = write(file, bytes, n > SSIZE_MAX ? SSIZE_MAX : n);
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return -1;
-    bytes += put;
-    n -= (size_t)put;
-  }
-  return 0;
-}
-
-/* Fills and syncs the temporary file; removes it again on failure. */
-static moire_status write_temporary(const char *temporary, const char *path, const moire__piece *pieces,
-                                    int n_pieces, moire_error *error) {
-  int file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
-  if (file < 0) return refuse(error, path, "cannot be written");
-  int failed = 0;
-  for (int i = 0; i < n_pieces && !failed; i++) failed = write_bytes(file, pieces[i].bytes, pieces[i].n);
-  if (!failed) failed = fsync(file);
-  int cause = errno;
-  if (close(file) && !failed) {
-    failed = -1;
-    cause = errno;
-  }
-  if (!failed) return MOIRE_OK;
-  unlink(temporary);
-  errno = cause;
-  return refuse(error, path, "cannot be written");
-}
-
 static int open_directory_of(const char *path, moire__text *name) {
   const char *slash = strrchr(path, '/');
   if (!slash) {
@@ -142,40 +113,17 @@ static int open_directory_of(const char *path, moire__text *name) {
   return open(moire__text_string(name), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-static moire_status replace(const char *temporary, const char *path, int directory, const char *directory_name,
-                            moire_error *error) {
-  if (rename(temporary, path)) {
-    int cause = errno;
-    unlink(temporary);
-    errno = cause;
-    return refuse(error, path, "cannot be replaced");
-  }
-  /* EINVAL: a file system whose directories cannot be synced, and so need not be. */
-  if (fsync(directory) && errno != EINVAL) return refuse(error, directory_name, "cannot be synced");
-  return MOIRE_OK;
-}
-
 moire_status moire__file_write_pieces(const char *path, const moire__piece *pieces, int n_pieces,
                                       moire_error *error) {
-  struct stat about;
-  if (!stat(path, &about) && !S_ISREG(about.st_mode)) {
-    return moire_fail(error, MOIRE_ERROR_IO, "%s: is %s, so no file can be written there", path,
-                      S_ISDIR(about.st_mode) ? "a directory" : "not a regular file");
+  moire__output *output = NULL;
+  moire_status status = moire__output_open(path, &output, error);
+  uint64_t at = 0;
+  for (int i = 0; i < n_pieces && !status; i++) {
+    status = moire__output_write(output, at, pieces[i].bytes, pieces[i].n, error);
+    at += pieces[i].n;
   }
-  moire__text directory_name = {0}, temporary = {0};
-  moire__text_add(&temporary, "%s.tmp.%ld", path, (long)getpid());
-  int directory = open_directory_of(path, &directory_name);
-  moire_status status = MOIRE_OK;
-  if (directory < 0) {
-    status = moire_fail(error, MOIRE_ERROR_IO, "%s: cannot be written: %s: %s", path,
-                        moire__text_string(&directory_name), strerror(errno));
-  } else {
-    status = write_temporary(temporary.data, path, pieces, n_pieces, error);
-    if (!status) status = replace(temporary.data, path, directory, directory_name.data, error);
-    close(directory);
-  }
-  moire__text_free(&temporary);
-  moire__text_free(&directory_name);
+  if (!status) return moire__output_commit(output, error);
+  moire__output_discard(output);
   return status;
 }
 

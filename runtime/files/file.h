@@ -1,8 +1,5 @@
-/* Whole files: read under a limit, and written so that no moment leaves a half-written one.
- *
- * A write goes to `PATH.tmp.PID` in the same directory, is synced, renamed over PATH, and the directory is
- * synced. After any failure before the rename the temporary is gone and the earlier file is as it was. Every
- * failure is a sentence that names the file and what the operating system said.
+/* Whole files: read under a limit, and written so that no moment leaves a half-written one
+ * (runtime/files/output.h). Every failure is a sentence that names the file and what the operating system said.
  */
 #ifndef MOIRE_RUNTIME_FILES_FILE_H
 #define MOIRE_RUNTIME_FILES_FILE_H
@@ -24,9 +21,7 @@ moire_status moire__file_open(const char *path, int *file, size_t *n, moire_erro
  * (moire__release), has a NUL after its *n bytes, is aligned for any type, and is untouched on failure. */
 moire_status moire__file_read(const char *path, size_t limit, char **data, size_t *n, moire_error *error);
 
-/* Replaces the file at `path` by the pieces, in order. A path that exists and is not a regular file is refused;
- * a symbolic link is replaced, not followed. If only the last sync, that of the directory, fails, the new file
- * is in place, but a power failure may still undo it; that is reported too. */
+/* Replaces the file at `path` by the pieces, in order. */
 moire_status moire__file_write_pieces(const char *path, const moire__piece *pieces, int n_pieces,
                                       moire_error *error);
 moire_status moire__file_write_atomic(const char *path, const void *bytes, size_t n, moire_error *error);

@@ -11,6 +11,7 @@
 #define MOIRE_RUNTIME_FILES_SAFETENSORS_H
 
 #include "moire/status.h"
+#include "runtime/base/text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -91,7 +92,13 @@ void moire__st_to_float(const moire__st_tensor *tensor, float *out);
 /* Integer and BOOL tensors only; another tensor or a value outside int32 is an error that names the tensor. */
 moire_status moire__st_to_int32(const moire__st_tensor *tensor, int32_t *out, moire_error *error);
 
-/* Writes a file (see runtime/files/file.h for what holds when that fails). The header lists metadata, then
+/* The header of a file and where each tensor's bytes begin in it, begins[0 ... n_tensors); for writers that
+ * have the bytes later. `head` is to be empty. */
+moire_status moire__safetensors_head(const char *path, const moire__st_tensor *tensors, int n_tensors,
+                                     const moire__st_metadata *metadata, int n_metadata, moire__text *head,
+                                     uint64_t *begins, moire_error *error);
+
+/* Writes a file (see runtime/files/output.h for what holds when that fails). The header lists metadata, then
  * tensors, in the order given, and is padded with spaces to a multiple of 8; the bytes are laid out by falling
  * element size, then in the order given, so that all are aligned. Equal arguments give equal files. A name or
  * key that comes twice, or is "__metadata__" as a tensor's name, or is not UTF-8, is an error. */

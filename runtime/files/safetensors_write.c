@@ -1,12 +1,11 @@
-/* The safetensors writer: lay out, make the header, write all pieces at once.
+/* The safetensors writer: lay out, make the header, write it and the tensors.
  *
  * Bytes are laid out by falling element size. With a header of a multiple of 8 bytes every tensor then starts
  * at a multiple of its element size, without gaps, which the format forbids. */
 #include "runtime/files/safetensors.h"
 
 #include "runtime/base/memory.h"
-#include "runtime/base/text.h"
-#include "runtime/files/file.h"
+#include "runtime/files/output.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -63,18 +62,17 @@ static moire_status add_metadata(const char *path, json_t *header, const moire__
   return add_new(path, header, "__metadata__", object, error);
 }
 
-static json_t *entry_of(const moire__st_tensor *tensor, size_t begin, size_t bytes) {
+static json_t *entry_of(const moire__st_tensor *tensor, uint64_t begin, size_t bytes) {
   json_t *shape = json_array();
   for (int i = 0; i < tensor->rank; i++) json_array_append_new(shape, json_integer(tensor->shape[i]));
   return json_pack("{s:s, s:o, s:[I, I]}", "dtype", moire__st_dtype_name(tensor->dtype), "shape", shape,
                    "data_offsets", (json_int_t)begin, (json_int_t)(begin + bytes));
 }
 
-/* pieces[1..n] = the tensors' bytes in the order of the file; begins[i] = where tensor i's bytes begin. */
-static moire_status lay_out(const char *path, const moire__st_tensor *tensors, int n, moire__piece *pieces,
-                            size_t *begins, size_t *bytes, moire_error *error) {
-  size_t next = 0;
-  int placed = 0;
+/* begins[i] = where tensor i's bytes begin, bytes[i] = how many they are. */
+static moire_status lay_out(const char *path, const moire__st_tensor *tensors, int n, uint64_t *begins,
+                            size_t *bytes, moire_error *error) {
+  uint64_t next = 0;
   for (int i = 0; i < n; i++) {
     moire_status status = count_bytes(path, &tensors[i], &bytes[i], error);
     if (status) return status;
@@ -84,7 +82,9 @@ static moire_status lay_out(const char *path, const moire__st_tensor *tensors, i
       if (moire__st_dtype_size(tensors[i].dtype) != size) continue;
       begins[i] = next;
       next += bytes[i];
-      pieces[++placed] = (moire__piece){tensors[i].data, bytes[i]};
+      if (next <= INT64_MAX) continue;
+      return moire_fail(error, MOIRE_ERROR_SHAPE, "%s: all tensors together are more than a file can hold",
+                        path);
     }
   }
   return MOIRE_OK;
@@ -101,14 +101,12 @@ static void write_header(const json_t *header, moire__text *out) {
   free(text);
 }
 
-moire_status moire__safetensors_write(const char *path, const moire__st_tensor *tensors, int n_tensors,
-                                      const moire__st_metadata *metadata, int n_metadata, moire_error *error) {
-  size_t n = (size_t)n_tensors;
-  moire__piece *pieces = moire__allocate_array(n + 1, sizeof *pieces);
-  size_t *begins = moire__allocate_array(n, sizeof *begins), *bytes = moire__allocate_array(n, sizeof *bytes);
+moire_status moire__safetensors_head(const char *path, const moire__st_tensor *tensors, int n_tensors,
+                                     const moire__st_metadata *metadata, int n_metadata, moire__text *head,
+                                     uint64_t *begins, moire_error *error) {
+  size_t *bytes = moire__allocate_array((size_t)n_tensors, sizeof *bytes);
   json_t *header = json_object();
-  moire__text text = {0};
-  moire_status status = lay_out(path, tensors, n_tensors, pieces, begins, bytes, error);
+  moire_status status = lay_out(path, tensors, n_tensors, begins, bytes, error);
   if (!status) status = add_metadata(path, header, metadata, n_metadata, error);
   for (int i = 0; i < n_tensors && !status; i++) {
     if (!strcmp(tensors[i].name, "__metadata__")) {
@@ -117,15 +115,32 @@ moire_status moire__safetensors_write(const char *path, const moire__st_tensor *
       status = add_new(path, header, tensors[i].name, entry_of(&tensors[i], begins[i], bytes[i]), error);
     }
   }
-  if (!status) {
-    write_header(header, &text);
-    pieces[0] = (moire__piece){text.data, text.length};
-    status = moire__file_write_pieces(path, pieces, n_tensors + 1, error);
-  }
-  moire__text_free(&text);
+  if (!status) write_header(header, head);
+  for (int i = 0; i < n_tensors; i++) begins[i] += head->length;
   json_decref(header);
-  moire__release(begins);
   moire__release(bytes);
-  moire__release(pieces);
+  return status;
+}
+
+moire_status moire__safetensors_write(const char *path, const moire__st_tensor *tensors, int n_tensors,
+                                      const moire__st_metadata *metadata, int n_metadata, moire_error *error) {
+  uint64_t *begins = moire__allocate_array((size_t)n_tensors, sizeof *begins);
+  moire__text head = {0};
+  moire__output *output = NULL;
+  moire_status status =
+      moire__safetensors_head(path, tensors, n_tensors, metadata, n_metadata, &head, begins, error);
+  if (!status) status = moire__output_open(path, &output, error);
+  if (!status) status = moire__output_write(output, 0, head.data, head.length, error);
+  for (int i = 0; i < n_tensors && !status; i++) {
+    size_t bytes = 0;
+    status = count_bytes(path, &tensors[i], &bytes, error);
+    if (!status) status = moire__output_write(output, begins[i], tensors[i].data, bytes, error);
+  }
+  if (!status)
+    status = moire__output_commit(output, error);
+  else
+    moire__output_discard(output);
+  moire__text_free(&head);
+  moire__release(begins);
   return status;
 }
