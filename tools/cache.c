@@ -35,7 +35,8 @@ int tool_cache(int argc, char **argv) {
       "Shows what is kept of compiled kernels, so that the next run need not compile them again.\v"
       "They lie in MOIRE_CACHE if that is set in the environment (\"off\": nothing is kept), else in moire/ in "
       "XDG_CACHE_HOME or ~/.cache. There are never more than about 256 MiB; what was not used for longest goes "
-      "first. The files may be removed at any time.",
+      "first. The files may be removed at any time; no other files are. A folder that is a symbolic link, that "
+      "belongs to somebody else or that others can write to is not used.",
       NULL,
       NULL,
       NULL};

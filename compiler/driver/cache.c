@@ -6,21 +6,25 @@
  */
 #include "compiler/driver/cache.h"
 
+#include "compiler/driver/cache_folder.h"
 #include "runtime/base/hash.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 static const char magic[8] = {'m', 'o', 'i', 'r', 'e', ' ', 'o', '1'};
-static const char temporary[] = "tmp.";
-enum { LARGEST = 64 << 20, HOUR = 3600, BLOCK = 4096, ROOM = 4096 };
+/* Temporary files are "moire.", six letters or digits, ".tmp"; objects sixteen hexadecimal digits, ".o". */
+static const char prefix[] = "moire.", suffix[] = ".tmp";
+enum { LARGEST = 64 << 20, HOUR = 3600, BLOCK = 4096, RANDOM = 6, DIGITS = 16, NAME = 24 };
 
 typedef struct head {
   char magic[8];
@@ -41,6 +45,8 @@ moire__cache moire__cache_at(const char *folder) {
   if (!chosen || !chosen[0]) return cache;
   int n = snprintf(cache.folder, sizeof cache.folder, "%s%s", chosen, below);
   if (n < 0 || (size_t)n >= sizeof cache.folder) cache.folder[0] = 0;
+  for (n = (int)strlen(cache.folder); n > 1 && cache.folder[n - 1] == '/'; n--)
+    cache.folder[n - 1] = 0; /* with a slash at its end, a link would be followed */
   return cache;
 }
 
@@ -55,14 +61,26 @@ static uint64_t hash_of(const moire__text *key) {
   return moire__hash_bytes((const unsigned char *)key->data, key->length);
 }
 
-/* The subfolder of a key, or of the share `i`. */
-static void share_path(const moire__cache *cache, int i, char path[ROOM]) {
-  snprintf(path, ROOM, "%s/%02x", cache->folder, (unsigned)i);
+/* The subfolder of a key, and the name of its file there. */
+typedef struct place {
+  char share[4], file[NAME];
+} place;
+
+static place place_of(uint64_t hash) {
+  place p;
+  snprintf(p.share, sizeof p.share, "%02x", (unsigned)(hash >> 56));
+  snprintf(p.file, sizeof p.file, "%016llx.o", (unsigned long long)hash);
+  return p;
 }
 
-static void file_path(const moire__cache *cache, const moire__text *key, char path[ROOM]) {
-  uint64_t hash = hash_of(key);
-  snprintf(path, ROOM, "%s/%02x/%016llx.o", cache->folder, (unsigned)(hash >> 56), (unsigned long long)hash);
+/* A subfolder, or -1. */
+static int open_share(const moire__cache *cache, const char *name, bool make) {
+  if (!cache->folder[0]) return -1;
+  int folder = moire__cache_open_folder(cache->folder, make);
+  if (folder < 0) return -1;
+  int share = moire__cache_open_share(folder, cache->folder, name, make);
+  close(folder);
+  return share;
 }
 
 /* ---- finding --------------------------------------------------------------------------------------------- */
@@ -77,10 +95,11 @@ static bool read_whole(int file, char *bytes, size_t n) {
   return true;
 }
 
-/* The bytes of a file, owned; NULL where it is not a plain file of ours of a likely size. */
+/* The bytes of a file, owned; NULL where it is not a plain file of a likely size that only its owner can write.
+ */
 static char *read_file(int file, size_t *n) {
   struct stat info;
-  if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode) || info.st_uid != geteuid()) return NULL;
+  if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode) || !moire__cache_is_private(&info)) return NULL;
   if (info.st_size < (off_t)sizeof(head) || info.st_size > LARGEST) return NULL;
   if (info.st_mtime + HOUR < time(NULL)) futimens(file, NULL); /* it was used: see drop_oldest */
   *n = (size_t)info.st_size;
@@ -100,10 +119,11 @@ static bool is_sound(const char *bytes, size_t n, const moire__text *key, head *
 
 bool moire__cache_find(const moire__cache *cache, const moire__text *key, moire__object *object) {
   *object = (moire__object){0};
-  if (!cache->folder[0]) return false;
-  char path[ROOM];
-  file_path(cache, key, path);
-  int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  place at = place_of(hash_of(key));
+  int share = open_share(cache, at.share, false);
+  if (share < 0) return false;
+  int file = openat(share, at.file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  close(share);
   if (file < 0) return false;
   size_t n = 0;
   head h;
@@ -123,7 +143,7 @@ bool moire__cache_find(const moire__cache *cache, const moire__text *key, moire_
 /* ---- room ------------------------------------------------------------------------------------------------ */
 
 typedef struct entry {
-  char name[64];
+  char name[NAME];
   int64_t bytes;
   int64_t used; /* nanoseconds since 1970; 0: left by a writer that was killed */
 } entry;
@@ -135,7 +155,34 @@ typedef struct listing {
   int64_t bytes;
 } listing;
 
-/* The files of a share. Temporary files of the last hour are somebody's work; older ones nobody's. */
+static bool is_object_name(const char *name) {
+  return strspn(name, "0123456789abcdef") == DIGITS && strcmp(name + DIGITS, ".o") == 0;
+}
+
+static bool is_temporary_name(const char *name) {
+  size_t n = sizeof prefix - 1;
+  if (strncmp(name, prefix, n) != 0 || strlen(name) != n + RANDOM + sizeof suffix - 1) return false;
+  for (size_t i = n; i < n + RANDOM; i++) {
+    if (!isalnum((unsigned char)name[i])) return false;
+  }
+  return strcmp(name + n + RANDOM, suffix) == 0;
+}
+
+/* Is it a plain file of the user's that begins as the cache's do? An empty one may be a temporary file. */
+static bool is_ours(int folder, const char *name, bool temporary, struct stat *info) {
+  char begin[sizeof magic];
+  if (fstatat(folder, name, info, AT_SYMLINK_NOFOLLOW) != 0) return false;
+  if (!S_ISREG(info->st_mode) || info->st_uid != geteuid()) return false;
+  if (temporary && info->st_size == 0) return true;
+  int file = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (file < 0) return false;
+  bool ours = read_whole(file, begin, sizeof begin) && memcmp(begin, magic, sizeof magic) == 0;
+  close(file);
+  return ours;
+}
+
+/* The cache's own files in a share. Temporary files of the last hour are somebody's work; older ones nobody's.
+ */
 static void list_share(int folder, listing *l) {
   *l = (listing){0};
   int again = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -145,12 +192,11 @@ static void list_share(int folder, listing *l) {
   for (struct dirent *d; (d = readdir(at));) {
     entry e = {.bytes = 0};
     struct stat info;
-    bool fits = strlen(d->d_name) < sizeof e.name;
-    if (!fits || fstatat(folder, d->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(info.st_mode))
-      continue;
-    bool unfinished = strncmp(d->d_name, temporary, sizeof temporary - 1) == 0;
+    bool unfinished = is_temporary_name(d->d_name);
+    if (!unfinished && !is_object_name(d->d_name)) continue;
+    if (!is_ours(folder, d->d_name, unfinished, &info)) continue;
     if (unfinished && info.st_mtime + HOUR >= time(NULL)) continue;
-    strcpy(e.name, d->d_name);
+    snprintf(e.name, sizeof e.name, "%s", d->d_name);
     e.bytes = (info.st_size + BLOCK - 1) / BLOCK * BLOCK;
     e.used = unfinished ? 0 : (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
     l->bytes += e.bytes;
@@ -182,18 +228,6 @@ static void drop_oldest(const moire__cache *cache, int folder) {
 
 /* ---- keeping --------------------------------------------------------------------------------------------- */
 
-/* Makes the folder and those above it; only its owner may write to the last. */
-static bool make_folder(const char *path) {
-  char part[ROOM];
-  if (mkdir(path, 0700) == 0 || errno == EEXIST) return true;
-  if (errno != ENOENT) return false;
-  for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-    snprintf(part, sizeof part, "%.*s", (int)(slash - path), path);
-    if (mkdir(part, 0700) != 0 && errno != EEXIST) return false;
-  }
-  return mkdir(path, 0700) == 0 || errno == EEXIST;
-}
-
 static bool write_whole(int file, const void *bytes, size_t n) {
   const char *from = bytes;
   for (size_t done = 0; done < n;) {
@@ -205,15 +239,31 @@ static bool write_whole(int file, const void *bytes, size_t n) {
   return true;
 }
 
-void moire__cache_keep(const moire__cache *cache, const moire__text *key, const moire__object *object) {
-  char share[ROOM], path[ROOM], name[ROOM];
-  if (!cache->folder[0] || key->length + object->size > LARGEST - sizeof(head)) return;
-  uint64_t hash = hash_of(key);
-  share_path(cache, (int)(hash >> 56), share);
-  file_path(cache, key, path);
-  int n = snprintf(name, sizeof name, "%s/%sXXXXXX", share, temporary);
-  if (n < 0 || (size_t)n >= sizeof name || !make_folder(share)) return;
-  int file = mkostemp(name, O_CLOEXEC);
+/* A new file of a name of its own, which goes to `name`; -1: none. */
+static int make_temporary(int share, char name[NAME]) {
+  static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+  enum { TRIES = 20 };
+  for (int i = 0; i < TRIES; i++) {
+    char random[RANDOM + 1] = {0};
+    if (getrandom(random, RANDOM, 0) != RANDOM) return -1;
+    for (int r = 0; r < RANDOM; r++) random[r] = letters[(unsigned char)random[r] % (sizeof letters - 1)];
+    snprintf(name, NAME, "%s%s%s", prefix, random, suffix);
+    int file = openat(share, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file >= 0 || errno != EEXIST) return file;
+  }
+  return -1;
+}
+
+/* Nothing lies under the name but, perhaps, a plain file of the user's: an object, whole or damaged. */
+static bool may_replace(int share, const char *name) {
+  struct stat info;
+  if (fstatat(share, name, &info, AT_SYMLINK_NOFOLLOW) != 0) return errno == ENOENT;
+  return S_ISREG(info.st_mode) && info.st_uid == geteuid();
+}
+
+static void keep_in(int share, const char *name, const moire__text *key, const moire__object *object) {
+  char unfinished[NAME];
+  int file = may_replace(share, name) ? make_temporary(share, unfinished) : -1;
   if (file < 0) return;
   moire__text body = {0};
   moire__text_add_bytes(&body, key->data, key->length);
@@ -223,29 +273,42 @@ void moire__cache_keep(const moire__cache *cache, const moire__text *key, const 
             .hash = moire__hash_bytes((const unsigned char *)body.data, body.length)};
   memcpy(h.magic, magic, sizeof magic);
   bool good = write_whole(file, &h, sizeof h) && write_whole(file, body.data, body.length);
-  good = close(file) == 0 && good && rename(name, path) == 0;
-  if (!good) unlink(name);
+  good = close(file) == 0 && good && renameat(share, unfinished, share, name) == 0;
+  if (!good) unlinkat(share, unfinished, 0);
   moire__text_free(&body);
-  int folder = hash % 8 ? -1 : open(share, O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* now and then */
-  if (folder < 0) return;
-  drop_oldest(cache, folder);
-  close(folder);
+}
+
+void moire__cache_keep(const moire__cache *cache, const moire__text *key, const moire__object *object) {
+  if (key->length + object->size > LARGEST - sizeof(head)) return;
+  uint64_t hash = hash_of(key);
+  place at = place_of(hash);
+  int share = open_share(cache, at.share, true);
+  if (share < 0) return;
+  keep_in(share, at.file, key, object);
+  if (hash % 8 == 0) drop_oldest(cache, share); /* now and then */
+  close(share);
+}
+
+/* Counts, and removes, what is in a share. */
+static void count_share(int folder, const char *path, const char *name, bool remove, listing *total) {
+  listing l;
+  int share = moire__cache_open_share(folder, path, name, false), removed = 0;
+  if (share < 0) return;
+  list_share(share, &l);
+  total->n += l.n;
+  total->bytes += l.bytes;
+  for (int e = 0; remove && e < l.n; e++) removed += unlinkat(share, l.entries[e].name, 0) == 0;
+  moire__arena_free(&l.arena);
+  close(share);
+  if (removed) unlinkat(folder, name, AT_REMOVEDIR); /* fails where something else is left */
 }
 
 void moire__cache_count(const moire__cache *cache, bool remove, int64_t *objects, int64_t *bytes) {
-  *objects = *bytes = 0;
-  for (int i = 0; cache->folder[0] && i < MOIRE__CACHE_SHARES; i++) {
-    char share[ROOM];
-    listing l;
-    share_path(cache, i, share);
-    int folder = open(share, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0) continue;
-    list_share(folder, &l);
-    *objects += l.n;
-    *bytes += l.bytes;
-    for (int e = 0; remove && e < l.n; e++) unlinkat(folder, l.entries[e].name, 0);
-    moire__arena_free(&l.arena);
-    close(folder);
-    if (remove) rmdir(share);
-  }
+  listing total = {0};
+  int folder = cache->folder[0] ? moire__cache_open_folder(cache->folder, false) : -1;
+  for (int i = 0; folder >= 0 && i < MOIRE__CACHE_SHARES; i++)
+    count_share(folder, cache->folder, place_of((uint64_t)i << 56).share, remove, &total);
+  if (folder >= 0) close(folder);
+  *objects = total.n;
+  *bytes = total.bytes;
 }

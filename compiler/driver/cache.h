@@ -8,7 +8,9 @@
  * Any number of processes and threads may use one folder: a file appears whole under its name by a rename, so a
  * process that is killed while it writes leaves nothing but a temporary file, which is removed after an hour.
  * The folder stays below its limit: a subfolder that grows past its share loses the files that were not used
- * for longest. Nothing here fails: what cannot be read is compiled, and what cannot be written is not kept.
+ * for longest. Only files of the cache's own (their name, their first bytes, their owner) are counted or
+ * removed, and only folders that nobody else can change are used (cache_folder.h). Nothing here fails: what
+ * cannot be read is compiled, and what cannot be written is not kept.
  */
 #ifndef MOIRE_COMPILER_DRIVER_CACHE_H
 #define MOIRE_COMPILER_DRIVER_CACHE_H

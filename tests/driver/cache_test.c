@@ -259,11 +259,115 @@ Test(cache, leftovers_of_killed_writers_go) {
   keep(&cache, i);
   only_file(directory, path);
   *strrchr(path, '/') = 0;
-  snprintf(command, sizeof command, "touch -d '2 hours ago' '%s/tmp.old'; touch '%s/tmp.young'", path, path);
+  snprintf(command, sizeof command,
+           "cd '%s' && : >moire.Abc123.tmp && : >moire.Abc124.tmp && echo x >moire.Abc125.tmp && : "
+           ">moire.Abc1.tmp && "
+           "touch -d '2 hours ago' moire.Abc123.tmp moire.Abc125.tmp moire.Abc1.tmp",
+           path);
   cr_assert_eq(system(command), 0);
   keep(&cache, i);
-  snprintf(command, sizeof command, "test ! -e '%s/tmp.old' -a -e '%s/tmp.young'", path, path);
+  snprintf(command, sizeof command,
+           "cd '%s' && test ! -e moire.Abc123.tmp && cat moire.Abc124.tmp moire.Abc125.tmp moire.Abc1.tmp",
+           path);
   cr_assert_eq(system(command), 0);
+  test_remove_directory(directory);
+}
+
+static bool exists(const char *path) { return access(path, F_OK) == 0; }
+
+/* Files of others are neither counted nor removed, whatever their size, name or age. */
+Test(cache, what_it_has_not_written_stays) {
+  test_path directory;
+  char path[800], share[800], command[2600];
+  moire__cache cache = fresh(directory);
+  int i = next_of_share(-1);
+  while (hash_of(i) % 8) i = next_of_share(i); /* keeping it tidies */
+  keep(&cache, i);
+  only_file(directory, path);
+  strcpy(share, path);
+  *strrchr(share, '/') = 0;
+  static const char *const names[] = {"mine.bin",           "0123456789abcdef.o",     "0123456789abcdef.o.bak",
+                                      "tmp.abcdef",         "moire.abcdef.tmp",       "0123456789abcde.o",
+                                      "0123456789ABCDEF.o", "moire.abcdef.tmp.saved", "a"};
+  enum { NAMES = sizeof names / sizeof *names };
+  for (int n = 0; n < NAMES; n++) {
+    snprintf(command, sizeof command, "%s/%s", share, names[n]);
+    test_write_file(command, "moire o2, or something else", 27);
+  }
+  snprintf(command, sizeof command,
+           "head -c 32 '%s' >'%s/copy.o' && find '%s' -type f -exec touch -d 2020-01-01 {} +", path, share,
+           share);
+  cr_assert_eq(system(command), 0);
+  int64_t n = 0, bytes = 0;
+  moire__cache_count(&cache, false, &n, &bytes);
+  cr_assert(n == 1 && bytes == 4096);
+  cache.limit = 1;
+  keep(&cache, i);
+  moire__cache_count(&cache, true, &n, &bytes);
+  for (int k = 0; k < NAMES; k++) {
+    snprintf(command, sizeof command, "%s/%s", share, names[k]);
+    cr_assert(exists(command), "%s is gone", names[k]);
+  }
+  cr_assert_not(exists(path));
+  test_remove_directory(directory);
+}
+
+/* A folder or subfolder behind a link is not used: nothing is found, kept, counted or removed there. */
+Test(cache, links_are_not_followed) {
+  test_path directory, real, link, slashed;
+  fresh(directory);
+  moire__cache behind = moire__cache_at(test_join(directory, "real", real));
+  keep(&behind, 1);
+  cr_assert_eq(find(&behind, 1), 1);
+  cr_assert_eq(symlink(real, test_join(directory, "link", link)), 0);
+  snprintf(slashed, sizeof slashed, "%.*s//", (int)sizeof slashed - 3, link);
+  for (int i = 0; i < 2; i++) {
+    moire__cache cache = moire__cache_at(i ? slashed : link);
+    int64_t n = 0, bytes = 0;
+    cr_assert_eq(find(&cache, 1), 0);
+    keep(&cache, 2);
+    moire__cache_count(&cache, true, &n, &bytes);
+    cr_assert_eq(n, 0);
+  }
+  cr_assert(find(&behind, 1) == 1 && find(&behind, 2) == 0);
+  char command[2600];
+  snprintf(command, sizeof command, "cd '%s' && for i in *; do mv $i ../away && ln -s ../away $i; done", real);
+  cr_assert_eq(system(command), 0);
+  cr_assert_eq(find(&behind, 1), 0);
+  keep(&behind, 1);
+  cr_assert_eq(find(&behind, 1), 0);
+  test_remove_directory(directory);
+}
+
+/* What others could have written is not loaded. */
+Test(cache, only_private_folders_and_files) {
+  test_path directory;
+  char path[800], share[800];
+  moire__cache cache = fresh(directory);
+  keep(&cache, 1);
+  only_file(directory, path);
+  strcpy(share, path);
+  *strrchr(share, '/') = 0;
+  const char *const places[] = {path, share, directory};
+  for (int i = 0; i < 3; i++) {
+    cr_assert_eq(find(&cache, 1), 1);
+    for (int others = 0; others < 2; others++) {
+      cr_assert_eq(chmod(places[i], others ? 0702 : 0720), 0);
+      cr_assert_eq(find(&cache, 1), 0, "%s", places[i]);
+      if (i) keep(&cache, 1);
+      cr_assert_eq(find(&cache, 1), 0, "%s", places[i]);
+    }
+    if (geteuid() == 0) {
+      cr_assert_eq(chmod(places[i], 0700), 0);
+      cr_assert_eq(chown(places[i], 12345, 12345), 0);
+      cr_assert_eq(find(&cache, 1), 0, "%s", places[i]);
+      keep(&cache, 2);
+      cr_assert(i == 0 || find(&cache, 2) == 0 || hash_of(1) >> 56 != hash_of(2) >> 56);
+      cr_assert_eq(chown(places[i], 0, 0), 0);
+    }
+    cr_assert_eq(chmod(places[i], 0700), 0);
+  }
+  cr_assert_eq(find(&cache, 1), 1);
   test_remove_directory(directory);
 }
 

@@ -23,7 +23,7 @@ wait
 for i in 1 2 3; do same "side$i"; done
 n=$(objects "$work/cache")
 ((n > 20)) || complain "only $n objects were kept"
-find cache -name 'tmp.*' | grep -q . && complain 'temporary files were left'
+find cache -name '*.tmp' | grep -q . && complain 'temporary files were left'
 
 find cache -type f -newer plain.log >before.txt
 touch mark
@@ -54,6 +54,22 @@ for place in "$work/file/under" /proc/nowhere; do
   run nowhere "$place" || complain "with the cache $place: $(cat nowhere.log)"
   same nowhere
 done
+
+# Folders that others can change are not used, and that is said once; what was there before stays.
+mkdir shared photos
+head -c 600000 /dev/zero >photos/1.jpg
+for i in {0..9} {a..f}; do for j in {0..9} {a..f}; do ln -s ../photos "shared/$i$j"; done; done
+run linked "$work/shared"
+same linked
+[[ $(grep -c 'symbolic link' linked.log) == 1 ]] || complain "links are not said to be there once: $(cat linked.log)"
+MOIRE_CACHE=$work/shared "$MOIRE" cache --clear >/dev/null 2>&1
+[[ $(ls photos) == 1.jpg ]] || complain "behind links there are $(ls photos)"
+mkdir open
+chmod 777 open
+run opened "$work/open"
+same opened
+grep -q 'open can be written to by others' opened.log || complain "an open folder is not named: $(cat opened.log)"
+[[ -z $(ls open) ]] || complain 'a folder that others can write to is used'
 
 MOIRE_CACHE=$work/cache "$MOIRE" cache --clear >/dev/null || complain 'cache --clear fails'
 [[ $(objects "$work/cache") == 0 ]] || complain 'cache --clear leaves something'
