@@ -5,6 +5,9 @@
  * gradients that meet at one value are added in the order of this walk. So the order of additions, and with it
  * the last bit of a result, depends on the graph alone.
  *
+ * A value of which many slices are read (a recurrence takes one for each step) gets its gradient in one piece:
+ * slices side by side become a concat, and only those that overlap are added.
+ *
  * A value is on a path if it depends on a trained state, is a float or complex, and no FIXED op (stop_gradient,
  * comparisons, constants) stands between. Each node of the backward graph comes from where the forward node
  * that it serves does, in the backward phase.
@@ -15,13 +18,27 @@
  */
 #include "compiler/pass/walk.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+enum { FEW_SLICES = 8 }; /* of one value: gradients of so many are padded and added one by one */
+
+/* The gradient of a slice: `gradient` belongs at [start, start + length) of `axis`. */
+typedef struct piece {
+  int axis, number;
+  int64_t start, length;
+  int32_t gradient;
+  const moire__node *slice;
+  struct piece *next; /* that came before */
+} piece;
 
 typedef struct autodiff {
   const moire_graph *g; /* forward; its value ids are also those of r.to */
   moire__rewrite r;
   int *origin;       /* by value: 1 + index of a trained state that it depends on; 0: on none */
   int32_t *gradient; /* by value: id in r.to, 0: none yet */
+  int *n_slices;     /* by value: of it that are read */
+  piece **pieces;    /* by value: what is still to be added to its gradient */
   moire__arena arena;
 } autodiff;
 
@@ -41,6 +58,7 @@ static void find_origins(autodiff *d) {
     } else if (!(info->traits & MOIRE__TRAIT_FIXED) || is_opaque(info)) {
       for (int i = 0; i < node->n_operands && !origin; i++) origin = d->origin[node->operands[i]];
     }
+    if (node->op == MOIRE__OP_slice) d->n_slices[node->operands[0]]++;
     for (int32_t v = node->first_result; v < node->first_result + node->n_results; v++) {
       moire_dtype dtype = d->g->values[v].dtype;
       d->origin[v] = moire__dtype_is_float(dtype) || dtype == MOIRE_C64 ? origin : 0;
@@ -67,6 +85,76 @@ static void accumulate(autodiff *d, const moire__node *node, int32_t v, moire_va
   d->gradient[v] = sum.id;
 }
 
+/* ---- many slices of one value ---- */
+
+static bool is_one_of_many(const autodiff *d, const moire__node *node) {
+  return node->op == MOIRE__OP_slice && d->n_slices[node->operands[0]] > FEW_SLICES &&
+         d->g->values[node->first_result].shape.dims[moire__node_int(node, "axis")] > 0;
+}
+
+static void add_piece(autodiff *d, const moire__node *slice) {
+  piece *p = moire__arena_array(&d->arena, 1, sizeof *p), **list = &d->pieces[slice->operands[0]];
+  *p = (piece){.axis = (int)moire__node_int(slice, "axis"),
+               .number = *list ? (*list)->number + 1 : 0,
+               .start = moire__node_int(slice, "start"),
+               .length = moire__node_int(slice, "length"),
+               .gradient = d->gradient[slice->first_result],
+               .slice = slice,
+               .next = *list};
+  *list = p;
+}
+
+static int compare_pieces(const void *left, const void *right) {
+  const piece *a = *(piece *const *)left, *b = *(piece *const *)right;
+  if (a->axis != b->axis) return a->axis < b->axis ? -1 : 1;
+  if (a->start != b->start) return a->start < b->start ? -1 : 1;
+  return a->number < b->number ? -1 : 1;
+}
+
+/* Zeros of the shape of value v, but for `length` on the axis. */
+static moire_value gap(autodiff *d, int32_t v, int axis, int64_t length) {
+  moire_shape shape = d->g->values[v].shape;
+  shape.dims[axis] = length;
+  moire_dtype dtype = d->g->values[v].dtype;
+  moire_value zero =
+      moire_constant_at(MOIRE__NOWHERE, d->r.to, dtype == MOIRE_C64 ? MOIRE_F32 : dtype, shape, 0);
+  return dtype == MOIRE_C64 ? moire_complex_at(MOIRE__NOWHERE, zero, zero) : zero;
+}
+
+/* Takes pieces of one axis out of sorted[0 .. n), each behind the one before, and puts them side by side in
+ * an array like v; what is left moves up. */
+static moire_value take_row(autodiff *d, int32_t v, piece **sorted, int *n) {
+  moire_value *parts = moire__arena_array(&d->arena, 2 * (size_t)*n + 1, sizeof *parts);
+  int axis = sorted[0]->axis, n_parts = 0, left = 0;
+  int64_t end = 0, extent = d->g->values[v].shape.dims[axis];
+  for (int i = 0; i < *n; i++) {
+    const piece *p = sorted[i];
+    if (p->axis != axis || p->start < end) {
+      sorted[left++] = sorted[i];
+      continue;
+    }
+    if (p->start > end) parts[n_parts++] = gap(d, v, axis, p->start - end);
+    parts[n_parts++] = moire__value(d->r.to, p->gradient);
+    end = p->start + p->length;
+  }
+  if (end < extent) parts[n_parts++] = gap(d, v, axis, extent - end);
+  *n = left;
+  return moire_concat_at(MOIRE__NOWHERE, parts, n_parts, axis);
+}
+
+/* Adds what slices of v have left to its gradient: everything that reads v has been walked over. */
+static void add_pieces(autodiff *d, int32_t v) {
+  piece *newest = d->pieces[v];
+  if (!newest) return;
+  int n = newest->number + 1;
+  piece **sorted = moire__arena_array(&d->arena, (size_t)n, sizeof *sorted);
+  for (piece *p = newest; p; p = p->next) sorted[p->number] = p;
+  qsort(sorted, (size_t)n, sizeof *sorted, compare_pieces);
+  moire__graph_pin_phase(d->r.to, newest->slice, MOIRE__PHASE_BACKWARD);
+  while (n > 0) accumulate(d, newest->slice, v, take_row(d, v, sorted, &n));
+  moire__graph_unpin(d->r.to);
+}
+
 static void fail_without_gradient(autodiff *d, const moire__node *node, int origin) {
   moire__graph_fail_at(d->r.to, node->source, moire__op_get(node->op)->name, MOIRE_ERROR_UNSUPPORTED,
                        "it has no gradient, but the loss depends on parameter %s through it",
@@ -81,6 +169,7 @@ static void differentiate_node(autodiff *d, const moire__node *node) {
   for (int i = 0; i < node->n_results; i++) {
     int32_t v = node->first_result + i;
     c.results[i] = moire__value(to, v);
+    add_pieces(d, v);
     if (d->gradient[v]) c.result_gradients[i] = moire__value(to, d->gradient[v]);
     reached = reached || d->gradient[v];
   }
@@ -90,6 +179,10 @@ static void differentiate_node(autodiff *d, const moire__node *node) {
     if (c.wanted[i] && !origin) origin = d->origin[node->operands[i]];
   }
   if (!reached || !origin) return;
+  if (is_one_of_many(d, node)) {
+    add_piece(d, node);
+    return;
+  }
   const moire__op_info *info = moire__op_get(node->op);
   if (!info->gradient) {
     fail_without_gradient(d, node, origin);
@@ -169,6 +262,8 @@ moire_graph *moire__pass_autodiff(const moire_graph *g, const moire__goal *goal,
   }
   d.origin = moire__arena_array(&d.arena, (size_t)g->n_values, sizeof *d.origin);
   d.gradient = moire__arena_array(&d.arena, (size_t)g->n_values, sizeof *d.gradient);
+  d.n_slices = moire__arena_array(&d.arena, (size_t)g->n_values, sizeof *d.n_slices);
+  d.pieces = moire__arena_array(&d.arena, (size_t)g->n_values, sizeof *d.pieces);
   find_origins(&d);
   moire__graph_pin_phase(d.r.to, moire__node_of(g, loss), MOIRE__PHASE_BACKWARD);
   d.gradient[loss] = moire_constant_at(MOIRE__NOWHERE, d.r.to, MOIRE_F32, MOIRE_SCALAR, 1).id;

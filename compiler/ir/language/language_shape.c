@@ -1,6 +1,8 @@
 /* The language: shape calls, gathering, concatenation. A call that would change nothing returns its operand. */
 #include "compiler/ir/language/language.h"
 
+#include <string.h>
+
 static moire_value emit_shape(moire_source at, moire__op op, moire_value x, const moire_shape *shape) {
   if (moire_value_is_null(x)) return x;
   if (moire__shape_equal(shape, &moire__info(x)->shape)) return x;
@@ -71,25 +73,34 @@ moire_value moire_pad_at(moire_source at, moire_value x, int axis, int64_t befor
                       moire__attr_make_int("after", after));
 }
 
+/* One node of all parts, or where they are more than one takes, of nodes of as many each. */
+static moire_value concat_tree(moire_source at, moire_graph *g, const moire_value *parts, int n, int axis) {
+  const moire__attr attr = moire__attr_make_int("axis", axis);
+  const int most = moire__op_get(MOIRE__OP_concat)->max_operands;
+  if (n <= most) return moire__graph_emit(g, at, MOIRE__OP_concat, parts, n, &attr, 1);
+  moire_value *groups = moire__arena_array(&g->arena, (size_t)(n / most) + 1, sizeof *groups);
+  int n_groups = 0;
+  for (int i = 0; i < n; i += most) {
+    int size = n - i < most ? n - i : most;
+    groups[n_groups++] = size == 1 ? parts[i] : concat_tree(at, g, parts + i, size, axis);
+  }
+  return concat_tree(at, g, groups, n_groups, axis);
+}
+
 moire_value moire_concat_at(moire_source at, const moire_value *parts, int n, int axis) {
-  moire_value null = {0}, promoted[MOIRE__MAX_OPERANDS] = {0};
+  moire_value null = {0};
   bool sound = n > 0;
   for (int i = 0; i < n; i++) {
     if (!null.graph) null.graph = parts[i].graph;
     if (moire_value_is_null(parts[i])) sound = false;
-    if (i < MOIRE__MAX_OPERANDS) promoted[i] = parts[i];
   }
   if (!sound) return null;
-  if (n > moire__op_get(MOIRE__OP_concat)->max_operands) {
-    moire__graph_fail_at(null.graph, at, "concat", MOIRE_ERROR_ARGUMENT, "%d parts, but %d are the most", n,
-                         moire__op_get(MOIRE__OP_concat)->max_operands);
-    return null;
-  }
   int from_front = axis_of(at, "concat", parts[0], axis);
   if (from_front < 0) return null;
+  moire_value *promoted = moire__arena_array(&null.graph->arena, (size_t)n, sizeof *promoted);
+  memcpy(promoted, parts, (size_t)n * sizeof *promoted);
   moire__promote(at, promoted, n);
-  const moire__attr attr = moire__attr_make_int("axis", from_front);
-  return moire__graph_emit(null.graph, at, MOIRE__OP_concat, promoted, n, &attr, 1);
+  return concat_tree(at, null.graph, promoted, n, from_front);
 }
 
 moire_value moire_gather_at(moire_source at, moire_value table, moire_value rows) {

@@ -73,6 +73,7 @@ static moire_graph *simplify_once(const moire_graph *g, int *n_applied, moire_er
   moire__rewrite r = moire__rewrite_begin(g);
   *n_applied = 0;
   for (int n = 0; n < g->n_nodes; n++) {
+    if (r.to->error.status) break; /* what follows has operands that were not made */
     if (live[n]) *n_applied += simplify_node(&r, &g->nodes[n]);
   }
   moire__arena_free(&arena);

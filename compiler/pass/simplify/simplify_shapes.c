@@ -92,7 +92,6 @@ static moire_value add_padded(const moire__simplify *s) {
     if (!adjacent) continue;
     moire_value parts[2 * MOIRE__MAX_OPERANDS];
     int n = add_parts(s, y, axis, parts, add_parts(s, x, axis, parts, 0));
-    if (n > MOIRE__MAX_OPERANDS) return moire__simplify_no(s);
     moire_value all = moire_concat_at(s->node->source, parts, n, (int)axis);
     return moire_pad_at(s->node->source, all, (int)axis, before, moire__node_int(high, "after"));
   }
