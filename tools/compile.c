@@ -146,7 +146,7 @@ typedef struct job {
 /* A state dict does not say how many items there are, but the table of their embeddings does. */
 static moire_status find_item_size(job *j, moire_error *error) {
   const char *table = "item_embeddings.weight";
-  const moire__st_tensor *items = j->file ? moire__safetensors_find(j->file, table) : NULL;
+  const moire__st_tensor *items = j->file ? moire__checkpoint_tensor(j->file, table) : NULL;
   if (moire__config_table_find(&j->setup.table, "item_size") || !items || items->rank != 2) return MOIRE_OK;
   char assignment[48];
   snprintf(assignment, sizeof assignment, "item_size=%" PRId64, items->shape[0]);

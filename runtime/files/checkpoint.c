@@ -3,6 +3,7 @@
 
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
+#include "runtime/files/checkpoint_names.h"
 
 #include <string.h>
 
@@ -50,7 +51,21 @@ moire_status moire__checkpoint_save(const char *path, const moire_store *store, 
 /* ---- Loading ----------------------------------------------------------------------------------------------
  */
 
-static bool is_float(moire__st_dtype dtype) { return dtype <= MOIRE__ST_BF16; }
+/* What a state is read from. */
+typedef struct source {
+  const moire__st_tensor *tensor;
+  moire__checkpoint_plane plane;
+} source;
+
+typedef struct loader {
+  const moire__safetensors *file;
+  moire_store *store;
+  moire__checkpoint_part part;
+  moire__checkpoint_names names;
+  source *sources; /* [states of the store]; of those that do not belong NULL */
+  uint8_t *used;   /* [tensors of the file], a bit for each plane */
+  moire_error *error;
+} loader;
 
 static void add_shape(moire__text *text, int rank, const int64_t *shape) {
   moire__text_add_char(text, '[');
@@ -58,67 +73,120 @@ static void add_shape(moire__text *text, int rank, const int64_t *shape) {
   moire__text_add_char(text, ']');
 }
 
-static moire_status wrong_shape(const moire__safetensors *file, const moire__st_tensor *t,
-                                const moire_plan_state *state, moire_error *error) {
+static moire_status wrong_shape(const loader *l, const moire__st_tensor *t, const moire_plan_state *state) {
   moire__text text = {0};
-  moire__text_add(&text, "%s: %s: wanted shape ", moire__safetensors_path(file), t->name);
+  moire__text_add(&text, "%s: %s: wanted shape ", moire__safetensors_path(l->file), t->name);
   add_shape(&text, state->shape.rank, state->shape.dims);
   moire__text_add(&text, ", but ");
   add_shape(&text, t->rank, t->shape);
   moire__text_add(&text, " came");
-  moire_status status = moire_fail(error, MOIRE_ERROR_SHAPE, "%s", text.data);
+  moire_status status = moire_fail(l->error, MOIRE_ERROR_SHAPE, "%s", text.data);
   moire__text_free(&text);
   return status;
 }
 
-static moire_status check_tensor(const moire__safetensors *file, const moire_plan_state *state,
-                                 moire_error *error) {
-  const moire__st_tensor *t = NULL;
-  moire_status status = moire__safetensors_need(file, state->name, &t, error);
-  if (status) return status;
-  bool same = t->rank == state->shape.rank;
-  for (int i = 0; same && i < t->rank; i++) same = t->shape[i] == state->shape.dims[i];
-  if (!same) return wrong_shape(file, t, state, error);
-  moire__st_dtype wanted = file_dtype(state->dtype);
-  bool converts = is_float(t->dtype) && (state->dtype == MOIRE_F32 || state->dtype == MOIRE_F64);
-  if (t->dtype == wanted || converts) return MOIRE_OK;
-  return moire_fail(error, MOIRE_ERROR_TYPE, "%s: %s: wanted type %s%s, but %s came",
-                    moire__safetensors_path(file), t->name, moire__st_dtype_name(wanted),
-                    is_float(wanted) ? " or another floating point type" : "", moire__st_dtype_name(t->dtype));
+static bool floats(const moire_plan_state *state) {
+  return state->dtype == MOIRE_F32 || state->dtype == MOIRE_F64;
 }
 
-static moire_status check_file(const moire__safetensors *file, const moire_store *store,
-                               moire__checkpoint_part part, moire_error *error) {
-  for (int i = 0; i < moire_store_count(store); i++) {
-    moire_plan_state state = moire_store_at(store, i);
-    moire_status status = belongs(state.name, part) ? check_tensor(file, &state, error) : MOIRE_OK;
-    if (status) return status;
+static moire_status check_type(const loader *l, const source *from, const moire_plan_state *state) {
+  const moire__st_tensor *t = from->tensor;
+  moire__st_dtype wanted = file_dtype(state->dtype);
+  bool converts = floats(state) && (from->plane || moire__st_dtype_is_float(t->dtype));
+  if (t->dtype != wanted && !converts)
+    return moire_fail(l->error, MOIRE_ERROR_TYPE, "%s: %s: wanted type %s%s, but %s came",
+                      moire__safetensors_path(l->file), t->name, moire__st_dtype_name(wanted),
+                      moire__st_dtype_is_float(wanted) ? " or another floating point type" : "",
+                      moire__safetensors_dtype_text(l->file, t));
+  int64_t bad = moire__st_find_nan(t);
+  if (bad < 0) return MOIRE_OK;
+  return moire_fail(l->error, MOIRE_ERROR_FORMAT,
+                    "%s: %s: element %lld is NaN, wanted weights that are numbers",
+                    moire__safetensors_path(l->file), t->name, (long long)bad);
+}
+
+static moire_status check_state(loader *l, int index) {
+  moire_plan_state state = moire_store_at(l->store, index);
+  if (!belongs(state.name, l->part)) return MOIRE_OK;
+  moire__weight weight;
+  moire_status status = moire__checkpoint_names_find(&l->names, state.name, &weight, l->error);
+  if (status) return status;
+  if (weight.index < 0)
+    return moire_fail(l->error, MOIRE_ERROR_FORMAT, "%s: has no tensor '%s'", moire__safetensors_path(l->file),
+                      state.name);
+  source *from = &l->sources[index];
+  const moire__st_tensor *t = moire__safetensors_at(l->file, weight.index);
+  *from = (source){t, weight.plane};
+  bool same = t->rank == state.shape.rank;
+  for (int i = 0; same && i < t->rank; i++) same = t->shape[i] == state.shape.dims[i];
+  if (!same) return wrong_shape(l, t, &state);
+  l->used[weight.index] |= (uint8_t)(1 << weight.plane);
+  return check_type(l, from, &state);
+}
+
+/* A tensor must be a state, and of a complex one both planes. */
+static moire_status check_use(const loader *l, int index) {
+  const char *name = moire__safetensors_at(l->file, index)->name;
+  const char *bare = l->names.bare_of[index];
+  int used = l->used[index];
+  const int planes = 1 << MOIRE__PLANE_REAL | 1 << MOIRE__PLANE_IMAGINARY;
+  if (used & 1 || used == planes || !belongs(bare, l->part)) return MOIRE_OK;
+  if (used)
+    return moire_fail(l->error, MOIRE_ERROR_FORMAT,
+                      "%s: %s: is complex, but the model has one of its planes alone",
+                      moire__safetensors_path(l->file), name);
+  if (moire_store_data(l->store, bare, NULL) && strcmp(bare, name) != 0)
+    return moire_fail(l->error, MOIRE_ERROR_FORMAT, "%s: both '%s' and '%s' would be %s",
+                      moire__safetensors_path(l->file), bare, name, bare);
+  return moire_fail(l->error, MOIRE_ERROR_FORMAT, "%s: %s: is not among the states of the model",
+                    moire__safetensors_path(l->file), name);
+}
+
+static void fill(const source *from, moire_dtype dtype, void *data) {
+  const moire__st_tensor *t = from->tensor;
+  if (from->plane) {
+    const float *pairs = (const float *)t->data + (from->plane == MOIRE__PLANE_IMAGINARY);
+    for (int64_t i = 0; i < t->count; i++) {
+      if (dtype == MOIRE_F32)
+        ((float *)data)[i] = pairs[2 * i];
+      else
+        ((double *)data)[i] = pairs[2 * i];
+    }
+  } else if (dtype == MOIRE_F32) {
+    moire__st_to_float(t, data);
+  } else if (dtype == MOIRE_F64) {
+    moire__st_to_double(t, data);
+  } else if (t->count) {
+    memcpy(data, t->data, (size_t)t->count * moire__st_dtype_size(t->dtype));
   }
-  for (int i = 0; i < moire__safetensors_count(file); i++) {
-    const char *name = moire__safetensors_at(file, i)->name;
-    if (moire_store_data(store, name, NULL) || !belongs(name, part)) continue;
-    return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: %s: is not among the states of the model",
-                      moire__safetensors_path(file), name);
-  }
-  return MOIRE_OK;
 }
 
 moire_status moire__checkpoint_load(const moire__safetensors *file, moire_store *store,
                                     moire__checkpoint_part part, moire_error *error) {
-  moire_status status = check_file(file, store, part, error);
-  if (status) return status;
-  for (int i = 0; i < moire_store_count(store); i++) {
+  int n = moire_store_count(store), n_tensors = moire__safetensors_count(file);
+  loader l = {.file = file, .store = store, .part = part, .error = error};
+  moire__checkpoint_names_read(&l.names, file);
+  l.sources = moire__allocate_array((size_t)n, sizeof *l.sources);
+  l.used = moire__allocate_array((size_t)n_tensors, sizeof *l.used);
+  moire_status status = MOIRE_OK;
+  for (int i = 0; i < n && !status; i++) status = check_state(&l, i);
+  for (int i = 0; i < n_tensors && !status; i++) status = check_use(&l, i);
+  for (int i = 0; i < n && !status; i++) {
     moire_plan_state state = moire_store_at(store, i);
-    if (!belongs(state.name, part)) continue;
-    const moire__st_tensor *t = moire__safetensors_find(file, state.name);
-    void *data = moire_store_data(store, state.name, NULL);
-    if (state.dtype == MOIRE_F32) {
-      moire__st_to_float(t, data);
-    } else if (state.dtype == MOIRE_F64) {
-      moire__st_to_double(t, data);
-    } else if (t->count) {
-      memcpy(data, t->data, (size_t)t->count * moire__st_dtype_size(t->dtype));
-    }
+    if (l.sources[i].tensor) fill(&l.sources[i], state.dtype, moire_store_data(store, state.name, NULL));
   }
-  return MOIRE_OK;
+  moire__checkpoint_names_free(&l.names);
+  moire__release(l.sources);
+  moire__release(l.used);
+  return status;
+}
+
+const moire__st_tensor *moire__checkpoint_tensor(const moire__safetensors *file, const char *state) {
+  moire__checkpoint_names names;
+  moire__weight weight;
+  moire__checkpoint_names_read(&names, file);
+  moire_status status = moire__checkpoint_names_find(&names, state, &weight, NULL);
+  moire__checkpoint_names_free(&names);
+  if (status || weight.index < 0 || weight.plane != MOIRE__PLANE_WHOLE) return NULL;
+  return moire__safetensors_at(file, weight.index);
 }

@@ -23,11 +23,15 @@ typedef enum moire__checkpoint_part {
 moire_status moire__checkpoint_save(const char *path, const moire_store *store, moire__checkpoint_part part,
                                     const moire__st_metadata *metadata, int n_metadata, moire_error *error);
 
-/* Fills the states of the store from the file. Every state of `part` must be there with its shape, floating
- * point numbers of any width for floating point, the same type otherwise; and every tensor of the file must be
- * a state, but for the optimizer's, which MOIRE__CHECKPOINT_MODEL passes over. On failure the sentence names
- * file and tensor, and the store is as before. */
+/* Fills the states of the store from the file. Every state of `part` must be there with its shape, under a name
+ * of runtime/files/checkpoint_names.h, floating point numbers of any width for floating point, the same type
+ * otherwise, and no NaN; and every tensor of the file must be a state, but for the optimizer's, which
+ * MOIRE__CHECKPOINT_MODEL passes over. On failure the sentence names file and tensor, and the store is as
+ * before. */
 moire_status moire__checkpoint_load(const moire__safetensors *file, moire_store *store,
                                     moire__checkpoint_part part, moire_error *error);
+
+/* The tensor of a file that a state of this name is read from, whole; NULL if there is none. */
+const moire__st_tensor *moire__checkpoint_tensor(const moire__safetensors *file, const char *state);
 
 #endif

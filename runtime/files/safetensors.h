@@ -92,6 +92,9 @@ void moire__st_to_float(const moire__st_tensor *tensor, float *out);
 /* Integer and BOOL tensors only; another tensor or a value outside int32 is an error that names the tensor. */
 moire_status moire__st_to_int32(const moire__st_tensor *tensor, int32_t *out, moire_error *error);
 
+/* The index of the first NaN; -1: there is none. */
+int64_t moire__st_find_nan(const moire__st_tensor *tensor);
+
 /* The header of a file and where each tensor's bytes begin in it, begins[0 ... n_tensors); for writers that
  * have the bytes later. `head` is to be empty. */
 moire_status moire__safetensors_head(const char *path, const moire__st_tensor *tensors, int n_tensors,

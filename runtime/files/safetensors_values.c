@@ -91,3 +91,32 @@ moire_status moire__st_to_int32(const moire__st_tensor *tensor, int32_t *out, mo
   }
   return MOIRE_OK;
 }
+
+#define FIND_NAN(type, parts, value)                                                                           \
+  for (int64_t i = 0; i < (parts) * tensor->count; i++) {                                                      \
+    const type v = ((const type *)tensor->data)[i];                                                            \
+    if (isnan(value)) return i / (parts);                                                                      \
+  }                                                                                                            \
+  break
+
+int64_t moire__st_find_nan(const moire__st_tensor *tensor) {
+  switch (tensor->dtype) {
+    case MOIRE__ST_F64: FIND_NAN(double, 1, v);
+    case MOIRE__ST_F32: FIND_NAN(float, 1, v);
+    case MOIRE__ST_F16: FIND_NAN(uint16_t, 1, moire__half_to_float(v));
+    case MOIRE__ST_BF16: FIND_NAN(uint16_t, 1, moire__bfloat_to_float(v));
+    case MOIRE__ST_C64: FIND_NAN(float, 2, v);
+    case MOIRE__ST_C128: FIND_NAN(double, 2, v);
+    case MOIRE__ST_I64:
+    case MOIRE__ST_I32:
+    case MOIRE__ST_I16:
+    case MOIRE__ST_I8:
+    case MOIRE__ST_U8:
+    case MOIRE__ST_BOOL:
+    case MOIRE__ST_U16:
+    case MOIRE__ST_U32:
+    case MOIRE__ST_U64:
+    case MOIRE__ST_OTHER: break;
+  }
+  return -1;
+}

@@ -12,6 +12,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *moire__features_row(const moire__features *f, int64_t i, moire__row_buffer buffer) {
@@ -128,7 +129,37 @@ static moire_status bad_name(const char *path, int64_t line, const char *why, mo
   return moire_fail(error, MOIRE_ERROR_FORMAT, "%s:%" PRId64 ": %s", path, line + 1, why);
 }
 
-/* One name a line; a name has no tab, which ends it where names and codes stand together. */
+/* A name and the row that has it. */
+typedef struct named {
+  const char *name;
+  int64_t row;
+} named;
+
+static int by_name(const void *a, const void *b) {
+  const named *x = a, *y = b;
+  int order = strcmp(x->name, y->name);
+  return order ? order : (x->row > y->row) - (x->row < y->row);
+}
+
+/* A name stands for one row. */
+static moire_status check_names(const moire__features *f, const char *path, moire_error *error) {
+  named *sorted = moire__allocate_array((size_t)f->n, sizeof *sorted);
+  for (int64_t i = 0; i < f->n; i++) sorted[i] = (named){f->names[i], i};
+  qsort(sorted, (size_t)f->n, sizeof *sorted, by_name);
+  moire_status status = MOIRE_OK;
+  for (int64_t i = 1; i < f->n && !status; i++) {
+    if (strcmp(sorted[i - 1].name, sorted[i].name) != 0) continue;
+    moire__printable_buffer shown;
+    status = moire_fail(error, MOIRE_ERROR_FORMAT,
+                        "%s:%" PRId64 ": the name '%s' stands in line %" PRId64 " too", path, sorted[i].row + 1,
+                        moire__printable(sorted[i].name, strlen(sorted[i].name), shown), sorted[i - 1].row + 1);
+  }
+  moire__release(sorted);
+  return status;
+}
+
+/* One name a line; a name has no tab, which ends it where names and codes stand together. A byte order mark at
+ * the front is no part of the first. */
 static moire_status read_names(moire__features *f, const char *path, moire_error *error) {
   char *bytes = NULL;
   size_t size = 0;
@@ -137,7 +168,8 @@ static moire_status read_names(moire__features *f, const char *path, moire_error
   const char **names = moire__arena_array(&f->arena, (size_t)f->n + 1, sizeof *names);
   int64_t n = 0;
   const char *end = bytes + size;
-  for (const char *line = bytes; line < end && !status; n++) {
+  const char *first = size >= 3 && !memcmp(bytes, "\xef\xbb\xbf", 3) ? bytes + 3 : bytes;
+  for (const char *line = first; line < end && !status; n++) {
     const char *newline = memchr(line, '\n', (size_t)(end - line)), *stop = newline ? newline : end;
     size_t length = (size_t)(stop - line);
     if (length && line[length - 1] == '\r') length--;
@@ -153,7 +185,7 @@ static moire_status read_names(moire__features *f, const char *path, moire_error
     status = moire_fail(error, MOIRE_ERROR_FORMAT, "%s: has %" PRId64 " names, but %s has %" PRId64 " rows",
                         path, n, f->path, f->n);
   f->names = names;
-  return status;
+  return status ? status : check_names(f, path, error);
 }
 
 moire_status moire__features_load(const char *path, const char *tensor, const char *names,

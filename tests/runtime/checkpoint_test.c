@@ -4,6 +4,7 @@
 #include "runtime/files/checkpoint.h"
 #include "tests/support/files.h"
 
+#include <math.h>
 #include <string.h>
 
 static test_path directory, path;
@@ -143,4 +144,108 @@ Test(checkpoint, what_does_not_fit_is_named) {
   assert_refused(1, &broken, "steps: wanted type I64, but F32 came");
   assert_refused(3, &extra, "more");
   assert_refused(1, NULL, "steps");
+}
+
+/* ---- Names of others --------------------------------------------------------------------------------------
+ */
+
+static const moire_plan_state wave_states[] = {
+    {"layers.0.w.re", MOIRE_F32, {1, {2}}, {.kind = MOIRE_INIT_CONSTANT, .a = 0}, true},
+    {"layers.0.w.im", MOIRE_F64, {1, {2}}, {.kind = MOIRE_INIT_CONSTANT, .a = 0}, true},
+    {"bias", MOIRE_F32, {1, {1}}, {.kind = MOIRE_INIT_CONSTANT, .a = 0}, true},
+};
+static const moire_plan wave_plan = {.name = "wave", .states = wave_states, .n_states = 3};
+static const float pairs[] = {1, 2, 3, 4}, bias[] = {7};
+
+/* Loads a file of w as C64 and a bias under these names, and of `more` unless that is NULL. */
+static moire_status load_wave(const char *w, const char *b, const char *more, moire_store *store,
+                              moire_error *error) {
+  moire__st_tensor tensors[] = {{.name = w, .dtype = MOIRE__ST_C64, .rank = 1, .shape = {2}, .data = pairs},
+                                {.name = b, .dtype = MOIRE__ST_F32, .rank = 1, .shape = {1}, .data = bias},
+                                {.name = more, .dtype = MOIRE__ST_F32, .rank = 1, .shape = {1}, .data = bias}};
+  cr_assert_eq(moire__safetensors_write(path, tensors, more ? 3 : 2, metadata, 2, NULL), MOIRE_OK);
+  moire__safetensors *file = reopen();
+  moire_status status = moire__checkpoint_load(file, store, MOIRE__CHECKPOINT_MODEL, error);
+  moire__safetensors_close(file);
+  return status;
+}
+
+Test(checkpoint, prefixes_of_wrappers_are_dropped_and_complex_weights_are_two_planes) {
+  static const char *const names[][2] = {{"layers.0.w", "bias"},
+                                         {"module.layers.0.w", "module.bias"},
+                                         {"_orig_mod.layers.0.w", "_orig_mod.bias"},
+                                         {"module._orig_mod.layers.0.w", "_orig_mod.module.bias"},
+                                         {"layers.0._orig_mod.w", "bias"}};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    moire_store *store = store_of(&wave_plan, 1);
+    moire_error error = {0};
+    cr_assert_eq(load_wave(names[i][0], names[i][1], NULL, store, &error), MOIRE_OK, "%s", error.message);
+    const float *re = moire_store_data(store, "layers.0.w.re", NULL),
+                *b = moire_store_data(store, "bias", NULL);
+    const double *im = moire_store_data(store, "layers.0.w.im", NULL);
+    cr_assert(re[0] == 1 && re[1] == 3 && im[0] == 2 && im[1] == 4 && b[0] == 7);
+    moire_store_destroy(store);
+  }
+}
+
+Test(checkpoint, a_name_that_fits_as_it_is_is_taken_so) {
+  static const moire_plan_state own[] = {
+      {"module.w", MOIRE_F32, {1, {1}}, {.kind = MOIRE_INIT_CONSTANT, .a = 0}, true},
+      {"w", MOIRE_F32, {1, {1}}, {.kind = MOIRE_INIT_CONSTANT, .a = 0}, true},
+      {"x_real", MOIRE_F32, {1, {1}}, {.kind = MOIRE_INIT_CONSTANT, .a = 0}, true},
+  };
+  const moire_plan own_plan = {.name = "own", .states = own, .n_states = 3};
+  moire_store *from = store_of(&own_plan, 1), *to = store_of(&own_plan, 2);
+  for (int i = 0; i < 3; i++) *(float *)moire_store_data(from, own[i].name, NULL) = 1 + (float)i;
+  cr_assert_eq(moire__checkpoint_save(path, from, MOIRE__CHECKPOINT_MODEL, metadata, 2, NULL), MOIRE_OK);
+  moire__safetensors *file = reopen();
+  moire_error error = {0};
+  cr_assert_eq(moire__checkpoint_load(file, to, MOIRE__CHECKPOINT_MODEL, &error), MOIRE_OK, "%s",
+               error.message);
+  for (int i = 0; i < 3; i++) cr_assert_eq(*(float *)moire_store_data(to, own[i].name, NULL), 1 + (float)i);
+  moire__safetensors_close(file);
+  moire_store_destroy(from);
+  moire_store_destroy(to);
+}
+
+Test(checkpoint, names_that_could_be_two_are_refused) {
+  static const struct {
+    const char *w, *b, *more, *says;
+  } bad[] = {
+      {"layers.0.w", "bias", "module.bias", "both 'bias' and 'module.bias' would be bias"},
+      {"layers.0.w", "module.bias", "_orig_mod.bias", "both 'module.bias' and '_orig_mod.bias' would be bias"},
+      {"layers.0.v", "bias", NULL, "has no tensor 'layers.0.w.re'"},
+      {"layers.0.w", "bias", "module.more", "module.more: is not among the states of the model"},
+  };
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    moire_store *store = store_of(&wave_plan, 1);
+    moire_error error = {0};
+    cr_assert_eq(load_wave(bad[i].w, bad[i].b, bad[i].more, store, &error), MOIRE_ERROR_FORMAT);
+    cr_assert_not_null(strstr(error.message, bad[i].says), "%s", error.message);
+    cr_assert_eq(*(float *)moire_store_data(store, "bias", NULL), 0, "the store is as it was");
+    moire_store_destroy(store);
+  }
+  const moire_plan half = {
+      .name = "half", .states = (moire_plan_state[]){wave_states[1], wave_states[2]}, .n_states = 2};
+  moire_store *store = store_of(&half, 1);
+  moire_error error = {0};
+  cr_assert_eq(load_wave("layers.0.w", "bias", NULL, store, &error), MOIRE_ERROR_FORMAT);
+  cr_assert_not_null(strstr(error.message, "layers.0.w: is complex, but the model has one of its planes alone"),
+                     "%s", error.message);
+  moire_store_destroy(store);
+}
+
+Test(checkpoint, weights_that_are_nan_are_refused) {
+  moire_store *from = store_of(&plan, 1), *to = store_of(&plan, 2);
+  ((float *)moire_store_data(from, "layer.weight", NULL))[4] = NAN;
+  ((float *)moire_store_data(from, "layer.weight", NULL))[1] = INFINITY;
+  cr_assert_eq(moire__checkpoint_save(path, from, MOIRE__CHECKPOINT_MODEL, metadata, 2, NULL), MOIRE_OK);
+  moire__safetensors *file = reopen();
+  moire_error error = {0};
+  cr_assert_eq(moire__checkpoint_load(file, to, MOIRE__CHECKPOINT_MODEL, &error), MOIRE_ERROR_FORMAT);
+  cr_assert_not_null(strstr(error.message, "c.safetensors: layer.weight: element 4 is NaN"), "%s",
+                     error.message);
+  moire__safetensors_close(file);
+  moire_store_destroy(from);
+  moire_store_destroy(to);
 }

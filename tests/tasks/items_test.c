@@ -49,6 +49,30 @@ Test(features, come_back_from_both_formats_and_all_widths) {
   test_remove_directory(directory);
 }
 
+/* Padded to any length, in the other order of bytes and of axes. */
+Test(features, npy_of_any_writer) {
+  test_path directory;
+  test_make_directory(directory);
+  cr_assert_eq(chdir(directory), 0);
+  static const float turned[3][2] = {{1, 4}, {-2, 0}, {0.5f, -0.25f}};
+  for (int form = 0; form < 12; form++) {
+    char file[200] = "\x93NUMPY\x01";
+    bool fortran = form & 1, swapped = form & 2;
+    int used = snprintf(file + 10, 120, "{'descr': '%cf4', 'fortran_order': %s, 'shape': (2, 3)}%*s\n",
+                        swapped ? '>' : '<', fortran ? "True" : "False", form, "");
+    file[8] = (char)used;
+    for (int i = 0; i < 6; i++) {
+      uint32_t bits;
+      memcpy(&bits, fortran ? &turned[0][0] + i : &matrix[0][0] + i, sizeof bits);
+      if (swapped) bits = __builtin_bswap32(bits);
+      memcpy(file + 10 + used + 4 * i, &bits, sizeof bits);
+    }
+    test_write_file("f.npy", file, (size_t)used + 34);
+    moire__features_free(load("f.npy", NULL));
+  }
+  test_remove_directory(directory);
+}
+
 Test(features, rows_that_are_not_finite_are_named) {
   test_path directory;
   test_make_directory(directory);
@@ -66,6 +90,18 @@ Test(features, rows_that_are_not_finite_are_named) {
   moire__row_buffer row;
   cr_assert_str_eq(moire__features_row(f, 1, row), "b b");
   moire__features_free(f);
+  cr_assert_eq(moire__file_write_atomic("marked",
+                                        "\xef\xbb\xbf"
+                                        "a\nb\nc",
+                                        8, NULL),
+               MOIRE_OK);
+  cr_assert_eq(moire__features_load("bad.npy", NULL, "marked", &f, NULL), MOIRE_OK);
+  cr_assert_str_eq(moire__features_row(f, 0, row), "a", "a byte order mark is no part of a name");
+  moire__features_free(f);
+  cr_assert_eq(moire__file_write_atomic("twice", "b\na\nb\n", 6, NULL), MOIRE_OK);
+  error = (moire_error){0};
+  cr_assert_eq(moire__features_load("bad.npy", NULL, "twice", &f, &error), MOIRE_ERROR_FORMAT);
+  cr_assert_str_eq(error.message, "twice:3: the name 'b' stands in line 1 too");
   test_remove_directory(directory);
 }
 
