@@ -57,9 +57,11 @@ typedef struct moire__emitter {
   moire__emit_debug *debug;          /* NULL: no debug information is wanted */
 } moire__emitter;
 
-/* emit_kernel.c: types */
+/* emit_type.c: types, and what fails */
 LLVMTypeRef moire__emit_type(const moire__emitter *e, moire__loop_type type);        /* of a value */
 LLVMTypeRef moire__emit_memory_type(const moire__emitter *e, moire__loop_type type); /* of a buffer's element */
+/* Records a failure of the kernel being emitted. */
+void moire__emit_fail(moire__emitter *e, moire_status status, const char *what);
 
 /* emit_analysis.c */
 void moire__emit_analyse(const moire__loop_kernel *k, const moire__loop_statement *loop,
@@ -75,13 +77,15 @@ moire__emit_trip moire__emit_trip_of(const moire__loop_kernel *k, moire__loop_va
 int64_t moire__emit_multiple_of(const moire__loop_kernel *k, const moire__loop_statement *loop,
                                 moire__loop_value v);
 
-/* emit_value.c: instructions */
-void moire__emit_let(moire__emitter *e, moire__loop_value v);
+/* emit_form.c: values in a form */
 LLVMValueRef moire__emit_uniform(moire__emitter *e, moire__loop_value v); /* the scalar of a uniform value */
 /* The value in all lanes of the current vector loop; outside, the scalar. */
 LLVMValueRef moire__emit_lanes(moire__emitter *e, moire__loop_value v);
 /* The form of v, constants and extents included. */
 moire__emit_value moire__emit_value_of(moire__emitter *e, moire__loop_value v);
+
+/* emit_value.c: instructions */
+void moire__emit_let(moire__emitter *e, moire__loop_value v);
 /* op on operands of one shape; type is the operands'. For add, sub, mul, min, max also the combine of a reduce.
  */
 LLVMValueRef moire__emit_arithmetic(moire__emitter *e, moire__loop_op op, moire__loop_type type, LLVMValueRef a,
@@ -123,8 +127,5 @@ void moire__emit_statements(moire__emitter *e, const moire__loop_statement *firs
 moire_status moire__emit_kernel(const moire__ir *ir, const moire__loop_kernel *k, const char *symbol,
                                 const moire__target *target, const moire__codegen_options *options,
                                 moire_error *error);
-
-/* Records a failure of the kernel being emitted. */
-void moire__emit_fail(moire__emitter *e, moire_status status, const char *what);
 
 #endif

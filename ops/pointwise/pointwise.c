@@ -66,21 +66,18 @@ static moire_dtype nth_type(unsigned types, int i) {
   return (moire_dtype)0;
 }
 
-static bool sample_one(moire__sampler *s, moire__op op, moire_dtype dtype, moire_shape shape,
+static bool sample_one(moire__sampler *s, moire__op op, int n, moire_dtype dtype, moire_shape shape,
                        moire__range range, bool repeated) {
-  int n = moire__op_get(op)->min_operands;
   moire_value x[2];
   for (int i = 0; i < n; i++)
     x[i] = repeated && i > 0 ? x[0] : moire__sample_input(s, dtype, shape, range.low, range.high);
   moire_value y = moire__sample_emit(s, op, x, n, NULL, 0);
   if (!moire__dtype_is_float(dtype) && dtype != MOIRE_C64) s->no_gradient_check = true;
-  if (moire__op_get(op)->traits & MOIRE__TRAIT_FIXED) s->no_gradient_check = true;
   return moire__sample_finish(s, y);
 }
 
 /* A type outside the set; operands of different shapes; of different types. */
-static bool sample_wrong(moire__sampler *s, moire__op op, unsigned types, moire__range range) {
-  int n = moire__op_get(op)->min_operands;
+static bool sample_wrong(moire__sampler *s, moire__op op, int n, unsigned types, moire__range range) {
   moire_dtype inside = nth_type(types, 0), outside = nth_type(~types, 0);
   bool bad_shape = s->index == 1, bad_type = s->index == 0;
   if (s->index >= (n == 1 ? 1 : 3)) return false;
@@ -92,7 +89,7 @@ static bool sample_wrong(moire__sampler *s, moire__op op, unsigned types, moire_
   return moire__sample_refuse(s, bad_shape ? MOIRE_ERROR_SHAPE : MOIRE_ERROR_TYPE);
 }
 
-bool moire__sample_pointwise(moire__sampler *s, moire__op op, unsigned types, moire__range good,
+bool moire__sample_pointwise(moire__sampler *s, moire__op op, int n_operands, unsigned types, moire__range good,
                              moire__range hard) {
   moire_dim batch = moire__sample_batch(s);
   moire_dtype usual = nth_type(types, 0);
@@ -100,18 +97,21 @@ bool moire__sample_pointwise(moire__sampler *s, moire__op op, unsigned types, mo
     case MOIRE__SAMPLE_GOOD: {
       moire_dtype dtype = nth_type(types, s->index);
       if (!dtype) return false;
-      return sample_one(s, op, dtype, s->index % 2 ? MOIRE_SHAPE(2, 3, 4) : MOIRE_SHAPE(batch, 5), good, false);
+      return sample_one(s, op, n_operands, dtype, s->index % 2 ? MOIRE_SHAPE(2, 3, 4) : MOIRE_SHAPE(batch, 5),
+                        good, false);
     }
     case MOIRE__SAMPLE_HARD:
       switch (s->index) {
-        case 0: s->no_gradient_check = true; return sample_one(s, op, usual, MOIRE_SHAPE(67), hard, false);
-        case 1: return sample_one(s, op, usual, MOIRE_SCALAR, good, false);
-        case 2: return sample_one(s, op, usual, MOIRE_SHAPE(batch, 0, 2), good, false);
-        case 3: return sample_one(s, op, usual, MOIRE_SHAPE(1, 1, 17), good, true);
-        case 4: return sample_one(s, op, usual, MOIRE_SHAPE(batch, 1, 33), good, false);
+        case 0:
+          s->no_gradient_check = true;
+          return sample_one(s, op, n_operands, usual, MOIRE_SHAPE(67), hard, false);
+        case 1: return sample_one(s, op, n_operands, usual, MOIRE_SCALAR, good, false);
+        case 2: return sample_one(s, op, n_operands, usual, MOIRE_SHAPE(batch, 0, 2), good, false);
+        case 3: return sample_one(s, op, n_operands, usual, MOIRE_SHAPE(1, 1, 17), good, true);
+        case 4: return sample_one(s, op, n_operands, usual, MOIRE_SHAPE(batch, 1, 33), good, false);
         default: return false;
       }
-    case MOIRE__SAMPLE_WRONG: return sample_wrong(s, op, types, good);
+    case MOIRE__SAMPLE_WRONG: return sample_wrong(s, op, n_operands, types, good);
   }
   return false;
 }

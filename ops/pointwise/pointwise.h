@@ -53,7 +53,7 @@ typedef struct moire__range {
   static double op##_of(double x) { return formula; }                                                          \
   void moire__##op##_reference(moire__reference *c) { moire__reference_unary(c, op##_of); }                    \
   bool moire__##op##_sample(moire__sampler *s) {                                                               \
-    return moire__sample_pointwise(s, MOIRE__OP_##op, types, good, hard);                                      \
+    return moire__sample_pointwise(s, MOIRE__OP_##op, 1, types, good, hard);                                   \
   }
 
 /* A binary op without its gradient. */
@@ -68,7 +68,7 @@ typedef struct moire__range {
   static double op##_of(double a, double b) { return formula; }                                                \
   void moire__##op##_reference(moire__reference *c) { moire__reference_binary(c, op##_of); }                   \
   bool moire__##op##_sample(moire__sampler *s) {                                                               \
-    return moire__sample_pointwise(s, MOIRE__OP_##op, types, good, hard);                                      \
+    return moire__sample_pointwise(s, MOIRE__OP_##op, 2, types, good, hard);                                   \
   }
 
 #define MOIRE__BINARY_GRADIENT(op, da, db)                                                                     \
@@ -88,7 +88,7 @@ moire_status moire__infer_pointwise(moire__infer *c, unsigned types); /* the res
 moire_status moire__infer_compare(moire__infer *c, unsigned types);   /* the result is bool */
 void moire__reference_unary(moire__reference *c, double (*f)(double x));
 void moire__reference_binary(moire__reference *c, double (*f)(double a, double b));
-bool moire__sample_pointwise(moire__sampler *s, moire__op op, unsigned types, moire__range good,
+bool moire__sample_pointwise(moire__sampler *s, moire__op op, int n_operands, unsigned types, moire__range good,
                              moire__range hard);
 
 /* For gradients: where(condition, x, 0) of a real or complex x, and the conjugate of a complex x, a real one as

@@ -81,5 +81,5 @@ void moire__mul_reference(moire__reference *c) {
 }
 
 bool moire__mul_sample(moire__sampler *s) {
-  return moire__sample_pointwise(s, MOIRE__OP_mul, FIELD, MOIRE__RANGE(-3, 3), MOIRE__RANGE(-1e15, 1e15));
+  return moire__sample_pointwise(s, MOIRE__OP_mul, 2, FIELD, MOIRE__RANGE(-3, 3), MOIRE__RANGE(-1e15, 1e15));
 }

@@ -198,7 +198,7 @@ void moire__stop_gradient_reference(moire__reference *c) {
 
 bool moire__stop_gradient_sample(moire__sampler *s) {
   if (s->kind != MOIRE__SAMPLE_WRONG)
-    return moire__sample_pointwise(s, MOIRE__OP_stop_gradient, ANY, MOIRE__RANGE(-3, 3),
+    return moire__sample_pointwise(s, MOIRE__OP_stop_gradient, 1, ANY, MOIRE__RANGE(-3, 3),
                                    MOIRE__RANGE(-1e38, 1e38));
   if (s->index > 0) return false;
   moire_value x = moire__sample_input(s, MOIRE_F32, MOIRE_SHAPE(3), -1, 1);

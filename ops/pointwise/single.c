@@ -16,7 +16,7 @@ enum { F32 = 1 << MOIRE_F32 };
 
 /* Differences of rounded values mean nothing: the gradients are not checked by them. */
 static bool rounded_sample(moire__sampler *s, moire__op op) {
-  bool more = moire__sample_pointwise(s, op, F32, MOIRE__RANGE(-4, 4), MOIRE__RANGE(-85, 85));
+  bool more = moire__sample_pointwise(s, op, 1, F32, MOIRE__RANGE(-4, 4), MOIRE__RANGE(-85, 85));
   s->no_gradient_check = true;
   return more;
 }

@@ -1,4 +1,5 @@
-/* Lowering of depthwise convolutions: what whole sequences and tokens share (ops/sequence/lower_conv.c). */
+/* Lowering of depthwise convolutions: what whole sequences (lower_conv.c) and tokens
+ * (lower_conv_tokens.c) share (lower_conv_taps.c). */
 #ifndef MOIRE_OPS_SEQUENCE_LOWER_CONV_H
 #define MOIRE_OPS_SEQUENCE_LOWER_CONV_H
 

@@ -129,8 +129,8 @@ static bool scan_sample(moire__sampler *s, moire__op op) {
   moire_value y = moire__sample_emit(s, op, operands, n, NULL, 0);
   if (s->kind == MOIRE__SAMPLE_WRONG) return moire__sample_refuse(s, cases[i].expected);
   static const char *const names[] = {"y1", "y2", "y3", "y4"};
-  for (int r = 1; r < moire__op_get(op)->n_results && !moire_value_is_null(y); r++)
-    moire_output(s->g, names[r - 1], moire__value(s->g, y.id + r));
+  int n_results = moire_value_is_null(y) ? 0 : moire__node_of(s->g, y.id)->n_results;
+  for (int r = 1; r < n_results; r++) moire_output(s->g, names[r - 1], moire__value(s->g, y.id + r));
   return moire__sample_finish(s, y);
 }
 

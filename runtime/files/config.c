@@ -374,16 +374,6 @@ static void add_quoted(moire__text *out, const char *text) {
   moire__text_add_char(out, '"');
 }
 
-void moire__config_add_real(moire__text *out, double number) {
-  char digits[40];
-  for (int precision = 1; precision <= 17; precision++) {
-    moire__text_from_double(digits, sizeof digits, precision, number);
-    double back = moire__text_to_double(digits, NULL);
-    if (!(back < number) && !(back > number)) break;
-  }
-  moire__text_add(out, strpbrk(digits, ".e") ? "%s" : "%s.0", digits);
-}
-
 static void add_value(moire__text *out, const moire_config_field *field, const value *v) {
   switch (field->kind) {
     case MOIRE_CONFIG_INT: moire__text_add(out, "%" PRId64, v->ints[0]); break;

@@ -223,9 +223,6 @@ int moire__graph_find_state(const moire_graph *g, const char *full_name); /* ind
 int32_t moire__graph_find_output(const moire_graph *g, const char *name); /* value id or 0 */
 int32_t moire__graph_find_input(const moire_graph *g, const char *name);  /* value id or 0 */
 
-/* The three counters i32[3] (seed low, seed high, step) that random masks read: the input "rng", made on first
- * use. */
-moire_value moire__graph_rng(moire_graph *g, moire_source at);
 /* A stream number (attribute `stream`) that no node of g has: each random mask has one of its own, so that its
  * draws depend on nothing else. */
 int64_t moire__graph_fresh_stream(const moire_graph *g);

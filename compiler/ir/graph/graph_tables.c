@@ -181,18 +181,6 @@ void moire__graph_add_update(moire_graph *g, moire_source at, const char *full_n
 
 /* ---- random masks ---------------------------------------------------------------------------------------- */
 
-moire_value moire__graph_rng(moire_graph *g, moire_source at) {
-  const moire_shape shape = MOIRE_SHAPE(3);
-  int32_t found = moire__graph_find_input(g, "rng");
-  if (!found) return moire_input_at(at, g, "rng", MOIRE_I32, shape);
-  const moire__value_info *info = &g->values[found];
-  if (info->dtype != MOIRE_I32 || !moire__shape_equal(&info->shape, &shape)) {
-    moire__graph_fail_at(g, at, "rng", MOIRE_ERROR_TYPE, "the input rng is not i32[3]");
-    return (moire_value){g, 0};
-  }
-  return (moire_value){g, found};
-}
-
 int64_t moire__graph_fresh_stream(const moire_graph *g) {
   int64_t next = 0;
   for (int i = 0; i < g->n_nodes; i++) {

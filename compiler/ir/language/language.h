@@ -16,6 +16,8 @@ static inline moire_value moire__null_like(moire_value a, moire_value b) {
 
 moire_value moire__emit_unary(moire_source at, moire__op op, moire_value x);
 moire_value moire__emit_binary(moire_source at, moire__op op, moire_value a, moire_value b);
+/* reshape or broadcast; x itself where it has the shape. */
+moire_value moire__emit_shape(moire_source at, moire__op op, moire_value x, const moire_shape *shape);
 
 static inline bool moire__is_complex(moire_value x) { return moire_value_dtype(x) == MOIRE_C64; }
 /* x + 0i for a real float; what is complex, or not a number that can be, as it is. */
@@ -33,6 +35,10 @@ void moire__broadcast_together(moire_source at, const char *what, moire_value *v
 /* The common shape of a and b, as NumPy has it, of the axes before the last `keep_a` of a and `keep_b` of b. */
 bool moire__broadcast_shape(const moire_shape *a, int keep_a, const moire_shape *b, int keep_b,
                             moire_shape *out);
+
+/* The three counters i32[3] (seed low, seed high, step) that random masks read: the input "rng", made on first
+ * use. */
+moire_value moire__graph_rng(moire_graph *g, moire_source at);
 
 /* "…: a is f32[2,3], b is f32[4]" recorded as a mistake of `what`; returns the null value. */
 moire_value moire__refuse_pair(moire_source at, const char *what, moire_status status, const char *why,

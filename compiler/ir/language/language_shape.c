@@ -3,19 +3,12 @@
 
 #include <string.h>
 
-static moire_value emit_shape(moire_source at, moire__op op, moire_value x, const moire_shape *shape) {
-  if (moire_value_is_null(x)) return x;
-  if (moire__shape_equal(shape, &moire__info(x)->shape)) return x;
-  const moire__attr attr = moire__attr_make_dims("shape", shape);
-  return moire__graph_emit(x.graph, at, op, &x, 1, &attr, 1);
-}
-
 moire_value moire_reshape_at(moire_source at, moire_value x, moire_shape shape) {
-  return emit_shape(at, MOIRE__OP_reshape, x, &shape);
+  return moire__emit_shape(at, MOIRE__OP_reshape, x, &shape);
 }
 
 moire_value moire_broadcast_at(moire_source at, moire_value x, moire_shape shape) {
-  return emit_shape(at, MOIRE__OP_broadcast, x, &shape);
+  return moire__emit_shape(at, MOIRE__OP_broadcast, x, &shape);
 }
 
 moire_value moire_permute_at(moire_source at, moire_value x, int rank, const int *axes) {

@@ -11,6 +11,13 @@ moire_value moire__emit_binary(moire_source at, moire__op op, moire_value a, moi
   return moire__graph_emit(a.graph, at, op, (moire_value[]){a, b}, 2, NULL, 0);
 }
 
+moire_value moire__emit_shape(moire_source at, moire__op op, moire_value x, const moire_shape *shape) {
+  if (moire_value_is_null(x)) return x;
+  if (moire__shape_equal(shape, &moire__info(x)->shape)) return x;
+  const moire__attr attr = moire__attr_make_dims("shape", shape);
+  return moire__graph_emit(x.graph, at, op, &x, 1, &attr, 1);
+}
+
 moire_value moire__refuse_pair(moire_source at, const char *what, moire_status status, const char *why,
                                const char *name_a, moire_value a, const char *name_b, moire_value b) {
   moire__text text = {0};
@@ -28,7 +35,7 @@ moire_value moire__refuse_pair(moire_source at, const char *what, moire_status s
 moire_value moire__to_complex(moire_source at, moire_value x) {
   if (moire_value_is_null(x) || moire_value_dtype(x) != MOIRE_F32) return x;
   moire_value zero = moire_constant_at(at, x.graph, MOIRE_F32, moire_value_shape(x), 0);
-  return moire_complex_at(at, x, zero);
+  return moire__emit_binary(at, MOIRE__OP_complex, x, zero);
 }
 
 void moire__promote(moire_source at, moire_value *values, int n) {
@@ -64,5 +71,5 @@ void moire__broadcast_together(moire_source at, const char *what, moire_value *v
     for (int j = 0; j < n; j++) values[j] = none;
     return;
   }
-  for (int i = 0; i < n; i++) values[i] = moire_broadcast_at(at, values[i], common);
+  for (int i = 0; i < n; i++) values[i] = moire__emit_shape(at, MOIRE__OP_broadcast, values[i], &common);
 }

@@ -1,10 +1,9 @@
 /* The builder of the loop IR: kernels are made statement by statement, at the end of the innermost open block.
  *
  * Tables of values, buffers and variables grow in the kernel's arena; statements are linked where `end` of the
- * open block points. Constants and extents are values without a statement, shared through a small hash table in
- * the kernel, and visible everywhere. Operations on them fold (loop_fold.c). Another table finds operations
- * that were appended before: one whose block is still open is visible here, and serves again. All but loads and
- * variables are pure.
+ * open block points. Operations on constants and extents (loop_values.c) fold (loop_fold.c). A hash table finds
+ * operations that were appended before: one whose block is still open is visible here, and serves again. All
+ * but loads and variables are pure.
  *
  * Wrong types are not refused here: such a value has the type void, and moire__loop_verify says what is wrong
  * with it. Ids that do not exist and blocks that are not balanced are defects of the caller and stop the
@@ -14,7 +13,6 @@
 #include "runtime/base/hash.h"
 
 #include <assert.h>
-#include <math.h>
 #include <string.h>
 
 /* ---- kernels and their tables ---------------------------------------------------------------------------- */
@@ -65,13 +63,8 @@ moire__loop_buffer moire__loop_add_local(moire__loop_kernel *k, const char *name
   return add_buffer(k, name, MOIRE__BUFFER_LOCAL, type, moire__dim_make(elements, 0));
 }
 
-static moire__loop_value add_value(moire__loop_kernel *k, moire__loop_value_info info) {
-  MOIRE__PUSH(k->arena, k->values, k->n_values, k->value_capacity, info);
-  return k->n_values - 1;
-}
-
 static moire__loop_value add_index(moire__loop_kernel *k) {
-  return add_value(
+  return moire__loop_add_value(
       k, (moire__loop_value_info){.op = MOIRE__LOOP_OP_COUNT, .type = MOIRE__LOOP_I64, .is_index = true});
 }
 
@@ -87,25 +80,6 @@ moire__loop_builder moire__loop_begin(moire__loop_kernel *k, moire_dim count, in
 }
 
 /* ---- constants ------------------------------------------------------------------------------------------- */
-
-static bool same_constant(const moire__loop_value_info *a, const moire__loop_value_info *b) {
-  return a->op == b->op && a->type == b->type && a->integer == b->integer &&
-         memcmp(&a->real, &b->real, sizeof a->real) == 0; /* tells -0 from 0, and finds a NaN */
-}
-
-moire__loop_value moire__loop_share(moire__loop_kernel *k, moire__loop_value_info info) {
-  if (isnan(info.real)) info.real = (double)NAN;
-  uint64_t bits;
-  memcpy(&bits, &info.real, sizeof bits);
-  bits ^= (uint64_t)info.integer + (uint64_t)info.type * 7;
-  bits *= 0x9e3779b97f4a7c15u; /* 2^64 / golden ratio: spreads neighbouring integers */
-  moire__loop_value *bucket = &k->shared[bits >> 58];
-  for (moire__loop_value v = *bucket; v; v = k->values[v].next_shared) {
-    if (same_constant(&k->values[v], &info)) return v;
-  }
-  info.next_shared = *bucket;
-  return *bucket = add_value(k, info);
-}
 
 moire__loop_value moire__loop_const(moire__loop_builder *b, moire__loop_type type, double value) {
   moire__loop_value_info info = {.op = MOIRE__LOOP_const, .type = type};
@@ -160,7 +134,7 @@ moire__loop_type moire__loop_type_of(const moire__loop_builder *b, moire__loop_v
 
 moire__loop_value moire__loop_let(moire__loop_builder *b, moire__loop_value_info info) {
   info.block = b->open[b->depth - 1].number;
-  moire__loop_value v = add_value(b->kernel, info);
+  moire__loop_value v = moire__loop_add_value(b->kernel, info);
   append(b, MOIRE__LOOP_LET)->value = v;
   return v;
 }
@@ -212,7 +186,7 @@ moire__loop_value moire__loop_emit(moire__loop_builder *b, moire__loop_op op, co
   }
   info.type = moire__loop_result_type(op, types);
   if (info.type != MOIRE__LOOP_VOID) {
-    moire__loop_value folded = moire__loop_fold(b, op, operands);
+    moire__loop_value folded = moire__loop_fold(b->kernel, &info.op, info.operands);
     if (folded) return folded;
   }
   return compute(b, info);

@@ -19,8 +19,8 @@ static bool is_constant(const moire__loop_kernel *k, moire__loop_value v, int64_
          (moire__loop_type_is_int(info->type) || info->type == MOIRE__LOOP_BOOL);
 }
 
-static moire__loop_value make(moire__loop_builder *b, moire__loop_type type, int64_t value) {
-  return moire__loop_share(b->kernel,
+static moire__loop_value make(moire__loop_kernel *k, moire__loop_type type, int64_t value) {
+  return moire__loop_share(k,
                            (moire__loop_value_info){.op = MOIRE__LOOP_const, .type = type, .integer = value});
 }
 
@@ -56,63 +56,93 @@ static bool compute(moire__loop_op op, moire__loop_type type, int64_t a, int64_t
   return !overflow && fits(type, *r);
 }
 
-/* x op c with c on the right. */
-static moire__loop_value fold_right(moire__loop_builder *b, moire__loop_op op, moire__loop_type type,
-                                    moire__loop_value x, int64_t c) {
-  bool add = op == MOIRE__LOOP_add, mul = op == MOIRE__LOOP_mul;
-  if (c == 0 && (add || op == MOIRE__LOOP_sub)) return x;
-  if (c == 1 && (mul || op == MOIRE__LOOP_div)) return x;
-  if ((c == 0 && mul) || (c == 1 && op == MOIRE__LOOP_mod)) return make(b, type, 0);
-  if (op == MOIRE__LOOP_sub && fits(type, c) && c != INT64_MIN && fits(type, -c)) {
-    return moire__loop_binary(b, MOIRE__LOOP_add, x, make(b, type, -c));
-  }
-  const moire__loop_value_info *inner = &b->kernel->values[x];
-  int64_t first, both;
-  if ((add || mul) && inner->op == op && is_constant(b->kernel, inner->operands[1], &first) &&
-      compute(op, type, first, c, &both)) {
-    return moire__loop_binary(b, op, inner->operands[0], make(b, type, both));
-  }
-  return 0;
+/* What a rule makes of an operation. */
+typedef enum outcome {
+  KEPT,      /* no rule applies */
+  REWRITTEN, /* it is another one now, which is looked at again */
+  FOLDED,    /* it is `value` */
+} outcome;
+
+typedef struct operation {
+  moire__loop_kernel *k;
+  moire__loop_op op;
+  moire__loop_type type;       /* of the operands */
+  moire__loop_value *operands; /* 2 */
+  moire__loop_value value;
+} operation;
+
+static outcome fold_to(operation *o, moire__loop_value value) {
+  o->value = value;
+  return FOLDED;
 }
 
-static moire__loop_value fold_integers(moire__loop_builder *b, moire__loop_op op, moire__loop_type type,
-                                       moire__loop_value x, moire__loop_value y) {
+static outcome rewrite(operation *o, moire__loop_op op, moire__loop_value x, moire__loop_value y) {
+  o->op = op;
+  o->operands[0] = x;
+  o->operands[1] = y;
+  return REWRITTEN;
+}
+
+/* x op c with c on the right. */
+static outcome fold_right(operation *o, moire__loop_value x, int64_t c) {
+  moire__loop_type type = o->type;
+  bool add = o->op == MOIRE__LOOP_add, sub = o->op == MOIRE__LOOP_sub, mul = o->op == MOIRE__LOOP_mul;
+  if (c == 0 && (add || sub)) return fold_to(o, x);
+  if (c == 1 && (mul || o->op == MOIRE__LOOP_div)) return fold_to(o, x);
+  if ((c == 0 && mul) || (c == 1 && o->op == MOIRE__LOOP_mod)) return fold_to(o, make(o->k, type, 0));
+  if (sub && fits(type, c) && c != INT64_MIN && fits(type, -c))
+    return rewrite(o, MOIRE__LOOP_add, x, make(o->k, type, -c));
+  const moire__loop_value_info *inner = &o->k->values[x];
+  int64_t first, both;
+  if ((add || mul) && inner->op == o->op && is_constant(o->k, inner->operands[1], &first) &&
+      compute(o->op, type, first, c, &both)) {
+    moire__loop_value kept = inner->operands[0]; /* `make` may move the table */
+    return rewrite(o, o->op, kept, make(o->k, type, both));
+  }
+  return KEPT;
+}
+
+static outcome fold_integers(operation *o) {
+  moire__loop_op op = o->op;
+  moire__loop_value x = o->operands[0], y = o->operands[1];
   bool compares = op == MOIRE__LOOP_eq || op == MOIRE__LOOP_lt || op == MOIRE__LOOP_le;
   bool commutes = op == MOIRE__LOOP_add || op == MOIRE__LOOP_mul || op == MOIRE__LOOP_min ||
                   op == MOIRE__LOOP_max || op == MOIRE__LOOP_eq;
   int64_t cx, cy, result;
-  bool x_constant = is_constant(b->kernel, x, &cx), y_constant = is_constant(b->kernel, y, &cy);
+  bool x_constant = is_constant(o->k, x, &cx), y_constant = is_constant(o->k, y, &cy);
   if (x_constant && y_constant) {
-    if (!compute(op, type, cx, cy, &result)) return 0;
-    return make(b, compares ? MOIRE__LOOP_BOOL : type, result);
+    if (!compute(op, o->type, cx, cy, &result)) return KEPT;
+    return fold_to(o, make(o->k, compares ? MOIRE__LOOP_BOOL : o->type, result));
   }
-  if (x_constant && commutes) return moire__loop_binary(b, op, y, x);
-  if (x == y && op == MOIRE__LOOP_sub) return make(b, type, 0);
-  if (x == y && (op == MOIRE__LOOP_min || op == MOIRE__LOOP_max)) return x;
-  return y_constant ? fold_right(b, op, type, x, cy) : 0;
+  if (x_constant && commutes) return rewrite(o, op, y, x);
+  if (x == y && op == MOIRE__LOOP_sub) return fold_to(o, make(o->k, o->type, 0));
+  if (x == y && (op == MOIRE__LOOP_min || op == MOIRE__LOOP_max)) return fold_to(o, x);
+  return y_constant ? fold_right(o, x, cy) : KEPT;
 }
 
-static moire__loop_value fold_bools(moire__loop_builder *b, moire__loop_op op, const moire__loop_value *o) {
+static moire__loop_value fold_bools(moire__loop_kernel *k, moire__loop_op op, const moire__loop_value *o) {
   int64_t x = 0, y = 0;
-  bool x_constant = is_constant(b->kernel, o[0], &x);
-  if (op == MOIRE__LOOP_not) return x_constant ? make(b, MOIRE__LOOP_BOOL, !x) : 0;
+  bool x_constant = is_constant(k, o[0], &x);
+  if (op == MOIRE__LOOP_not) return x_constant ? make(k, MOIRE__LOOP_BOOL, !x) : 0;
   if (op == MOIRE__LOOP_select) return x_constant ? o[x ? 1 : 2] : 0;
   if (op != MOIRE__LOOP_and && op != MOIRE__LOOP_or) return 0;
   bool neutral = op == MOIRE__LOOP_and; /* true and x = x, false or x = x; the other constant decides */
   if (x_constant) return (x != 0) == neutral ? o[1] : o[0];
-  if (is_constant(b->kernel, o[1], &y)) return (y != 0) == neutral ? o[0] : o[1];
+  if (is_constant(k, o[1], &y)) return (y != 0) == neutral ? o[0] : o[1];
   return 0;
 }
 
-moire__loop_value moire__loop_fold(moire__loop_builder *b, moire__loop_op op,
-                                   const moire__loop_value *operands) {
-  int n = moire__loop_op_arity(op);
-  moire__loop_type type = n > 0 ? moire__loop_type_of(b, operands[0]) : MOIRE__LOOP_VOID;
-  if (type == MOIRE__LOOP_BOOL) return fold_bools(b, op, operands);
+moire__loop_value moire__loop_fold(moire__loop_kernel *k, moire__loop_op *op, moire__loop_value *operands) {
+  int n = moire__loop_op_arity(*op);
+  moire__loop_type type = n > 0 ? k->values[operands[0]].type : MOIRE__LOOP_VOID;
+  if (type == MOIRE__LOOP_BOOL) return fold_bools(k, *op, operands);
   if (!moire__loop_type_is_int(type)) return 0;
   int64_t c;
-  if (op == MOIRE__LOOP_neg && is_constant(b->kernel, operands[0], &c) && c != INT64_MIN && fits(type, -c)) {
-    return make(b, type, -c);
-  }
-  return n == 2 ? fold_integers(b, op, type, operands[0], operands[1]) : 0;
+  if (*op == MOIRE__LOOP_neg && is_constant(k, operands[0], &c) && c != INT64_MIN && fits(type, -c))
+    return make(k, type, -c);
+  if (n != 2) return 0;
+  operation o = {.k = k, .op = *op, .type = type, .operands = operands};
+  while (fold_integers(&o) == REWRITTEN) continue;
+  *op = o.op;
+  return o.value;
 }

@@ -4,14 +4,15 @@
 
 #include "compiler/ir/loop/loop.h"
 
+moire__loop_value moire__loop_add_value(moire__loop_kernel *k, moire__loop_value_info info);
 /* The kernel's value for a constant or an extent, made on first use: equal ones are one value. */
 moire__loop_value moire__loop_share(moire__loop_kernel *k, moire__loop_value_info info);
 /* Appends `let value` as it is, nothing folded. */
 moire__loop_value moire__loop_let(moire__loop_builder *b, moire__loop_value_info info);
-/* A value that equals op(operands) and needs no new instruction or a shorter one; 0 if there is none. Integers
- * and bools only: rounding, and what is rounded, is left as written. */
-moire__loop_value moire__loop_fold(moire__loop_builder *b, moire__loop_op op,
-                                   const moire__loop_value *operands);
+/* A value that equals op(operands) and needs no new instruction; 0 if there is none, and op and operands are
+ * then rewritten to the shortest that means the same. Integers and bools only: rounding, and what is rounded,
+ * is left as written. */
+moire__loop_value moire__loop_fold(moire__loop_kernel *k, moire__loop_op *op, moire__loop_value *operands);
 
 /* Names of values and variables as they are printed: %p, %i1 (a loop's variable), %v1, $1; by id, 0: none. */
 typedef struct moire__loop_names {

@@ -16,17 +16,6 @@
 
 enum { MAX_ROUNDS = 10 };
 
-moire_value moire__simplify_make(const moire__simplify *s, const moire__node *like, double value) {
-  moire__attr attrs[4];
-  int n = 0;
-  attrs[n++] = moire__attr_make_real("value", value);
-  const moire__attr *per = like ? moire__node_attr(like, "per") : NULL;
-  if (per) attrs[n++] = *per;
-  attrs[n++] = moire__attr_make_int("dtype", s->dtype);
-  attrs[n++] = moire__attr_make_dims("shape", &s->shape);
-  return moire__graph_emit(s->g, s->node->source, MOIRE__OP_constant, NULL, 0, attrs, n);
-}
-
 /* A rule whose result is of another type is a defect. */
 static void check_rule(const moire__simplify *s, const moire__simplify_rule *rule, moire_value made) {
   const moire__value_info *info = moire__info(made);
