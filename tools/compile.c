@@ -244,7 +244,7 @@ static moire_status write_library(const arguments *a, const job *j, moire_error 
     weights[i].data = moire_store_data(j->store, weights[i].name, &weights[i].elements);
   }
   moire_ahead_model model = {.name = j->setup.model->name,
-                             .item_coder = j->setup.model->kind == MOIRE_MODEL_ITEM_CODER,
+                             .interface = j->setup.model->kind == MOIRE_MODEL_ITEM_CODER ? "code" : "recommend",
                              .config = config.data,
                              .inference = j->inference,
                              .training = j->training,

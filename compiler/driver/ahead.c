@@ -6,7 +6,7 @@
  * Everything up to objects is what moire_compile does, so results are those of the JIT, bit for bit, on the
  * same version. What depends on weights alone is computed here (ahead_fold.c). The C part is the run time that
  * lies under runtime/aot/, which this program carries as text. */
-#include "compiler/driver/ahead.h"
+#include "compiler/driver/ahead_interface.h"
 
 #include "compiler/driver/compile.h"
 #include "runtime/base/hash.h"
@@ -16,7 +16,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { SLICE_BYTES = 1 << 20, MOST_ROWS = 64, CODED_ROWS = 448, STACK_MARGIN = 1 << 16 };
+enum { SLICE_BYTES = 1 << 20, MOST_ROWS = 64, STACK_MARGIN = 1 << 16 };
 
 moire_ahead_options moire_ahead_defaults(void) {
   static const char *const x86[] = {"x86-64-v4", "x86-64-v3"}, *const host[] = {"host"};
@@ -67,6 +67,19 @@ static moire_status find_targets(moire__ahead *a, moire_error *error) {
   return MOIRE_OK;
 }
 
+static moire_status find_interface(moire__ahead *a, moire_error *error) {
+  const moire_ahead_model *model = a->model;
+  a->interface = moire__ahead_interface_named(model->interface, error);
+  if (!a->interface) return MOIRE_ERROR_ARGUMENT;
+  if (model->training && !a->interface->training_files)
+    return moire_fail(error, MOIRE_ERROR_UNSUPPORTED, "%s: a library with the interface \"%s\" does not train",
+                      model->name, a->interface->name);
+  if (!model->weights && a->interface->needs_weights)
+    return moire_fail(error, MOIRE_ERROR_UNSUPPORTED, "%s: a library with the interface \"%s\" wants weights",
+                      model->name, a->interface->name);
+  return a->interface->choose(a, error);
+}
+
 /* ---- Lowering --------------------------------------------------------------------------------------- */
 
 /* A library gives the size of the batch, and of a packed plan the number of tokens. */
@@ -75,67 +88,50 @@ static moire__module *lower(const moire_graph *graph, const moire_compile_option
   moire__module *m = moire__driver_lower(graph, options, target, error);
   const moire_plan *plan = m ? &m->plan : NULL;
   bool good = m && plan->n_extents >= 1 && plan->n_extents <= 2 && !strcmp(plan->extents[1], "B");
-  if (good && plan->n_extents == 2) good = !strcmp(plan->extents[2], "T_input_ids");
+  if (good && plan->n_extents == 2) good = plan->packing.extent == 2;
   if (good || !m) return m;
   moire_fail(error, MOIRE_ERROR_UNSUPPORTED, "the graph %s: wanted B as its only named extent", plan->name);
   moire__module_destroy(m);
   return NULL;
 }
 
+static moire_status lower_served(moire__ahead *a, moire__ahead_level *level, moire_compile_options *wanted,
+                                 moire_error *error) {
+  for (int i = 0; a->served[i].name; i++) {
+    wanted->outputs = a->served[i].outputs;
+    wanted->n_outputs = a->served[i].n_outputs;
+    level->modules[i] = lower(a->model->inference, wanted, &level->target, error);
+    if (!level->modules[i]) return MOIRE_ERROR_ARGUMENT;
+  }
+  return MOIRE_OK;
+}
+
 static moire_status lower_level(moire__ahead *a, moire__ahead_level *level, moire_error *error) {
-  static const char *const logits[] = {"logits"}, *const loss[] = {"loss"};
-  static const char *const codes[] = {"codes"}, *const restored[] = {"restored"};
+  static const char *const loss[] = {"loss"};
   moire_compile_options wanted = moire_compile_defaults();
   if (a->model->optimizer) {
     wanted.off = a->model->optimizer->off;
     wanted.precision = a->model->optimizer->precision;
   }
-  wanted.outputs = a->model->item_coder ? codes : logits;
-  wanted.n_outputs = 1;
-  level->scores = lower(a->model->inference, &wanted, &level->target, error);
-  if (!level->scores) return MOIRE_ERROR_ARGUMENT;
-  if (a->model->item_coder) {
-    wanted.outputs = restored;
-    level->restore = lower(a->model->inference, &wanted, &level->target, error);
-    return level->restore ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
-  }
-  if (!a->model->training) return MOIRE_OK;
+  moire_status status = lower_served(a, level, &wanted, error);
+  if (status || !a->model->training) return status;
   wanted.outputs = loss;
-  level->loss = lower(a->model->inference, &wanted, &level->target, error);
-  if (!level->loss) return MOIRE_ERROR_ARGUMENT;
+  wanted.n_outputs = 1;
+  level->modules[MOIRE__AHEAD_LOSS] = lower(a->model->inference, &wanted, &level->target, error);
+  if (!level->modules[MOIRE__AHEAD_LOSS]) return MOIRE_ERROR_ARGUMENT;
   wanted = *a->model->optimizer;
   wanted.outputs = loss;
   wanted.n_outputs = 1;
   wanted.loss = "loss";
   wanted.keep_gradients = false;
-  level->step = lower(a->model->training, &wanted, &level->target, error);
-  return level->step ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
-}
-
-/* The contract of a sequential recommender, as far as the library relies on it. */
-static moire_status check_contract(moire__ahead *a, moire_error *error) {
-  const moire_plan *plan = &a->levels[0].scores->plan;
-  const moire_plan_buffer *ids = moire__ahead_find_buffer(plan, MOIRE_PLAN_INPUT, "input_ids");
-  const moire_plan_buffer *logits = moire__ahead_find_buffer(plan, MOIRE_PLAN_OUTPUT, "logits");
-  if (!ids || ids->dtype != MOIRE_I32 || ids->shape.rank != 2 || moire__dim_extent(ids->shape.dims[0]) != 1)
-    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "the graph %s: wanted the input input_ids i32[B, L]",
-                      plan->name);
-  if (!logits || logits->dtype != MOIRE_F32 || logits->shape.rank != 2 ||
-      moire__dim_extent(logits->shape.dims[0]) != 1)
-    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "the graph %s: wanted the output logits f32[B, items]",
-                      plan->name);
-  a->length = moire__dim_factor(ids->shape.dims[1]);
-  a->item_size = moire__dim_factor(logits->shape.dims[1]);
-  if (a->item_size >= 2 && a->item_size <= INT32_MAX && a->length >= 1) return MOIRE_OK;
-  return moire_fail(error, MOIRE_ERROR_UNSUPPORTED,
-                    "the graph %s: has %" PRId64 " items and %" PRId64 " positions", plan->name, a->item_size,
-                    a->length);
+  level->modules[MOIRE__AHEAD_STEP] = lower(a->model->training, &wanted, &level->target, error);
+  return level->modules[MOIRE__AHEAD_STEP] ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
 }
 
 /* The states of the step, one after the other. */
 static void lay_out_states(moire__ahead *a) {
-  if (!a->levels[0].step) return;
-  const moire_plan *plan = &a->levels[0].step->plan;
+  if (!a->model->training) return;
+  const moire_plan *plan = &a->levels[0].modules[MOIRE__AHEAD_STEP]->plan;
   a->states = moire__arena_array(&a->arena, (size_t)plan->n_states + 1, sizeof *a->states);
   for (int i = 0; i < plan->n_states; i++) {
     moire__ahead_state *s = &a->states[a->n_states++];
@@ -200,15 +196,16 @@ static moire_status add_states(moire__ahead *a, moire_error *error) {
 static void choose_slice(moire__ahead *a) {
   int64_t most = 1;
   for (int i = 0; i < a->n_levels; i++) {
-    const int64_t *parts = a->levels[i].plans[MOIRE__AHEAD_SCORES].bytes;
-    int64_t bytes = parts[1] + parts[2] * a->length;
-    if (bytes > most) most = bytes;
+    for (int p = 0; a->served[p].name; p++) {
+      const moire__ahead_plan *plan = &a->levels[i].plans[p];
+      int64_t bytes = plan->bytes[1] + plan->bytes[2] * plan->length;
+      if (bytes > most) most = bytes;
+    }
   }
   a->slice = SLICE_BYTES / most;
-  if (a->model->item_coder)
-    a->slice = CODED_ROWS; /* blocks of the search for codes, which pass over the codes */
   if (a->slice < 1) a->slice = 1;
-  if (a->slice > MOST_ROWS && !a->model->item_coder) a->slice = MOST_ROWS;
+  if (a->slice > MOST_ROWS) a->slice = MOST_ROWS;
+  if (a->interface->slice) a->slice = a->interface->slice;
 }
 
 static int64_t local_bytes(const moire__loop_kernel *k) {
@@ -252,8 +249,7 @@ static void sign(moire__ahead *a) {
     const moire__ahead_level *level = &a->levels[i];
     moire__text_add(&text, "%s %" PRId64 " %" PRId64 "\n", level->target.name, level->weights,
                     level->block_bytes);
-    sign_plan(level, &level->plans[MOIRE__AHEAD_SCORES], &text);
-    sign_plan(level, &level->plans[MOIRE__AHEAD_RESTORE], &text);
+    for (int p = 0; a->served[p].name; p++) sign_plan(level, &level->plans[p], &text);
   }
   a->signature = moire__hash_bytes((const unsigned char *)text.data, text.length);
   moire__text_free(&text);
@@ -263,12 +259,13 @@ static void sign(moire__ahead *a) {
 
 static moire_status prepare(moire__ahead *a, moire_error *error) {
   moire_status status = check_options(a->options, error);
+  if (!status) status = find_interface(a, error);
   if (!status) status = find_targets(a, error);
   for (int i = 0; i < a->options->n_cpus && !status; i++) {
     a->n_levels++;
     status = lower_level(a, &a->levels[i], error);
   }
-  if (!status) status = a->model->item_coder ? moire__ahead_check_coder(a, error) : check_contract(a, error);
+  if (!status) status = a->interface->check(a, error);
   if (!status) lay_out_states(a);
   for (int i = 0; i < a->n_levels && !status; i++) status = moire__ahead_make_plans(a, &a->levels[i], error);
   if (status) return status;
@@ -290,10 +287,7 @@ moire_status moire_ahead_write(const moire_ahead_model *model, const moire_ahead
   if (!status) status = moire__ahead_write_files(&a, &folder, error);
   moire__ahead_folder_remove(&folder);
   for (int i = 0; i < a.n_levels; i++) {
-    moire__module_destroy(a.levels[i].scores);
-    moire__module_destroy(a.levels[i].restore);
-    moire__module_destroy(a.levels[i].step);
-    moire__module_destroy(a.levels[i].loss);
+    for (int p = 0; p < MOIRE__AHEAD_PLANS; p++) moire__module_destroy(a.levels[i].modules[p]);
   }
   moire__release(a.weights);
   moire__arena_free(&a.arena);

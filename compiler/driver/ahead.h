@@ -1,9 +1,10 @@
 /* What the files of the ahead-of-time compiler share: plans as tables, one set for each version of the code.
  *
- * ahead.c decides and orders, ahead_plan.c makes tables of plans, ahead_coder.c those of item coders,
- * ahead_fold.c computes what depends on weights alone, ahead_find.c looks up what all of them need,
- * ahead_text.c writes the tables and the header as C, ahead_files.c all files, ahead_build.c runs the C
- * compiler, and ahead_sources.c (made by the build) holds the run time of such libraries as text.
+ * ahead.c decides and orders, ahead_interface.h says what the library offers, ahead_plan.c makes
+ * tables of plans, ahead_fold.c computes what depends on weights alone, ahead_find.c looks up what all of them
+ * need, ahead_header.c and ahead_tables.c write the header and the tables as C, ahead_files.c all files,
+ * ahead_build.c runs the C compiler, and ahead_sources.c (made by the build) holds the run time of such
+ * libraries as text.
  */
 #ifndef MOIRE_COMPILER_DRIVER_AHEAD_H
 #define MOIRE_COMPILER_DRIVER_AHEAD_H
@@ -12,7 +13,7 @@
 #include "compiler/pass/plan/module.h"
 #include "moire/ahead.h"
 
-/* As in runtime/aot/tables.h, whose enumerators ahead_text.c writes. */
+/* As in runtime/aot/tables.h, whose enumerators ahead_tables.c writes. */
 typedef enum moire__ahead_place {
   MOIRE__AHEAD_INPUT,
   MOIRE__AHEAD_MODEL,
@@ -22,6 +23,9 @@ typedef enum moire__ahead_place {
 
 enum { MOIRE__AHEAD_LONGEST_NAME = 64, MOIRE__AHEAD_MOST_CPUS = 8 };
 enum { MOIRE__AHEAD_EXTENTS = 3 }; /* the size 1, "B", and the tokens of a packed plan */
+enum { MOIRE__AHEAD_COMMON_INPUTS = 10, MOIRE__AHEAD_MOST_FACTS = 8 };
+
+typedef struct moire__ahead_interface moire__ahead_interface; /* ahead_interface.h */
 
 typedef struct moire__ahead_buffer {
   moire__ahead_place place;
@@ -44,7 +48,7 @@ typedef struct moire__ahead_copy {
 
 /* The tables of one plan. */
 typedef struct moire__ahead_plan {
-  const char *name; /* "scores", "restore", "prepare", "step", "loss" */
+  const char *name; /* "scores", "prepare", "step" */
   moire__ahead_buffer *buffers;
   int n_buffers;
   int *arguments;
@@ -53,35 +57,44 @@ typedef struct moire__ahead_plan {
   int n_steps;
   moire__ahead_copy *copies;
   int n_copies;
-  const bool *is_constant; /* `scores`: buffers of the block */
-  unsigned inputs;         /* the bit 1 << i for each input i, in the order of runtime/aot/tables.h */
-  bool packed;
-  int output;
+  /* Served plans: steps that are done ahead, the temporaries that they write, and the buffers that lie in the
+   * block. */
+  bool *ahead, *prepared, *is_constant;
+  bool *reads;    /* inputs by number: common ones in the order of runtime/aot/tables.h, then the interface's */
+  int ids;        /* the input that a packed plan leaves out the padding of; -1: it is not packed */
+  int64_t length; /* of the ids of a packed plan */
+  int *outputs, n_outputs;
   int64_t bytes[MOIRE__AHEAD_EXTENTS];
 } moire__ahead_plan;
 
-/* `scores` serves: it gives logits, or the codes of an item coder, which has `restore` beside it. */
+/* Plans by number: those that serve come first, as many as the interface has. */
 enum {
-  MOIRE__AHEAD_SCORES,
-  MOIRE__AHEAD_RESTORE,
-  MOIRE__AHEAD_PREPARE,
+  MOIRE__AHEAD_MOST_SERVED = 4,
+  MOIRE__AHEAD_PREPARE = MOIRE__AHEAD_MOST_SERVED,
   MOIRE__AHEAD_STEP,
   MOIRE__AHEAD_LOSS,
   MOIRE__AHEAD_PLANS
 };
 
+/* A plan that serves. */
+typedef struct moire__ahead_served {
+  const char *name;
+  const char *const *outputs;
+  int n_outputs;
+  bool folds; /* what depends on weights alone is done ahead; otherwise it reads states as they are */
+} moire__ahead_served;
+
 /* One version of the code. */
 typedef struct moire__ahead_level {
   moire__target target;
-  /* Owned. restore is NULL but in an item coder, step and loss in a library that does not train. */
-  moire__module *scores, *restore, *step, *loss;
-  moire__loop_kernel **kernels; /* distinct ones of all its plans */
-  moire__names texts;           /* of the kernels, without names and source lines */
-  char **symbols;               /* of the kernels */
+  moire__module *modules[MOIRE__AHEAD_PLANS]; /* owned; NULL where there is no such plan, and for `prepare` */
+  moire__loop_kernel **kernels;               /* distinct ones of all its plans */
+  moire__names texts;                         /* of the kernels, without names and source lines */
+  char **symbols;                             /* of the kernels */
   int n_kernels, kernel_capacity;
   moire__ahead_plan plans[MOIRE__AHEAD_PLANS];
   int64_t block_bytes, prepare_bytes;
-  unsigned char *block; /* what `scores` reads of the model; NULL: there are no weights */
+  unsigned char *block; /* what served plans read of the model; NULL: there are no weights */
   int64_t weights;      /* offset of the block in the weights */
 } moire__ahead_level;
 
@@ -92,11 +105,22 @@ typedef struct moire__ahead_state {
   int64_t embedded; /* offset in the weights, or -1 */
 } moire__ahead_state;
 
+/* A number in the header: "#define NAME_<name> <number>". */
+typedef struct moire__ahead_fact {
+  const char *name;
+  int64_t number;
+} moire__ahead_fact;
+
 /* All that goes into one library. */
 typedef struct moire__ahead {
   const moire_ahead_model *model;
   const moire_ahead_options *options;
+  const moire__ahead_interface *interface;
   moire__arena arena;
+  moire__ahead_served served[MOIRE__AHEAD_MOST_SERVED + 1]; /* a NULL name ends them */
+  const char *const *inputs;                                /* the interface's own, by name; NULL ends them */
+  moire__ahead_fact facts[MOIRE__AHEAD_MOST_FACTS];
+  int n_facts;
   moire__ahead_level *levels;
   int n_levels;
   moire__ahead_state *states;
@@ -104,9 +128,6 @@ typedef struct moire__ahead {
   int64_t state_bytes;
   unsigned char *weights; /* what is embedded or goes into the file */
   int64_t weight_bytes, weight_capacity;
-  int64_t item_size, length; /* of a recommender */
-  int64_t features, *codes;  /* of an item coder: numbers of an item, codes of each level … */
-  int n_codes;               /* … and how many levels */
   int64_t slice, stack_bytes;
   uint64_t signature, weight_hash;
 } moire__ahead;
@@ -118,26 +139,27 @@ const moire_ahead_weight *moire__ahead_find_weight(const moire__ahead *a, const 
 /* NULL if there is none of that name. */
 const moire_plan_buffer *moire__ahead_find_buffer(const moire_plan *plan, moire_plan_role role,
                                                   const char *name);
-
-/* Item coders (ahead_coder.c): the contract, as far as the library relies on it; and the offset of a state that
- * `restore` reads in the block of constants, which gets a place where `scores` does not read it. */
-moire_status moire__ahead_check_coder(moire__ahead *a, moire_error *error);
-int64_t moire__ahead_place_constant(moire__ahead_level *level, const moire_plan_buffer *state);
-/* Fills in what `restore` reads. */
-moire_status moire__ahead_fold_restore(moire__ahead *a, moire__ahead_level *level, moire_error *error);
+/* Whether there is such a buffer and it is dtype[B, n]. */
+bool moire__ahead_is_matrix(const moire_plan_buffer *buffer, moire_dtype dtype);
+/* The weight for a state's buffer, of its size. */
+moire_status moire__ahead_need_weight(const moire__ahead *a, const moire_plan_buffer *state, const void **data,
+                                      moire_error *error);
+void moire__ahead_add_fact(moire__ahead *a, const char *name, int64_t number);
 
 /* The tables of all plans of a level; the states' offsets are known. */
 moire_status moire__ahead_make_plans(moire__ahead *a, moire__ahead_level *level, moire_error *error);
 
-/* Makes the level's block of the model's weights: `steps` are done, `constants` are the buffers that go into
- * it. */
-moire_status moire__ahead_fold(moire__ahead *a, moire__ahead_level *level, const bool *steps,
-                               const bool *constants, moire_error *error);
+/* Makes the level's block of the model's weights for all plans that serve, which have their places. */
+moire_status moire__ahead_fold(moire__ahead *a, moire__ahead_level *level, moire_error *error);
 
-/* The header, the tables as C, and the pkg-config file. */
+/* The header and the pkg-config file (ahead_header.c), and the tables as C. */
 void moire__ahead_write_header(const moire__ahead *a, moire__text *out);
-void moire__ahead_write_tables(const moire__ahead *a, moire__text *out);
 void moire__ahead_write_package(const moire__ahead *a, moire__text *out);
+void moire__ahead_write_tables(const moire__ahead *a, moire__text *out);
+/* Names of the versions, with blanks between. */
+void moire__ahead_add_levels(const moire__ahead *a, moire__text *out);
+/* "text" as a C string. */
+void moire__ahead_add_string(const char *text, moire__text *out);
 /* `text` with the library's own name for the prefix library_. */
 void moire__ahead_rename(const moire__ahead *a, const char *text, size_t n, moire__text *out);
 

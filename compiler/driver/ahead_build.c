@@ -3,7 +3,7 @@
  * Commands run with the folder as their working directory and name files relative to it, so that nothing in the
  * results tells where they were made. What a command prints goes to a file, and from there into the sentence
  * about its failure. */
-#include "compiler/driver/ahead.h"
+#include "compiler/driver/ahead_interface.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -201,9 +201,13 @@ static const char *shared_source(const moire__ahead *a, int i) {
   const struct {
     const char *name;
     bool needed;
-  } all[] = {{"runtime/measure/ranking", true}, {"runtime/base/packing", true},
-             {"runtime/run/initial", training}, {"runtime/train/optimizer", training},
-             {"runtime/base/philox", training}, {"runtime/base/hash", a->options->external_weights}};
+  } all[] = {{"runtime/run/initial", training},
+             {"runtime/train/optimizer", training},
+             {"runtime/base/philox", training},
+             {"runtime/base/hash", a->options->external_weights}};
+  for (int j = 0; a->interface->units[j]; j++) {
+    if (i-- == 0) return a->interface->units[j];
+  }
   for (size_t j = 0; j < sizeof all / sizeof *all; j++) {
     if (all[j].needed && i-- == 0) return all[j].name;
   }

@@ -2,6 +2,7 @@
 #include "compiler/driver/ahead.h"
 #include "runtime/base/layout.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 int64_t moire__ahead_bytes(moire_dtype dtype, moire_dim elements) {
@@ -22,4 +23,24 @@ const moire_plan_buffer *moire__ahead_find_buffer(const moire_plan *plan, moire_
     if (plan->buffers[i].role == role && !strcmp(plan->buffers[i].name, name)) return &plan->buffers[i];
   }
   return NULL;
+}
+
+bool moire__ahead_is_matrix(const moire_plan_buffer *b, moire_dtype dtype) {
+  return b && b->dtype == dtype && b->shape.rank == 2 && moire__dim_extent(b->shape.dims[0]) == 1;
+}
+
+moire_status moire__ahead_need_weight(const moire__ahead *a, const moire_plan_buffer *state, const void **data,
+                                      moire_error *error) {
+  const moire_ahead_weight *weight = moire__ahead_find_weight(a, state->name);
+  int64_t elements = moire__dim_factor(state->elements);
+  if (!weight || weight->elements != elements)
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT,
+                      "weight %s: wanted %" PRId64 " elements, but %" PRId64 " were given", state->name,
+                      elements, weight ? weight->elements : 0);
+  *data = weight->data;
+  return MOIRE_OK;
+}
+
+void moire__ahead_add_fact(moire__ahead *a, const char *name, int64_t number) {
+  if (a->n_facts < MOIRE__AHEAD_MOST_FACTS) a->facts[a->n_facts++] = (moire__ahead_fact){name, number};
 }

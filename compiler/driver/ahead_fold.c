@@ -1,5 +1,5 @@
-/* What depends on weights alone, computed while the library is made: the block of constants that `scores`
- * reads.
+/* What depends on weights alone, computed while the library is made: the block of constants that plans read as
+ * they serve.
  *
  * The interpreter does it, not compiled code, so that a library for another machine is made in the same way;
  * the steps are exact, so nobody can tell. */
@@ -15,17 +15,14 @@ static int64_t plain_bytes(const moire_plan_buffer *buffer) {
 
 static moire_status find_states(const moire__ahead *a, const moire_plan *plan, void **values,
                                 moire_error *error) {
-  for (int b = 0; b < plan->n_buffers; b++) {
-    const moire_plan_buffer *buffer = &plan->buffers[b];
-    if (buffer->role != MOIRE_PLAN_STATE) continue;
-    const moire_ahead_weight *weight = moire__ahead_find_weight(a, buffer->name);
-    if (!weight || weight->elements != moire__dim_factor(buffer->elements))
-      return moire_fail(error, MOIRE_ERROR_ARGUMENT,
-                        "weight %s: wanted %" PRId64 " elements, but %" PRId64 " were given", buffer->name,
-                        moire__dim_factor(buffer->elements), weight ? weight->elements : 0);
-    values[b] = (void *)(uintptr_t)weight->data;
+  moire_status status = MOIRE_OK;
+  for (int b = 0; b < plan->n_buffers && !status; b++) {
+    const void *data = NULL;
+    if (plan->buffers[b].role != MOIRE_PLAN_STATE) continue;
+    status = moire__ahead_need_weight(a, &plan->buffers[b], &data, error);
+    values[b] = (void *)(uintptr_t)data;
   }
-  return MOIRE_OK;
+  return status;
 }
 
 static moire_status run_step(const moire__module *m, int step, void **values, moire_error *error) {
@@ -43,21 +40,27 @@ static moire_status run_step(const moire__module *m, int step, void **values, mo
   return status;
 }
 
-moire_status moire__ahead_fold(moire__ahead *a, moire__ahead_level *level, const bool *steps,
-                               const bool *constants, moire_error *error) {
-  const moire__module *m = level->scores;
+/* What one plan reads. */
+static moire_status fold_plan(const moire__ahead *a, moire__ahead_level *level, int which, moire_error *error) {
+  const moire__module *m = level->modules[which];
+  const moire__ahead_plan *plan = &level->plans[which];
   void **values = moire__allocate_array((size_t)m->plan.n_buffers + 1, sizeof *values);
   moire_status status = find_states(a, &m->plan, values, error);
   for (int s = 0; s < m->plan.n_steps && !status; s++) {
-    if (steps[s]) status = run_step(m, s, values, error);
+    if (plan->ahead[s]) status = run_step(m, s, values, error);
   }
-  if (!status) level->block = moire__arena_alloc(&a->arena, (size_t)level->block_bytes + 1);
   for (int b = 0; b < m->plan.n_buffers; b++) {
-    if (!status && constants[b])
-      memcpy(level->block + level->plans[MOIRE__AHEAD_SCORES].buffers[b].offset, values[b],
-             (size_t)plain_bytes(&m->plan.buffers[b]));
+    if (!status && plan->is_constant[b])
+      memcpy(level->block + plan->buffers[b].offset, values[b], (size_t)plain_bytes(&m->plan.buffers[b]));
     if (m->plan.buffers[b].role != MOIRE_PLAN_STATE) moire__release(values[b]);
   }
   moire__release(values);
+  return status;
+}
+
+moire_status moire__ahead_fold(moire__ahead *a, moire__ahead_level *level, moire_error *error) {
+  moire_status status = MOIRE_OK;
+  level->block = moire__arena_alloc(&a->arena, (size_t)level->block_bytes + 1);
+  for (int i = 0; a->served[i].name && !status; i++) status = fold_plan(a, level, i, error);
   return status;
 }

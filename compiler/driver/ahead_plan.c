@@ -1,12 +1,12 @@
 /* Plans as tables: which kernels, where each buffer lies, and what is done ahead.
  *
- * In the plan `scores`, states and what the prepared steps make of them lie in one block of constants, the
+ * In plans that serve, states and what the prepared steps make of them lie in one block of constants, the
  * model; the prepared steps themselves are left out, and become the plan `prepare` of a library that trains.
  * All else lies in the workspace, which has a part for sizes that are fixed and one for each named extent,
  * where an offset for an extent of 1, times the extent, serves every size.
  *
  * Requires: modules that were lowered for the level's target. Breaks nothing. */
-#include "compiler/driver/ahead.h"
+#include "compiler/driver/ahead_interface.h"
 #include "compiler/pass/plan/prepare.h"
 #include "runtime/base/layout.h"
 
@@ -20,7 +20,8 @@ typedef struct maker {
   moire__ahead_plan *plan;
   const bool *taken; /* steps */
   bool *placed;      /* buffers that have a place; the others go to the workspace */
-  const char *output;
+  const char *const *outputs;
+  int n_outputs;
   moire_error *error;
 } maker;
 
@@ -85,32 +86,47 @@ static void place(maker *k, int buffer, moire__ahead_place where, int64_t offset
   k->placed[buffer] = true;
 }
 
-static moire_status place_inputs(maker *k) {
-  static const char *const names[] = {"input_ids",
-                                      "answers",
-                                      "rng",
-                                      "adam.step_size",
-                                      "adam.bias2",
-                                      "features",
-                                      "ids",
-                                      "input_ids.tokens",
-                                      "input_ids.slots",
-                                      "input_ids.last",
-                                      "input_ids.ends",
-                                      "input_ids.starts",
-                                      "input_ids.counts",
-                                      "input_ids.valid"};
-  for (int b = 0; b < k->m->plan.n_buffers; b++) {
-    const moire_plan_buffer *buffer = &k->m->plan.buffers[b];
-    if (buffer->role != MOIRE_PLAN_INPUT) continue;
-    size_t i = 0, n = sizeof names / sizeof *names;
-    while (i < n && strcmp(names[i], buffer->name) != 0) i++;
-    if (i == n)
-      return moire_fail(k->error, MOIRE_ERROR_UNSUPPORTED,
-                        "input %s: a library that recommends has no such input to give", buffer->name);
-    place(k, b, MOIRE__AHEAD_INPUT, (int64_t)i);
-    k->plan->inputs |= 1u << i;
+/* The number of an input among those that all interfaces have, in the order of runtime/aot/tables.h; -1: it is
+ * the interface's own. */
+static int common_input(const moire_plan *plan, int buffer) {
+  static const char *const names[] = {"rng", "adam.step_size", "adam.bias2"};
+  const moire_plan_packing *p = &plan->packing;
+  const int packed[] = {p->tokens, p->slots, p->last, p->ends, p->starts, p->counts, p->valid};
+  enum { NAMED = sizeof names / sizeof *names, PACKED = sizeof packed / sizeof *packed };
+  _Static_assert(NAMED + PACKED == MOIRE__AHEAD_COMMON_INPUTS, "as many as in moire__aot_input");
+  for (int i = 0; i < NAMED; i++) {
+    if (!strcmp(names[i], plan->buffers[buffer].name)) return i;
   }
+  for (int i = 0; i < PACKED && p->extent; i++) {
+    if (packed[i] == buffer) return NAMED + i;
+  }
+  return -1;
+}
+
+static moire_status place_inputs(maker *k) {
+  const moire_plan *plan = &k->m->plan;
+  int n = 0;
+  while (k->a->inputs[n]) n++;
+  k->plan->reads =
+      moire__arena_array(&k->a->arena, (size_t)(MOIRE__AHEAD_COMMON_INPUTS + n) + 1, sizeof *k->plan->reads);
+  k->plan->ids = -1;
+  for (int b = 0; b < plan->n_buffers; b++) {
+    if (plan->buffers[b].role != MOIRE_PLAN_INPUT) continue;
+    int number = common_input(plan, b), i = 0;
+    while (number < 0 && i < n && strcmp(k->a->inputs[i], plan->buffers[b].name) != 0) i++;
+    if (number < 0 && i == n)
+      return moire_fail(k->error, MOIRE_ERROR_UNSUPPORTED,
+                        "input %s: a library with the interface \"%s\" has no such input to give",
+                        plan->buffers[b].name, k->a->interface->name);
+    if (number < 0) number = MOIRE__AHEAD_COMMON_INPUTS + i;
+    place(k, b, MOIRE__AHEAD_INPUT, number);
+    k->plan->reads[number] = true;
+    if (plan->packing.extent && plan->packing.ids == b) k->plan->ids = number;
+  }
+  if (plan->packing.extent && k->plan->ids < 0)
+    return moire_fail(k->error, MOIRE_ERROR_INTERNAL, "the graph %s is packed by ids that it does not read",
+                      plan->name);
+  k->plan->length = plan->packing.extent ? plan->packing.length : 0;
   return MOIRE_OK;
 }
 
@@ -147,7 +163,7 @@ static moire__layout_item *find_lives(maker *k) {
     }
   }
   for (int i = 0; i < k->plan->n_copies; i++) lives[k->plan->copies[i].from].last = k->plan->n_steps;
-  if (k->plan->output >= 0) lives[k->plan->output].last = k->plan->n_steps;
+  for (int i = 0; i < k->plan->n_outputs; i++) lives[k->plan->outputs[i]].last = k->plan->n_steps;
   return lives;
 }
 
@@ -185,22 +201,24 @@ static moire_status make_copies(maker *k) {
   return MOIRE_OK;
 }
 
-static void find_output(maker *k) {
-  k->plan->output = -1;
-  for (int b = 0; b < k->m->plan.n_buffers && k->output; b++) {
-    const moire_plan_buffer *buffer = &k->m->plan.buffers[b];
-    if (buffer->role == MOIRE_PLAN_OUTPUT && !strcmp(buffer->name, k->output)) k->plan->output = b;
+static moire_status find_outputs(maker *k) {
+  const moire_plan *from = &k->m->plan;
+  k->plan->outputs = moire__arena_array(&k->a->arena, (size_t)k->n_outputs + 1, sizeof *k->plan->outputs);
+  for (int i = 0; i < k->n_outputs; i++) {
+    const moire_plan_buffer *found = moire__ahead_find_buffer(from, MOIRE_PLAN_OUTPUT, k->outputs[i]);
+    if (!found)
+      return moire_fail(k->error, MOIRE_ERROR_ARGUMENT, "the graph %s has no output %s that it computes",
+                        from->name, k->outputs[i]);
+    k->plan->outputs[k->plan->n_outputs++] = (int)(found - from->buffers);
   }
+  return MOIRE_OK;
 }
 
 /* The rest, once the buffers outside of the workspace have their places. */
 static moire_status finish(maker *k) {
   moire_status status = place_inputs(k);
   make_steps(k);
-  find_output(k);
-  if (!status && k->output && k->plan->output < 0)
-    status = moire_fail(k->error, MOIRE_ERROR_ARGUMENT, "the graph %s has no output %s that it computes",
-                        k->m->plan.name, k->output);
+  if (!status) status = find_outputs(k);
   if (status) return status;
   moire__layout_item *lives = find_lives(k);
   for (int i = 0; i < MOIRE__AHEAD_EXTENTS; i++) k->plan->bytes[i] = lay_out(k, lives, i);
@@ -209,50 +227,92 @@ static moire_status finish(maker *k) {
 
 /* ---- Plans ------------------------------------------------------------------------------------------ */
 
-static maker start(moire__ahead *a, moire__ahead_level *level, const moire__module *m, int which,
-                   const char *name, const char *output, const bool *taken, moire_error *error) {
+/* A plan named `name` with the steps that are `taken`; NULL: all. */
+static maker start(moire__ahead *a, moire__ahead_level *level, int which, int module, const char *name,
+                   const bool *taken, moire_error *error) {
+  const moire__module *m = level->modules[module];
   size_t n = (size_t)m->plan.n_buffers * 2 + 1; /* `prepare` adds the places that states are copied to */
-  maker k = {a, level, m, &level->plans[which], taken, NULL, output, error};
+  maker k = {.a = a, .level = level, .m = m, .plan = &level->plans[which], .taken = taken, .error = error};
   k.placed = moire__arena_array(&a->arena, n, sizeof *k.placed);
   k.plan->name = name;
-  k.plan->packed = m->plan.n_extents > 1;
   k.plan->n_buffers = m->plan.n_buffers;
   k.plan->buffers = moire__arena_array(&a->arena, n, sizeof *k.plan->buffers);
+  if (taken) return k;
+  bool *all = moire__arena_array(&a->arena, (size_t)m->plan.n_steps + 1, sizeof *all);
+  memset(all, 1, (size_t)m->plan.n_steps);
+  k.taken = all;
   return k;
 }
 
-/* Which buffers the remaining steps of `scores` read of the model. */
-static bool *find_constants(moire__ahead *a, const moire__module *m, const bool *prepared_steps,
-                            const bool *prepared) {
+/* Which buffers the remaining steps of a plan read of the model. */
+static bool *find_constants(moire__ahead *a, const moire__module *m, const moire__ahead_plan *plan) {
   bool *constants = moire__arena_array(&a->arena, (size_t)m->plan.n_buffers + 1, sizeof *constants);
   for (int s = 0; s < m->plan.n_steps; s++) {
-    if (prepared_steps[s]) continue;
+    if (plan->ahead[s]) continue;
     for (int i = 0; i < m->plan.steps[s].n_buffers; i++) {
       int b = m->plan.steps[s].buffers[i];
-      constants[b] = prepared[b] || m->plan.buffers[b].role == MOIRE_PLAN_STATE;
+      constants[b] = plan->prepared[b] || m->plan.buffers[b].role == MOIRE_PLAN_STATE;
     }
   }
   return constants;
 }
 
-/* From the block to the states that go into it as they are, and the steps that make the rest. */
-static moire_status make_prepare(moire__ahead *a, moire__ahead_level *level, const bool *steps,
-                                 const bool *prepared, const bool *constants, moire_error *error) {
-  const moire__module *m = level->scores;
-  maker k = start(a, level, m, MOIRE__AHEAD_PREPARE, "prepare", NULL, steps, error);
+/* The place of a constant in the block. Plans share the states that they read as they are. */
+static int64_t place_constant(moire__ahead_level *level, int which, int buffer) {
+  const moire_plan_buffer *wanted = &level->modules[which]->plan.buffers[buffer];
+  for (int p = 0; p < which && wanted->role == MOIRE_PLAN_STATE; p++) {
+    const moire_plan *earlier = &level->modules[p]->plan;
+    for (int b = 0; b < earlier->n_buffers; b++) {
+      if (level->plans[p].is_constant[b] && earlier->buffers[b].role == MOIRE_PLAN_STATE &&
+          !strcmp(earlier->buffers[b].name, wanted->name))
+        return level->plans[p].buffers[b].offset;
+    }
+  }
+  int64_t offset = level->block_bytes;
+  level->block_bytes += moire__ahead_bytes(wanted->dtype, wanted->elements);
+  return offset;
+}
+
+static moire_status make_served(moire__ahead *a, moire__ahead_level *level, int which, moire_error *error) {
+  const moire__module *m = level->modules[which];
+  moire__ahead_plan *plan = &level->plans[which];
+  bool *rest = moire__arena_array(&a->arena, (size_t)m->plan.n_steps + 1, sizeof *rest);
+  plan->ahead = moire__arena_array(&a->arena, (size_t)m->plan.n_steps + 1, sizeof *plan->ahead);
+  plan->prepared = moire__arena_array(&a->arena, (size_t)m->plan.n_buffers + 1, sizeof *plan->prepared);
+  if (a->served[which].folds) moire__pass_prepare(m, plan->ahead, plan->prepared);
+  for (int s = 0; s < m->plan.n_steps; s++) rest[s] = !plan->ahead[s];
+  plan->is_constant = find_constants(a, m, plan);
+  maker k = start(a, level, which, which, a->served[which].name, rest, error);
+  k.outputs = a->served[which].outputs;
+  k.n_outputs = a->served[which].n_outputs;
+  for (int b = 0; b < m->plan.n_buffers; b++) {
+    if (plan->is_constant[b]) place(&k, b, MOIRE__AHEAD_MODEL, place_constant(level, which, b));
+  }
+  if (m->plan.n_updates)
+    return moire_fail(error, MOIRE_ERROR_UNSUPPORTED, "the graph for inference updates the state %s",
+                      m->plan.buffers[m->plan.updates[0].state].name);
+  return finish(&k);
+}
+
+/* From the block of the first plan to the states that go into it as they are, and the steps that make the rest.
+ */
+static moire_status make_prepare(moire__ahead *a, moire__ahead_level *level, moire_error *error) {
+  const moire__module *m = level->modules[0];
+  const moire__ahead_plan *served = &level->plans[0];
+  maker k = start(a, level, MOIRE__AHEAD_PREPARE, 0, "prepare", served->ahead, error);
   moire__ahead_plan *plan = k.plan;
-  const moire__ahead_buffer *scores = level->plans[MOIRE__AHEAD_SCORES].buffers;
   plan->copies = moire__arena_array(&a->arena, (size_t)m->plan.n_buffers + 1, sizeof *plan->copies);
   level->prepare_bytes = level->block_bytes;
   for (int b = 0; b < m->plan.n_buffers; b++) {
     const moire_plan_buffer *buffer = &m->plan.buffers[b];
-    if (prepared[b]) {
+    bool is_constant = served->is_constant[b];
+    if (served->prepared[b]) {
       int64_t bytes = moire__ahead_bytes(buffer->dtype, buffer->elements);
-      place(&k, b, MOIRE__AHEAD_MODEL, constants[b] ? scores[b].offset : level->prepare_bytes);
-      if (!constants[b]) level->prepare_bytes += bytes;
-    } else if (constants[b]) {
+      place(&k, b, MOIRE__AHEAD_MODEL, is_constant ? served->buffers[b].offset : level->prepare_bytes);
+      if (!is_constant) level->prepare_bytes += bytes;
+    } else if (is_constant) {
       int64_t bytes = moire__dim_factor(buffer->elements) * (int64_t)moire__dtype_bytes(buffer->dtype);
-      plan->buffers[plan->n_buffers] = scores[b];
+      plan->buffers[plan->n_buffers] = served->buffers[b];
       k.placed[plan->n_buffers] = true;
       plan->copies[plan->n_copies++] = (moire__ahead_copy){plan->n_buffers++, b, bytes};
     }
@@ -261,59 +321,22 @@ static moire_status make_prepare(moire__ahead *a, moire__ahead_level *level, con
   return status ? status : finish(&k);
 }
 
-/* From codes to features, all of it at every call. */
-static moire_status make_restore(moire__ahead *a, moire__ahead_level *level, moire_error *error) {
-  const moire__module *m = level->restore;
-  bool *all = moire__arena_array(&a->arena, (size_t)m->plan.n_steps + 1, sizeof *all);
-  memset(all, 1, (size_t)m->plan.n_steps);
-  maker k = start(a, level, m, MOIRE__AHEAD_RESTORE, "restore", "restored", all, error);
-  for (int b = 0; b < m->plan.n_buffers; b++) {
-    if (m->plan.buffers[b].role == MOIRE_PLAN_STATE)
-      place(&k, b, MOIRE__AHEAD_MODEL, moire__ahead_place_constant(level, &m->plan.buffers[b]));
-  }
-  return finish(&k);
-}
-
-static moire_status make_scores(moire__ahead *a, moire__ahead_level *level, moire_error *error) {
-  const moire__module *m = level->scores;
-  bool *steps = moire__arena_array(&a->arena, (size_t)m->plan.n_steps + 1, sizeof *steps);
-  bool *rest = moire__arena_array(&a->arena, (size_t)m->plan.n_steps + 1, sizeof *rest);
-  bool *prepared = moire__arena_array(&a->arena, (size_t)m->plan.n_buffers + 1, sizeof *prepared);
-  moire__pass_prepare(m, steps, prepared);
-  for (int s = 0; s < m->plan.n_steps; s++) rest[s] = !steps[s];
-  bool *constants = find_constants(a, m, steps, prepared);
-  const char *output = a->model->item_coder ? "codes" : "logits";
-  maker k = start(a, level, m, MOIRE__AHEAD_SCORES, "scores", output, rest, error);
-  k.plan->is_constant = constants;
-  for (int b = 0; b < m->plan.n_buffers; b++) {
-    if (!constants[b]) continue;
-    place(&k, b, MOIRE__AHEAD_MODEL, level->block_bytes);
-    level->block_bytes += moire__ahead_bytes(m->plan.buffers[b].dtype, m->plan.buffers[b].elements);
-  }
-  if (m->plan.n_updates)
-    return moire_fail(error, MOIRE_ERROR_UNSUPPORTED, "the graph for inference updates the state %s",
-                      m->plan.buffers[m->plan.updates[0].state].name);
-  moire_status status = finish(&k);
-  if (!status && level->restore) status = make_restore(a, level, error);
-  if (!status && a->model->weights) status = moire__ahead_fold(a, level, steps, constants, error);
-  if (!status && level->restore) status = moire__ahead_fold_restore(a, level, error);
-  if (!status && a->model->training) status = make_prepare(a, level, steps, prepared, constants, error);
-  return status;
-}
-
 static moire_status make_training(moire__ahead *a, moire__ahead_level *level, int which, moire_error *error) {
-  const moire__module *m = which == MOIRE__AHEAD_STEP ? level->step : level->loss;
-  bool *all = moire__arena_array(&a->arena, (size_t)m->plan.n_steps + 1, sizeof *all);
-  memset(all, 1, (size_t)m->plan.n_steps);
-  maker k = start(a, level, m, which, which == MOIRE__AHEAD_STEP ? "step" : "loss", "loss", all, error);
+  static const char *const loss[] = {"loss"};
+  maker k = start(a, level, which, which, which == MOIRE__AHEAD_STEP ? "step" : "loss", NULL, error);
+  k.outputs = loss;
+  k.n_outputs = 1;
   moire_status status = place_states(&k);
   if (!status) status = make_copies(&k);
   return status ? status : finish(&k);
 }
 
 moire_status moire__ahead_make_plans(moire__ahead *a, moire__ahead_level *level, moire_error *error) {
-  moire_status status = make_scores(a, level, error);
-  if (!status && level->step) status = make_training(a, level, MOIRE__AHEAD_STEP, error);
-  if (!status && level->loss) status = make_training(a, level, MOIRE__AHEAD_LOSS, error);
-  return status;
+  moire_status status = MOIRE_OK;
+  for (int i = 0; a->served[i].name && !status; i++) status = make_served(a, level, i, error);
+  if (!status && a->model->weights) status = moire__ahead_fold(a, level, error);
+  if (status || !a->model->training) return status;
+  status = make_prepare(a, level, error);
+  if (!status) status = make_training(a, level, MOIRE__AHEAD_STEP, error);
+  return status ? status : make_training(a, level, MOIRE__AHEAD_LOSS, error);
 }

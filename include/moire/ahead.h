@@ -24,11 +24,13 @@ typedef struct moire_ahead_weight {
   int64_t elements;
 } moire_ahead_weight;
 
-/* What is compiled; all of it is borrowed during the call. The graphs keep the contract of a sequential
- * recommender, or of an item coder (moire/model.h). */
+/* What is compiled; all of it is borrowed during the call. The graphs keep the contract of the interface. */
 typedef struct moire_ahead_model {
-  const char *name;             /* of the model */
-  bool item_coder;              /* the library encodes and decodes; `training` must be NULL, weights be given */
+  const char *name; /* of the model */
+  /* What the library offers. "recommend", and NULL: scores and lists of the best items, of a sequential
+   * recommender. "code": codes of items and back, of an item coder; it does not train, and has weights. For the
+   * contracts of both see moire/model.h. */
+  const char *interface;
   const char *config;           /* its configuration as JSON, for the files that the library writes */
   const moire_graph *inference; /* made for MOIRE_INFERENCE; "loss" is needed only beside `training` */
   const moire_graph *training;  /* made for MOIRE_TRAINING: the library gets a training step; or NULL */

@@ -10,11 +10,15 @@ typedef struct request {
   const moire__aot_plan *plan;
   const void *block; /* of the model */
   int64_t batch;
-  moire__aot_input input;
+  int input;
   const void *from;
   void *to;
   size_t from_bytes, to_bytes; /* of a row */
 } request;
+
+/* Plans and inputs, in the order of the interface's lists in the compiler. */
+enum { ENCODE, DECODE };
+enum { FEATURES = MOIRE__AOT_OWN, CODES };
 
 enum { FEATURE_BYTES = LIBRARY_FEATURES * 4, CODE_BYTES = LIBRARY_LEVELS * 4 };
 
@@ -28,14 +32,16 @@ static size_t region_bytes(const moire__aot_plan *plan, size_t row_bytes, int64_
 size_t library_workspace_bytes(int64_t batch, int threads) {
   const moire__aot_level *level = moire__aot_choose_level(&MOIRE__AOT_TABLES);
   if (!level || !moire__aot_batch_is_good(batch)) return 0;
-  size_t encode = region_bytes(&level->scores, FEATURE_BYTES, batch);
-  size_t decode = region_bytes(&level->restore, CODE_BYTES, batch);
+  size_t encode = region_bytes(&level->served[ENCODE], FEATURE_BYTES, batch);
+  size_t decode = region_bytes(&level->served[DECODE], CODE_BYTES, batch);
   return moire__aot_slices_bytes(encode > decode ? encode : decode, batch, threads);
 }
 
-int64_t library_codes(int level) {
-  return level >= 0 && level < LIBRARY_LEVELS ? MOIRE__AOT_TABLES.codes[level] : 0;
+static const char *moire__aot_own_status_text(library_status status) {
+  return status == LIBRARY_ERROR_CODE ? "a code is not from 0 to below library_codes of its level" : NULL;
 }
+
+int64_t library_codes(int level) { return level >= 0 && level < LIBRARY_LEVELS ? moire__aot_codes[level] : 0; }
 
 static void compute_slice(const void *of, int64_t first, int64_t rows, unsigned char *region) {
   const request *r = of;
@@ -48,8 +54,9 @@ static void compute_slice(const void *of, int64_t first, int64_t rows, unsigned 
                         .profile = r->workspace->profile,
                         .profile_context = r->workspace->profile_context};
   run.inputs[r->input] = region;
-  const void *result = moire__aot_execute(&run);
-  memcpy((unsigned char *)r->to + (size_t)first * r->to_bytes, result, (size_t)rows * r->to_bytes);
+  moire__aot_execute(&run);
+  memcpy((unsigned char *)r->to + (size_t)first * r->to_bytes, moire__aot_output(&run, 0),
+         (size_t)rows * r->to_bytes);
 }
 
 static library_status answer(request *r, const library_model *model, library_workspace *workspace) {
@@ -60,7 +67,7 @@ static library_status answer(request *r, const library_model *model, library_wor
   if (!status) status = moire__aot_find_block(model, &level, &r->block);
   if (status) return status;
   r->workspace = workspace;
-  r->plan = r->input == MOIRE__AOT_FEATURES ? &level->scores : &level->restore;
+  r->plan = r->input == FEATURES ? &level->served[ENCODE] : &level->served[DECODE];
   moire__aot_slices all = {.compute = compute_slice,
                            .request = r,
                            .batch = r->batch,
@@ -71,7 +78,7 @@ static library_status answer(request *r, const library_model *model, library_wor
 library_status library_encode(const library_model *model, library_workspace *workspace, int64_t batch,
                               const float *features, int32_t *codes) {
   request r = {.batch = batch,
-               .input = MOIRE__AOT_FEATURES,
+               .input = FEATURES,
                .from = features,
                .to = codes,
                .from_bytes = FEATURE_BYTES,
@@ -87,7 +94,7 @@ library_status library_decode(const library_model *model, library_workspace *wor
     if (codes[i] < 0 || codes[i] >= library_codes((int)(i % LIBRARY_LEVELS))) return LIBRARY_ERROR_CODE;
   }
   request r = {.batch = batch,
-               .input = MOIRE__AOT_CODES,
+               .input = CODES,
                .from = codes,
                .to = features,
                .from_bytes = CODE_BYTES,

@@ -15,17 +15,10 @@ static size_t moire__aot_add_bytes(size_t a, size_t b, size_t c) {
   return sum < none ? sum : none;
 }
 
-/* Tokens of a row at most. */
-#if MOIRE__AOT_CODING
-enum { TOKENS = 0 };
-#else
-enum { TOKENS = LIBRARY_LENGTH };
-#endif
-
 static size_t moire__aot_run_bytes(const moire__aot_plan *plan, int64_t batch) {
   size_t bytes = argument_bytes(plan) + (size_t)plan->bytes[0];
   bytes = moire__aot_add_bytes(bytes, (size_t)plan->bytes[MOIRE__AOT_BATCH], (size_t)batch);
-  size_t tokens = moire__aot_add_bytes(0, (size_t)batch, TOKENS); /* if there is no padding */
+  size_t tokens = moire__aot_add_bytes(0, (size_t)batch, (size_t)plan->length); /* if there is no padding */
   return moire__aot_add_bytes(bytes, (size_t)plan->bytes[MOIRE__AOT_T], tokens);
 }
 
@@ -92,7 +85,7 @@ static void run_step(const moire__aot_run *run, const moire__aot_step *step, voi
   run->run(run->context, run->threads, take_pieces, &job);
 }
 
-static void *moire__aot_execute(const moire__aot_run *run) {
+static void moire__aot_execute(const moire__aot_run *run) {
   const moire__aot_plan *plan = run->plan;
   void **arguments = (void **)(void *)run->workspace;
   parts workspace = find_parts(run);
@@ -107,5 +100,9 @@ static void *moire__aot_execute(const moire__aot_run *run) {
     const moire__aot_copy *copy = &plan->copies[i];
     memcpy(address(run, &workspace, copy->to), address(run, &workspace, copy->from), (size_t)copy->bytes);
   }
-  return plan->output < 0 ? NULL : address(run, &workspace, plan->output);
+}
+
+static void *moire__aot_output(const moire__aot_run *run, int output) {
+  parts workspace = find_parts(run);
+  return address(run, &workspace, run->plan->outputs[output]);
 }

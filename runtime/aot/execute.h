@@ -17,7 +17,7 @@ typedef struct moire__aot_run {
   void *state;
   unsigned char *workspace; /* aligned to 64 bytes, of moire__aot_run_bytes */
   int threads;              /* 1, or more with `run` */
-  library_run *run;
+  library_tasks *run;
   void *context;
   library_profile *profile; /* NULL: nobody is told of kernels */
   void *profile_context;
@@ -25,10 +25,11 @@ typedef struct moire__aot_run {
 
 /* a + b * c, or a number so large that no memory has it, small enough to be added to. */
 static size_t moire__aot_add_bytes(size_t a, size_t b, size_t c);
-/* Bytes of the workspace, a multiple of 64, for a batch whatever its histories are. */
+/* Bytes of the workspace, a multiple of 64, for a batch whatever its ids are. */
 static size_t moire__aot_run_bytes(const moire__aot_plan *plan, int64_t batch);
 
-/* Runs the plan. Returns the elements of its output, in the workspace; NULL if it has none. */
-static void *moire__aot_execute(const moire__aot_run *run);
+static void moire__aot_execute(const moire__aot_run *run);
+/* The elements of an output of the plan that was run, in the workspace. */
+static void *moire__aot_output(const moire__aot_run *run, int output);
 
 #endif

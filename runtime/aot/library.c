@@ -1,19 +1,14 @@
 /* The root of a library that was compiled ahead of time: what goes into its main translation unit, behind the
- * tables. MOIRE__AOT_TABLES names them; MOIRE__AOT_CODING, MOIRE__AOT_TRAINING, MOIRE__AOT_EXTERNAL and
- * MOIRE__AOT_EMBEDDED say whether it codes items or recommends, whether it trains, and where its weights are.
- * Files that the library shares with the rest of the runtime are units of their own. */
+ * tables. MOIRE__AOT_TABLES names them; MOIRE__AOT_OWN_INPUTS counts the inputs of its interface,
+ * MOIRE__AOT_TRAINING, MOIRE__AOT_EXTERNAL and MOIRE__AOT_EMBEDDED say whether it trains and where its weights
+ * are. Behind this file stand those of the interface. Files that the library shares with the rest of the
+ * runtime are units of their own. */
 #include "runtime/aot/cpu.c"
 #include "runtime/aot/execute.c"
 #include "runtime/aot/model.c"
 #include "runtime/aot/workspace.c"
 #include "runtime/aot/slices.c"
 
-#if MOIRE__AOT_CODING
-#include "runtime/aot/coding.c"
-#else
-#include "runtime/aot/feed.c"
-#include "runtime/aot/recommend.c"
-#endif
 #if MOIRE__AOT_TRAINING
 #include "runtime/aot/safetensors.c"
 #include "runtime/aot/state.c"

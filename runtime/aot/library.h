@@ -12,45 +12,46 @@ extern "C" {
 
 #define LIBRARY_MODEL "qia"     /* the model's name in Moire */
 #define LIBRARY_VERSION "0.1.0" /* of Moire, which wrote this */
-/* { recommending */
+/* { recommend */
 #define LIBRARY_ITEM_SIZE 100 /* scores of one history: items are 1 .. LIBRARY_ITEM_SIZE - 1; 0 is padding */
 #define LIBRARY_LENGTH 50     /* the model reads so many items at the end of a history */
-/* } recommending */
-/* { coding */
+/* } recommend */
+/* { code */
 #define LIBRARY_FEATURES 100 /* numbers that describe an item */
 #define LIBRARY_LEVELS 3     /* codes of an item */
-/* } coding */
+/* } code */
 #define LIBRARY_SLICE 8 /* rows that are computed at once; a batch may have any number */
 #define LIBRARY_MAX_BATCH 1000000000
 #define LIBRARY_MAX_THREADS 1024
 #define LIBRARY_STACK_BYTES 65536 /* stack that a thread which calls this library, or runs its work, needs */
 
 /* What a call came to. Whatever the arguments, a call that does not return LIBRARY_OK has left its results, a
- * state and a model as they were, but for memory that the library allocated and kept in a workspace. */
+ * state and a model as they were, but for memory that the library allocated and kept in a workspace. The
+ * numbers are those of every library. */
 typedef enum library_status {
   LIBRARY_OK = 0,
-  LIBRARY_ERROR_NULL,  /* a pointer is NULL that must not be */
-  LIBRARY_ERROR_BATCH, /* the batch is not from 1 to LIBRARY_MAX_BATCH */
-  /* { recommending */
-  LIBRARY_ERROR_OFFSETS, /* offsets are negative or fall */
-  LIBRARY_ERROR_ITEM,    /* an item is not from 1 to LIBRARY_ITEM_SIZE - 1 */
-  LIBRARY_ERROR_TOP,     /* k is not from 1 to LIBRARY_ITEM_SIZE */
-  LIBRARY_ERROR_SEEN,    /* there is no such rule for seen items */
-  /* } recommending */
-  LIBRARY_ERROR_THREADS,   /* threads are not from 0 to LIBRARY_MAX_THREADS, or are several without `run` */
-  LIBRARY_ERROR_WORKSPACE, /* memory of the caller's is smaller than what was asked for */
-  LIBRARY_ERROR_MEMORY,    /* memory could not be had */
-  LIBRARY_ERROR_CPU,       /* the library has no code for this processor */
-  LIBRARY_ERROR_MODEL,     /* no model was given, and none is embedded */
-  LIBRARY_ERROR_FILE,      /* the operating system refused to open, read or write the file: see errno */
-  LIBRARY_ERROR_FORMAT,    /* the file is truncated, or not of the kind that was wanted */
-  LIBRARY_ERROR_OTHER,     /* the file belongs to another model, or to another build of this one */
-  LIBRARY_ERROR_CHANGED,   /* the file's content is not what its hash says */
-  LIBRARY_ERROR_STEP,      /* the number of the step is not from 0 to 2^31 - 1 */
-  LIBRARY_ERROR_TENSOR,    /* a tensor, or a part, is not there or has another type or shape */
-  /* { coding */
-  LIBRARY_ERROR_CODE, /* a code is not from 0 to below library_codes of its level */
-  /* } coding */
+  LIBRARY_ERROR_NULL = 1,  /* a pointer is NULL that must not be */
+  LIBRARY_ERROR_BATCH = 2, /* the batch is not from 1 to LIBRARY_MAX_BATCH */
+  /* { recommend */
+  LIBRARY_ERROR_OFFSETS = 3, /* offsets are negative or fall */
+  LIBRARY_ERROR_ITEM = 4,    /* an item is not from 1 to LIBRARY_ITEM_SIZE - 1 */
+  LIBRARY_ERROR_TOP = 5,     /* k is not from 1 to LIBRARY_ITEM_SIZE */
+  LIBRARY_ERROR_SEEN = 6,    /* there is no such rule for seen items */
+  /* } recommend */
+  /* { code */
+  LIBRARY_ERROR_CODE = 18, /* a code is not from 0 to below library_codes of its level */
+  /* } code */
+  LIBRARY_ERROR_THREADS = 7,   /* threads are not from 0 to LIBRARY_MAX_THREADS, or are several without `run` */
+  LIBRARY_ERROR_WORKSPACE = 8, /* memory of the caller's is smaller than what was asked for */
+  LIBRARY_ERROR_MEMORY = 9,    /* memory could not be had */
+  LIBRARY_ERROR_CPU = 10,      /* the library has no code for this processor */
+  LIBRARY_ERROR_MODEL = 11,    /* no model was given, and none is embedded */
+  LIBRARY_ERROR_FILE = 12,     /* the operating system refused to open, read or write the file: see errno */
+  LIBRARY_ERROR_FORMAT = 13,   /* the file is truncated, or not of the kind that was wanted */
+  LIBRARY_ERROR_OTHER = 14,    /* the file belongs to another model, or to another build of this one */
+  LIBRARY_ERROR_CHANGED = 15,  /* the file's content is not what its hash says */
+  LIBRARY_ERROR_STEP = 16,     /* the number of the step is not from 0 to 2^31 - 1 */
+  LIBRARY_ERROR_TENSOR = 17    /* a tensor, or a part, is not there or has another type or shape */
 } library_status;
 
 /* One sentence about a status; never NULL. */
@@ -91,11 +92,11 @@ void library_close(library_model *model);
 
 /* Calls work(job, i) once for each i in [0, n), in any threads, at once or one after the other, and returns
  * when all have returned. */
-typedef void library_run(void *context, int n, void (*work)(void *job, int i), void *job);
+typedef void library_tasks(void *context, int n, void (*work)(void *job, int i), void *job);
 
 /* Is told that a kernel begins (`begins` 1) or has ended (0), by a name that says what it computes; it lives as
- * long as the library. Called by the thread that made the call; in library_scores and library_top by every
- * thread that works for the call, at once, each between begin and end on one kernel. */
+ * long as the library. Called by the thread that made the call or, where a batch is computed
+ * in slices, by every thread that works for the call, at once, each between begin and end on one kernel. */
 typedef void library_profile(void *context, const char *kernel, int begins);
 
 /* Zero-initialise it for one thread and memory that the library allocates when it is first needed, keeps, and
@@ -106,29 +107,29 @@ typedef struct library_workspace {
   size_t bytes;
   int owned;   /* the library's: leave it 0 */
   int threads; /* how many may work on one call: 0 or 1, or more if there is a `run` */
-  library_run *run;
+  library_tasks *run;
   void *context;            /* the first argument of run */
   library_profile *profile; /* NULL: nobody is told, at the cost of a comparison a kernel */
   void *profile_context;    /* the first argument of profile */
 } library_workspace;
 
-/* { recommending */
+/* { recommend */
 /* Bytes for library_scores and library_top on such a batch by so many threads; it stops growing with the batch
  * at LIBRARY_SLICE histories a thread. 0 if an argument is out of range, or if there is no code for this
  * processor. */
-/* } recommending */
-/* { coding */
+/* } recommend */
+/* { code */
 /* Bytes for library_encode and library_decode on such a batch by so many threads; it stops growing with the
  * batch at LIBRARY_SLICE rows a thread. 0 if an argument is out of range, or if there is no code for this
  * processor. */
-/* } coding */
+/* } code */
 size_t library_workspace_bytes(int64_t batch, int threads);
 /* Gives back what the library has allocated; the workspace is zero afterwards but for threads, run, profile and
  * their contexts.
  */
 void library_workspace_free(library_workspace *workspace);
 
-/* { recommending */
+/* { recommend */
 /* ---- recommending ----------------------------------------------------------------------------------- */
 
 /* Lists of items, such as histories. List i is items[offsets[i] .. offsets[i + 1]), oldest item first; so
@@ -147,7 +148,7 @@ library_status library_scores(const library_model *model, library_workspace *wor
 typedef enum library_seen {
   LIBRARY_SEEN_RANK,    /* they rank like all others */
   LIBRARY_SEEN_EXCLUDE, /* they are not listed */
-  LIBRARY_SEEN_ZERO,    /* they score 0 and item 0 is ranked too: the rule of the published evaluations */
+  LIBRARY_SEEN_ZERO     /* they score 0 and item 0 is ranked too: the rule of the published evaluations */
 } library_seen;
 
 /* The k items with the best scores for each history, best first; of equal scores the smaller item comes first.
@@ -157,9 +158,9 @@ typedef enum library_seen {
 library_status library_top(const library_model *model, library_workspace *workspace, int64_t batch,
                            const library_lists *histories, const library_lists *seen, library_seen rule, int k,
                            int32_t *items, float *scores);
-/* } recommending */
+/* } recommend */
 
-/* { coding */
+/* { code */
 /* ---- coding items ----------------------------------------------------------------------------------- */
 
 /* How many codes a level has, from 0 to LIBRARY_LEVELS - 1; 0: there is no such level. */
@@ -174,7 +175,7 @@ library_status library_encode(const library_model *model, library_workspace *wor
 /* The features that codes stand for. */
 library_status library_decode(const library_model *model, library_workspace *workspace, int64_t batch,
                               const int32_t *codes, float *features);
-/* } coding */
+/* } code */
 
 /* { training */
 /* ---- training ---------------------------------------------------------------------------------------
@@ -190,7 +191,7 @@ typedef enum library_dtype {
   LIBRARY_BF16,
   LIBRARY_I32,
   LIBRARY_I64,
-  LIBRARY_BOOL,
+  LIBRARY_BOOL
 } library_dtype;
 
 /* One named tensor of a state, row-major. */
@@ -221,8 +222,8 @@ library_status library_state_at(library_state *state, int i, library_tensor *ten
 library_status library_state_find(library_state *state, const char *name, library_tensor *tensor);
 
 typedef enum library_part {
-  LIBRARY_PARAMETERS, /* what recommending needs */
-  LIBRARY_EVERYTHING, /* the optimizer's moments too: training goes on from there as if it had not stopped */
+  LIBRARY_PARAMETERS, /* what a model needs */
+  LIBRARY_EVERYTHING  /* the optimizer's moments too: training goes on from there as if it had not stopped */
 } library_part;
 
 /* Sets the tensors of `part` from the n bytes of a safetensors file, which must hold all of them with their
@@ -236,6 +237,7 @@ library_status library_state_write(const library_state *state, library_part part
 /* The file is written beside, synced and renamed: at no moment is there half a file at `path`. */
 library_status library_state_write_file(const library_state *state, library_part part, const char *path);
 
+/* { recommend */
 /* Bytes of the workspace that library_step and library_loss need; 0 as for library_workspace_bytes. Batches of
  * both are below 2^31 / LIBRARY_LENGTH. */
 size_t library_training_bytes(int64_t batch);
@@ -249,8 +251,9 @@ library_status library_step(library_state *state, library_workspace *workspace, 
 /* The mean loss of a batch, without dropout; changes nothing. */
 library_status library_loss(library_state *state, library_workspace *workspace, int64_t batch,
                             const library_lists *histories, const int32_t *targets, float *loss);
-/* A model of the state as it is now, to recommend with. If *model is not NULL, it must come from an earlier
- * call, is not in use, and is made anew; otherwise it is allocated and the caller's to close. */
+/* } recommend */
+/* A model of the state as it is now, to be used like any other. If *model is not NULL, it must come from an
+ * earlier call, is not in use, and is made anew; otherwise it is allocated and the caller's to close. */
 library_status library_freeze(library_state *state, library_model **model);
 /* } training */
 

@@ -1,5 +1,5 @@
 /* Scores and lists of the best items, a slice of the batch at a time. */
-#include "runtime/aot/feed.h"
+#include "runtime/aot/lists.h"
 #include "runtime/aot/model.h"
 #include "runtime/aot/slices.h"
 #include "runtime/measure/ranking.h"
@@ -22,13 +22,23 @@ typedef struct request {
 
 static size_t region_bytes(const moire__aot_level *level, int64_t batch) {
   int64_t rows = moire__aot_slice_rows(batch);
-  return moire__aot_feed_bytes(&level->scores, rows) + moire__aot_run_bytes(&level->scores, rows);
+  return moire__aot_feed_bytes(&level->served[0], rows) + moire__aot_run_bytes(&level->served[0], rows);
 }
 
 size_t library_workspace_bytes(int64_t batch, int threads) {
   const moire__aot_level *level = moire__aot_choose_level(&MOIRE__AOT_TABLES);
   if (!level || !moire__aot_batch_is_good(batch)) return 0;
   return moire__aot_slices_bytes(region_bytes(level, batch), batch, threads);
+}
+
+static const char *moire__aot_own_status_text(library_status status) {
+  switch (status) {
+    case LIBRARY_ERROR_OFFSETS: return "the offsets of lists must not be negative or fall";
+    case LIBRARY_ERROR_ITEM: return "an item is not from 1 to LIBRARY_ITEM_SIZE - 1";
+    case LIBRARY_ERROR_TOP: return "k must be from 1 to LIBRARY_ITEM_SIZE";
+    case LIBRARY_ERROR_SEEN: return "there is no such rule for seen items";
+    default: return NULL;
+  }
 }
 
 /* ---- One slice -------------------------------------------------------------------------------------- */
@@ -50,14 +60,15 @@ static void list_best(const request *r, int64_t row, float *scores) {
 
 static void compute_slice(const void *of, int64_t first, int64_t rows, unsigned char *region) {
   const request *r = of;
-  moire__aot_run run = {.plan = &r->level->scores,
+  moire__aot_run run = {.plan = &r->level->served[0],
                         .model = (void *)(uintptr_t)r->block,
-                        .workspace = region + moire__aot_feed_bytes(&r->level->scores, rows),
+                        .workspace = region + moire__aot_feed_bytes(&r->level->served[0], rows),
                         .threads = 1,
                         .profile = r->workspace->profile,
                         .profile_context = r->workspace->profile_context};
   moire__aot_feed(&run, r->histories, first, rows, region);
-  float *scores = moire__aot_execute(&run);
+  moire__aot_execute(&run);
+  float *scores = moire__aot_output(&run, 0);
   if (r->all_scores) {
     memcpy(r->all_scores + first * LIBRARY_ITEM_SIZE, scores,
            (size_t)rows * LIBRARY_ITEM_SIZE * sizeof *scores);

@@ -1,7 +1,8 @@
 /* What the compiler writes about a library that it has compiled ahead of time: plans as tables of constants.
  *
  * This folder is the run time of such a library. It stands on the C library alone and is compiled as one
- * translation unit: first this file, then the tables that compiler/driver/ahead_text.c wrote, then library.c.
+ * translation unit: first this file, then the tables that compiler/driver/ahead_tables.c wrote, then library.c,
+ * then the files of the library's interface.
  * On the way from here to there, the prefix library_ of every public name becomes the name of the library.
  *
  * A buffer lies at a fixed offset of a place. The workspace has a part for each named extent, besides a fixed
@@ -14,15 +15,11 @@
 #include "moire/plan.h"
 #include "runtime/aot/library.h"
 
-/* What a plan may read from its caller. */
+/* What a plan may read from its caller: numbers of inputs. */
 typedef enum moire__aot_input {
-  MOIRE__AOT_IDS,       /* i32[B, L] */
-  MOIRE__AOT_ANSWERS,   /* i32[B] */
   MOIRE__AOT_RNG,       /* i32[3]: seed low, seed high, step */
   MOIRE__AOT_STEP_SIZE, /* f32, of Adam */
   MOIRE__AOT_BIAS2,     /* f32, of Adam */
-  MOIRE__AOT_FEATURES,  /* f32[B, F] */
-  MOIRE__AOT_CODES,     /* i32[B, levels] */
   /* Of a packed plan: moire_plan_packing says what they are. */
   MOIRE__AOT_TOKENS,
   MOIRE__AOT_SLOTS,
@@ -31,7 +28,8 @@ typedef enum moire__aot_input {
   MOIRE__AOT_STARTS,
   MOIRE__AOT_COUNTS,
   MOIRE__AOT_VALID,
-  MOIRE__AOT_INPUTS
+  MOIRE__AOT_OWN, /* the first of the interface's own */
+  MOIRE__AOT_INPUTS = MOIRE__AOT_OWN + MOIRE__AOT_OWN_INPUTS
 } moire__aot_input;
 
 typedef enum moire__aot_place {
@@ -73,21 +71,24 @@ typedef struct moire__aot_plan {
   int n_steps;
   const moire__aot_copy *copies;
   int n_copies;
-  unsigned inputs;                   /* the bit 1 << i for each moire__aot_input that the plan has */
-  int packed;                        /* it has the extent of tokens */
-  int output;                        /* the buffer that the caller wants: logits or loss; -1: none */
+  const unsigned char *reads; /* [MOIRE__AOT_INPUTS]: 1 for each input that the plan has */
+  int ids;                    /* of a packed plan: the input that holds the ids; -1: it is not packed */
+  int64_t length;             /* of a packed plan: tokens of a row at most */
+  const int *outputs;         /* the buffers that the caller wants */
+  int n_outputs;
   int64_t bytes[MOIRE__AOT_EXTENTS]; /* of each part of the workspace, for an extent of 1 */
 } moire__aot_plan;
+
+enum { MOIRE__AOT_MOST_SERVED = 4 };
 
 /* The code for one instruction set. */
 typedef struct moire__aot_level {
   const char *name;
-  unsigned features;       /* MOIRE__AOT_CPU_*: what the processor must have */
-  int64_t weights;         /* offset of the model's block in the weights */
-  int64_t block_bytes;     /* of the block that `scores` reads */
-  int64_t prepare_bytes;   /* of the block while `prepare` makes it, at least block_bytes */
-  moire__aot_plan scores;  /* of an item coder: its codes */
-  moire__aot_plan restore; /* item coders only */
+  unsigned features;     /* MOIRE__AOT_CPU_*: what the processor must have */
+  int64_t weights;       /* offset of the model's block in the weights */
+  int64_t block_bytes;   /* of the block that the served plans read */
+  int64_t prepare_bytes; /* of the block while `prepare` makes it, at least block_bytes */
+  moire__aot_plan served[MOIRE__AOT_MOST_SERVED]; /* in the order of the interface's list in the compiler */
   /* Training only. */
   moire__aot_plan prepare, step, loss; /* prepare: from STATE to MODEL */
 } moire__aot_level;
@@ -112,7 +113,6 @@ typedef struct moire__aot_tables {
   const unsigned char *weights; /* embedded, aligned to 64 bytes; NULL: in a file */
   uint64_t signature;           /* of the code and of how weights lie in a file */
   int64_t weight_bytes;
-  const int64_t *codes; /* item coders only: of each level */
   /* Training only. */
   const moire__aot_state *states;
   int n_states;

@@ -1,129 +1,86 @@
-/* The training step, the validation loss, and models of a state. */
-#include "runtime/aot/feed.h"
+/* The training step, the validation loss, and models of a state. See train.h. */
+#include "runtime/aot/train.h"
 #include "runtime/aot/model.h"
-#include "runtime/aot/state.h"
-#include "runtime/aot/workspace.h"
 #include "moire/run.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* What a step reads beside histories: it lies behind their feed, each part from a multiple of 64. */
-typedef struct extras {
-  int32_t *answers, *rng;
+/* What a plan reads beside the interface's inputs: it lies behind them, each part from a multiple of 64. */
+typedef struct scalars {
+  int32_t *rng;
   float *step_size, *bias2;
-} extras;
+} scalars;
 
-static size_t answer_bytes(int64_t batch) { return ((size_t)batch * sizeof(int32_t) + 63) / 64 * 64; }
+enum { SCALAR_BYTES = 3 * 64 };
 
-static size_t extra_bytes(int64_t batch) { return answer_bytes(batch) + 3 * 64; }
-
-static size_t plan_bytes(const moire__aot_plan *plan, int64_t batch) {
-  return moire__aot_feed_bytes(plan, batch) + extra_bytes(batch) + moire__aot_run_bytes(plan, batch) + 63;
+static size_t plan_bytes(const moire__aot_training *c, const moire__aot_plan *plan) {
+  size_t bytes = moire__aot_add_bytes(c->feed_bytes(plan, c->batch), 1, SCALAR_BYTES + 63);
+  return moire__aot_add_bytes(bytes, 1, moire__aot_run_bytes(plan, c->batch));
 }
 
-/* Positions of the whole batch are numbered by 32 bits. */
-static int batch_is_good(int64_t batch) {
-  return moire__aot_batch_is_good(batch) && batch <= INT32_MAX / LIBRARY_LENGTH;
-}
-
-size_t library_training_bytes(int64_t batch) {
-  const moire__aot_level *level = moire__aot_choose_level(&MOIRE__AOT_TABLES);
-  if (!level || !batch_is_good(batch)) return 0;
-  size_t step = plan_bytes(&level->step, batch), loss = plan_bytes(&level->loss, batch);
+static size_t moire__aot_training_bytes(const moire__aot_training *c, const moire__aot_level *level) {
+  size_t step = plan_bytes(c, &level->step), loss = plan_bytes(c, &level->loss);
   return step > loss ? step : loss;
 }
 
-/* ---- Calls ------------------------------------------------------------------------------------------ */
-
-typedef struct training_call {
-  library_state *state;
-  library_workspace *workspace;
-  int64_t batch;
-  const library_lists *histories;
-  const int32_t *targets;
-} training_call;
-
-static library_status check_call(const training_call *c) {
-  if (!c->state || !c->workspace || !c->targets) return LIBRARY_ERROR_NULL;
-  if (!batch_is_good(c->batch)) return LIBRARY_ERROR_BATCH;
-  library_status status = moire__aot_check_lists(c->histories, c->batch);
-  for (int64_t i = 0; i < c->batch && !status; i++) {
-    if (c->targets[i] < 1 || c->targets[i] >= LIBRARY_ITEM_SIZE) status = LIBRARY_ERROR_ITEM;
-  }
-  return status ? status : moire__aot_check_threads(c->workspace);
+static scalars find_scalars(const moire__aot_training *c, const moire__aot_plan *plan, unsigned char *memory) {
+  unsigned char *at = memory + c->feed_bytes(plan, c->batch);
+  memset(at, 0, SCALAR_BYTES);
+  return (scalars){.rng = (int32_t *)(void *)at,
+                   .step_size = (float *)(void *)(at + 64),
+                   .bias2 = (float *)(void *)(at + 128)};
 }
 
-static extras find_extras(const training_call *c, const moire__aot_plan *plan, unsigned char *memory) {
-  unsigned char *answers = memory + moire__aot_feed_bytes(plan, c->batch);
-  unsigned char *scalars = answers + answer_bytes(c->batch);
-  memset(scalars, 0, 3 * 64);
-  return (extras){.answers = (int32_t *)(void *)answers,
-                  .rng = (int32_t *)(void *)scalars,
-                  .step_size = (float *)(void *)(scalars + 64),
-                  .bias2 = (float *)(void *)(scalars + 128)};
-}
-
-static float run_plan(const training_call *c, const moire__aot_plan *plan, const extras *e,
+static float run_plan(const moire__aot_training *c, const moire__aot_plan *plan, const scalars *s,
                       unsigned char *memory) {
-  moire__aot_run run = {.plan = plan,
-                        .inputs = {[MOIRE__AOT_ANSWERS] = e->answers,
-                                   [MOIRE__AOT_RNG] = e->rng,
-                                   [MOIRE__AOT_STEP_SIZE] = e->step_size,
-                                   [MOIRE__AOT_BIAS2] = e->bias2},
-                        .state = c->state->block,
-                        .workspace = memory + moire__aot_feed_bytes(plan, c->batch) + extra_bytes(c->batch),
-                        .threads = c->workspace->threads,
-                        .run = c->workspace->run,
-                        .context = c->workspace->context,
-                        .profile = c->workspace->profile,
-                        .profile_context = c->workspace->profile_context};
+  moire__aot_run run = {
+      .plan = plan,
+      .inputs =
+          {[MOIRE__AOT_RNG] = s->rng, [MOIRE__AOT_STEP_SIZE] = s->step_size, [MOIRE__AOT_BIAS2] = s->bias2},
+      .state = c->state->block,
+      .workspace = memory + c->feed_bytes(plan, c->batch) + SCALAR_BYTES,
+      .threads = c->workspace->threads,
+      .run = c->workspace->run,
+      .context = c->workspace->context,
+      .profile = c->workspace->profile,
+      .profile_context = c->workspace->profile_context};
   float loss = 0;
-  memcpy(e->answers, c->targets, (size_t)c->batch * sizeof *e->answers);
-  moire__aot_feed(&run, c->histories, 0, c->batch, memory);
-  memcpy(&loss, moire__aot_execute(&run), sizeof loss);
+  c->feed(&run, c->from, c->batch, memory);
+  moire__aot_execute(&run);
+  memcpy(&loss, moire__aot_output(&run, 0), sizeof loss);
   return loss;
 }
 
-library_status library_step(library_state *state, library_workspace *workspace, int64_t batch,
-                            const library_lists *histories, const int32_t *targets, uint64_t seed, int64_t step,
-                            float *loss) {
-  training_call c = {state, workspace, batch, histories, targets};
-  library_status status = check_call(&c);
-  if (status) return status;
+static library_status moire__aot_train(const moire__aot_training *c, uint64_t seed, int64_t step, float *loss) {
   if (step < 0 || step > INT32_MAX) return LIBRARY_ERROR_STEP;
   const moire__aot_level *level = moire__aot_choose_level(&MOIRE__AOT_TABLES);
   if (!level) return LIBRARY_ERROR_CPU;
   unsigned char *memory = NULL;
-  status = moire__aot_reserve(workspace, plan_bytes(&level->step, batch), &memory);
+  library_status status = moire__aot_reserve(c->workspace, plan_bytes(c, &level->step), &memory);
   if (status) return status;
-  extras e = find_extras(&c, &level->step, memory);
+  scalars s = find_scalars(c, &level->step, memory);
   double step_size = 0, bias2 = 0;
   moire_optimizer_scalars(MOIRE__AOT_TABLES.lr, MOIRE__AOT_TABLES.beta1, MOIRE__AOT_TABLES.beta2, step + 1,
                           &step_size, &bias2);
-  *e.step_size = (float)step_size;
-  *e.bias2 = (float)bias2;
-  e.rng[0] = (int32_t)(uint32_t)seed;
-  e.rng[1] = (int32_t)(uint32_t)(seed >> 32);
-  e.rng[2] = (int32_t)step;
-  float value = run_plan(&c, &level->step, &e, memory);
+  *s.step_size = (float)step_size;
+  *s.bias2 = (float)bias2;
+  s.rng[0] = (int32_t)(uint32_t)seed;
+  s.rng[1] = (int32_t)(uint32_t)(seed >> 32);
+  s.rng[2] = (int32_t)step;
+  float value = run_plan(c, &level->step, &s, memory);
   if (loss) *loss = value;
   return LIBRARY_OK;
 }
 
-library_status library_loss(library_state *state, library_workspace *workspace, int64_t batch,
-                            const library_lists *histories, const int32_t *targets, float *loss) {
-  training_call c = {state, workspace, batch, histories, targets};
-  if (!loss) return LIBRARY_ERROR_NULL;
-  library_status status = check_call(&c);
-  if (status) return status;
+static library_status moire__aot_find_loss(const moire__aot_training *c, float *loss) {
   const moire__aot_level *level = moire__aot_choose_level(&MOIRE__AOT_TABLES);
   if (!level) return LIBRARY_ERROR_CPU;
   unsigned char *memory = NULL;
-  status = moire__aot_reserve(workspace, plan_bytes(&level->loss, batch), &memory);
+  library_status status = moire__aot_reserve(c->workspace, plan_bytes(c, &level->loss), &memory);
   if (status) return status;
-  extras e = find_extras(&c, &level->loss, memory);
-  *loss = run_plan(&c, &level->loss, &e, memory);
+  scalars s = find_scalars(c, &level->loss, memory);
+  *loss = run_plan(c, &level->loss, &s, memory);
   return LIBRARY_OK;
 }
 

@@ -1,4 +1,4 @@
-/* Workspaces, lists of items, and sentences about what was wrong with them. */
+/* Workspaces, and sentences about what was wrong with calls. */
 #include "runtime/aot/workspace.h"
 
 #include <stdlib.h>
@@ -9,12 +9,6 @@ const char *library_status_text(library_status status) {
     case LIBRARY_OK: return "all is well";
     case LIBRARY_ERROR_NULL: return "a pointer is NULL that must not be";
     case LIBRARY_ERROR_BATCH: return "the batch must be from 1 to LIBRARY_MAX_BATCH";
-#if !MOIRE__AOT_CODING
-    case LIBRARY_ERROR_OFFSETS: return "the offsets of lists must not be negative or fall";
-    case LIBRARY_ERROR_ITEM: return "an item is not from 1 to LIBRARY_ITEM_SIZE - 1";
-    case LIBRARY_ERROR_TOP: return "k must be from 1 to LIBRARY_ITEM_SIZE";
-    case LIBRARY_ERROR_SEEN: return "there is no such rule for seen items";
-#endif
     case LIBRARY_ERROR_THREADS:
       return "threads must be from 0 to LIBRARY_MAX_THREADS, and several need a function `run`";
     case LIBRARY_ERROR_WORKSPACE: return "the workspace, or other memory that was given, is too small";
@@ -28,11 +22,10 @@ const char *library_status_text(library_status status) {
     case LIBRARY_ERROR_STEP: return "the number of a step must be from 0 to 2^31 - 1";
     case LIBRARY_ERROR_TENSOR:
       return "a tensor, or a part of a state, is not there, or has another type or shape";
-#if MOIRE__AOT_CODING
-    case LIBRARY_ERROR_CODE: return "a code is not from 0 to below library_codes of its level";
-#endif
+    default: break;
   }
-  return "there is no such status";
+  const char *own = moire__aot_own_status_text(status);
+  return own ? own : "there is no such status";
 }
 
 const char *library_version(void) { return MOIRE__AOT_TABLES.version; }
@@ -78,19 +71,3 @@ static library_status moire__aot_check_threads(const library_workspace *workspac
   int n = workspace->threads;
   return n < 0 || n > LIBRARY_MAX_THREADS || (n > 1 && !workspace->run) ? LIBRARY_ERROR_THREADS : LIBRARY_OK;
 }
-
-#if !MOIRE__AOT_CODING
-static library_status moire__aot_check_lists(const library_lists *lists, int64_t n) {
-  if (!lists || !lists->offsets) return LIBRARY_ERROR_NULL;
-  const int64_t *offsets = lists->offsets;
-  if (offsets[0] < 0) return LIBRARY_ERROR_OFFSETS;
-  for (int64_t i = 0; i < n; i++) {
-    if (offsets[i + 1] < offsets[i]) return LIBRARY_ERROR_OFFSETS;
-  }
-  if (offsets[n] > offsets[0] && !lists->items) return LIBRARY_ERROR_NULL;
-  for (int64_t i = offsets[0]; i < offsets[n]; i++) {
-    if (lists->items[i] < 1 || lists->items[i] >= LIBRARY_ITEM_SIZE) return LIBRARY_ERROR_ITEM;
-  }
-  return LIBRARY_OK;
-}
-#endif

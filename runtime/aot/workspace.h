@@ -1,4 +1,4 @@
-/* Workspaces and lists: what calls share in judging their arguments. */
+/* Workspaces and statuses: what calls share in judging their arguments. */
 #ifndef MOIRE_RUNTIME_AOT_WORKSPACE_H
 #define MOIRE_RUNTIME_AOT_WORKSPACE_H
 
@@ -11,9 +11,8 @@ static library_status moire__aot_reserve(library_workspace *workspace, size_t by
 
 static bool moire__aot_batch_is_good(int64_t batch);
 static library_status moire__aot_check_threads(const library_workspace *workspace);
-#if !MOIRE__AOT_CODING
-/* n lists of items that the model knows. */
-static library_status moire__aot_check_lists(const library_lists *lists, int64_t n);
-#endif
+
+/* About a status that only the library's interface has, which says it; NULL: it has none such. */
+static const char *moire__aot_own_status_text(library_status status);
 
 #endif

@@ -1,0 +1,43 @@
+/* Interfaces: what a library offers to its caller, one row and one file for each kind.
+ *
+ * An interface names the plans that serve, checks that the graph keeps its contract, fills in the sections of
+ * runtime/aot/library.h that carry its name, and brings files of runtime/aot/ that make calls of them. Nothing
+ * else asks which interface a library has.
+ *
+ * A new one is a file ahead_NAME.c with a row of this type, its place in ahead_interface.c, sections
+ *
+ *     / * { NAME * / ... / * } NAME * /
+ *
+ * of runtime/aot/library.h (without the blanks), and its files in runtime/aot/, which define besides the
+ * library's functions moire__aot_own_status_text (runtime/aot/workspace.h).
+ */
+#ifndef MOIRE_COMPILER_DRIVER_AHEAD_INTERFACE_H
+#define MOIRE_COMPILER_DRIVER_AHEAD_INTERFACE_H
+
+#include "compiler/driver/ahead.h"
+
+struct moire__ahead_interface {
+  const char *name;                  /* as in moire_ahead_model; also of its sections in the header */
+  const char *const *files;          /* of runtime/aot/, included in this order behind library.c; NULL ends */
+  const char *const *training_files; /* more of a library that trains; NULL: it cannot */
+  const char *const *units;          /* sources shared with the rest of the runtime, without ".c"; NULL ends */
+  bool needs_weights;
+  int64_t slice; /* rows that are computed at once; 0: as many as stay in the cache */
+  /* Before anything is lowered: fills in `served`, from the first on. */
+  moire_status (*choose)(moire__ahead *a, moire_error *error);
+  /* Of the plans of the first level, which are lowered: the contract as far as the library relies on it. Fills
+   * in the names of the interface's own inputs, and adds the facts of its sections. */
+  moire_status (*check)(moire__ahead *a, moire_error *error);
+  /* Tables that its files read, as C; NULL: none. */
+  void (*write_tables)(const moire__ahead *a, moire__text *out);
+};
+
+/* NULL with a sentence that lists all. A NULL name is the first row's. */
+const moire__ahead_interface *moire__ahead_interface_named(const char *name, moire_error *error);
+/* NULL if there is none of that name. */
+const moire__ahead_interface *moire__ahead_interface_find(const char *name, size_t n);
+
+/* Rows, defined in ahead_NAME.c. */
+extern const moire__ahead_interface moire__ahead_recommend, moire__ahead_code;
+
+#endif
