@@ -71,6 +71,14 @@ const char *moire__safetensors_metadata(const moire__safetensors *file, const ch
   return json_string_value(json_object_get(json_object_get(file->header, "__metadata__"), key));
 }
 
+moire__st_metadata moire__safetensors_metadata_at(const moire__safetensors *file, int index) {
+  json_t *metadata = json_object_get(file->header, "__metadata__");
+  void *at = json_object_iter(metadata);
+  for (int i = 0; i < index && at; i++) at = json_object_iter_next(metadata, at);
+  if (index < 0 || !at) return (moire__st_metadata){0};
+  return (moire__st_metadata){json_object_iter_key(at), json_string_value(json_object_iter_value(at))};
+}
+
 void moire__safetensors_close(moire__safetensors *file) {
   if (!file) return;
   json_decref(file->header);

@@ -10,7 +10,7 @@
 #ifndef MOIRE_RUNTIME_FILES_SAFETENSORS_H
 #define MOIRE_RUNTIME_FILES_SAFETENSORS_H
 
-#include "moire/status.h"
+#include "moire/files.h"
 #include "runtime/base/text.h"
 
 #include <stdbool.h>
@@ -48,9 +48,7 @@ typedef struct moire__st_tensor {
   const void *data; /* count elements, aligned to the element size by the reader unless it maps the file */
 } moire__st_tensor;
 
-typedef struct moire__st_metadata {
-  const char *key, *value;
-} moire__st_metadata;
+typedef moire_metadata moire__st_metadata;
 
 typedef struct moire__safetensors moire__safetensors;
 
@@ -77,6 +75,8 @@ const moire__st_tensor *moire__safetensors_at(const moire__safetensors *file,
                                               int index); /* order of the header */
 const moire__st_tensor *moire__safetensors_find(const moire__safetensors *file, const char *name); /* or NULL */
 const char *moire__safetensors_metadata(const moire__safetensors *file, const char *key);          /* or NULL */
+/* The pairs one after the other; {NULL, NULL} behind the last. */
+moire__st_metadata moire__safetensors_metadata_at(const moire__safetensors *file, int index);
 /* The dtype of a tensor as the file spells it, which says more than OTHER. */
 const char *moire__safetensors_dtype_text(const moire__safetensors *file, const moire__st_tensor *tensor);
 

@@ -34,6 +34,10 @@ const char *moire__tensor_source_metadata(const moire__tensor_source *s, const c
   return s->file ? moire__safetensors_metadata(s->file, key) : NULL;
 }
 
+moire__st_metadata moire__tensor_source_metadata_at(const moire__tensor_source *s, int i) {
+  return s->file ? moire__safetensors_metadata_at(s->file, i) : (moire__st_metadata){0};
+}
+
 const moire__array *moire__tensor_source_find(const moire__tensor_source *s, const char *name) {
   for (int i = 0; i < s->n; i++) {
     if (!strcmp(s->arrays[i].name, name)) return &s->arrays[i];

@@ -35,6 +35,7 @@ const moire__array *moire__tensor_source_find(const moire__tensor_source *source
                                               const char *name); /* or NULL */
 /* The metadata of a safetensors file; NULL if it has none under this key, and of .npy files. */
 const char *moire__tensor_source_metadata(const moire__tensor_source *source, const char *key);
+moire__st_metadata moire__tensor_source_metadata_at(const moire__tensor_source *source, int index);
 
 /* Finds `name`, or fails with a sentence that says which names there are. */
 moire_status moire__tensor_source_need(const moire__tensor_source *source, const char *name,

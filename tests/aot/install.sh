@@ -43,4 +43,17 @@ export PKG_CONFIG_PATH=$libraries/pkgconfig
 # shellcheck disable=SC2046
 gcc -std=c17 "$example/main.c" -o by_pkg_config $(pkg-config --cflags --libs moire) -Wl,-rpath,"$libraries"
 check ./by_pkg_config
+
+# Files of tensors, by the example that reads and writes them.
+{ printf '\x93NUMPY\x01\x00\x39\x00%s' "{'descr': '<f8', 'fortran_order': False, 'shape': (2,)}" && printf ' \n' &&
+  printf '\0\0\0\0\0\0\xf0\x3f\0\0\0\0\0\0\0\xc0'; } >x.npy
+# shellcheck disable=SC2046
+gcc -std=c17 -Wall -Wextra -Wpedantic -Werror "$SOURCE_DIR/docs/examples/files/tensors.c" -o tensors \
+  $(pkg-config --cflags --libs moire) -Wl,-rpath,"$libraries" || complain 'the example of files'
+[[ $(./tensors x.npy) == 'x: <f8 [2]' ]] || complain "tensors: $(./tensors x.npy 2>&1)"
+./tensors x.npy x y.safetensors || complain 'tensors: nothing written'
+[[ $(./tensors y.safetensors) == 'x: F32 [2]' ]] || complain "tensors: $(./tensors y.safetensors 2>&1)"
+[[ $(tail -c 8 y.safetensors | od -An -tx1) == ' 00 00 80 3f 00 00 00 c0' ]] || complain 'tensors: other values'
+./tensors y.safetensors z out.npy 2>log.txt && complain 'tensors: a tensor that is not there'
+grep -q 'y.safetensors: has no tensor z' log.txt || complain "tensors: $(cat log.txt)"
 finish
