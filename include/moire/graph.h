@@ -167,6 +167,8 @@ moire_value moire_pow_at(moire_source at, moire_value a, moire_value b);    /* a
 moire_value moire_max_of_at(moire_source at, moire_value a, moire_value b); /* gradient to a where a >= b */
 moire_value moire_min_of_at(moire_source at, moire_value a, moire_value b);
 moire_value moire_atan2_at(moire_source at, moire_value y, moire_value x);
+/* sqrt(a^2 + b^2), whether or not the squares fit the type; gradient 0 where both are 0 */
+moire_value moire_hypot_at(moire_source at, moire_value a, moire_value b);
 moire_value moire_neg_at(moire_source at, moire_value x);
 moire_value moire_exp_at(moire_source at, moire_value x);
 /* e^x in single precision by every engine: for models that are published so (PyTorch's x.float()). */

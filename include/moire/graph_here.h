@@ -17,6 +17,7 @@
 #define moire_max_of(...) moire_max_of_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_min_of(...) moire_min_of_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_atan2(...) moire_atan2_at(MOIRE_HERE, __VA_ARGS__)
+#define moire_hypot(...) moire_hypot_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_neg(...) moire_neg_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_exp(...) moire_exp_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_single_exp(...) moire_single_exp_at(MOIRE_HERE, __VA_ARGS__)

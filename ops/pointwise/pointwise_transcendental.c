@@ -43,8 +43,14 @@ MOIRE__UNARY(erf, REAL, MOIRE__RANGE(-3, 3), MOIRE__RANGE(-1e3, 1e3), /**/
              erf(x), MOIRE__EMIT1(erf, x),                            /**/
              moire_mul(moire_scale(dy, TWO_OVER_SQRT_PI), moire_exp(moire_neg(moire_mul(x, x)))))
 
-/* The angle of (b, a): with r = a^2 + b^2, da = b / r and db = -a / r. */
-MOIRE__BINARY(atan2, REAL, MOIRE__RANGE(0.5, 3), MOIRE__RANGE(-1e10, 1e10),             /**/
-              atan2(a, b), MOIRE__EMIT2(atan2, a, b),                                   /**/
-              moire_div(moire_mul(dy, b), moire_add(moire_mul(a, a), moire_mul(b, b))), /**/
-              moire_neg(moire_div(moire_mul(dy, a), moire_add(moire_mul(a, a), moire_mul(b, b)))))
+/* The angle of (b, a): with r = a^2 + b^2, da = b / r and db = -a / r. The squares are those of s a and s b,
+ * which fit the type; s is 1 but at its ends. Where both are 0, so are the gradients. */
+static moire_value atan2_slope(moire_value dy, moire_value a, moire_value b, moire_value along) {
+  moire_value s = moire__range_scale(a, b), sa = moire_mul(a, s), sb = moire_mul(b, s);
+  moire_value r = moire__not_zero(moire_add(moire_mul(sa, sa), moire_mul(sb, sb)));
+  return moire_mul(moire_div(moire_mul(dy, moire_mul(along, s)), r), s);
+}
+
+MOIRE__BINARY(atan2, REAL, MOIRE__RANGE(0.5, 3), MOIRE__RANGE(-1e10, 1e10), /**/
+              atan2(a, b), MOIRE__EMIT2(atan2, a, b),                       /**/
+              atan2_slope(dy, a, b, b), moire_neg(atan2_slope(dy, a, b, a)))

@@ -56,6 +56,10 @@ moire_value moire_atan2_at(moire_source at, moire_value y, moire_value x) {
   return binary(at, MOIRE__OP_atan2, y, x, false);
 }
 
+moire_value moire_hypot_at(moire_source at, moire_value a, moire_value b) {
+  return binary(at, MOIRE__OP_hypot, a, b, false);
+}
+
 moire_value moire_equal_at(moire_source at, moire_value a, moire_value b) {
   return binary(at, MOIRE__OP_equal, a, b, false);
 }
