@@ -1,4 +1,4 @@
-/* k-means, taken apart: passes over the rows (kmeans.c), and where the codes start (kmeans_start.c). */
+/* k-means, taken apart: passes over the rows (kmeans_rounds.c), and where the codes start (kmeans_start.c). */
 #ifndef MOIRE_TASKS_ITEMS_KMEANS_PRIVATE_H
 #define MOIRE_TASKS_ITEMS_KMEANS_PRIVATE_H
 

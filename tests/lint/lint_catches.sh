@@ -80,6 +80,11 @@ yes '/* */' | head -n 800 >"$tree/ops/a.h" || true
 expect length ''
 echo >>"$tree/ops/a.h"
 expect length 'ops/a.h:801: the file has 801 lines'
+fresh
+touch "$tree"/ops/f{1..39}.c "$tree/ops/a.h" "$tree"/compiler/pass/f{1..20}.c
+expect length ''
+touch "$tree/ops/b.h"
+expect length 'ops: the folder has 41 source files'
 
 for word in 'TO''DO: later' '/* FIX''ME */' 'see /wo''rk/notes' '"/ro''ot/x"' 'cd /ho''me/me'; do
   fresh
@@ -109,6 +114,54 @@ symbols moire__hidden ''
 symbols moire_model_mine ''
 symbols moire_undeclared 'libmoire_a.a: moire_undeclared is not declared'
 symbols helper 'libmoire_a.a: helper does not begin with moire_'
+
+# calls FILE NAME CALLED...: an object of FILE, whose function NAME calls the others.
+calls() {
+  local file=$1 name=$2 called object=$tree/build/CMakeFiles/moire_a.dir/$1.o
+  [[ $file == tests/* ]] && object=$tree/build/tests/CMakeFiles/moire_a.dir/${file#tests/}.o
+  shift 2
+  mkdir -p "${object%/*}" "$(dirname "$tree/$file")"
+  {
+    for called in "$@"; do echo "void $called(void);"; done
+    echo "void $name(void) {"
+    for called in "$@"; do echo "  $called();"; done
+    echo '}'
+  } >"$tree/$file"
+  gcc -c -o "$object" "$tree/$file"
+}
+
+# rings WANTED
+rings() { BUILD_DIR=$tree/build MOIRE_SANITIZE='' expect rings "$1"; }
+
+fresh
+calls ops/x/a.c a b c
+calls ops/y/b.c b c
+calls ops/c.c c
+rings ''
+calls ops/c.c c d
+calls models/d.c d a
+rings '' # another room: rooms.sh has the word
+calls ops/c.c c a
+rings 'a ring: ops/c.c ops/x/a.c ops/y/b.c'
+rings 'ops/y/b.c calls ops/c.c: c'
+rm "$tree/ops/y/b.c"
+rings 'a ring: ops/c.c ops/x/a.c'
+calls tests/support/a.c e f
+calls tests/support/b.c f e
+rings 'a ring: tests/support/a.c tests/support/b.c'
+rm "$tree/tests/support/b.c"
+rm "$tree/ops/c.c" # an object without its file
+rings ''
+fresh
+calls compiler/pass/a.c a b
+calls compiler/pass/b.c b a
+mkdir -p "$tree"/tests/{lint,support}
+cp "$here/../support/lint.sh" "$tree/tests/support/"
+sed "s|^allowed='|&compiler/pass/a.c compiler/pass/b.c: one grammar|" "$here/rings.sh" >"$tree/tests/lint/rings.sh"
+rings 'a ring: compiler/pass/a.c compiler/pass/b.c'
+here=$tree/tests/lint rings ''
+calls compiler/pass/b.c b
+here=$tree/tests/lint rings 'no longer a ring, take it off the list: compiler/pass/a.c compiler/pass/b.c'
 
 fresh
 printf '#define moire_one(...) moire_one_at(__VA_ARGS__)\n#define moire_two(...) moire_two_at(__VA_ARGS__)\n' \
