@@ -195,6 +195,7 @@ static moire_status add_states(moire__ahead *a, moire_error *error) {
 /* Rows that are computed at once: as many as stay in a cache of SLICE_BYTES. */
 static void choose_slice(moire__ahead *a) {
   int64_t most = 1;
+  if (a->slice) return;
   for (int i = 0; i < a->n_levels; i++) {
     for (int p = 0; a->served[p].name; p++) {
       const moire__ahead_plan *plan = &a->levels[i].plans[p];
@@ -205,7 +206,6 @@ static void choose_slice(moire__ahead *a) {
   a->slice = SLICE_BYTES / most;
   if (a->slice < 1) a->slice = 1;
   if (a->slice > MOST_ROWS) a->slice = MOST_ROWS;
-  if (a->interface->slice) a->slice = a->interface->slice;
 }
 
 static int64_t local_bytes(const moire__loop_kernel *k) {

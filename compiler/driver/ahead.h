@@ -24,6 +24,7 @@ typedef enum moire__ahead_place {
 enum { MOIRE__AHEAD_LONGEST_NAME = 64, MOIRE__AHEAD_MOST_CPUS = 8 };
 enum { MOIRE__AHEAD_EXTENTS = 3 }; /* the size 1, "B", and the tokens of a packed plan */
 enum { MOIRE__AHEAD_COMMON_INPUTS = 10, MOIRE__AHEAD_MOST_FACTS = 8 };
+enum { MOIRE__AHEAD_MAX_BATCH = 1000000000 }; /* LIBRARY_MAX_BATCH of runtime/aot/library.h */
 
 typedef struct moire__ahead_interface moire__ahead_interface; /* ahead_interface.h */
 
@@ -128,7 +129,9 @@ typedef struct moire__ahead {
   int64_t state_bytes;
   unsigned char *weights; /* what is embedded or goes into the file */
   int64_t weight_bytes, weight_capacity;
-  int64_t slice, stack_bytes;
+  void *own;     /* the interface's */
+  int64_t slice; /* rows that are computed at once; 0: as many as stay in the cache */
+  int64_t stack_bytes;
   uint64_t signature, weight_hash;
 } moire__ahead;
 

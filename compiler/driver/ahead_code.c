@@ -55,6 +55,7 @@ static moire_status check(moire__ahead *a, moire_error *error) {
     if (!codes_of(encode, l)) return refuse(encode, "states quantizers.<level>.embedding", error);
   }
   a->inputs = inputs;
+  a->slice = ROWS;
   moire__ahead_add_fact(a, "FEATURES", moire__dim_factor(x->shape.dims[1]));
   moire__ahead_add_fact(a, "LEVELS", levels);
   return MOIRE_OK;
@@ -75,7 +76,6 @@ const moire__ahead_interface moire__ahead_code = {.name = "code",
                                                   .files = files,
                                                   .units = units,
                                                   .needs_weights = true,
-                                                  .slice = ROWS,
                                                   .choose = choose,
                                                   .check = check,
                                                   .write_tables = write_tables};

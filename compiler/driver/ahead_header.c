@@ -116,6 +116,10 @@ static void add_renamed(const moire__ahead *a, const char *line, size_t n, size_
   *to = opening(out->data + start, out->length - start);
 }
 
+/* "fields NAME": a section that the interface writes. */
+enum { FIELDS = sizeof "fields " - 1 };
+static bool is_fields(const char *name, size_t n) { return n > FIELDS && !memcmp(name, "fields ", FIELDS); }
+
 static void add_lines(const moire__ahead *a, const char *text, const char *end, moire__text *out) {
   int left_out = 0; /* depth of sections that are, 0: none */
   size_t from = 0, to = 0;
@@ -129,6 +133,9 @@ static void add_lines(const moire__ahead *a, const char *text, const char *end, 
     bool closes = n - indent > 8 && !memcmp(mark, "/* } ", 5);
     if (closes) {
       left_out -= left_out > 0;
+    } else if (opens && !left_out && is_fields(mark + 5, n - indent - 9)) {
+      a->interface->write_fields(a, mark + 5 + FIELDS, n - indent - 9 - FIELDS, out);
+      left_out++;
     } else if (opens) {
       left_out += left_out > 0 || !has_section(a, mark + 5, n - indent - 9);
     } else if (!left_out && !(n == 1 && ends_in_empty_line(out)) && !add_fact(a, text, n, out)) {

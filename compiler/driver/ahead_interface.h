@@ -22,12 +22,14 @@ struct moire__ahead_interface {
   const char *const *training_files; /* more of a library that trains; NULL: it cannot */
   const char *const *units;          /* sources shared with the rest of the runtime, without ".c"; NULL ends */
   bool needs_weights;
-  int64_t slice; /* rows that are computed at once; 0: as many as stay in the cache */
   /* Before anything is lowered: fills in `served`, from the first on. */
   moire_status (*choose)(moire__ahead *a, moire_error *error);
-  /* Of the plans of the first level, which are lowered: the contract as far as the library relies on it. Fills
-   * in the names of the interface's own inputs, and adds the facts of its sections. */
+  /* Of plans, which are lowered: the contract as far as the library relies on it. Fills in the names of the
+   * interface's own inputs, and adds the facts of its sections. May set `slice`, and outputs of `served` to
+   * names that plans have for them. */
   moire_status (*check)(moire__ahead *a, moire_error *error);
+  /* Fields of a struct in its sections, which stand there between lines with "fields STRUCT"; NULL: none. */
+  void (*write_fields)(const moire__ahead *a, const char *name, size_t n, moire__text *out);
   /* Tables that its files read, as C; NULL: none. */
   void (*write_tables)(const moire__ahead *a, moire__text *out);
 };
@@ -38,6 +40,6 @@ const moire__ahead_interface *moire__ahead_interface_named(const char *name, moi
 const moire__ahead_interface *moire__ahead_interface_find(const char *name, size_t n);
 
 /* Rows, defined in ahead_NAME.c. */
-extern const moire__ahead_interface moire__ahead_recommend, moire__ahead_code;
+extern const moire__ahead_interface moire__ahead_recommend, moire__ahead_code, moire__ahead_run;
 
 #endif

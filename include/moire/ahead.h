@@ -29,8 +29,11 @@ typedef struct moire_ahead_model {
   const char *name; /* of the model */
   /* What the library offers. "recommend", and NULL: scores and lists of the best items, of a sequential
    * recommender. "code": codes of items and back, of an item coder; it does not train, and has weights. For the
-   * contracts of both see moire/model.h. */
+   * contracts of both see moire/model.h. "run": outputs by inputs, of any graph whose inputs and outputs have B
+   * as their first axis, or none that is named. */
   const char *interface;
+  const char *const *outputs; /* "run": those that it gives; NULL: all but "loss" and the metrics */
+  int n_outputs;
   const char *config;           /* its configuration as JSON, for the files that the library writes */
   const moire_graph *inference; /* made for MOIRE_INFERENCE; "loss" is needed only beside `training` */
   const moire_graph *training;  /* made for MOIRE_TRAINING: the library gets a training step; or NULL */

@@ -31,7 +31,7 @@ extern "C" {
 typedef enum library_status {
   LIBRARY_OK = 0,
   LIBRARY_ERROR_NULL = 1,  /* a pointer is NULL that must not be */
-  LIBRARY_ERROR_BATCH = 2, /* the batch is not from 1 to LIBRARY_MAX_BATCH */
+  LIBRARY_ERROR_BATCH = 2, /* the batch is not from 1 to LIBRARY_MAX_BATCH, or as the call says */
   /* { recommend */
   LIBRARY_ERROR_OFFSETS = 3, /* offsets are negative or fall */
   LIBRARY_ERROR_ITEM = 4,    /* an item is not from 1 to LIBRARY_ITEM_SIZE - 1 */
@@ -41,6 +41,9 @@ typedef enum library_status {
   /* { code */
   LIBRARY_ERROR_CODE = 18, /* a code is not from 0 to below library_codes of its level */
   /* } code */
+  /* { run */
+  LIBRARY_ERROR_ROW = 19, /* an input has a number that is not from 0 to the last that its field names */
+  /* } run */
   LIBRARY_ERROR_THREADS = 7,   /* threads are not from 0 to LIBRARY_MAX_THREADS, or are several without `run` */
   LIBRARY_ERROR_WORKSPACE = 8, /* memory of the caller's is smaller than what was asked for */
   LIBRARY_ERROR_MEMORY = 9,    /* memory could not be had */
@@ -123,6 +126,10 @@ typedef struct library_workspace {
  * batch at LIBRARY_SLICE rows a thread. 0 if an argument is out of range, or if there is no code for this
  * processor. */
 /* } code */
+/* { run */
+/* Bytes for library_run on n samples by so many threads; it stops growing with n at LIBRARY_SLICE samples a
+ * thread. 0 if an argument is out of range, or if there is no code for this processor. */
+/* } run */
 size_t library_workspace_bytes(int64_t batch, int threads);
 /* Gives back what the library has allocated; the workspace is zero afterwards but for threads, run, profile and
  * their contexts.
@@ -176,6 +183,30 @@ library_status library_encode(const library_model *model, library_workspace *wor
 library_status library_decode(const library_model *model, library_workspace *workspace, int64_t batch,
                               const int32_t *codes, float *features);
 /* } code */
+
+/* { run */
+/* ---- running ---------------------------------------------------------------------------------------- */
+
+/* What the model reads, row-major: n samples one after the other where n is an extent, otherwise what is the
+ * same for all of them. An array of no elements may be NULL. */
+typedef struct library_inputs {
+  /* { fields inputs */
+  const float *x; /* f32[n, 128] */
+  /* } fields inputs */
+} library_inputs;
+
+/* Where the results go; one that is NULL is not wanted. They must not overlap the inputs. */
+typedef struct library_outputs {
+  /* { fields outputs */
+  float *y; /* f32[n, 4] */
+  /* } fields outputs */
+} library_outputs;
+
+/* Computes the outputs of n samples, n from 0 to LIBRARY_MAX_BATCH. They are those of one run on all n samples,
+ * bit for bit. */
+library_status library_run(const library_model *model, library_workspace *workspace, int64_t n,
+                           const library_inputs *inputs, const library_outputs *outputs);
+/* } run */
 
 /* { training */
 /* ---- training ---------------------------------------------------------------------------------------
@@ -252,6 +283,33 @@ library_status library_step(library_state *state, library_workspace *workspace, 
 library_status library_loss(library_state *state, library_workspace *workspace, int64_t batch,
                             const library_lists *histories, const int32_t *targets, float *loss);
 /* } recommend */
+/* { run */
+/* { here */
+#if 0 /* a library has one interface, and calls of these names with its arguments */
+/* } here */
+/* What a training step reads: n samples, as in library_inputs, with what the loss compares them to. */
+typedef struct library_examples {
+  /* { fields examples */
+  const float *x;       /* f32[n, 128] */
+  const int32_t *label; /* i32[n]: each from 0 to 3 */
+  /* } fields examples */
+} library_examples;
+
+/* Bytes of the workspace that library_step and library_loss need for n samples; 0 as for
+ * library_workspace_bytes, or if n is 0. */
+size_t library_training_bytes(int64_t n);
+/* One step of the optimizer on n samples, from 1. *loss, which may be NULL, is the loss before the step; it is
+ * not finite if the training has failed. `step` counts from 0. Seed and step decide all that is random, so that
+ * the same calls give the same numbers, bit for bit, as `moire train`. */
+library_status library_step(library_state *state, library_workspace *workspace, int64_t n,
+                            const library_examples *examples, uint64_t seed, int64_t step, float *loss);
+/* The loss of n samples, without dropout; changes nothing. */
+library_status library_loss(library_state *state, library_workspace *workspace, int64_t n,
+                            const library_examples *examples, float *loss);
+/* { here */
+#endif
+/* } here */
+/* } run */
 /* A model of the state as it is now, to be used like any other. If *model is not NULL, it must come from an
  * earlier call, is not in use, and is made anew; otherwise it is allocated and the caller's to close. */
 library_status library_freeze(library_state *state, library_model **model);

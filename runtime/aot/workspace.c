@@ -8,7 +8,7 @@ const char *library_status_text(library_status status) {
   switch (status) {
     case LIBRARY_OK: return "all is well";
     case LIBRARY_ERROR_NULL: return "a pointer is NULL that must not be";
-    case LIBRARY_ERROR_BATCH: return "the batch must be from 1 to LIBRARY_MAX_BATCH";
+    case LIBRARY_ERROR_BATCH: return "the batch must be from 1 to LIBRARY_MAX_BATCH, or as the call says";
     case LIBRARY_ERROR_THREADS:
       return "threads must be from 0 to LIBRARY_MAX_THREADS, and several need a function `run`";
     case LIBRARY_ERROR_WORKSPACE: return "the workspace, or other memory that was given, is too small";

@@ -108,6 +108,23 @@ static void choose_compiler(char *cc, size_t room) {
            " -Wall -Wextra -Werror -Wno-unused-function");
 }
 
+moire_status aot_write_model(const moire_ahead_model *model, const aot_wish *wish, const char *directory,
+                             moire_error *error) {
+  char cc[256];
+  choose_compiler(cc, sizeof cc);
+  moire_ahead_options options = moire_ahead_defaults();
+  options.name = wish->name;
+  options.directory = directory;
+  options.cc = wish->cc ? wish->cc : cc;
+  options.external_weights = wish->external;
+  const char *cpus[] = {wish->cpu, wish->below};
+  if (wish->cpu) {
+    options.cpus = cpus;
+    options.n_cpus = wish->below ? 2 : 1;
+  }
+  return moire_ahead_write(model, &options, error);
+}
+
 moire_status aot_write(const aot_model *m, const aot_wish *wish, const char *directory, moire_error *error) {
   int n = moire_store_count(m->store);
   moire_ahead_weight *weights = moire__allocate_array((size_t)n + 1, sizeof *weights);
@@ -124,19 +141,7 @@ moire_status aot_write(const aot_model *m, const aot_wish *wish, const char *dir
                              .optimizer = &m->optimizer,
                              .weights = wish->no_weights ? NULL : weights,
                              .n_weights = wish->no_weights ? 0 : n};
-  char cc[256];
-  choose_compiler(cc, sizeof cc);
-  moire_ahead_options options = moire_ahead_defaults();
-  options.name = wish->name;
-  options.directory = directory;
-  options.cc = wish->cc ? wish->cc : cc;
-  options.external_weights = wish->external;
-  const char *cpus[] = {wish->cpu, wish->below};
-  if (wish->cpu) {
-    options.cpus = cpus;
-    options.n_cpus = wish->below ? 2 : 1;
-  }
-  moire_status status = moire_ahead_write(&model, &options, error);
+  moire_status status = aot_write_model(&model, wish, directory, error);
   moire__text_free(&config);
   moire__release(weights);
   return status;

@@ -18,8 +18,8 @@
   X(cpu, true)                                                                                                 \
   X(workspace_bytes, true)                                                                                     \
   X(workspace_free, true)                                                                                      \
-  X(scores, true)                                                                                              \
-  X(top, true)                                                                                                 \
+  X(scores, false)                                                                                             \
+  X(top, false)                                                                                                \
   X(open, false)                                                                                               \
   X(close, false)                                                                                              \
   X(state_bytes, false)                                                                                        \
@@ -72,6 +72,9 @@ typedef struct aot_wish {
   bool training, external, no_weights;
 } aot_wish;
 
+/* Writes the library of a model with the compiler and the sanitizer of this build. */
+moire_status aot_write_model(const moire_ahead_model *model, const aot_wish *wish, const char *directory,
+                             moire_error *error);
 /* Writes the library into `directory` with the compiler and the sanitizer of this build. */
 moire_status aot_write(const aot_model *m, const aot_wish *wish, const char *directory, moire_error *error);
 /* The same and loads it; ends the program with a sentence on failure. */

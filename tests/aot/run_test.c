@@ -1,0 +1,273 @@
+/* Libraries of any graph: what they give is what the JIT gives, bit for bit, for any batch and threads, in
+ * inference and in training; and what they refuse. */
+#include "runtime/base/memory.h"
+#include "runtime/base/philox.h"
+#include "tests/support/aot/aot_graph.h"
+#include "tests/support/files.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WIDTH = 6, KINDS = 5, CLASSES = 3, MOST = 1000, INPUTS = 4 };
+static const int64_t sizes[] = {0, 1, 3, 64, MOST};
+enum { SIZES = sizeof sizes / sizeof *sizes };
+static const char *const cpus[] = {"host", "x86-64-v3"};
+
+/* ---- A user's graph --------------------------------------------------------------------------------- */
+
+/* Scores of classes, and the power of a complex signal that is turned by a kind. */
+static void build(moire_graph *g) {
+  moire_dim b = moire_extent(g, "B");
+  moire_init small = moire_init_normal(0, 0.4);
+  moire_value re = moire_input(g, "signal.re", MOIRE_F32, MOIRE_SHAPE(b, WIDTH));
+  moire_value im = moire_input(g, "signal.im", MOIRE_F32, MOIRE_SHAPE(b, WIDTH));
+  moire_value kind = moire_input(g, "kind", MOIRE_I32, MOIRE_SHAPE(b));
+  moire_value label = moire_input(g, "label", MOIRE_I32, MOIRE_SHAPE(b));
+  moire_value table = moire_parameter(g, "table", MOIRE_SHAPE(KINDS, WIDTH), small);
+  moire_value mix_re = moire_parameter(g, "mix.re", MOIRE_SHAPE(WIDTH, WIDTH), small);
+  moire_value mix_im = moire_parameter(g, "mix.im", MOIRE_SHAPE(WIDTH, WIDTH), small);
+  moire_value out = moire_parameter(g, "out", MOIRE_SHAPE(WIDTH, CLASSES), small);
+  moire_value signal = moire_complex(re, im), angle = moire_embedding(table, kind, -1);
+  moire_value turned = moire_mul(signal, moire_complex(moire_cos(angle), moire_sin(angle)));
+  moire_value mixed = moire_matmul(turned, moire_complex(mix_re, mix_im));
+  moire_value power = moire_dropout(moire_abs2(mixed), 0.25);
+  moire_value scores = moire_matmul(moire_tanh(power), out);
+  moire_output(g, "scores", scores);
+  moire_output(g, "power", moire_mean(power, -1, false));
+  moire_output(g, "loss", moire_mean_all(moire_cross_entropy(scores, label)));
+}
+
+typedef struct data {
+  float re[MOST * WIDTH], im[MOST * WIDTH];
+  int32_t kind[MOST], label[MOST];
+} data;
+
+static data *draw(void) {
+  data *d = moire__allocate(sizeof *d);
+  moire__random random = moire__random_start(5, 0);
+  for (int i = 0; i < MOST * WIDTH; i++) {
+    d->re[i] = (float)moire__random_below(&random, 2001) / 1000 - 1;
+    d->im[i] = (float)moire__random_below(&random, 2001) / 1000 - 1;
+  }
+  for (int i = 0; i < MOST; i++) {
+    d->kind[i] = (int32_t)moire__random_below(&random, KINDS);
+    d->label[i] = (int32_t)moire__random_below(&random, CLASSES);
+  }
+  return d;
+}
+
+/* What the structs hold: `label` is read by the loss alone. */
+static void point(const data *d, const void *fields[INPUTS]) {
+  const void *all[INPUTS] = {d->re, d->im, d->kind, d->label};
+  memcpy(fields, all, sizeof all);
+}
+
+static void set_inputs(aot_graph_jit *jit, const data *d, int64_t n) {
+  aot_graph_jit_set(jit, "signal.re", d->re, n * WIDTH);
+  aot_graph_jit_set(jit, "signal.im", d->im, n * WIDTH);
+  aot_graph_jit_set(jit, "kind", d->kind, n);
+  aot_graph_jit_set(jit, "label", d->label, n);
+}
+
+static void run_work(void *context, int n, void (*work)(void *job, int i), void *job) {
+  (void)context;
+  for (int i = n - 1; i >= 0; i--) work(job, i);
+}
+
+static void check_bits(const void *got, const void *want, size_t bytes, const char *what, int64_t n) {
+  cr_assert(!memcmp(got, want, bytes), "%s of %lld samples", what, (long long)n);
+}
+
+/* ---- Equality --------------------------------------------------------------------------------------- */
+
+static void check_run(const aot_graph_library *lib, const library_model *model, aot_graph_jit *jit,
+                      const data *d) {
+  static float scores[MOST * CLASSES], power[MOST];
+  void *results[] = {scores, power};
+  const void *fields[INPUTS];
+  point(d, fields);
+  for (int s = 0; s < SIZES; s++) {
+    int64_t n = sizes[s];
+    set_inputs(jit, d, n);
+    aot_graph_jit_run(jit, n);
+    for (int threads = 1; threads <= 5; threads += 2) {
+      library_workspace workspace = {.threads = threads, .run = run_work};
+      memset(scores, 0x55, sizeof scores);
+      memset(power, 0x55, sizeof power);
+      cr_assert_eq(lib->run(model, &workspace, n, fields, results), LIBRARY_OK);
+      check_bits(scores, moire_runner_output(jit->runner, "scores", NULL), (size_t)n * CLASSES * sizeof *scores,
+                 "scores", n);
+      check_bits(power, moire_runner_output(jit->runner, "power", NULL), (size_t)n * sizeof *power, "power", n);
+      cr_assert(n == MOST || ((unsigned char *)&power[n])[0] == 0x55, "more than %lld samples were written",
+                (long long)n);
+      lib->base.workspace_free(&workspace);
+    }
+  }
+}
+
+Test(aot_run, gives_what_the_jit_gives) {
+  static const char *const outputs[] = {"scores", "power"};
+  data *d = draw();
+  for (size_t c = 0; c < sizeof cpus / sizeof *cpus; c++) {
+    if (!aot_runs(cpus[c])) continue;
+    test_path directory;
+    test_make_directory(directory);
+    aot_graph m = {0};
+    aot_graph_make(&m, build, false, 7);
+    aot_graph_library lib = aot_graph_load(&m, &(aot_wish){.name = "net", .cpu = cpus[c]}, directory);
+    aot_graph_jit jit = aot_graph_jit_start(&m, outputs, 2, false, cpus[c]);
+    check_run(&lib, NULL, &jit, d);
+    aot_graph_jit_stop(&jit);
+    aot_unload(&lib.base);
+    aot_graph_free(&m);
+    test_remove_directory(directory);
+  }
+  moire__release(d);
+}
+
+Test(aot_run, maps_weights) {
+  static const char *const outputs[] = {"scores", "power"};
+  data *d = draw();
+  test_path directory, path;
+  test_make_directory(directory);
+  aot_graph m = {0};
+  aot_graph_make(&m, build, false, 7);
+  aot_graph_library lib =
+      aot_graph_load(&m, &(aot_wish){.name = "net", .cpu = "host", .external = true}, directory);
+  aot_graph_jit jit = aot_graph_jit_start(&m, outputs, 2, false, "host");
+  library_model *model = NULL;
+  cr_assert_eq(lib.base.open(test_join(directory, "net.weights", path), &model), LIBRARY_OK);
+  check_run(&lib, model, &jit, d);
+  lib.base.close(model);
+  aot_graph_jit_stop(&jit);
+  aot_unload(&lib.base);
+  aot_graph_free(&m);
+  test_remove_directory(directory);
+  moire__release(d);
+}
+
+/* ---- Training --------------------------------------------------------------------------------------- */
+
+enum { STEPS = 4, BATCH = 37 };
+
+static void step_jit(aot_graph_jit *jit, const aot_graph *m, const data *d, uint64_t seed, int step) {
+  double step_size = 0, bias2 = 0;
+  moire_optimizer_scalars(m->optimizer.lr, m->optimizer.beta1, m->optimizer.beta2, step + 1, &step_size,
+                          &bias2);
+  float scalars[2] = {(float)step_size, (float)bias2};
+  int32_t rng[3] = {(int32_t)(uint32_t)seed, (int32_t)(uint32_t)(seed >> 32), step};
+  set_inputs(jit, d, BATCH);
+  aot_graph_jit_set(jit, "rng", rng, 3);
+  aot_graph_jit_set(jit, "adam.step_size", &scalars[0], 1);
+  aot_graph_jit_set(jit, "adam.bias2", &scalars[1], 1);
+  aot_graph_jit_run(jit, BATCH);
+}
+
+static void check_states(const aot_graph_library *lib, const aot_graph *m, library_state *state) {
+  int trained = 0;
+  for (int i = 0; i < lib->base.state_count(); i++) {
+    library_tensor tensor;
+    int64_t n = 0;
+    cr_assert_eq(lib->base.state_at(state, i, &tensor), LIBRARY_OK);
+    const float *want = moire_store_data(m->store, tensor.name, &n);
+    cr_assert(want && n == tensor.elements, "%s", tensor.name);
+    check_bits(tensor.data, want, (size_t)n * sizeof *want, tensor.name, n);
+    trained += tensor.trained;
+  }
+  cr_assert_eq(trained, 4);
+}
+
+static void train(aot_graph *m, const aot_graph_library *lib, const char *cpu, const data *d) {
+  static const char *const loss_alone[] = {"loss"}, *const outputs[] = {"scores", "power"};
+  const uint64_t seed = 0x123456789abcu;
+  const void *fields[INPUTS];
+  library_workspace workspace = {.threads = 3, .run = run_work};
+  library_state *state = NULL;
+  library_model *model = NULL;
+  float loss = 0;
+  point(d, fields);
+  cr_assert_eq(lib->base.state_create(NULL, 0, 7, &state), LIBRARY_OK);
+  aot_graph_jit jit = aot_graph_jit_start(m, loss_alone, 1, true, cpu);
+  for (int step = 0; step < STEPS; step++) {
+    step_jit(&jit, m, d, seed, step);
+    cr_assert_eq(lib->step(state, &workspace, BATCH, fields, seed, step, &loss), LIBRARY_OK);
+    check_bits(&loss, moire_runner_output(jit.runner, "loss", NULL), sizeof loss, "loss of a step", BATCH);
+  }
+  check_states(lib, m, state);
+  aot_graph_jit_stop(&jit);
+  jit = aot_graph_jit_start(m, loss_alone, 1, false, cpu);
+  set_inputs(&jit, d, BATCH);
+  aot_graph_jit_run(&jit, BATCH);
+  cr_assert_eq(lib->loss(state, &workspace, BATCH, fields, &loss), LIBRARY_OK);
+  check_bits(&loss, moire_runner_output(jit.runner, "loss", NULL), sizeof loss, "validation loss", BATCH);
+  aot_graph_jit_stop(&jit);
+  jit = aot_graph_jit_start(m, outputs, 2, false, cpu);
+  cr_assert_eq(lib->base.freeze(state, &model), LIBRARY_OK);
+  check_run(lib, model, &jit, d);
+  aot_graph_jit_stop(&jit);
+  lib->base.close(model);
+  lib->base.state_free(state);
+  lib->base.workspace_free(&workspace);
+}
+
+Test(aot_run, trains_as_the_jit_does) {
+  data *d = draw();
+  for (size_t c = 0; c < sizeof cpus / sizeof *cpus; c++) {
+    if (!aot_runs(cpus[c])) continue;
+    test_path directory;
+    test_make_directory(directory);
+    aot_graph m = {0};
+    aot_graph_make(&m, build, true, 7);
+    aot_graph_library lib =
+        aot_graph_load(&m, &(aot_wish){.name = "net", .cpu = cpus[c], .training = true}, directory);
+    train(&m, &lib, cpus[c], d);
+    aot_unload(&lib.base);
+    aot_graph_free(&m);
+    test_remove_directory(directory);
+  }
+  moire__release(d);
+}
+
+/* ---- Samples that meet ------------------------------------------------------------------------------ */
+
+/* Centred over the batch, and its mean: both need all samples at once. */
+static void build_meeting(moire_graph *g) {
+  moire_dim b = moire_extent(g, "B");
+  moire_value x = moire_input(g, "x", MOIRE_F32, MOIRE_SHAPE(b, WIDTH));
+  moire_value w = moire_parameter(g, "w", MOIRE_SHAPE(WIDTH, WIDTH), moire_init_normal(0, 1));
+  moire_value y = moire_matmul(x, w), mean = moire_mean(y, 0, true);
+  moire_output(g, "centred", moire_sub(y, moire_broadcast(mean, MOIRE_SHAPE(b, WIDTH))));
+  moire_output(g, "mean", mean);
+}
+
+Test(aot_run, computes_samples_at_once_that_meet) {
+  static const char *const outputs[] = {"centred", "mean"};
+  static float centred[MOST * WIDTH], mean[WIDTH];
+  data *d = draw();
+  test_path directory;
+  test_make_directory(directory);
+  aot_graph m = {0};
+  aot_graph_make(&m, build_meeting, false, 7);
+  aot_graph_library lib = aot_graph_load(&m, &(aot_wish){.name = "net", .cpu = "host"}, directory);
+  aot_graph_jit jit = aot_graph_jit_start(&m, outputs, 2, false, "host");
+  const void *fields[] = {d->re};
+  void *results[] = {centred, mean};
+  for (int s = 0; s < SIZES; s++) {
+    int64_t n = sizes[s];
+    aot_graph_jit_set(&jit, "x", d->re, n * WIDTH);
+    aot_graph_jit_run(&jit, n);
+    library_workspace workspace = {.threads = 4, .run = run_work};
+    cr_assert_eq(lib.run(NULL, &workspace, n, fields, results), LIBRARY_OK);
+    check_bits(centred, moire_runner_output(jit.runner, "centred", NULL), (size_t)n * WIDTH * sizeof *centred,
+               "centred", n);
+    check_bits(mean, moire_runner_output(jit.runner, "mean", NULL), sizeof mean, "mean", n);
+    lib.base.workspace_free(&workspace);
+  }
+  aot_graph_jit_stop(&jit);
+  aot_unload(&lib.base);
+  aot_graph_free(&m);
+  test_remove_directory(directory);
+  moire__release(d);
+}
