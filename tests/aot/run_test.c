@@ -271,3 +271,106 @@ Test(aot_run, computes_samples_at_once_that_meet) {
   test_remove_directory(directory);
   moire__release(d);
 }
+
+/* ---- A program of a user's -------------------------------------------------------------------------- */
+
+static void put(FILE *file, const void *from, int64_t n, size_t size) {
+  cr_assert_eq(fwrite(from, size, (size_t)n, file), (size_t)n);
+}
+
+static void write_case(aot_graph *m, const data *d, const char *cpu, const char *path) {
+  static const char *const outputs[] = {"scores", "power"};
+  aot_graph_jit jit = aot_graph_jit_start(m, outputs, 2, false, cpu);
+  FILE *file = fopen(path, "wb");
+  cr_assert(file);
+  for (int s = 0; s < SIZES; s++) {
+    int64_t n = sizes[s];
+    set_inputs(&jit, d, n);
+    aot_graph_jit_run(&jit, n);
+    put(file, &n, 1, sizeof n);
+    put(file, d->re, n * WIDTH, sizeof *d->re);
+    put(file, d->im, n * WIDTH, sizeof *d->im);
+    put(file, d->kind, n, sizeof *d->kind);
+    put(file, moire_runner_output(jit.runner, "scores", NULL), n * CLASSES, sizeof(float));
+    put(file, moire_runner_output(jit.runner, "power", NULL), n, sizeof(float));
+  }
+  cr_assert_eq(fclose(file), 0);
+  aot_graph_jit_stop(&jit);
+}
+
+static void shell(const char *format, const char *directory) {
+  const char *sanitize = getenv("MOIRE_SANITIZE");
+  char command[2000], flags[100] = "";
+  if (sanitize && *sanitize) snprintf(flags, sizeof flags, "-fsanitize=%s", sanitize);
+  snprintf(command, sizeof command, "cd %s && S=%s F='%s' && %s", directory, getenv("SOURCE_DIR"), flags,
+           format);
+  cr_assert_eq(system(command), 0, "%s", command);
+}
+
+/* The same program with the best version of the code and with the one below. */
+Test(aot_run, serves_a_program_in_c99) {
+  data *d = draw();
+  for (size_t c = 0; c < sizeof cpus / sizeof *cpus; c++) {
+    if (!aot_runs(cpus[c])) continue;
+    test_path directory, path;
+    moire_error error = {0};
+    test_make_directory(directory);
+    aot_graph m = {0};
+    aot_graph_make(&m, build, true, 7);
+    aot_need(aot_graph_write(&m, &(aot_wish){.name = "net", .cpu = cpus[c]}, directory, &error), &error);
+    write_case(&m, d, cpus[c], test_join(directory, "case", path));
+    shell("cc -std=c99 -pedantic -Wall -Werror $F -I. $S/tests/aot/run_check.c net.a -lm -lpthread -o check && "
+          "./check case",
+          directory);
+    aot_graph_free(&m);
+    test_remove_directory(directory);
+  }
+  moire__release(d);
+}
+
+/* ---- Names ------------------------------------------------------------------------------------------ */
+
+/* Names that are no fields of C, in two types of numbers that have to be 0 or 1. */
+static void build_names(moire_graph *g) {
+  moire_dim b = moire_extent(g, "B");
+  static const char *const names[] = {"int", "a.b", "a_b", "1st", "new", "unix", "a b*/"};
+  moire_value sum = moire_input(g, "x", MOIRE_F32, MOIRE_SHAPE(b));
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    sum = moire_add(sum, moire_input(g, names[i], MOIRE_F32, MOIRE_SHAPE(b)));
+  moire_value chosen = moire_input(g, "flag", MOIRE_BOOL, MOIRE_SHAPE(b));
+  moire_output(g, "class", moire_where(chosen, sum, moire_neg(sum)));
+}
+
+Test(aot_run, names_fields) {
+  test_path directory;
+  moire_error error = {0};
+  test_make_directory(directory);
+  aot_graph m = {0};
+  aot_graph_make(&m, build_names, false, 7);
+  aot_need(aot_graph_write(&m, &(aot_wish){.name = "net", .cpu = "host"}, directory, &error), &error);
+  shell("cat >main.c <<'END'\n"
+        "int main(void) {\n"
+        "  float x[2] = {1, 2}, y[2] = {0, 0};\n"
+        "  unsigned char flag[2] = {7, 0};\n"
+        "  net_inputs in;\n"
+        "  net_outputs out;\n"
+        "  net_workspace w = {0};\n"
+        "  in.x = in.int_ = in.a_b = in.a_b_2 = in.x1st = in.new_ = in.unix_ = in.a_b__ = x;\n"
+        "  in.flag = flag;\n"
+        "  out.class_ = y;\n"
+        "  if (net_run(NULL, &w, 2, &in, &out)) return 2;\n"
+        "  net_workspace_free(&w);\n"
+        "  return y[0] != 8 || y[1] != -16;\n"
+        "}\n"
+        "END\n"
+        "cc -std=gnu11 -Wall -Werror $F -include ./net.h main.c net.a -lm -o main && ./main",
+        directory);
+  shell("W='-Wall -Wextra -pedantic-errors -Werror -fsyntax-only' && "
+        "for s in c89 c99 c11; do echo 'int main(void) { return 0; }' | cc -std=$s $W -include ./net.h -xc - "
+        "|| exit 1; "
+        "done; ! command -v c++ >/dev/null || for s in c++98 c++11 c++17; do "
+        "echo 'int main() { return 0; }' | c++ -std=$s $W -include ./net.h -xc++ - || exit 1; done",
+        directory);
+  aot_graph_free(&m);
+  test_remove_directory(directory);
+}
