@@ -74,8 +74,8 @@ static const char *field_for(moire__ahead *a, const char *name, const port *list
 
 static void name_planes(moire__ahead *a, port *p) {
   if (p->dtype == MOIRE_C64) {
-    p->planes[0] = moire__arena_printf(&a->arena, "%s.real", p->name);
-    p->planes[1] = moire__arena_printf(&a->arena, "%s.imag", p->name);
+    p->planes[0] = moire__arena_printf(&a->arena, "%s.re", p->name);
+    p->planes[1] = moire__arena_printf(&a->arena, "%s.im", p->name);
   } else {
     p->planes[0] = p->name;
   }

@@ -95,16 +95,20 @@ static void find(const aot_graph_library *library, const char *prefix, const cha
   memcpy(function, &found, sizeof found);
 }
 
+aot_graph_library aot_graph_open(const char *path, const char *prefix) {
+  aot_graph_library library = {.base = aot_load(path, prefix)};
+  find(&library, prefix, "run", &library.run);
+  find(&library, prefix, "step", &library.step);
+  find(&library, prefix, "loss", &library.loss);
+  return library;
+}
+
 aot_graph_library aot_graph_load(const aot_graph *m, const aot_wish *wish, const char *directory) {
   moire_error error = {0};
   char path[700];
   aot_need(aot_graph_write(m, wish, directory, &error), &error);
   snprintf(path, sizeof path, "%s/%s.so", directory, wish->name);
-  aot_graph_library library = {.base = aot_load(path, wish->name)};
-  find(&library, wish->name, "run", &library.run);
-  find(&library, wish->name, "step", &library.step);
-  find(&library, wish->name, "loss", &library.loss);
-  return library;
+  return aot_graph_open(path, wish->name);
 }
 
 /* ---- The JIT ---------------------------------------------------------------------------------------- */

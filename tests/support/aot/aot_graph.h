@@ -33,7 +33,8 @@ typedef struct aot_graph_library {
 
 moire_status aot_graph_write(const aot_graph *m, const aot_wish *wish, const char *directory,
                              moire_error *error);
-/* The same and loads it; ends the program with a sentence on failure. */
+aot_graph_library aot_graph_open(const char *path, const char *prefix);
+/* Writes it and loads it; ends the program with a sentence on failure. */
 aot_graph_library aot_graph_load(const aot_graph *m, const aot_wish *wish, const char *directory);
 
 /* What the JIT runs with: the program and a runner on the graph's store. */
