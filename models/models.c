@@ -35,30 +35,6 @@ static bool is_path(const char *name) {
   return strchr(name, '/') || (length > 3 && !strcmp(name + length - 3, ".so"));
 }
 
-static bool has_field(const moire_model *model, const char *key, moire_config_kind kind) {
-  for (int i = 0; i < model->n_fields; i++) {
-    if (!strcmp(model->fields[i].key, key)) return model->fields[i].kind == kind;
-  }
-  return false;
-}
-
-/* The keys that the kind's data and its trainer go by. */
-static moire_status check_keys(const char *path, const moire_model *model, moire_error *error) {
-  bool sequential = model->kind == MOIRE_MODEL_SEQUENTIAL;
-  if (sequential && has_field(model, "item_size", MOIRE_CONFIG_INT) &&
-      has_field(model, "max_seq_length", MOIRE_CONFIG_INT))
-    return MOIRE_OK;
-  if (!sequential && has_field(model, "feature_dim", MOIRE_CONFIG_INT) &&
-      has_field(model, "codebook_sizes", MOIRE_CONFIG_INTS) &&
-      has_field(model, "restart_after", MOIRE_CONFIG_INT) &&
-      has_field(model, "initialisation", MOIRE_CONFIG_STRING) &&
-      has_field(model, "unique_digit", MOIRE_CONFIG_BOOL))
-    return MOIRE_OK;
-  return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: wanted the keys %s", path,
-                    sequential ? "item_size and max_seq_length (MOIRE_SEQUENTIAL_FIELDS has them)"
-                               : "feature_dim, codebook_sizes, initialisation, restart_after and unique_digit");
-}
-
 /* What the command and the trainer rely on. */
 static moire_status check_loaded(const char *path, const moire_model *model, moire_error *error) {
   if (!model) return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: moire_model_main returned no model", path);
@@ -67,13 +43,10 @@ static moire_status check_loaded(const char *path, const moire_model *model, moi
                       "%s: was built for version %d of the model descriptor, but this is version %d", path,
                       model->abi, MOIRE_MODEL_ABI);
   }
-  bool known = model->kind == MOIRE_MODEL_SEQUENTIAL || model->kind == MOIRE_MODEL_ITEM_CODER;
-  if (!known || !model->name || !model->summary || !model->build || model->n_fields < 0 ||
-      (model->n_fields && !model->fields)) {
-    return moire_fail(error, MOIRE_ERROR_FORMAT,
-                      "%s: wanted a sequential model or an item coder with name, summary and build", path);
-  }
-  return check_keys(path, model, error);
+  if (model->task && model->name && model->summary && model->build && model->n_fields >= 0 &&
+      (!model->n_fields || model->fields))
+    return MOIRE_OK;
+  return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: wanted a model with task, name, summary and build", path);
 }
 
 /* dlopen looks for a name without a slash in the library path; a model's is meant as a file. */

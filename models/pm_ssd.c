@@ -129,7 +129,7 @@ static moire_status check(const moire_config *config, moire_error *error) {
 static const moire_config_field fields[] = {MOIRE_SEQUENTIAL_FIELDS};
 
 const moire_model moire_model_pm_ssd = {.abi = MOIRE_MODEL_ABI,
-                                        .kind = MOIRE_MODEL_SEQUENTIAL,
+                                        .task = "sequences",
                                         .name = "pm_ssd",
                                         .summary = "a selective state-space model modulated by a filter bank",
                                         .fields = fields,

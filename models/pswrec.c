@@ -220,7 +220,7 @@ static const moire_config_field fields_softmag[] = {
 
 #define MODEL(version, text, table)                                                                            \
   const moire_model moire_model_pswrec_##version = {.abi = MOIRE_MODEL_ABI,                                    \
-                                                    .kind = MOIRE_MODEL_SEQUENTIAL,                            \
+                                                    .task = "sequences",                                       \
                                                     .name = "pswrec_" #version,                                \
                                                     .summary = text,                                           \
                                                     .fields = table,                                           \

@@ -149,6 +149,11 @@ static const moire_config_field fields[] = {MOIRE_SEQUENTIAL_FIELDS};
 
 enum { N_FIELDS = sizeof fields / sizeof *fields };
 
-const moire_model moire_model_qia = {
-    MOIRE_MODEL_ABI, MOIRE_MODEL_SEQUENTIAL,  "qia", "complex filter bank and interference attention", fields,
-    N_FIELDS,        moire__sequential_check, build};
+const moire_model moire_model_qia = {MOIRE_MODEL_ABI,
+                                     "sequences",
+                                     "qia",
+                                     "complex filter bank and interference attention",
+                                     fields,
+                                     N_FIELDS,
+                                     moire__sequential_check,
+                                     build};

@@ -181,7 +181,7 @@ static const moire_config_field fields[] = {
 };
 
 const moire_model moire_model_semantic_id = {.abi = MOIRE_MODEL_ABI,
-                                             .kind = MOIRE_MODEL_ITEM_CODER,
+                                             .task = "items",
                                              .name = "semantic_id",
                                              .summary = "item features as codes of residual quantisation",
                                              .fields = fields,

@@ -118,7 +118,7 @@ static const moire_config_field fields[] = {
 };
 
 const moire_model moire_model_wearec = {.abi = MOIRE_MODEL_ABI,
-                                        .kind = MOIRE_MODEL_SEQUENTIAL,
+                                        .task = "sequences",
                                         .name = "wearec",
                                         .summary = "adaptive filters of the spectrum beside Haar wavelets",
                                         .fields = fields,

@@ -14,11 +14,10 @@
 enum { MOST_CPUS = 8 };
 
 typedef struct arguments {
-  tool_sources sources;
+  moire__sources sources;
   const char *config, *output, *cc;
-  const char **assignments; /* of --set, in order; owned */
-  int n_assignments;
-  char *cpu_list; /* owned; cut into `cpus` */
+  const char **assignments; /* of --set, in order, for the sources; owned */
+  char *cpu_list;           /* owned; cut into `cpus` */
   const char *cpus[MOST_CPUS];
   int n_cpus;
   int target; /* index of targets */
@@ -112,7 +111,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case CHECKPOINT: a->sources.checkpoint = text; return 0;
     case MODEL: a->sources.model = text; return 0;
     case CONFIG: a->sources.config = text; return 0;
-    case SET: a->assignments[a->n_assignments++] = text; return 0;
+    case SET: a->assignments[a->sources.n_assignments++] = text; return 0;
     case TRAIN: a->train = true; return 0;
     case WEIGHTS:
       a->external = !strcmp(text, "external");
@@ -137,57 +136,45 @@ static error_t parse(int key, char *text, struct argp_state *state) {
 /* ---- The model -------------------------------------------------------------------------------------- */
 
 typedef struct job {
-  tool_setup setup;
-  moire__safetensors *file; /* NULL: a configuration alone */
+  moire__predictor predictor; /* its file is NULL: a configuration alone */
   moire_graph *inference, *training;
   moire_store *store; /* the weights */
 } job;
 
-/* A state dict does not say how many items there are, but the table of their embeddings does. */
-static moire_status find_item_size(job *j, moire_error *error) {
-  const char *table = "item_embeddings.weight";
-  const moire__st_tensor *items = j->file ? moire__checkpoint_tensor(j->file, table) : NULL;
-  if (moire__config_table_find(&j->setup.table, "item_size") || !items || items->rank != 2) return MOIRE_OK;
-  char assignment[48];
-  snprintf(assignment, sizeof assignment, "item_size=%" PRId64, items->shape[0]);
-  return moire__config_table_set(&j->setup.table, moire__safetensors_path(j->file), assignment, error);
-}
-
 static moire_status read_sources(const arguments *a, job *j, moire_error *error) {
-  const char *model = NULL, *where = a->sources.config ? a->sources.config : a->sources.checkpoint;
-  moire_status status = MOIRE_OK;
-  if (a->config) {
-    where = a->config;
-    status = moire__config_table_add_yaml(&j->setup.table, a->config, error);
-    model = status ? NULL : moire__config_table_text(&j->setup.table, "model");
-    if (!status && !model)
-      status = moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: model: wanted the name of a model", where);
-  } else {
-    status = tool_read_checkpoint(&a->sources, &j->file, &j->setup, &model, error);
+  moire__setup *setup = &j->predictor.setup;
+  if (!a->config) {
+    moire_status status = moire__predictor_open(&j->predictor, &a->sources, error);
+    return status ? status : moire__setup_build(setup, moire__predictor_where(&j->predictor), error);
   }
-  for (int i = 0; i < a->n_assignments && !status; i++)
-    status = moire__config_table_set(&j->setup.table, "--set", a->assignments[i], error);
-  if (!status) status = find_item_size(j, error);
-  return status ? status : tool_setup_build(&j->setup, model, where, error);
+  moire_status status =
+      moire__setup_read_yaml(setup, a->config, a->sources.assignments, a->sources.n_assignments, error);
+  const char *model = status ? NULL : moire__setup_model_name(setup, a->config, error);
+  if (!model) return MOIRE_ERROR_ARGUMENT;
+  status = moire__setup_find(setup, model, a->config, error);
+  return status ? status : moire__setup_build(setup, a->config, error);
 }
 
 static moire_status build_graphs(const arguments *a, job *j, moire_error *error) {
-  j->inference = tool_build_graph(&j->setup, MOIRE_INFERENCE, error);
-  if (a->train && j->inference) j->training = tool_build_graph(&j->setup, MOIRE_TRAINING, error);
+  const moire__setup *setup = &j->predictor.setup;
+  if (!setup->task->interface) return moire__task_refuse(setup, "compile", error);
+  j->inference = moire__setup_graph(setup, MOIRE_INFERENCE, error);
+  if (a->train && j->inference) j->training = moire__setup_graph(setup, MOIRE_TRAINING, error);
   return j->inference && (j->training || !a->train) ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
 }
 
-/* Declares the states that the graph has where `output` is wanted. */
-static moire_status declare_states(job *j, const moire_graph *graph, const char *output, moire_error *error) {
+/* Declares the states that the graph has where these outputs are wanted. */
+static moire_status declare_states(job *j, const moire_graph *graph, const char *const *outputs, int n_outputs,
+                                   moire_error *error) {
   moire_compile_options wanted = moire_compile_defaults();
-  wanted.outputs = &output;
-  wanted.n_outputs = 1;
+  wanted.outputs = outputs;
+  wanted.n_outputs = n_outputs;
   moire_oracle *oracle = moire_oracle_create(graph, &wanted, error);
   if (!oracle) return MOIRE_ERROR_ARGUMENT;
   int n = moire_oracle_state_count(oracle);
   moire_plan_state *states = moire__allocate_array((size_t)n + 1, sizeof *states);
   for (int i = 0; i < n; i++) states[i] = moire_oracle_state(oracle, i);
-  moire_plan plan = {.name = j->setup.model->name, .states = states, .n_states = n};
+  moire_plan plan = {.name = j->predictor.setup.model->name, .states = states, .n_states = n};
   moire_status status = moire_store_declare(j->store, &plan, 0, error);
   moire__release(states);
   moire_oracle_destroy(oracle);
@@ -195,11 +182,18 @@ static moire_status declare_states(job *j, const moire_graph *graph, const char 
 }
 
 static moire_status load_weights(job *j, moire_error *error) {
-  if (!j->file) return MOIRE_OK;
+  const moire__safetensors *file = j->predictor.file;
+  const moire__setup *setup = &j->predictor.setup;
+  if (!file) return MOIRE_OK;
+  static const char *const loss[] = {"loss"};
   j->store = moire_store_create();
-  moire_status status = declare_states(j, j->inference, tool_served_output(j->setup.model), error);
-  if (!status && j->training) status = declare_states(j, j->training, "loss", error);
-  return status ? status : moire__checkpoint_load(j->file, j->store, MOIRE__CHECKPOINT_MODEL, error);
+  moire__arena arena = {0};
+  int n = 0;
+  const char *const *served = setup->task->served(setup, &arena, &n, error);
+  moire_status status = served ? declare_states(j, j->inference, served, n, error) : MOIRE_ERROR_ARGUMENT;
+  if (!status && j->training) status = declare_states(j, j->training, loss, 1, error);
+  moire__arena_free(&arena);
+  return status ? status : moire__checkpoint_load(file, j->store, MOIRE__CHECKPOINT_MODEL, error);
 }
 
 /* ---- Writing ---------------------------------------------------------------------------------------- */
@@ -234,17 +228,18 @@ static moire_ahead_options find_options(const arguments *a, moire_precision prec
 }
 
 static moire_status write_library(const arguments *a, const job *j, moire_error *error) {
-  moire_compile_options optimizer = tool_compile_options(j->setup.training);
+  const moire__setup *setup = &j->predictor.setup;
+  moire_compile_options optimizer = moire__setup_options(setup->training);
   moire__text config = {0}, directory = {0};
-  moire__config_to_json(j->setup.config, &config);
+  moire__config_to_json(setup->config, &config);
   int n = j->store ? moire_store_count(j->store) : 0;
   moire_ahead_weight *weights = moire__allocate_array((size_t)n + 1, sizeof *weights);
   for (int i = 0; i < n; i++) {
     weights[i].name = moire_store_at(j->store, i).name;
     weights[i].data = moire_store_data(j->store, weights[i].name, &weights[i].elements);
   }
-  moire_ahead_model model = {.name = j->setup.model->name,
-                             .interface = j->setup.model->kind == MOIRE_MODEL_ITEM_CODER ? "code" : "recommend",
+  moire_ahead_model model = {.name = setup->model->name,
+                             .interface = setup->task->interface,
                              .config = config.data,
                              .inference = j->inference,
                              .training = j->training,
@@ -274,6 +269,7 @@ int tool_compile(int argc, char **argv) {
       NULL};
   arguments a = {.sources.threads = tool_default_threads()};
   a.assignments = moire__allocate_array((size_t)argc, sizeof *a.assignments);
+  a.sources.assignments = a.assignments;
   argp_parse(&parser, argc, argv, 0, NULL, &a);
   job j = {0};
   moire_error error = {0};
@@ -284,8 +280,7 @@ int tool_compile(int argc, char **argv) {
   moire_store_destroy(j.store);
   moire_graph_destroy(j.inference);
   moire_graph_destroy(j.training);
-  moire__safetensors_close(j.file);
-  tool_setup_free(&j.setup);
+  moire__predictor_free(&j.predictor);
   moire__release(a.assignments);
   free(a.cpu_list);
   return status ? tool_fail("compile", &error) : 0;

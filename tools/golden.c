@@ -1,8 +1,9 @@
 /* Running the model of a golden, and comparing. See golden.h.
  *
- * The graphs are run that are compiled in different ways: inference with all outputs, inference of the logits
- * of a sequential model alone (only the last position of the last layer is computed), the loss with its
- * gradients, and steps of training. What a model calls by a whole number, such as a code, must be equal. */
+ * The graphs are run that are compiled in different ways: inference with all outputs, inference of each that
+ * the trained model is asked for alone (of a recommender's last layer only the last position is computed), the
+ * loss with its gradients, and steps of training. What a model calls by a whole number, such as a code, must be
+ * equal. */
 #include "tools/golden.h"
 
 #include <inttypes.h>
@@ -105,10 +106,11 @@ static moire_status set_inputs(tool_golden *g, tool_session *s, int64_t step, mo
   const moire_compile_options *o = &g->optimizer;
   moire_optimizer_scalars(o->lr, o->beta1, o->beta2, step + 1, &step_size, &bias2);
   moire_status status = tool_session_set_extent(s, "B", g->batch, error);
-  int64_t n = g->batch * g->length;
-  if (!status && g->features) status = tool_session_set_input(s, "features", g->features + step * n, n, error);
-  if (!status && g->ids) status = tool_session_set_input(s, "input_ids", g->ids, n, error);
-  if (!status && g->answers) status = tool_session_set_input(s, "answers", g->answers, g->batch, error);
+  for (int i = 0; i < g->n_inputs && !status; i++) {
+    const tool_golden_input *input = &g->inputs[i];
+    const double *values = input->values + (input->each_step ? step * input->n : 0);
+    status = tool_session_set_input(s, input->name, values, input->n, error);
+  }
   if (!status) status = tool_session_set_input(s, "rng", (const double[]){0, 0, (double)step}, 3, error);
   if (!status) status = tool_session_set_input(s, "adam.step_size", &step_size, 1, error);
   if (!status) status = tool_session_set_input(s, "adam.bias2", &bias2, 1, error);
@@ -118,7 +120,7 @@ static moire_status set_inputs(tool_golden *g, tool_session *s, int64_t step, mo
 /* The outputs `names`, run once: a session whose states and inputs are the golden's. NULL with a sentence. */
 static tool_session *start(tool_golden *g, tool_engine engine, moire_mode mode, moire_compile_options options,
                            moire_threads *threads, moire_error *error) {
-  moire_graph *graph = tool_build_graph(&g->setup, mode, error);
+  moire_graph *graph = moire__setup_graph(&g->setup, mode, error);
   if (!graph) return NULL;
   options.precision = g->precision;
   options.threads = moire_threads_count(threads);
@@ -152,7 +154,7 @@ static moire_status check_outputs(tool_golden *g, tool_engine engine, moire_thre
     if (!only || !strcmp(name, only)) names[options.n_outputs++] = name;
   }
   if (!options.n_outputs) {
-    return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: output/%s: is missing", g->path, only ? only : "*");
+    return only ? MOIRE_OK : moire_fail(error, MOIRE_ERROR_FORMAT, "%s: output/*: is missing", g->path);
   }
   tool_session *s = start(g, engine, MOIRE_INFERENCE, options, threads, error);
   if (!s) return MOIRE_ERROR_ARGUMENT;
@@ -237,66 +239,71 @@ static moire_status check_parameters(const tool_golden *g, const tool_session *s
   return MOIRE_OK;
 }
 
-/* The losses of a step that a golden may hold: its tensor, and the model's output. */
-enum { N_LOSSES = 3 };
-static const char *const losses[N_LOSSES][2] = {
-    {"train_losses", "loss"}, {"reconstruction_losses", "reconstruction"}, {"commitment_losses", "commitment"}};
+/* What a golden holds of every step: the tensor NAME_losses is the output NAME, and train_losses the loss. */
+typedef struct series {
+  const moire__st_tensor **want; /* [n] */
+  const char **outputs;          /* [n] */
+  double **got;                  /* [n], each [steps + 1] */
+  int n;
+} series;
 
-static moire_status find_losses(const tool_golden *g, const moire__st_tensor *want[N_LOSSES],
-                                moire_compile_options *options, const char *names[N_LOSSES],
-                                moire_error *error) {
-  moire_status status = moire__safetensors_need(g->file, losses[0][0], &want[0], error);
-  options->outputs = names;
-  options->loss = losses[0][1];
-  for (int i = 0; i < N_LOSSES && !status; i++) {
-    want[i] = moire__safetensors_find(g->file, losses[i][0]);
-    if (!want[i]) continue;
-    names[options->n_outputs++] = losses[i][1];
-    if (want[i]->count != g->steps + 1) {
-      status = moire_fail(error, MOIRE_ERROR_SHAPE, "%s: %s: wanted %" PRId64 " of them, one more than steps",
-                          g->path, losses[i][0], g->steps + 1);
-    }
+static moire_status find_series(tool_golden *g, series *s, moire_error *error) {
+  size_t most = (size_t)moire__safetensors_count(g->file) + 1;
+  s->want = moire__arena_array(&g->arena, most, sizeof *s->want);
+  s->outputs = moire__arena_array(&g->arena, most, sizeof *s->outputs);
+  s->got = moire__arena_array(&g->arena, most, sizeof *s->got);
+  for (int i = 0; i < moire__safetensors_count(g->file); i++) {
+    const moire__st_tensor *t = moire__safetensors_at(g->file, i);
+    const char *suffix = strstr(t->name, "_losses");
+    if (!suffix || strchr(t->name, '/')) continue;
+    bool whole = begins(t->name, "train_");
+    s->want[s->n] = t;
+    s->outputs[s->n] =
+        whole ? "loss" : moire__arena_printf(&g->arena, "%.*s", (int)(suffix - t->name), t->name);
+    s->got[s->n++] = moire__arena_array(&g->arena, (size_t)g->steps + 1, sizeof **s->got);
+    if (t->count == g->steps + 1) continue;
+    return moire_fail(error, MOIRE_ERROR_SHAPE, "%s: %s: wanted %" PRId64 " of them, one more than steps",
+                      g->path, t->name, g->steps + 1);
   }
-  return status;
+  return MOIRE_OK;
 }
 
-static moire_status train(tool_golden *g, tool_engine engine, tool_session *s,
-                          const moire__st_tensor *const want[N_LOSSES], moire_error *error) {
-  double *got[N_LOSSES];
-  for (int i = 0; i < N_LOSSES; i++) got[i] = moire__arena_array(&g->arena, (size_t)g->steps + 1, sizeof **got);
+static moire_status train(tool_golden *g, tool_engine engine, tool_session *s, const series *all,
+                          moire_error *error) {
   moire_status status = check_parameters(g, s, error);
   for (int64_t step = 0; step <= g->steps && !status; step++) {
     if (step == g->steps) status = compare_trained(g, engine, s, error);
     if (!status) status = set_inputs(g, s, step, error);
     if (!status) status = tool_session_run(s, error);
-    for (int i = 0; i < N_LOSSES && !status; i++) {
-      if (want[i]) status = tool_session_output(s, losses[i][1], &got[i][step], 1, error);
-    }
+    for (int i = 0; i < all->n && !status; i++)
+      status = tool_session_output(s, all->outputs[i], &all->got[i][step], 1, error);
   }
-  for (int i = 0; i < N_LOSSES && !status; i++) {
-    if (want[i]) compare(g, TOOL_LOSSES, engine, want[i], got[i]);
-  }
+  for (int i = 0; i < all->n && !status; i++) compare(g, TOOL_LOSSES, engine, all->want[i], all->got[i]);
   return status;
 }
 
 static moire_status check_training(tool_golden *g, tool_engine engine, moire_threads *threads,
                                    moire_error *error) {
-  const moire__st_tensor *want[N_LOSSES] = {NULL};
-  const char *names[N_LOSSES];
+  series all = {0};
   moire_compile_options options = g->optimizer;
-  moire_status status = find_losses(g, want, &options, names, error);
-  if (status) return status;
+  moire_status status = find_series(g, &all, error);
+  if (status || !all.n) return status;
+  options.outputs = all.outputs;
+  options.n_outputs = all.n;
+  options.loss = "loss";
   tool_session *s = start(g, engine, MOIRE_TRAINING, options, threads, error);
   if (!s) return MOIRE_ERROR_ARGUMENT;
-  status = train(g, engine, s, want, error);
+  status = train(g, engine, s, &all, error);
   tool_session_destroy(s);
   return status;
 }
 
 moire_status tool_golden_check(tool_golden *g, tool_engine engine, moire_threads *threads, moire_error *error) {
   moire_status status = check_outputs(g, engine, threads, NULL, error);
-  bool sequential = g->setup.model->kind == MOIRE_MODEL_SEQUENTIAL;
-  if (!status && sequential) status = check_outputs(g, engine, threads, "logits", error);
+  int n = 0;
+  const char *const *served = status ? NULL : g->setup.task->served(&g->setup, &g->arena, &n, error);
+  if (!status && !served) status = MOIRE_ERROR_ARGUMENT;
+  for (int i = 0; i < n && !status; i++) status = check_outputs(g, engine, threads, served[i], error);
   if (!status) status = check_gradients(g, engine, threads, error);
   if (!status) status = check_training(g, engine, threads, error);
   return status;

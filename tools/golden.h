@@ -18,14 +18,22 @@ typedef struct tool_finding {
   bool good;  /* error <= limit, which no NaN is */
 } tool_finding;
 
+/* One input of the model: a batch for all steps, or one for each step and one for the last loss. */
+typedef struct tool_golden_input {
+  const char *name;
+  double *values; /* [n], or [steps + 1, n] */
+  int64_t n;
+  bool each_step;
+} tool_golden_input;
+
 /* Zero-initialise; free with tool_golden_free. */
 typedef struct tool_golden {
   const char *path;
   moire__safetensors *file;
-  tool_setup setup;
-  int64_t batch, length, steps;
-  double *ids, *answers; /* [batch, length], [batch], or NULL */
-  double *features;      /* [steps + 1, batch, length], or NULL: of an item coder, length its feature_dim */
+  moire__setup setup;
+  int64_t batch, steps;
+  tool_golden_input *inputs; /* of the model, as far as the file has them */
+  int n_inputs, input_capacity;
   moire_compile_options optimizer;
   moire_precision precision; /* to be set before the check */
   double largest_gradient;
@@ -34,8 +42,8 @@ typedef struct tool_golden {
   int n, capacity;
 } tool_golden;
 
-/* Reads the file and all but the comparison. Everything in it is checked: ids are in range, shapes are as the
- * configuration says. */
+/* Reads the file and all but the comparison. Everything in it is checked: shapes are as the model has
+ * them, and values what its task allows. */
 moire_status tool_golden_open(tool_golden *golden, const char *path, moire_error *error);
 void tool_golden_free(tool_golden *golden);
 

@@ -1,6 +1,8 @@
 /* Reading a golden: everything in it is checked before anything is computed. See golden.h. */
 #include "tools/golden.h"
 
+#include "compiler/ir/graph/graph.h"
+
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -46,68 +48,81 @@ static moire_status read_optimizer(tool_golden *g, moire_error *error) {
   return status;
 }
 
-static moire_status read_ids(tool_golden *g, const char *name, int rank, double **out, moire_error *error) {
-  const moire__st_tensor *t = NULL;
-  moire_status status = moire__safetensors_need(g->file, name, &t, error);
-  if (status) return status;
-  if (t->rank != rank || t->shape[0] != (rank == 2 ? t->shape[0] : g->batch) ||
-      (rank == 2 && t->shape[1] != g->length)) {
-    return moire_fail(error, MOIRE_ERROR_SHAPE, "%s: %s: wanted shape [%s%s], as the configuration says",
-                      g->path, name, "B", rank == 2 ? ", max_seq_length" : "");
+/* What the shape [B, ...] of an input looks like, for messages. */
+static const char *shape_text(tool_golden *g, const moire_graph *graph, const moire_shape *shape) {
+  const char *text = "";
+  for (int i = 0; i < shape->rank; i++) {
+    int extent = moire__dim_extent(shape->dims[i]);
+    const char *comma = i ? ", " : "";
+    text = extent
+               ? moire__arena_printf(&g->arena, "%s%s%s", text, comma, graph->extents[extent])
+               : moire__arena_printf(&g->arena, "%s%s%" PRId64, text, comma, moire__dim_factor(shape->dims[i]));
   }
-  int32_t *ids = moire__arena_array(&g->arena, (size_t)t->count + 1, sizeof *ids);
-  status = moire__st_to_int32(t, ids, error);
-  if (status) return status;
-  int64_t item_size = moire_config_int(g->setup.config, "item_size");
-  *out = moire__arena_array(&g->arena, (size_t)t->count + 1, sizeof **out);
-  for (int64_t i = 0; i < t->count; i++) {
-    if (ids[i] < 0 || ids[i] >= item_size) {
-      return moire_fail(error, MOIRE_ERROR_ARGUMENT,
-                        "%s: %s: holds item %" PRId32 ", but item_size is %" PRId64, g->path, name, ids[i],
-                        item_size);
-    }
-    (*out)[i] = ids[i];
-  }
-  if (rank == 2) g->batch = t->shape[0];
-  return MOIRE_OK;
+  return text;
 }
 
-/* One batch a step, and one for the last loss: f32[steps + 1, B, feature_dim]. */
-static moire_status read_features(tool_golden *g, moire_error *error) {
-  const moire__st_tensor *t = NULL;
-  moire_status status = moire__safetensors_need(g->file, "input/features", &t, error);
-  if (status) return status;
-  g->length = moire_config_int(g->setup.config, "feature_dim");
-  if (t->rank != 3 || t->shape[0] != g->steps + 1 || t->shape[2] != g->length) {
-    return moire_fail(error, MOIRE_ERROR_SHAPE,
-                      "%s: input/features: wanted shape [%" PRId64 ", B, %" PRId64
-                      "], as steps and feature_dim say",
-                      g->path, g->steps + 1, g->length);
+/* Does the tensor, whose first `skipped` axes are set aside, have the input's shape? The first named extent
+ * that an input has is the batch. */
+static bool fits(tool_golden *g, const moire__st_tensor *t, int skipped, const moire_shape *shape) {
+  if (t->rank != shape->rank + skipped) return false;
+  for (int i = 0; i < shape->rank; i++) {
+    bool named = moire__dim_extent(shape->dims[i]) != 0;
+    if (named && g->batch < 0) g->batch = t->shape[i + skipped];
+    if (t->shape[i + skipped] != (named ? g->batch : moire__dim_factor(shape->dims[i]))) return false;
   }
-  g->batch = t->shape[1];
-  g->features = moire__arena_array(&g->arena, (size_t)t->count + 1, sizeof *g->features);
-  moire__st_to_double(t, g->features);
-  return MOIRE_OK;
+  return true;
+}
+
+static moire_status read_input(tool_golden *g, const moire_graph *graph, const char *name,
+                               const moire__st_tensor *t, moire_error *error) {
+  const moire__value_info *info = &graph->values[moire__graph_find_input(graph, name)];
+  bool each = t->rank == info->shape.rank + 1 && t->shape[0] == g->steps + 1;
+  if (!fits(g, t, each, &info->shape)) {
+    const char *shape = shape_text(g, graph, &info->shape);
+    return moire_fail(error, MOIRE_ERROR_SHAPE,
+                      "%s: %s: wanted shape [%s], or [%" PRId64 ", %s] with a batch for each of the steps",
+                      g->path, t->name, shape, g->steps + 1, shape);
+  }
+  tool_golden_input input = {.name = name, .n = each ? t->count / t->shape[0] : t->count, .each_step = each};
+  input.values = moire__arena_array(&g->arena, (size_t)t->count + 1, sizeof *input.values);
+  moire__st_to_double(t, input.values);
+  MOIRE__PUSH(&g->arena, g->inputs, g->n_inputs, g->input_capacity, input);
+  const moire__task *task = g->setup.task;
+  return task->check_input ? task->check_input(&g->setup, g->path, t->name, input.values, t->count, error)
+                           : MOIRE_OK;
 }
 
 static moire_status read_inputs(tool_golden *g, moire_error *error) {
-  if (g->setup.model->kind == MOIRE_MODEL_ITEM_CODER) return read_features(g, error);
-  g->length = moire_config_int(g->setup.config, "max_seq_length");
-  moire_status status = read_ids(g, "input/input_ids", 2, &g->ids, error);
-  return status ? status : read_ids(g, "input/answers", 1, &g->answers, error);
+  moire_graph *graph = moire__setup_graph(&g->setup, MOIRE_TRAINING, error);
+  if (!graph) return MOIRE_ERROR_ARGUMENT;
+  moire_status status = MOIRE_OK;
+  g->batch = -1;
+  for (int i = 0; i < moire__safetensors_count(g->file) && !status; i++) {
+    const moire__st_tensor *t = moire__safetensors_at(g->file, i);
+    if (!begins(t->name, "input/")) continue;
+    const char *name = t->name + strlen("input/");
+    status =
+        moire__graph_find_input(graph, name)
+            ? read_input(g, graph, name, t, error)
+            : moire_fail(error, MOIRE_ERROR_FORMAT, "%s: %s: the model has no such input", g->path, t->name);
+  }
+  moire_graph_destroy(graph);
+  return status;
+}
+
+/* `NAME_losses` is the output NAME of every step, and of the last. */
+static bool is_series(const char *name) {
+  size_t n = strlen(name), suffix = strlen("_losses");
+  return n > suffix && !strcmp(name + n - suffix, "_losses") && !strchr(name, '/');
 }
 
 /* Every name must be of a kind that is compared or given. */
 static moire_status check_names(const tool_golden *g, moire_error *error) {
-  static const char *const kinds[] = {"param/", "output/", "grad/", "trained/"};
-  static const char *const whole[] = {"loss", "train_losses", "reconstruction_losses", "commitment_losses"};
-  static const char *const inputs[][2] = {[MOIRE_MODEL_SEQUENTIAL] = {"input/input_ids", "input/answers"},
-                                          [MOIRE_MODEL_ITEM_CODER] = {"input/features", "input/ids"}};
+  static const char *const kinds[] = {"param/", "input/", "output/", "grad/", "trained/"};
   for (int i = 0; i < moire__safetensors_count(g->file); i++) {
     const char *name = moire__safetensors_at(g->file, i)->name;
-    bool known = false;
-    for (size_t k = 0; k < 4; k++) known = known || begins(name, kinds[k]) || !strcmp(name, whole[k]);
-    for (size_t k = 0; k < 2; k++) known = known || !strcmp(name, inputs[g->setup.model->kind][k]);
+    bool known = !strcmp(name, "loss") || is_series(name);
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) known = known || begins(name, kinds[k]);
     if (!known)
       return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: %s: is nothing that a golden holds", g->path, name);
   }
@@ -127,7 +142,8 @@ moire_status tool_golden_open(tool_golden *g, const char *path, moire_error *err
   if (!status) status = need_metadata(g, "config", &config, error);
   if (!status) status = need_metadata(g, "steps", &steps, error);
   if (!status) status = moire__config_table_add_json(&g->setup.table, path, config, error);
-  if (!status) status = tool_setup_build(&g->setup, model, path, error);
+  if (!status) status = moire__setup_find(&g->setup, model, path, error);
+  if (!status) status = moire__setup_build(&g->setup, path, error);
   if (!status) status = check_names(g, error);
   if (!status) status = read_optimizer(g, error);
   if (status) return status;
@@ -142,6 +158,6 @@ moire_status tool_golden_open(tool_golden *g, const char *path, moire_error *err
 
 void tool_golden_free(tool_golden *g) {
   moire__safetensors_close(g->file);
-  tool_setup_free(&g->setup);
+  moire__setup_free(&g->setup);
   moire__arena_free(&g->arena);
 }

@@ -5,7 +5,6 @@
 #include "compiler/pass/plan/plan_text.h"
 #include "runtime/base/memory.h"
 #include "runtime/files/file.h"
-#include "runtime/train/trainer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,13 +16,17 @@ typedef struct arguments {
   const char *source, *after;
   goal goal;
   bool dot;
+  const char **outputs; /* [n_outputs]; owned; NULL: nothing was said */
+  int n_outputs;
 } arguments;
 
-enum { AFTER = 0x100, FORMAT, GOAL };
+enum { AFTER = 0x100, FORMAT, GOAL, OUTPUTS };
 
 static const struct argp_option options[] = {
     {"after", AFTER, "PASS", 0, "As it is after PASS; `list` names the passes in their order", 0},
     {"format", FORMAT, "text|dot", 0, "dot draws a graph with Graphviz (text)", 0},
+    {"outputs", OUTPUTS, "NAME,...", 0,
+     "What is asked for to infer (what a trained model is asked for; of a text all but the loss)", 0},
     {"goal", GOAL, "train|loss|infer", 0,
      "A step of training, the loss and its gradients, or what it is asked for (train)", 0},
     {0}};
@@ -38,12 +41,23 @@ static int choose(const struct argp_state *state, const char *option, const char
   return 0;
 }
 
+static void take_outputs(arguments *a, const struct argp_state *state, char *text) {
+  moire__release((void *)a->outputs);
+  a->outputs = moire__allocate_array(strlen(text) + 1, sizeof *a->outputs);
+  a->n_outputs = 0;
+  char *rest = NULL;
+  for (char *word = strtok_r(text, ",", &rest); word; word = strtok_r(NULL, ",", &rest))
+    a->outputs[a->n_outputs++] = word;
+  if (!a->n_outputs) argp_error(state, "--outputs: wanted names, separated by commas");
+}
+
 static error_t parse(int key, char *text, struct argp_state *state) {
   arguments *a = state->input;
   switch (key) {
     case AFTER: a->after = text; return 0;
     case FORMAT: a->dot = choose(state, "--format", text, "text|dot") == 1; return 0;
     case GOAL: a->goal = (goal)choose(state, "--goal", text, "infer|loss|train"); return 0;
+    case OUTPUTS: take_outputs(a, state, text); return 0;
     case ARGP_KEY_ARG:
       if (a->source) argp_error(state, "wanted one model, but '%s' came too", text);
       a->source = text;
@@ -94,14 +108,14 @@ static moire_status echo_kernels(const char *text, const char *path, moire_error
  */
 
 /* `served`: what is asked for to infer; borrowed by the options. */
-static moire_compile_options goal_options(goal wanted, const moire_config *training,
-                                          const char *const *served) {
+static moire_compile_options goal_options(goal wanted, const moire_config *training, const char *const *served,
+                                          int n_served) {
   static const char *const loss[] = {"loss"};
-  moire_compile_options o = training ? tool_compile_options(training) : moire_compile_defaults();
+  moire_compile_options o = training ? moire__setup_options(training) : moire_compile_defaults();
   if (!training) o.optimizer = MOIRE_OPTIMIZER_ADAM;
   if (wanted != GOAL_TRAIN) o.optimizer = MOIRE_OPTIMIZER_NONE;
   o.outputs = wanted == GOAL_INFER ? served : loss;
-  o.n_outputs = 1;
+  o.n_outputs = wanted == GOAL_INFER ? n_served : 1;
   if (wanted != GOAL_INFER) o.loss = "loss";
   o.keep_gradients = wanted == GOAL_LOSS;
   return o;
@@ -117,11 +131,14 @@ static moire_status print_dot(const char *text, const char *path, moire_error *e
   return MOIRE_OK;
 }
 
-/* A graph that was read from text, without a setup, is taken for that of a sequential model. */
-static moire_status print_graph(const arguments *a, const moire_graph *graph, const tool_setup *setup,
-                                moire_error *error) {
-  const char *served = setup ? tool_served_output(setup->model) : "logits";
-  moire_compile_options wanted = goal_options(a->goal, setup ? setup->training : NULL, &served);
+/* `setup` is NULL for a graph that was read from text. */
+static moire_status print_graph(const arguments *a, const moire_graph *graph, const moire__setup *setup,
+                                const char *const *served, int n_served, moire_error *error) {
+  if (a->outputs) {
+    served = a->outputs;
+    n_served = a->n_outputs;
+  }
+  moire_compile_options wanted = goal_options(a->goal, setup ? setup->training : NULL, served, n_served);
   char *text = a->after ? moire_compile_print(graph, &wanted, a->after, error) : moire_graph_print(graph);
   if (!text) return MOIRE_ERROR_ARGUMENT;
   moire_status status = MOIRE_OK;
@@ -139,6 +156,19 @@ static moire_status echo_plan(const char *text, const char *path, moire_error *e
   return status;
 }
 
+/* A graph that was read from text is asked for all that it gives but the loss. */
+static moire_status print_read(const arguments *a, const moire_graph *graph, moire_error *error) {
+  moire__arena arena = {0};
+  const char **served = moire__arena_array(&arena, (size_t)graph->n_outputs + 1, sizeof *served);
+  int n = 0;
+  for (int i = 0; i < graph->n_outputs; i++) {
+    if (strcmp(graph->outputs[i].name, "loss") != 0) served[n++] = graph->outputs[i].name;
+  }
+  moire_status status = print_graph(a, graph, NULL, served, n, error);
+  moire__arena_free(&arena);
+  return status;
+}
+
 static moire_status show_text(const arguments *a, moire_error *error) {
   char *text = NULL;
   size_t n = 0;
@@ -152,7 +182,7 @@ static moire_status show_text(const arguments *a, moire_error *error) {
     status = echo_plan(text, a->source, error);
   } else {
     moire_graph *graph = moire_graph_parse(text, a->source, error);
-    status = graph ? print_graph(a, graph, NULL, error) : MOIRE_ERROR_FORMAT;
+    status = graph ? print_read(a, graph, error) : MOIRE_ERROR_FORMAT;
     moire_graph_destroy(graph);
   }
   moire__release(text);
@@ -160,7 +190,7 @@ static moire_status show_text(const arguments *a, moire_error *error) {
 }
 
 static moire_status show_model(const arguments *a, moire_error *error) {
-  tool_setup setup = {0};
+  moire__setup setup = {0};
   moire_status status = MOIRE_OK;
   const char *model = a->source;
   if (has_ending(model, ".yaml") || has_ending(model, ".yml")) {
@@ -170,14 +200,19 @@ static moire_status show_model(const arguments *a, moire_error *error) {
       status = moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: model: wanted the name of a model", a->source);
     }
   }
-  if (!status) status = tool_setup_assume(&setup, model, a->source, 100, error);
-  if (!status) status = tool_setup_build(&setup, model, a->source, error);
+  if (!status) status = moire__setup_find(&setup, model, a->source, error);
+  if (!status) status = moire__setup_assume(&setup, a->source, 100, error);
+  if (!status) status = moire__setup_build(&setup, a->source, error);
   moire_graph *graph = NULL;
-  if (!status)
-    graph = tool_build_graph(&setup, a->goal == GOAL_INFER ? MOIRE_INFERENCE : MOIRE_TRAINING, error);
-  if (!status) status = graph ? print_graph(a, graph, &setup, error) : MOIRE_ERROR_ARGUMENT;
+  moire__arena arena = {0};
+  int n = 0;
+  const char *const *served = status ? NULL : setup.task->served(&setup, &arena, &n, error);
+  if (served)
+    graph = moire__setup_graph(&setup, a->goal == GOAL_INFER ? MOIRE_INFERENCE : MOIRE_TRAINING, error);
+  if (!status) status = graph ? print_graph(a, graph, &setup, served, n, error) : MOIRE_ERROR_ARGUMENT;
   moire_graph_destroy(graph);
-  tool_setup_free(&setup);
+  moire__arena_free(&arena);
+  moire__setup_free(&setup);
   return status;
 }
 
@@ -206,5 +241,6 @@ int tool_graph(int argc, char **argv) {
   }
   moire_error error = {0};
   moire_status status = has_ending(a.source, ".txt") ? show_text(&a, &error) : show_model(&a, &error);
+  moire__release((void *)a.outputs);
   return status ? tool_fail("graph", &error) : 0;
 }

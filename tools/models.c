@@ -1,11 +1,10 @@
 /* moire models: what there is to train, and what can be said about each. */
 #include "tools/tool.h"
 
-#include "runtime/train/trainer.h"
-
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct arguments {
   bool json;
@@ -46,7 +45,7 @@ static void print_fields(const moire_config_field *fields, int n) {
 }
 
 static void print_model(const moire_model *model) {
-  printf("%s: %s\n", model->name, model->summary);
+  printf("%s (%s): %s\n", model->name, model->task, model->summary);
   print_fields(model->fields, model->n_fields);
 }
 
@@ -67,17 +66,14 @@ static json_t *fields_json(const moire_config_field *fields, int n) {
 }
 
 static json_t *model_json(const moire_model *model) {
-  return json_pack("{s:s, s:s, s:o}", "name", model->name, "summary", model->summary, "keys",
-                   fields_json(model->fields, model->n_fields));
+  return json_pack("{s:s, s:s, s:s, s:o}", "name", model->name, "task", model->task, "summary", model->summary,
+                   "keys", fields_json(model->fields, model->n_fields));
 }
 
-/* How a training is configured, for each kind of model that is listed. */
-static const struct {
-  moire_model_kind kind;
-  const char *key, *title;
-} trainings[] = {{MOIRE_MODEL_SEQUENTIAL, "training_keys", "training of a sequential model"},
-                 {MOIRE_MODEL_ITEM_CODER, "item_coder_training_keys", "training of an item coder"}};
-enum { N_TRAININGS = sizeof trainings / sizeof *trainings };
+/* A model whose task is not known has no training that could be listed. */
+static bool is_listed(const moire__task *task, const moire_model *only) {
+  return !only || !strcmp(only->task, task->name);
+}
 
 static void print_json(const moire_model *only) {
   json_t *models = json_array();
@@ -85,11 +81,14 @@ static void print_json(const moire_model *only) {
   for (int i = 0; !only && i < moire_model_count(); i++)
     json_array_append_new(models, model_json(moire_model_at(i)));
   json_t *root = json_pack("{s:o}", "models", models);
-  for (int i = 0; i < N_TRAININGS; i++) {
-    moire__config_fields training = moire__trainer_fields(trainings[i].kind);
-    if (!only || only->kind == trainings[i].kind)
-      json_object_set_new(root, trainings[i].key, fields_json(training.fields, training.n));
+  json_t *tasks = json_array();
+  for (int i = 0; i < moire__task_count(); i++) {
+    const moire__task *task = moire__task_at(i);
+    if (is_listed(task, only))
+      json_array_append_new(tasks, json_pack("{s:s, s:s, s:o}", "name", task->name, "title", task->title,
+                                             "keys", fields_json(task->keys.fields, task->keys.n)));
   }
+  json_object_set_new(root, "tasks", tasks);
   char *text = json_dumps(root, JSON_INDENT(2));
   printf("%s\n", text);
   free(text);
@@ -117,11 +116,11 @@ int tool_models(int argc, char **argv) {
   }
   if (only) print_model(only);
   for (int i = 0; !only && i < moire_model_count(); i++) print_model(moire_model_at(i));
-  for (int i = 0; i < N_TRAININGS; i++) {
-    if (only && only->kind != trainings[i].kind) continue;
-    moire__config_fields training = moire__trainer_fields(trainings[i].kind);
-    printf("%s:\n", trainings[i].title);
-    print_fields(training.fields, training.n);
+  for (int i = 0; i < moire__task_count(); i++) {
+    const moire__task *task = moire__task_at(i);
+    if (!is_listed(task, only)) continue;
+    printf("training of %s (task %s):\n", task->title, task->name);
+    print_fields(task->keys.fields, task->keys.n);
   }
   return 0;
 }

@@ -12,7 +12,7 @@ static const struct argp_option options[] = {
     {0}};
 
 static error_t parse(int key, char *text, struct argp_state *state) {
-  tool_sources *s = state->input;
+  moire__sources *s = state->input;
   switch (key) {
     case CHECKPOINT: s->checkpoint = text; return 0;
     case MODEL: s->model = text; return 0;

@@ -1,5 +1,4 @@
 /* moire train: from a configuration and a data set to a trained, tested model. */
-#include "tools/coder.h"
 #include "tools/profile/profile.h"
 #include "tools/profile/profile_train.h"
 #include "tools/runs/run_folder.h"
@@ -8,7 +7,6 @@
 #include "runtime/base/memory.h"
 #include "runtime/files/file.h"
 #include "runtime/train/trainer.h"
-#include "tasks/sequences/training.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -21,7 +19,8 @@
 #include <unistd.h>
 
 typedef struct arguments {
-  const char *config, *data, *tensor, *names, *out;
+  const char *config, *out;
+  moire__data_files files;
   const char **assignments; /* of --set and its shorthands, in order; owned */
   int n_assignments;
   int threads, seeds;
@@ -31,30 +30,9 @@ typedef struct arguments {
   moire__arena arena;
 } arguments;
 
-enum {
-  DATA = 0x100,
-  FEATURES,
-  TENSOR,
-  NAMES,
-  OUT,
-  SET,
-  SEEDS,
-  STOP_METRIC,
-  PATIENCE,
-  THREADS,
-  RESUME,
-  JSON,
-  PROFILE,
-  PROFILE_STEPS,
-  PARENT
-};
+enum { OUT = 0x100, SET, SEEDS, STOP_METRIC, PATIENCE, THREADS, RESUME, JSON, PROFILE, PROFILE_STEPS, PARENT };
 
 static const struct argp_option options[] = {
-    {"data", DATA, "FILE", 0, "Data set: one user a line (the configuration's `data`)", 0},
-    {"features", FEATURES, "FILE", 0, "Features of items, for a model that codes items: safetensors or .npy",
-     0},
-    {"tensor", TENSOR, "NAME", 0, "The tensor of the features, if FILE has several matrices", 0},
-    {"names", NAMES, "FILE", 0, "Names of the items, one a line, for messages (their numbers, from 0)", 0},
     {"out", OUT, "DIR", 0, "Where the checkpoints go (out/ and the name of the configuration)", 0},
     {"set", SET, "KEY=VALUE", 0, "Replace a value of the configuration; may come often", 0},
     {"stop-metric", STOP_METRIC, "METRIC", 0, "What the best epoch is best in: --set stop_metric=METRIC", 0},
@@ -103,10 +81,6 @@ static void read_window(const char *text, const struct argp_state *state, tool_p
 static error_t parse(int key, char *text, struct argp_state *state) {
   arguments *a = state->input;
   switch (key) {
-    case DATA:
-    case FEATURES: a->data = text; return 0;
-    case TENSOR: a->tensor = text; return 0;
-    case NAMES: a->names = text; return 0;
     case OUT: a->out = text; return 0;
     case PROFILE: a->profile.directory = text; return 0;
     case PROFILE_STEPS: read_window(text, state, &a->profile); return 0;
@@ -122,6 +96,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
       return 0;
     case SEEDS: a->seeds = (int)tool_int_argument(state, "--seeds", text, 1, TOOL_MOST_RUNS); return 0;
     case PARENT: a->parent = (pid_t)tool_int_argument(state, "--parent", text, 1, INT32_MAX); return 0;
+    case ARGP_KEY_INIT: state->child_inputs[0] = &a->files; return 0;
     case ARGP_KEY_ARG:
       if (a->config) argp_error(state, "wanted one configuration, but '%s' came too", text);
       a->config = text;
@@ -136,21 +111,12 @@ static error_t parse(int key, char *text, struct argp_state *state) {
 /* ---- Setting up -------------------------------------------------------------------------------------------
  */
 
-/* The configuration, with --set on top, and the data, whose name goes to *data. */
-static moire_status read_sources(const arguments *a, tool_setup *setup, const char **data,
-                                 moire__features **features, moire_error *error) {
-  moire_status status =
-      tool_read_configuration(a->config, a->data, a->assignments, a->n_assignments, setup, data, error);
-  if (status) return status;
-  const char *model = moire__config_table_text(&setup->table, "model");
-  moire_error ignored = {0};
-  if (tool_setup_need(setup, model, MOIRE_MODEL_ITEM_CODER, &ignored))
-    return tool_setup_data(setup, model, a->config, *data, error);
-  if (a->seeds > 0)
-    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "--seeds: is for sequential models, and %s codes items",
-                      model);
-  status = moire__features_load(*data, a->tensor, a->names, features, error);
-  return status ? status : tool_setup_items(setup, model, a->config, *features, error);
+/* The configuration, with --set on top, and the data. */
+static moire_status read_sources(const arguments *a, moire__setup *setup, moire_error *error) {
+  moire_status status = moire__setup_read_yaml(setup, a->config, a->assignments, a->n_assignments, error);
+  const char *model = status ? NULL : moire__setup_model_name(setup, a->config, error);
+  if (!model) return MOIRE_ERROR_ARGUMENT;
+  return moire__setup_read(setup, model, a->config, &a->files, error);
 }
 
 /* ---- Running ----------------------------------------------------------------------------------------------
@@ -160,7 +126,7 @@ static void print_result(const arguments *a, const moire__trainer_result *result
   if (!a->json) {
     printf("%" PRId64 " epochs of %" PRId64 " parameters; test of the best, epoch %" PRId64 ":\n",
            result->epochs, result->parameters, result->best_epoch);
-    tool_print_measures((const char *const[]){"model", "popularity"},
+    tool_print_measures((const char *const[]){"model", result->baseline_name},
                         (const moire__measures[]){result->test, result->baseline}, result->baseline.n ? 2 : 1);
     return;
   }
@@ -170,7 +136,7 @@ static void print_result(const arguments *a, const moire__trainer_result *result
                   result->epochs, result->best_epoch, result->parameters);
   moire__measures_to_json(&result->test, &text);
   if (result->baseline.n) {
-    moire__text_add(&text, ",\"popularity\":");
+    moire__text_add(&text, ",\"%s\":", result->baseline_name);
     moire__measures_to_json(&result->baseline, &text);
   }
   printf("%s}\n", text.data);
@@ -184,42 +150,31 @@ static double now(void) {
 }
 
 /* The training itself, between what its folder gets before and after. */
-static moire_status run(const tool_setup *setup, const char *data, const moire__trainer_job *job,
-                        moire__trainer_result *result, moire_error *error) {
+static moire_status run(const moire__setup *setup, const moire__trainer_job *job, moire__trainer_result *result,
+                        moire_error *error) {
   double start = now();
   moire_status status = moire__file_make_directories(job->directory, error);
-  if (!status) status = tool_run_begin(job->directory, setup, data, error);
+  if (!status) status = tool_run_begin(job->directory, setup, job->task->data, error);
   if (status) {
     moire__trainer_task_free(job->task);
     return status;
   }
+  const char *data = job->task->data;
   status = moire__trainer_run(job, result, error);
-  if (status || result->stopped || !setup->dataset) return status; /* tables of runs are of recommenders */
-  return tool_run_finish(job->directory, setup, data, now() - start, result, error);
+  if (!status && !result->stopped)
+    status = tool_run_finish(job->directory, setup, data, now() - start, result, error);
+  return status;
 }
 
-/* What the program trains on: `features`, or the sequences of the setup. */
-static moire_status make_task(const arguments *a, const tool_setup *setup, const moire__features *features,
-                              tool_trainee *trainee, moire_program **scores, moire__trainer_task *task,
-                              moire_error *error) {
-  if (features) return tool_trainee_make(trainee, setup, features, a->threads, task, error);
-  *scores = tool_compile_scores(setup, a->threads, error);
-  if (!*scores) return MOIRE_ERROR_ARGUMENT;
-  *task = moire__trainer_on_sequences(moire_program_plan(*scores), setup->dataset,
-                                      moire_config_int(setup->config, "item_size"), setup->training);
-  return MOIRE_OK;
-}
-
-static moire_status train(const arguments *a, const tool_setup *setup, const char *data,
-                          const moire__features *features, moire__trainer_result *result, moire_error *error) {
+static moire_status train(const arguments *a, const moire__setup *setup, moire__trainer_result *result,
+                          moire_error *error) {
   char *directory = a->out ? NULL : tool_default_directory(a->config);
   moire_threads *threads = moire_threads_create(a->threads, error);
-  moire_program *step = threads ? tool_compile_step(setup, a->threads, error) : NULL, *scores = NULL;
-  tool_trainee trainee = {0};
+  moire_program *step = threads ? moire__setup_compile_step(setup, a->threads, error) : NULL;
   moire__trainer_task task = {0};
   moire_status status = step ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
   if (!status && a->profile.directory) status = tool_profile_folder(a->profile.directory, error);
-  if (!status) status = make_task(a, setup, features, &trainee, &scores, &task, error);
+  if (!status) status = setup->task->train(setup, a->threads, &task, error);
   if (!status) {
     moire__trainer_job job = {.model = setup->model->name,
                               .config = setup->config,
@@ -234,12 +189,10 @@ static moire_status train(const arguments *a, const tool_setup *setup, const cha
         a->profile.directory ? tool_train_profile_create(&a->profile, setup, step, &job) : NULL;
     listen_for_signals();
     if (a->parent) follow(a->parent);
-    status = run(setup, data, &job, result, error);
+    status = run(setup, &job, result, error);
     if (!status) status = tool_train_profile_finish(profile, error);
     tool_train_profile_destroy(profile);
   }
-  tool_trainee_free(&trainee);
-  moire_program_destroy(scores);
   moire_program_destroy(step);
   moire_threads_destroy(threads);
   moire__release(directory);
@@ -247,7 +200,7 @@ static moire_status train(const arguments *a, const tool_setup *setup, const cha
 }
 
 /* With --seeds: a sweep over nothing but seeds. */
-static int train_seeds(arguments *a, const tool_setup *setup) {
+static int train_seeds(arguments *a, const moire__setup *setup) {
   const char **seeds = moire__arena_array(&a->arena, (size_t)a->seeds, sizeof *seeds);
   int64_t first = moire_config_int(setup->training, "seed");
   for (int i = 0; i < a->seeds; i++) seeds[i] = moire__arena_printf(&a->arena, "%lld", (long long)first + i);
@@ -255,7 +208,7 @@ static int train_seeds(arguments *a, const tool_setup *setup) {
   char *directory = a->out ? NULL : tool_default_directory(a->config);
   tool_sweep_job sweep = {.command = "train",
                           .config = a->config,
-                          .data = a->data,
+                          .files = a->files,
                           .out = a->out ? a->out : directory,
                           .assignments = a->assignments,
                           .n_assignments = a->n_assignments,
@@ -272,23 +225,20 @@ static int train_seeds(arguments *a, const tool_setup *setup) {
 
 /* The exit status. */
 static int train_as_asked(arguments *a) {
-  tool_setup setup = {0};
+  moire__setup setup = {0};
   moire_error error = {0};
   moire__trainer_result result = {0};
-  const char *data = NULL;
-  moire__features *features = NULL;
   int exit_status = 0;
-  moire_status status = read_sources(a, &setup, &data, &features, &error);
+  moire_status status = read_sources(a, &setup, &error);
   setup.keep_kernels = a->profile.directory;
   if (!status && a->seeds > 0) {
     exit_status = train_seeds(a, &setup);
   } else if (!status) {
-    status = train(a, &setup, data, features, &result, &error);
+    status = train(a, &setup, &result, &error);
     if (!status && !result.stopped) print_result(a, &result);
     if (result.stopped) exit_status = TOOL_INTERRUPTED;
   }
-  tool_setup_free(&setup);
-  moire__features_free(features);
+  moire__setup_free(&setup);
   return status ? tool_fail("train", &error) : exit_status;
 }
 
@@ -302,7 +252,7 @@ int tool_train(int argc, char **argv) {
       "the best. Writes best.safetensors, last.safetensors and metrics.jsonl "
       "into DIR, and config.yaml, ranks.txt and run.json for `moire runs`; interrupted "
       "by Ctrl-C or killed, it continues with --resume to the same result.",
-      NULL,
+      tool_data_arguments,
       NULL,
       NULL};
   arguments a = {.threads = tool_default_threads(), .profile = {NULL, 10, 20}};

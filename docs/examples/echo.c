@@ -55,7 +55,7 @@ const moire_model *moire_model_main(void);
 
 const moire_model *moire_model_main(void) {
   static const moire_model model = {.abi = MOIRE_MODEL_ABI,
-                                    .kind = MOIRE_MODEL_SEQUENTIAL,
+                                    .task = "sequences",
                                     .name = "echo",
                                     .summary = "one complex filter and one complex layer",
                                     .fields = fields,

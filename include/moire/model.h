@@ -5,14 +5,14 @@
  * model is a shared object that exports `const moire_model *moire_model_main(void)` and is named by its path
  * where a model name goes.
  *
- * Contract of a sequential recommender (MOIRE_MODEL_SEQUENTIAL): B is the named extent "B", L `max_seq_length`.
- *   input   "input_ids"  i32[B, L]       left-padded with 0, items 1..item_size-1
- *   input   "answers"    i32[B]          target item (needed for "loss" only)
- *   output  "layers.<i>" f32[B, L, D]    what layer i returns
- *   output  "logits"     f32[B, item_size]
- *   output  "loss"       f32[]
+ * A model names its task: what it is trained on, measured by and asked for. What a model of a task must have:
  *
- * Contract of an item coder (MOIRE_MODEL_ITEM_CODER): F is the key `feature_dim`, the levels are the entries of
+ * Task "sequences", recommenders (the keys item_size and max_seq_length; MOIRE_SEQUENTIAL_FIELDS has them): B
+ * is the named extent "B", L `max_seq_length`. input   "input_ids"  i32[B, L]       left-padded with 0,
+ * items 1..item_size-1 input   "answers"    i32[B]          target item (needed for "loss" only) output
+ * "layers.<i>" f32[B, L, D]    what layer i returns output  "logits"     f32[B, item_size] output  "loss" f32[]
+ *
+ * Task "items", coders of items: F is the key `feature_dim`, the levels are the entries of
  * the key `codebook_sizes`, and level l has the states quantizers.<l>.embedding f32[K, D], .ema_w f32[K, D] and
  * .ema_cluster_size f32[K], and .unused f32[K], steps without a member, where the key `restart_after` is not 0.
  *   input   "features"       f32[B, F]
@@ -70,20 +70,18 @@ const char *moire_config_string(const moire_config *config, const char *key);
 int moire_config_ints(const moire_config *config, const char *key,
                       const int64_t **values); /* returns the count */
 
-typedef enum moire_model_kind { MOIRE_MODEL_SEQUENTIAL, MOIRE_MODEL_ITEM_CODER } moire_model_kind;
-
-enum { MOIRE_MODEL_ABI = 1 };
+enum { MOIRE_MODEL_ABI = 2 };
 
 typedef struct moire_model {
-  int abi; /* MOIRE_MODEL_ABI */
-  moire_model_kind kind;
+  int abi;             /* MOIRE_MODEL_ABI */
+  const char *task;    /* "sequences", "items" */
   const char *name;    /* a C identifier */
   const char *summary; /* one line */
   const moire_config_field *fields;
   int n_fields;
   /* Constraints between keys ("hidden_size must be a multiple of num_attention_heads"); may be NULL. */
   moire_status (*check)(const moire_config *config, moire_error *error);
-  /* Builds the graph: declares inputs, parameters and outputs as the kind asks. Mistakes are sticky in g. */
+  /* Builds the graph: declares inputs, parameters and outputs as the task asks. Mistakes are sticky in g. */
   void (*build)(moire_graph *g, const moire_config *config);
 } moire_model;
 

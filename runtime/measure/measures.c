@@ -28,7 +28,11 @@ void moire__measures_to_json(const moire__measures *m, moire__text *out) {
   moire__text_add_char(out, '{');
   for (int i = 0; i < m->n; i++) {
     moire__text_add(out, "%s\"%s\":", i ? "," : "", m->at[i].name);
-    moire__config_add_real(out, m->at[i].value);
+    if (isfinite(m->at[i].value)) {
+      moire__config_add_real(out, m->at[i].value);
+    } else {
+      moire__text_add(out, "null");
+    }
   }
   moire__text_add_char(out, '}');
 }

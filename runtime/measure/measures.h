@@ -20,7 +20,7 @@ void moire__measures_add(moire__measures *measures, double value, const char *na
     __attribute__((format(printf, 3, 4)));
 double moire__measures_value(const moire__measures *measures, const char *name); /* NaN if there is none */
 
-/* Appends {"HR@5":0.1,...}. */
+/* Appends {"HR@5":0.1,...}; what is no finite number is null. */
 void moire__measures_to_json(const moire__measures *measures, moire__text *out);
 
 #endif

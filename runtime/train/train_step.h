@@ -10,7 +10,7 @@
 typedef struct moire__train_step {
   moire_runner *runner;
   moire__samples samples;
-  const moire_config *training; /* of moire__trainer_fields */
+  const moire_config *training; /* of the task's keys */
   int32_t rng[3];               /* seed low, seed high, step */
   float step_size, bias2;       /* of Adam */
 } moire__train_step;

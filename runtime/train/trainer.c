@@ -149,6 +149,11 @@ static moire_status test_best(trainer *t, moire__trainer_result *result, moire_e
   if (status) return status;
   result->epochs = t->done.epochs;
   result->best_epoch = t->done.best_epoch;
+  result->baseline_name = task->baseline;
+  snprintf(result->monitored, sizeof result->monitored, "%s", task->monitored);
+  result->least = task->least;
+  result->samples = task->n_tested;
+  result->fingerprint = task->fingerprint;
   return MOIRE_OK;
 }
 

@@ -1,14 +1,14 @@
 /* Training: epochs over a data set, validation, early stopping, checkpoints, the test of the best.
  *
- * Each epoch visits every training sample once, in an order that (seed, epoch) decides, then ranks all items
- * for every user's validation target. The epoch whose stop_metric is strictly best so far is kept; after
+ * Each epoch visits every training sample once, in an order that (seed, epoch) decides, then the
+ * task validates. The epoch whose monitored measure is strictly best so far is kept; after
  * `patience` epochs without a new best, training ends and the best is tested once.
  *
  * Three files in the directory of the run, each replaced as a whole, never half-written:
  *   best.safetensors  the model after its best epoch
  *   metrics.jsonl     one line an epoch, and a last one with the test
  *   last.safetensors  everything after the last whole epoch: what --resume starts from
- * and, once the best is tested, ranks.txt with the rank of each user's target. The three are written in this
+ * and, once the best is tested, what the task's test leaves. The three are written in this
  * order at the end of an epoch. Whenever a run is killed, last.safetensors is thus the oldest of them, and the
  * resumed run repeats, bit for bit, what the other two may already hold: lines of metrics.jsonl beyond the
  * epochs that last.safetensors knows are dropped and written again.
@@ -25,14 +25,11 @@
 
 #include <signal.h>
 
-/* The keys of a training's configuration, beside those of its model. */
-moire__config_fields moire__trainer_fields(moire_model_kind kind);
-
 /* What is trained, on what. Everything is borrowed. */
 typedef struct moire__trainer_job {
   const char *model;            /* its name, for the checkpoints */
   const moire_config *config;   /* of the model */
-  const moire_config *training; /* of moire__trainer_fields */
+  const moire_config *training; /* of the task's keys (runtime/train/trainer_fields.h) */
   const moire_plan *step;       /* one step of training: inputs of the model, "rng", "adam.*"; output "loss" */
   const moire__trainer_task *task; /* what it is trained on; closed by moire__trainer_run */
   moire_threads *threads;
@@ -49,7 +46,12 @@ typedef struct moire__trainer_result {
   bool stopped; /* `stop` was raised; the rest is not set */
   int64_t parameters, epochs, best_epoch;
   moire__measures test;
-  moire__measures baseline; /* of the test: what the model has to beat; empty where there is nothing to */
+  moire__measures baseline;  /* of the test: what the model has to beat; empty where there is nothing to */
+  const char *baseline_name; /* "popularity"; NULL where there is none */
+  char monitored[24];        /* the measure by which an epoch was the best … */
+  bool least;                /* … if it was least */
+  int64_t samples;           /* that the test measures */
+  uint64_t fingerprint;      /* of the data */
 } moire__trainer_result;
 
 /* Trains. Progress goes to stderr. */

@@ -1,4 +1,4 @@
-/* What the training loop asks of what it trains on: one task for each kind of model.
+/* What the training loop asks of what it trains on: one task for each kind of model (tasks/).
  *
  * The loop (trainer.c) knows epochs, steps, early stopping and files; a task knows the data. It gives the
  * inputs of a step from the numbers of samples, may prepare the states before the first step and mend them
@@ -19,6 +19,8 @@ typedef struct moire__trainer_task {
   moire__samples samples;
   const char *data;      /* the file, for messages */
   uint64_t fingerprint;  /* of what is in it */
+  int64_t n_tested;      /* samples that the test measures */
+  const char *baseline;  /* name of what the test's baseline is; NULL: there is none */
   const char *monitored; /* the measure by which an epoch is the best … */
   bool least;            /* … if it is least, else if it is largest */
   /* Declares the states of its own programs and makes their runners. */

@@ -1,5 +1,5 @@
 /* Training on items: the start of the codebooks, dead codes, and the measures of an epoch. */
-#include "tasks/items/training.h"
+#include "tasks/items/items.h"
 
 #include "runtime/base/memory.h"
 #include "tasks/items/kmeans.h"
@@ -11,7 +11,10 @@
 #include <string.h>
 
 typedef struct items {
-  moire__items_job job;
+  const moire__features *features;
+  const moire_config *config, *training;
+  moire_program *encoder; /* "codes", "loss", "reconstruction", "commitment" */
+  moire_program **level;  /* [levels]: "codes.<l>" and "residuals.<l>" of level l alone; NULL without k-means */
   uint64_t seed;
   int levels;
   const int64_t *sizes; /* [levels] */
@@ -19,16 +22,15 @@ typedef struct items {
   moire_store *store;
   moire_threads *threads;
   moire_runner *encode;
-  int32_t *codes, *digits; /* [n, levels], [n] */
 } items;
 
 static moire_status open_task(void *context, moire_store *store, moire_threads *threads, moire_error *error) {
   items *t = context;
-  moire_status status = moire_store_declare(store, t->job.encode, t->seed, error);
+  moire_status status = moire_store_declare(store, moire_program_plan(t->encoder), t->seed, error);
   if (status) return status;
   t->store = store;
   t->threads = threads;
-  t->encode = moire_runner_create(t->job.encode, store, threads, error);
+  t->encode = moire_runner_create(moire_program_plan(t->encoder), store, threads, error);
   return t->encode ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
 }
 
@@ -39,18 +41,19 @@ static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static moire_status start_level(items *t, int l, const volatile sig_atomic_t *stop, moire_error *error) {
   moire__codebook book;
+  const moire_plan *plan = moire_program_plan(t->level[l]);
   moire_status status = moire__codebook_find(t->store, l, t->sizes[l], &book, error);
-  if (!status) status = moire_store_declare(t->store, t->job.level[l], t->seed, error);
+  if (!status) status = moire_store_declare(t->store, plan, t->seed, error);
   if (status) return status;
-  moire_runner *runner = moire_runner_create(t->job.level[l], t->store, t->threads, error);
+  moire_runner *runner = moire_runner_create(plan, t->store, t->threads, error);
   if (!runner) return MOIRE_ERROR_ARGUMENT;
-  const moire__features *f = t->job.features;
+  const moire__features *f = t->features;
   moire__kmeans k = {.runner = runner,
                      .values = f->values,
                      .n = f->n,
                      .features = f->width,
-                     .samples = moire_config_int(t->job.training, "kmeans_samples"),
-                     .iterations = moire_config_int(t->job.training, "kmeans_iterations"),
+                     .samples = moire_config_int(t->training, "kmeans_samples"),
+                     .iterations = moire_config_int(t->training, "kmeans_iterations"),
                      .batch = t->batch,
                      .step_batch = t->step_batch,
                      .seed = t->seed,
@@ -63,8 +66,8 @@ static moire_status start_level(items *t, int l, const volatile sig_atomic_t *st
 static moire_status begin(void *context, const volatile sig_atomic_t *stop, moire_error *error) {
   items *t = context;
   moire_status status = MOIRE_OK;
-  if (strcmp(moire_config_string(t->job.config, "initialisation"), "kmeans") != 0) return MOIRE_OK;
-  for (int l = 0; l < t->levels && !status && !(stop && *stop); l++) status = start_level(t, l, stop, error);
+  for (int l = 0; t->level && l < t->levels && !status && !(stop && *stop); l++)
+    status = start_level(t, l, stop, error);
   return status;
 }
 
@@ -93,52 +96,9 @@ static moire_status restart_dead(void *context, const moire_runner *runner, int6
 /* ---- Measures ---------------------------------------------------------------------------------------------
  */
 
-static const char *const losses[] = {"reconstruction", "commitment", "loss"};
-enum { N_LOSSES = 3 };
-
-static moire_status encode_batch(items *t, int64_t first, int64_t n, double sums[N_LOSSES],
-                                 moire_error *error) {
-  const moire__features *f = t->job.features;
-  moire_status status = moire_runner_set_extent(t->encode, "B", n, error);
-  if (!status)
-    status = moire_runner_set_input(t->encode, "features", f->values + first * f->width, n * f->width, error);
-  if (!status) status = moire_runner_run(t->encode, error);
-  if (status) return status;
-  int64_t elements = 0;
-  const int32_t *codes = moire_runner_output(t->encode, "codes", &elements);
-  if (!codes || elements != n * t->levels)
-    return moire_fail(error, MOIRE_ERROR_SHAPE, "the model has no output codes of %d levels", t->levels);
-  memcpy(t->codes + first * t->levels, codes, (size_t)elements * sizeof *codes);
-  for (int i = 0; i < N_LOSSES; i++) {
-    const float *loss = moire_runner_output(t->encode, losses[i], NULL);
-    if (!loss) return moire_fail(error, MOIRE_ERROR_ARGUMENT, "the model has no output %s", losses[i]);
-    sums[i] += (double)*loss * (double)n;
-  }
-  return MOIRE_OK;
-}
-
 static moire_status validate(void *context, moire__measures *measures, moire_error *error) {
   items *t = context;
-  int64_t n = t->job.features->n;
-  double sums[N_LOSSES] = {0};
-  moire_status status = MOIRE_OK;
-  moire__progress bar = moire__progress_start("validation", "item", n);
-  for (int64_t first = 0; first < n && !status; first += t->batch) {
-    status = encode_batch(t, first, smaller(t->batch, n - first), sums, error);
-    moire__progress_update(&bar, first, "%d levels", t->levels);
-  }
-  moire__progress_finish(&bar);
-  if (status) return status;
-  *measures = (moire__measures){0};
-  for (int i = 0; i < N_LOSSES; i++) moire__measures_add(measures, sums[i] / (double)n, "%s", losses[i]);
-  int64_t kinds = moire__codes_digits(t->codes, n, t->levels, t->digits);
-  moire__measures_add(measures, 1 - (double)kinds / (double)n, "collisions");
-  for (int l = 0; l < t->levels; l++) {
-    moire__usage usage = moire__codes_usage(t->codes, n, t->levels, l, t->sizes[l]);
-    moire__measures_add(measures, usage.utilisation, "utilisation.%d", l);
-    moire__measures_add(measures, usage.perplexity, "perplexity.%d", l);
-  }
-  return MOIRE_OK;
+  return moire__items_measure(t->encode, t->config, t->features, t->batch, "validation", measures, error);
 }
 
 static moire_status test(void *context, const char *directory, moire__measures *measures,
@@ -160,37 +120,70 @@ static void describe(const moire__measures *m, moire__text *out) {
 static void close_task(void *context) {
   items *t = context;
   moire_runner_destroy(t->encode);
-  moire__release(t->codes);
-  moire__release(t->digits);
+  moire_program_destroy(t->encoder);
+  for (int l = 0; t->level && l < t->levels; l++) moire_program_destroy(t->level[l]);
+  moire__release(t->level);
   moire__release(t);
 }
 
-moire_status moire__trainer_on_items(const moire__items_job *job, moire__trainer_task *task,
-                                     moire_error *error) {
-  const moire__features *f = job->features;
-  const int64_t *sizes = NULL;
-  int levels = moire_config_ints(job->config, "codebook_sizes", &sizes);
+/* ---- Making it --------------------------------------------------------------------------------------------
+ */
+
+static moire_status check_sizes(const moire__features *f, const int64_t *sizes, int levels,
+                                moire_error *error) {
   for (int l = 0; l < levels; l++) {
     if (sizes[l] <= f->n) continue;
     return moire_fail(error, MOIRE_ERROR_ARGUMENT,
                       "codebook_sizes: level %d has %" PRId64 " codes, but %s has only %" PRId64 " rows", l,
                       sizes[l], f->path, f->n);
   }
+  return MOIRE_OK;
+}
+
+static moire_status compile_all(items *t, const moire__setup *setup, int threads, moire_error *error) {
+  t->encoder = moire__setup_compile(setup, moire__items_measured, MOIRE__ITEMS_MEASURED, threads, error);
+  if (!t->encoder) return MOIRE_ERROR_ARGUMENT;
+  if (strcmp(moire_config_string(setup->config, "initialisation"), "kmeans") != 0) return MOIRE_OK;
+  t->level = moire__allocate_array((size_t)t->levels + 1, sizeof *t->level);
+  for (int l = 0; l < t->levels; l++) {
+    char codes[32], residuals[32];
+    snprintf(codes, sizeof codes, "codes.%d", l);
+    snprintf(residuals, sizeof residuals, "residuals.%d", l);
+    t->level[l] = moire__setup_compile(setup, (const char *const[]){codes, residuals}, 2, threads, error);
+    if (!t->level[l]) return MOIRE_ERROR_ARGUMENT;
+  }
+  return MOIRE_OK;
+}
+
+moire_status moire__items_train(const moire__setup *setup, int threads, moire__trainer_task *task,
+                                moire_error *error) {
+  const moire__features *f = setup->data;
+  const moire_config *training = setup->training;
+  const int64_t *sizes = NULL;
+  int levels = moire_config_ints(setup->config, "codebook_sizes", &sizes);
+  moire_status status = check_sizes(f, sizes, levels, error);
+  if (status) return status;
   items *t = moire__allocate(sizeof *t);
-  int64_t batch = moire_config_int(job->training, "batch_size");
-  *t = (items){.job = *job,
-               .seed = (uint64_t)moire_config_int(job->training, "seed"),
+  int64_t batch = moire_config_int(training, "batch_size");
+  *t = (items){.features = f,
+               .config = setup->config,
+               .training = training,
+               .seed = (uint64_t)moire_config_int(training, "seed"),
                .levels = levels,
                .sizes = sizes,
-               .restart_after = moire_config_int(job->config, "restart_after"),
-               .batch = smaller(moire_config_int(job->training, "eval_batch_size"), f->n),
+               .restart_after = moire_config_int(setup->config, "restart_after"),
+               .batch = smaller(moire_config_int(training, "eval_batch_size"), f->n),
                .step_batch = smaller(batch, f->n)};
-  t->codes = moire__allocate_array((size_t)(f->n * levels), sizeof *t->codes);
-  t->digits = moire__allocate_array((size_t)f->n, sizeof *t->digits);
+  status = compile_all(t, setup, threads, error);
+  if (status) {
+    close_task(t);
+    return status;
+  }
   *task = (moire__trainer_task){.context = t,
                                 .samples = moire__samples_of_rows("features", f->values, f->n, f->width, batch),
                                 .data = f->path,
                                 .fingerprint = f->fingerprint,
+                                .n_tested = f->n,
                                 .monitored = "reconstruction",
                                 .least = true,
                                 .open = open_task,

@@ -36,3 +36,35 @@ moire__samples moire__samples_of_sequences(const moire__dataset *dataset, int64_
   s->answers = moire__allocate_array(rows, sizeof *s->answers);
   return (moire__samples){s, dataset->n_samples, give_sequences, release_sequences};
 }
+
+/* ---- Users ------------------------------------------------------------------------------------------------
+ */
+
+typedef struct users {
+  const moire__dataset *dataset;
+  moire__split split;
+  int32_t *ids; /* [batch, L] */
+} users;
+
+static moire_status give_users(void *context, moire_runner *runner, const int64_t *samples, int64_t n,
+                               moire_error *error) {
+  const users *u = context;
+  int64_t length = u->dataset->max_length;
+  for (int64_t i = 0; i < n; i++)
+    moire__dataset_eval_batch(u->dataset, u->split, samples[i], 1, u->ids + i * length, NULL);
+  return set_if_there(runner, "input_ids", u->ids, n * length, error);
+}
+
+static void release_users(void *context) {
+  users *u = context;
+  moire__release(u->ids);
+  moire__release(u);
+}
+
+moire__samples moire__samples_of_users(const moire__dataset *dataset, moire__split split, int64_t batch) {
+  users *u = moire__allocate(sizeof *u);
+  *u = (users){.dataset = dataset, .split = split};
+  size_t rows = (size_t)(batch < dataset->n_users ? batch : dataset->n_users);
+  u->ids = moire__allocate_array(rows * (size_t)dataset->max_length, sizeof *u->ids);
+  return (moire__samples){u, dataset->n_users, give_users, release_users};
+}

@@ -1,16 +1,14 @@
 /* Training on sequences: what is measured, and what the test leaves behind. */
-#include "tasks/sequences/training.h"
-
-#include "tasks/sequences/popularity.h"
-#include "tasks/sequences/samples.h"
+#include "tasks/sequences/sequences.h"
 
 #include "runtime/base/memory.h"
 #include "runtime/files/file.h"
 #include "runtime/measure/metrics.h"
-#include "tasks/sequences/scoring.h"
+#include "tasks/sequences/popularity.h"
+#include "tasks/sequences/samples.h"
 
 typedef struct sequences {
-  const moire_plan *scores;
+  moire_program *scores; /* "input_ids" to "logits" */
   const moire__dataset *dataset;
   const moire_config *training;
   int64_t item_size;
@@ -21,11 +19,11 @@ typedef struct sequences {
 
 static moire_status open_task(void *context, moire_store *store, moire_threads *threads, moire_error *error) {
   sequences *s = context;
-  moire_status status =
-      moire_store_declare(store, s->scores, (uint64_t)moire_config_int(s->training, "seed"), error);
+  moire_status status = moire_store_declare(store, moire_program_plan(s->scores),
+                                            (uint64_t)moire_config_int(s->training, "seed"), error);
   if (status) return status;
   s->threads = threads;
-  s->runner = moire_runner_create(s->scores, store, threads, error);
+  s->runner = moire_runner_create(moire_program_plan(s->scores), store, threads, error);
   return s->runner ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
 }
 
@@ -67,23 +65,33 @@ static moire_status test(void *context, const char *directory, moire__measures *
 static void close_task(void *context) {
   sequences *s = context;
   moire_runner_destroy(s->runner);
+  moire_program_destroy(s->scores);
   moire__release(s->ranks);
   moire__release(s);
 }
 
-moire__trainer_task moire__trainer_on_sequences(const moire_plan *scores, const moire__dataset *dataset,
-                                                int64_t item_size, const moire_config *training) {
+moire_status moire__sequences_train(const moire__setup *setup, int threads, moire__trainer_task *task,
+                                    moire_error *error) {
+  const moire__dataset *dataset = setup->data;
+  moire_program *scores = moire__setup_compile_served(setup, threads, error);
+  if (!scores) return MOIRE_ERROR_ARGUMENT;
   sequences *s = moire__allocate(sizeof *s);
-  *s = (sequences){.scores = scores, .dataset = dataset, .training = training, .item_size = item_size};
+  *s = (sequences){.scores = scores,
+                   .dataset = dataset,
+                   .training = setup->training,
+                   .item_size = moire_config_int(setup->config, "item_size")};
   s->ranks = moire__allocate_array((size_t)dataset->n_users + 1, sizeof *s->ranks);
-  return (moire__trainer_task){
+  *task = (moire__trainer_task){
       .context = s,
-      .samples = moire__samples_of_sequences(dataset, moire_config_int(training, "batch_size")),
+      .samples = moire__samples_of_sequences(dataset, moire_config_int(setup->training, "batch_size")),
       .data = dataset->path,
       .fingerprint = moire__dataset_fingerprint(dataset),
-      .monitored = moire_config_string(training, "stop_metric"),
+      .n_tested = dataset->n_users,
+      .baseline = "popularity",
+      .monitored = moire_config_string(setup->training, "stop_metric"),
       .open = open_task,
       .validate = validate,
       .test = test,
       .close = close_task};
+  return MOIRE_OK;
 }

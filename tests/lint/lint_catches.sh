@@ -63,6 +63,22 @@ include ops/a.c '<moire/one.h>' 'ops/a.c:2: <moire/one.h>: headers of ours'
 include tools/a.c '<criterion/criterion.h>' 'tools/a.c:2: tools may not include <criterion/criterion.h>'
 include a.c '<stdio.h>' 'a.c:1: the file lies in no room'
 
+# mention FILE LINE WANTED: a file with LINE.
+mention() {
+  fresh
+  mkdir -p "$tree/tasks/tensors" "$tree/tasks/items"
+  printf '/* rows */\nMOIRE__TASK(items) /* one */\nMOIRE__TASK(tensors)\n' >"$tree/tasks/tasks.def"
+  echo "$2" >"$tree/$1"
+  expect tasks "$3"
+}
+mention tools/a.c 'if (!strcmp(task->name, "items")) f();' 'tools/a.c names a task'
+mention compiler/driver/a.c 'g(&moire__task_tensors);' 'compiler/driver/a.c names a task'
+mention tasks/items/a.c 'g(&moire__task_items, "items");' ''
+mention tasks/items/a.c '#include "tasks/tensors/rows.h"' 'tasks/items/a.c includes a file of a task'
+mention tasks/items/a.c '#include "tasks/items/rows.h"' ''
+mention runtime/a.c '#include "tasks/items/rows.h"' 'runtime/a.c includes a file of a task'
+mention tools/a.c 'puts("items of a list");' ''
+
 # A function of exactly N lines, with a table, a prototype and a struct before it.
 function_of() {
   printf 'struct s {\n  int a;\n};\nstatic const int t[] = {1, (2),\n};\nint f(int a,\n      int b);\n'

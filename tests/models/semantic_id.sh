@@ -96,8 +96,25 @@ refused 1 letters.tsv:2 -- "$MOIRE" decode --checkpoint whole/best.safetensors -
 refused 1 empty.npy 'is empty' -- "$MOIRE" decode --checkpoint whole/best.safetensors --ids empty.npy -o x.npy
 [[ ! -e x.npy ]] || complain 'something was written'
 refused 1 qia sequential -- "$MOIRE" encode --checkpoint recommender/best.safetensors "${features[@]}"
-refused 1 semantic_id sequences -- "$MOIRE" eval --checkpoint whole/best.safetensors --data data.txt
-refused 1 --seeds -- "${train[@]}" --seeds 2
+refused 1 semantic_id coder 'moire recommend' 'moire decode' -- \
+  "$MOIRE" recommend --checkpoint whole/best.safetensors --data data.txt
+refused 1 --ranks -- "$MOIRE" eval --checkpoint whole/best.safetensors --data decoded.npy --ranks ranks.txt
+
+# --- measured again, several seeds, and what they differ in
+"$MOIRE" eval --checkpoint whole/best.safetensors --data recommender/best.safetensors \
+  --tensor item_embeddings.weight --batch 7 --json >eval.json || complain 'eval'
+tested=$(sed -n 's/.*"test":{"reconstruction":\([0-9.e-]*\).*/\1/p' whole/metrics.jsonl)
+measured=$(sed -n 's/.*"reconstruction":\([0-9.e-]*\).*/\1/p' eval.json)
+awk "BEGIN { exit !($tested > 0 && ($tested - $measured) ^ 2 < ($tested * 1e-5) ^ 2) }" ||
+  complain "eval gives $measured, the training gave $tested"
+"${train[@]}" --seeds 2 --set epochs=2 --out seeds >seeds.txt 2>log.txt || complain "--seeds: $(cat log.txt)"
+"$MOIRE" runs seeds whole >runs.txt || complain "runs: $(cat runs.txt)"
+grep -q 'gap of reconstruction' runs.txt || complain "the table: $(cat runs.txt)"
+grep -q '^2 .*±.*no values$' runs.txt || complain "the row of two seeds: $(cat runs.txt)"
+grep -q '^6 .*baseline$' runs.txt || complain "the best row is that with the least reconstruction: $(cat runs.txt)"
+"$MOIRE" sweep coder.yaml "${features[@]}" --grid code_dim=4,6 --set hidden=12 --set epochs=1 --out grid --json \
+  >grid.json 2>log.txt || complain "sweep: $(cat log.txt)"
+[[ $(grep -o '"name":"code_dim=[46]"' grid.json | wc -l) == 2 ]] || complain "the grid: $(cat grid.json)"
 
 # --- where its time goes
 for mode in training inference; do

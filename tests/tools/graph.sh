@@ -43,10 +43,14 @@ done
 # A graph that was read is as good as the model.
 stage infer
 cp text.txt graph.txt
-"$MOIRE" graph graph.txt --goal infer --after lower >from_text.txt || complain 'lowering what was read'
+"$MOIRE" graph graph.txt --goal infer --outputs logits --after lower >from_text.txt || complain 'lowering what was read'
 "$MOIRE" graph model.yaml --goal infer --after lower | sed 's/ at "[^"]*"//' >from_model.txt
 sed -i 's/ at "[^"]*"//' from_text.txt
 cmp from_text.txt from_model.txt || complain 'a graph that was read is lowered differently'
+
+"$MOIRE" graph model.yaml --goal infer --outputs layers.0,logits --after select >both.txt
+[[ $(grep -c '^  output' both.txt) == 2 ]] || complain "two outputs: $(grep output both.txt)"
+refused 1 nothing -- "$MOIRE" graph model.yaml --goal infer --outputs nothing --after lower
 
 for after in '' --after=fuse; do
   "$MOIRE" graph model.yaml --format dot $after >drawing.txt

@@ -94,9 +94,9 @@ grep -q '"gap":{"mean":0.0,"low":0.0,"high":0.0,"noise":true}' <("$MOIRE" runs a
   complain 'a run differs from its own ranks'
 cp -r whole30 damaged
 head -n 30 whole30/lr=0.01/ranks.txt >damaged/lr=0.01/ranks.txt
-"$MOIRE" runs damaged --baseline lr=0.001 | grep -q '^0.01 .* other users$' || complain 'ranks of other users'
+"$MOIRE" runs damaged --baseline lr=0.001 | grep -q '^0.01 .* other samples$' || complain 'ranks of other users'
 rm damaged/lr=0.01/ranks.txt
-"$MOIRE" runs damaged --baseline lr=0.001 | grep -q '^0.01 .* no ranks$' || complain 'no ranks'
+"$MOIRE" runs damaged --baseline lr=0.001 | grep -q '^0.01 .* no values$' || complain 'no ranks'
 echo first >damaged/lr=0.01/ranks.txt
 refused 1 damaged/lr=0.01/ranks.txt:1 rank -- "$MOIRE" runs damaged
 "$MOIRE" runs whole --plot-curves curves.svg --plot-grid grid.svg >/dev/null || complain 'plots'
@@ -117,7 +117,7 @@ mkdir empty
 refused 1 run.json empty -- "$MOIRE" runs empty
 refused 1 none -- "$MOIRE" runs none
 refused 1 baseline nothing -- "$MOIRE" runs whole --baseline nothing
-refused 2 --metric -- "$MOIRE" runs whole --metric MRR
+refused 1 --metric MRR NDCG@20 -- "$MOIRE" runs whole --metric MRR
 echo '{"format":"run/1"}' >again/run.json
 refused 1 again/run.json -- "$MOIRE" runs again
 finish

@@ -9,27 +9,14 @@
 
 typedef struct arguments {
   tool_profile_job job;
+  const char **assignments; /* of --set, for the job; owned */
   const char *out;
   bool json, all, compare;
   const char *files[2]; /* of --compare, or one profile that is shown */
   int n_files;
 } arguments;
 
-enum {
-  DATA = 0x100,
-  FEATURES,
-  TENSOR,
-  SET,
-  STEPS,
-  WARMUP,
-  INFER,
-  CHECKPOINT,
-  MODEL,
-  THREADS,
-  ALL,
-  COMPARE,
-  JSON
-};
+enum { SET = 0x100, STEPS, WARMUP, INFER, CHECKPOINT, MODEL, THREADS, ALL, COMPARE, JSON };
 
 static const struct argp_option options[] = {
     {"steps", STEPS, "N", 0, "Steps that are measured (20)", 0},
@@ -37,10 +24,6 @@ static const struct argp_option options[] = {
     {"infer", INFER, NULL, 0, "Score users, or code items, instead of training", 0},
     {"checkpoint", CHECKPOINT, "FILE", 0, "Run the model of a checkpoint", 0},
     {"model", MODEL, "MODEL", 0, "The model of a checkpoint that does not say", 0},
-    {"data", DATA, "FILE", 0, "Data set: one user a line (the configuration's `data`)", 0},
-    {"features", FEATURES, "FILE", 0,
-     "Features of items, for a model that codes items: safetensors or .npy (the configuration's `data`)", 0},
-    {"tensor", TENSOR, "NAME", 0, "The tensor of the features, if FILE has several matrices", 0},
     {"set", SET, "KEY=VALUE", 0, "Replace a value of the configuration; may come often", 0},
     {"threads", THREADS, "N", 0, "Threads (as many as there are CPUs)", 0},
     {"output", 'o', "DIR", 0, "Write profile.json, report.html, trace.json and stacks.txt into DIR", 0},
@@ -58,8 +41,8 @@ static bool is_profile(const char *path) {
 static void check(arguments *a, const struct argp_state *state) {
   if (a->compare && a->n_files != 2)
     argp_error(state, "--compare: wanted two profiles, but %d came", a->n_files);
-  if (!a->compare && a->n_files) a->job.config = is_profile(a->files[0]) ? NULL : a->files[0];
-  if (!a->n_files && !a->job.checkpoint)
+  if (!a->compare && a->n_files) a->job.sources.config = is_profile(a->files[0]) ? NULL : a->files[0];
+  if (!a->n_files && !a->job.sources.checkpoint)
     argp_error(state, "wanted a configuration, a profile, or --checkpoint FILE");
 }
 
@@ -69,18 +52,16 @@ static error_t parse(int key, char *text, struct argp_state *state) {
   switch (key) {
     case STEPS: job->steps = (int)tool_int_argument(state, "--steps", text, 1, 100000); return 0;
     case WARMUP: job->warmup = (int)tool_int_argument(state, "--warmup", text, 0, 100000); return 0;
-    case THREADS: job->threads = (int)tool_int_argument(state, "--threads", text, 1, 1024); return 0;
+    case THREADS: job->sources.threads = (int)tool_int_argument(state, "--threads", text, 1, 1024); return 0;
     case INFER: job->infer = true; return 0;
-    case CHECKPOINT: job->checkpoint = text; return 0;
-    case MODEL: job->model = text; return 0;
-    case DATA:
-    case FEATURES: job->data = text; return 0;
-    case TENSOR: job->tensor = text; return 0;
-    case SET: job->assignments[job->n_assignments++] = text; return 0;
+    case CHECKPOINT: job->sources.checkpoint = text; return 0;
+    case MODEL: job->sources.model = text; return 0;
+    case SET: a->assignments[job->sources.n_assignments++] = text; return 0;
     case 'o': a->out = text; return 0;
     case ALL: a->all = true; return 0;
     case COMPARE: a->compare = true; return 0;
     case JSON: a->json = true; return 0;
+    case ARGP_KEY_INIT: state->child_inputs[0] = &a->job.files; return 0;
     case ARGP_KEY_ARG:
       if (a->n_files == 2 || (a->n_files && !a->compare))
         argp_error(state, "wanted one configuration, or two profiles behind --compare, but '%s' came too",
@@ -94,9 +75,10 @@ static error_t parse(int key, char *text, struct argp_state *state) {
 
 static json_t *describe(const arguments *a, const tool_profile_run *run, const moire__peaks *peaks,
                         moire_error *error) {
-  moire_graph *model = tool_build_graph(&run->setup, a->job.infer ? MOIRE_INFERENCE : MOIRE_TRAINING, error);
+  moire_graph *model =
+      moire__setup_graph(&run->predictor.setup, a->job.infer ? MOIRE_INFERENCE : MOIRE_TRAINING, error);
   if (!model) return NULL;
-  tool_profile_input input = {.model = run->setup.model->name,
+  tool_profile_input input = {.model = run->predictor.setup.model->name,
                               .mode = a->job.infer ? "inference" : "training",
                               .batch = run->batch,
                               .program = run->program,
@@ -119,7 +101,7 @@ static json_t *measure(const arguments *a, moire_error *error) {
   json_t *profile = NULL;
   moire_status status = a->out ? tool_profile_folder(a->out, error) : MOIRE_OK;
   if (!status) status = tool_profile_open(&run, &a->job, error);
-  bool known = !status && tool_profile_peaks("profile", a->job.threads, &peaks);
+  bool known = !status && tool_profile_peaks("profile", a->job.sources.threads, &peaks);
   if (!status) status = tool_profile_record(&run, error);
   if (!status) status = tool_profile_count(&run, tool_profile_cache_bytes(&peaks), error);
   if (!status && !run.counters.open) fprintf(stderr, "moire profile: %s\n", run.no_counters.message);
@@ -162,7 +144,7 @@ static moire_status compare(const arguments *a, moire_error *error) {
 
 static moire_status profile(const arguments *a, moire_error *error) {
   if (a->compare) return compare(a, error);
-  bool shown = !a->job.config && a->n_files;
+  bool shown = !a->job.sources.config && a->n_files;
   json_t *document = shown ? tool_profile_read(a->files[0], error) : measure(a, error);
   moire_status status = document ? report(a, document, error) : MOIRE_ERROR_ARGUMENT;
   json_decref(document);
@@ -177,14 +159,15 @@ int tool_profile(int argc, char **argv) {
       "Runs steps of a model and says where their time goes: kernel by kernel, in the words of the model. A "
       "profile "
       "that -o has written is shown again, or compared with another.",
-      NULL,
+      tool_data_arguments,
       NULL,
       NULL};
-  arguments a = {.job = {.threads = tool_default_threads(), .steps = 20, .warmup = 3, .sampled = 3}};
-  a.job.assignments = moire__allocate_array((size_t)argc + 1, sizeof *a.job.assignments);
+  arguments a = {.job = {.sources.threads = tool_default_threads(), .steps = 20, .warmup = 3, .sampled = 3}};
+  a.assignments = moire__allocate_array((size_t)argc + 1, sizeof *a.assignments);
+  a.job.sources.assignments = a.assignments;
   argp_parse(&parser, argc, argv, 0, NULL, &a);
   moire_error error = {0};
   moire_status status = profile(&a, &error);
-  moire__release(a.job.assignments);
+  moire__release(a.assignments);
   return status ? tool_fail("profile", &error) : 0;
 }

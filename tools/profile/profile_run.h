@@ -10,33 +10,25 @@
 
 /* What to run; strings are borrowed. */
 typedef struct tool_profile_job {
-  const char *config;     /* a configuration, or NULL: the checkpoint's own */
-  const char *checkpoint; /* NULL: initial weights */
-  const char *model;      /* of a checkpoint that does not say */
-  const char *data;       /* NULL: the configuration's; of an item coder, the features */
-  const char *tensor;     /* of the features; NULL: the only one */
-  const char **assignments;
-  int n_assignments;
+  moire__sources sources; /* the checkpoint is NULL: initial weights */
+  moire__data_files files;
   bool infer;
-  int threads, steps, warmup, sampled;
+  int steps, warmup, sampled;
 } tool_profile_job;
 
 /* Zero-initialise; free with tool_profile_run_free. */
 typedef struct tool_profile_run {
   const tool_profile_job *job;
-  tool_setup setup;
-  moire__safetensors *file;
+  moire__predictor predictor; /* its setup; its program and runner are those below */
   moire_program *program;
   moire_store *store;
   moire_threads *threads;
   moire_runner *runner;
   moire__recording *recording;
-  moire__features *features; /* of an item coder */
   moire__train_step step;
-  moire__samples rows; /* inference of an item coder: the features, in their order */
-  int64_t *order;      /* the first epoch's samples, or the rows */
-  int32_t *ids;        /* inference of sequences: [batch, L] */
-  int64_t batch;
+  moire__samples queries; /* of inference */
+  int64_t *order;         /* [n]: the first epoch's samples, or what is asked about, in order */
+  int64_t n, batch;
   int64_t *batches;              /* [steps]: nanoseconds of making each batch */
   moire__counters counters;      /* of the recorded steps */
   moire_error no_counters;       /* why there are none */

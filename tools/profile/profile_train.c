@@ -12,7 +12,7 @@ enum {
 
 struct tool_train_profile {
   const tool_profile_window *window;
-  const tool_setup *setup;
+  const moire__setup *setup;
   const moire_program *program;
   moire__recording *recording;
   tool_profile_counter *counter;
@@ -26,7 +26,7 @@ static void make_document(tool_train_profile *p, moire_runner *runner) {
   moire__runner_record(runner, NULL);
   moire__runner_watch(runner, NULL, NULL);
   if (p->document || p->failed || !moire__recording_count(p->recording)) return;
-  moire_graph *model = tool_build_graph(p->setup, MOIRE_TRAINING, &p->error);
+  moire_graph *model = moire__setup_graph(p->setup, MOIRE_TRAINING, &p->error);
   tool_profile_input input = {.model = p->setup->model->name,
                               .mode = "training",
                               .batch = moire_config_int(p->setup->training, "batch_size"),
@@ -54,7 +54,7 @@ static void watch(void *context, moire_runner *runner, int64_t step) {
   if (step == end + COUNTED || step < 0) make_document(p, runner);
 }
 
-tool_train_profile *tool_train_profile_create(const tool_profile_window *window, const tool_setup *setup,
+tool_train_profile *tool_train_profile_create(const tool_profile_window *window, const moire__setup *setup,
                                               const moire_program *program, moire__trainer_job *job) {
   tool_train_profile *p = moire__allocate(sizeof *p);
   int threads = moire_threads_count(job->threads);

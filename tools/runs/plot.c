@@ -135,7 +135,8 @@ static void draw_panel(moire__text *svg, const curve *curves, int n, bool losses
   }
 }
 
-moire_status tool_plot_curves(tool_table *t, const char *path, const char *metric, moire_error *error) {
+moire_status tool_plot_curves(tool_table *t, const char *path, moire_error *error) {
+  const char *metric = t->measures[t->metric];
   curve *curves = moire__arena_array(&t->arena, (size_t)t->n_runs, sizeof *curves);
   for (int i = 0; i < t->n_runs; i++) curves[i] = read_curve(t, &t->runs[i], metric);
   moire__text svg = {0};
@@ -192,13 +193,14 @@ static void draw_cell(moire__text *svg, int x, int y, double part, const tool_ro
   moire__text_add(svg, "</g>\n");
 }
 
-moire_status tool_plot_grid(tool_table *t, const char *path, const char *metric, moire_error *error) {
+moire_status tool_plot_grid(tool_table *t, const char *path, moire_error *error) {
+  const char *metric = t->measures[t->metric];
   if (t->n_columns != 2) {
     return moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: a grid is over two keys, but the runs differ in %d",
                       path, t->n_columns);
   }
   const char **down = NULL, **right = NULL;
-  int n_down = distinct(t, 0, &down), n_right = distinct(t, 1, &right), which = moire__metrics_index(metric);
+  int n_down = distinct(t, 0, &down), n_right = distinct(t, 1, &right), which = t->metric;
   double low = INFINITY, high = -INFINITY;
   for (int row = 0; row < t->n_rows; row++) {
     low = fmin(low, t->rows[row].mean[which]);

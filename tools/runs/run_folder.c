@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +56,7 @@ static moire_status write_in(const char *directory, const char *name, const moir
   return status;
 }
 
-moire_status tool_run_begin(const char *directory, const tool_setup *setup, const char *data,
+moire_status tool_run_begin(const char *directory, const moire__setup *setup, const char *data,
                             moire_error *error) {
   char *record = tool_path(directory, "run.json");
   bool gone = !unlink(record) || errno == ENOENT || errno == ENOTDIR;
@@ -90,21 +91,24 @@ static json_t *versions(void) {
 static json_t *measures_json(const moire__measures *measures) {
   json_t *object = json_object();
   for (int i = 0; i < measures->n; i++)
-    json_object_set_new(object, measures->at[i].name, json_real(measures->at[i].value));
+    json_object_set_new(object, measures->at[i].name,
+                        isfinite(measures->at[i].value) ? json_real(measures->at[i].value) : json_null());
   return object;
 }
 
-moire_status tool_run_finish(const char *directory, const tool_setup *setup, const char *data, double seconds,
+moire_status tool_run_finish(const char *directory, const moire__setup *setup, const char *data, double seconds,
                              const moire__trainer_result *result, moire_error *error) {
   char fingerprint[32];
-  snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, moire__dataset_fingerprint(setup->dataset));
+  snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, result->fingerprint);
   json_t *run = json_pack(
-      "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:o, s:o, s:o}", "format", "run/1", "model",
-      setup->model->name, "data", data, "fingerprint", fingerprint, "users",
-      (json_int_t)setup->dataset->n_users, "parameters", (json_int_t)result->parameters, "epochs",
-      (json_int_t)result->epochs, "best_epoch", (json_int_t)result->best_epoch, "seconds", seconds, "config",
-      tool_run_config(setup->config), "training", tool_run_config(setup->training), "test",
-      measures_json(&result->test), "popularity", measures_json(&result->baseline), "versions", versions());
+      "{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:o, s:o}", "format", "run/2",
+      "task", setup->task->name, "model", setup->model->name, "data", data, "fingerprint", fingerprint,
+      "monitored", result->monitored, "least", (int)result->least, "samples", (json_int_t)result->samples,
+      "parameters", (json_int_t)result->parameters, "epochs", (json_int_t)result->epochs, "best_epoch",
+      (json_int_t)result->best_epoch, "seconds", seconds, "config", tool_run_config(setup->config), "training",
+      tool_run_config(setup->training), "test", measures_json(&result->test), "versions", versions());
+  if (run && result->baseline_name)
+    json_object_set_new(run, result->baseline_name, measures_json(&result->baseline));
   char *dump = run ? json_dumps(run, JSON_INDENT(2)) : NULL;
   json_decref(run);
   if (!dump) return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: a name is not UTF-8", directory);
@@ -119,9 +123,9 @@ moire_status tool_run_finish(const char *directory, const tool_setup *setup, con
 /* ---- Reading --------------------------------------------------------------------------------------------- */
 
 static bool is_run(const json_t *run) {
-  static const char *const strings[] = {"model", "data", "fingerprint"},
+  static const char *const strings[] = {"task", "model", "data", "fingerprint", "monitored"},
                            *const objects[] = {"config", "training", "test"},
-                           *const numbers[] = {"users", "parameters", "epochs", "best_epoch"};
+                           *const numbers[] = {"samples", "parameters", "epochs", "best_epoch"};
   bool good = json_is_object(run);
   for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
     good = good && json_is_string(json_object_get(run, strings[i]));
@@ -129,9 +133,21 @@ static bool is_run(const json_t *run) {
     good = good && json_is_object(json_object_get(run, objects[i]));
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
     good = good && json_is_integer(json_object_get(run, numbers[i]));
-  for (int i = 0; i < MOIRE__N_METRICS; i++)
-    good = good && json_is_number(json_object_get(json_object_get(run, "test"), moire__metrics_name(i)));
-  return good;
+  const char *name = NULL;
+  json_t *value = NULL;
+  json_object_foreach(json_object_get(run, "test"), name, value) good =
+      good && (json_is_number(value) || json_is_null(value));
+  return good && json_is_boolean(json_object_get(run, "least"));
+}
+
+/* A run/1 is of the first task that there was, and calls its samples users. */
+static void complete_old(json_t *run) {
+  const char *format = json_string_value(json_object_get(run, "format"));
+  if (!format || strcmp(format, "run/1") != 0) return;
+  json_object_set_new(run, "task", json_string(moire__task_at(0)->name));
+  json_object_set(run, "samples", json_object_get(run, "users"));
+  json_object_set(run, "monitored", json_object_get(json_object_get(run, "training"), "stop_metric"));
+  json_object_set_new(run, "least", json_false());
 }
 
 json_t *tool_run_read(const char *directory, moire_error *error) {
@@ -140,6 +156,7 @@ json_t *tool_run_read(const char *directory, moire_error *error) {
   json_t *run = NULL;
   if (access(path, F_OK) == 0 && !moire__file_read(path, (size_t)1 << 24, &bytes, &n, error)) {
     run = json_loadb(bytes, n, JSON_REJECT_DUPLICATES, NULL);
+    complete_old(run);
     if (!is_run(run)) {
       moire_fail(error, MOIRE_ERROR_FORMAT, "%s: is not what a run leaves behind", path);
       json_decref(run);
@@ -164,37 +181,16 @@ static bool same_keys(const json_t *there, const moire_config *config, const cha
   return same;
 }
 
-bool tool_run_is(const json_t *run, const tool_setup *setup) {
-  static const char *const of_data[] = {"item_size", NULL}, *const of_training[] = {"data", "model", NULL};
+const char *tool_run_metric(const json_t *run, const char *wanted) {
+  const moire__task *task = moire__task_find(json_string_value(json_object_get(run, "task")));
+  if (wanted) return wanted;
+  return task && task->headline ? task->headline : json_string_value(json_object_get(run, "monitored"));
+}
+
+bool tool_run_is(const json_t *run, const moire__setup *setup) {
+  const char *const of_data[] = {setup->task->size_key, NULL};
+  static const char *const of_training[] = {"data", "model", NULL};
   return !strcmp(json_string_value(json_object_get(run, "model")), setup->model->name) &&
          same_keys(json_object_get(run, "config"), setup->config, of_data) &&
          same_keys(json_object_get(run, "training"), setup->training, of_training);
-}
-
-moire_status tool_ranks_read(const char *path, int64_t **ranks, int64_t *n, moire_error *error) {
-  char *bytes = NULL;
-  size_t size = 0;
-  moire_status status = moire__file_read(path, (size_t)1 << 30, &bytes, &size, error);
-  if (status) return status;
-  int64_t lines = 0;
-  for (size_t i = 0; i < size; i++) lines += bytes[i] == '\n';
-  *ranks = moire__allocate_array((size_t)lines + 1, sizeof **ranks);
-  *n = 0;
-  char *line = bytes;
-  while (*line && !status) {
-    char *end = NULL;
-    long long rank = strtoll(line, &end, 10);
-    if (end == line || (*end != '\n' && *end) || rank < 0 || *n == lines) {
-      status = moire_fail(error, MOIRE_ERROR_FORMAT, "%s:%" PRId64 ": wanted a rank", path, *n + 1);
-    } else {
-      (*ranks)[(*n)++] = rank ? rank : MOIRE__RANK_NONE;
-      line = *end ? end + 1 : end;
-    }
-  }
-  moire__release(bytes);
-  if (status) {
-    moire__release(*ranks);
-    *ranks = NULL;
-  }
-  return status;
 }

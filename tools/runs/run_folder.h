@@ -2,7 +2,7 @@
  *
  *   config.yaml  the whole configuration, defaults filled in: training with it again is the same run
  *   run.json     once the run is complete: model, configuration, data, results, versions
- *   ranks.txt    (the trainer's) the rank of each user's target in the test
+ *   and what the task's test leaves, such as ranks.txt, the rank of each user's target
  *   log.txt      where a sweep ran it: what the command said
  *   lock         held while somebody trains there
  */
@@ -15,26 +15,25 @@
 #include <jansson.h>
 
 /* Writes config.yaml and removes run.json: what is there is not complete. */
-moire_status tool_run_begin(const char *directory, const tool_setup *setup, const char *data,
+moire_status tool_run_begin(const char *directory, const moire__setup *setup, const char *data,
                             moire_error *error);
 /* Writes run.json. */
-moire_status tool_run_finish(const char *directory, const tool_setup *setup, const char *data, double seconds,
+moire_status tool_run_finish(const char *directory, const moire__setup *setup, const char *data, double seconds,
                              const moire__trainer_result *result, moire_error *error);
 
 /* run.json, owned (json_decref); NULL without an error if it is not there. It has what tool_run_finish writes:
- * strings model and data, numbers parameters, epochs, best_epoch, users, and objects config, training, test. */
+ * strings task, model, data, monitored, fingerprint, numbers parameters, epochs, best_epoch, samples, the truth
+ * value least, and objects config, training, test. */
 json_t *tool_run_read(const char *directory, moire_error *error);
+/* The measure that tables of runs like this one compare by: `wanted`, or, where that is NULL, the task's or the
+ * run's own. */
+const char *tool_run_metric(const json_t *run, const char *wanted);
 
 /* The configuration as JSON objects with the keys of the model and of the training: owned. */
 json_t *tool_run_config(const moire_config *config);
 
-/* True if what run.json holds is this configuration; item_size, the data and the model's name aside where the
- * table does not say them. */
-bool tool_run_is(const json_t *run, const tool_setup *setup);
-
-/* The ranks of ranks.txt or of any file that `moire eval --ranks` wrote: owned (moire__release); NULL on
- * failure. */
-moire_status tool_ranks_read(const char *path, int64_t **ranks, int64_t *n, moire_error *error);
+/* True if what run.json holds is this configuration; the data, what they say and the model's name aside. */
+bool tool_run_is(const json_t *run, const moire__setup *setup);
 
 /* "DIRECTORY/NAME": owned (moire__release). */
 char *tool_path(const char *directory, const char *name);

@@ -3,6 +3,7 @@
 #include "tools/tool.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,8 @@ enum { FORMAT = 0x100, METRIC, BASELINE, CURVES, GRID, RESAMPLES, JSON };
 static const struct argp_option options[] = {
     {"format", FORMAT, "text|markdown|json", 0, "How to print the table (text)", 0},
     {"json", JSON, NULL, 0, "The same as --format json", 0},
-    {"metric", METRIC, "METRIC", 0, "What gaps and plots are of (NDCG@10)", 0},
+    {"metric", METRIC, "METRIC", 0,
+     "What gaps and plots are of (NDCG@10 of recommenders, else what the runs stop by)", 0},
     {"baseline", BASELINE, "NAME|RANKS", 0,
      "What gaps are to: the row with NAME in its name or folder, or a file of `moire eval --ranks` (the best "
      "row)",
@@ -29,7 +31,7 @@ static const struct argp_option options[] = {
     {0}};
 
 tool_runs_options tool_runs_defaults(void) {
-  return (tool_runs_options){.format = TOOL_RUNS_TEXT, .metric = "NDCG@10", .resamples = 10000};
+  return (tool_runs_options){.format = TOOL_RUNS_TEXT, .resamples = 10000};
 }
 
 static error_t parse(int key, char *text, struct argp_state *state) {
@@ -44,10 +46,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
       }
       argp_error(state, "--format: wanted text, markdown or json, but '%s' came", text);
       return 0;
-    case METRIC:
-      if (moire__metrics_index(text) < 0) argp_error(state, "--metric: there is no %s", text);
-      a->table.metric = text;
-      return 0;
+    case METRIC: a->table.metric = text; return 0;
     case JSON: a->table.format = TOOL_RUNS_JSON; return 0;
     case BASELINE: a->table.baseline = text; return 0;
     case CURVES: a->table.curves = text; return 0;
@@ -82,15 +81,15 @@ static const char *gap_text(page *p, const tool_row *row) {
                              row->gap.noise ? " noise" : "");
 }
 
-static page lay_out(const tool_table *t, const tool_runs_options *o) {
-  page p = {.width = t->n_columns + 3 + MOIRE__N_METRICS, .n_lines = t->n_rows + 1};
+static page lay_out(const tool_table *t) {
+  page p = {.width = t->n_columns + 3 + t->n_measures, .n_lines = t->n_rows + 1};
   p.cells = moire__arena_array(&p.arena, (size_t)(p.width * p.n_lines), sizeof *p.cells);
   int column = 0;
   for (int c = 0; c < t->n_columns; c++) put(&p, 0, &column, t->columns[c]);
   put(&p, 0, &column, "parameters");
   put(&p, 0, &column, "runs");
-  for (int m = 0; m < MOIRE__N_METRICS; m++) put(&p, 0, &column, moire__metrics_name(m));
-  put(&p, 0, &column, moire__arena_printf(&p.arena, "gap of %s", o->metric));
+  for (int m = 0; m < t->n_measures; m++) put(&p, 0, &column, t->measures[m]);
+  put(&p, 0, &column, moire__arena_printf(&p.arena, "gap of %s", t->measures[t->metric]));
   for (int i = 0; i < t->n_rows; i++) {
     const tool_row *row = &t->rows[i];
     const json_t *parameters = json_object_get(t->runs[row->first].record, "parameters");
@@ -98,10 +97,11 @@ static page lay_out(const tool_table *t, const tool_runs_options *o) {
     for (int c = 0; c < t->n_columns; c++) put(&p, i + 1, &column, row->cells[c]);
     put(&p, i + 1, &column, moire__arena_printf(&p.arena, "%lld", (long long)json_integer_value(parameters)));
     put(&p, i + 1, &column, moire__arena_printf(&p.arena, "%d", row->n));
-    for (int m = 0; m < MOIRE__N_METRICS; m++) {
+    for (int m = 0; m < t->n_measures; m++) {
       put(&p, i + 1, &column,
-          row->n > 1 ? moire__arena_printf(&p.arena, "%.4f ±%.4f", row->mean[m], row->deviation[m])
-                     : moire__arena_printf(&p.arena, "%.4f", row->mean[m]));
+          isnan(row->mean[m]) ? ""
+          : row->n > 1        ? moire__arena_printf(&p.arena, "%.4f ±%.4f", row->mean[m], row->deviation[m])
+                              : moire__arena_printf(&p.arena, "%.4f", row->mean[m]));
     }
     put(&p, i + 1, &column, gap_text(&p, row));
   }
@@ -143,8 +143,9 @@ static void print_page(const page *p, bool markdown) {
 static json_t *row_json(tool_table *t, const tool_row *row) {
   json_t *varied = json_object(), *metrics = json_object(), *folders = json_array(), *seeds = json_array();
   for (int c = 0; c < t->n_columns; c++) json_object_set_new(varied, t->columns[c], json_string(row->cells[c]));
-  for (int m = 0; m < MOIRE__N_METRICS; m++) {
-    json_object_set_new(metrics, moire__metrics_name(m),
+  for (int m = 0; m < t->n_measures; m++) {
+    if (isnan(row->mean[m])) continue;
+    json_object_set_new(metrics, t->measures[m],
                         json_pack("{s:f, s:f}", "mean", row->mean[m], "deviation", row->deviation[m]));
   }
   for (int i = 0; i < t->n_runs; i++) {
@@ -167,8 +168,8 @@ static json_t *row_json(tool_table *t, const tool_row *row) {
 static void print_json(tool_table *t, const tool_runs_options *o) {
   json_t *rows = json_array();
   for (int i = 0; i < t->n_rows; i++) json_array_append_new(rows, row_json(t, &t->rows[i]));
-  json_t *all = json_pack("{s:s, s:s?, s:i, s:o}", "metric", o->metric, "baseline", t->baseline, "resamples",
-                          o->resamples, "rows", rows);
+  json_t *all = json_pack("{s:s, s:s?, s:i, s:o}", "metric", t->measures[t->metric], "baseline", t->baseline,
+                          "resamples", o->resamples, "rows", rows);
   char *text = all ? json_dumps(all, JSON_COMPACT) : NULL;
   printf("%s\n", text ? text : "{}");
   free(text);
@@ -184,10 +185,10 @@ static moire_status prepare(tool_table *t, const char *const *folders, int n, co
   if (!status && !t->n_runs)
     status = moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: holds no complete run (no run.json)", folders[0]);
   if (status) return status;
-  tool_table_group(t);
-  status = tool_table_compare(t, o, error);
-  if (!status && o->curves) status = tool_plot_curves(t, o->curves, o->metric, error);
-  if (!status && o->grid) status = tool_plot_grid(t, o->grid, o->metric, error);
+  status = tool_table_group(t, o->metric, error);
+  if (!status) status = tool_table_compare(t, o, error);
+  if (!status && o->curves) status = tool_plot_curves(t, o->curves, error);
+  if (!status && o->grid) status = tool_plot_grid(t, o->grid, error);
   return status;
 }
 
@@ -198,7 +199,7 @@ int tool_runs_print(const char *command, const char *const *folders, int n, cons
   if (!status && o->format == TOOL_RUNS_JSON) {
     print_json(&table, o);
   } else if (!status) {
-    page p = lay_out(&table, o);
+    page p = lay_out(&table);
     print_page(&p, o->format == TOOL_RUNS_MARKDOWN);
     moire__arena_free(&p.arena);
   }
@@ -213,7 +214,7 @@ int tool_runs(int argc, char **argv) {
                                      "Prints the finished trainings in and below the folders: what they differ "
                                      "in, parameters, test metrics as mean "
                                      "and deviation over seeds, and the gap to a baseline with the middle 95 % "
-                                     "of a paired bootstrap over users. A "
+                                     "of a paired bootstrap over users or samples. A "
                                      "gap whose interval holds 0 is called noise.",
                                      NULL,
                                      NULL,

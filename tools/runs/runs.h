@@ -7,14 +7,13 @@ typedef enum tool_runs_format { TOOL_RUNS_TEXT, TOOL_RUNS_MARKDOWN, TOOL_RUNS_JS
 /* Everything is borrowed. */
 typedef struct tool_runs_options {
   tool_runs_format format;
-  const char *metric; /* of gaps, of sorting by value and of plots: one of moire__metrics_name */
-  const char
-      *baseline; /* what gaps are to: a file of ranks, or part of the name of a row; NULL: the best row */
+  const char *metric;   /* of gaps and plots; NULL: the task's, or what the runs stop by */
+  const char *baseline; /* what gaps are to: a file of ranks, or part of a row's name; NULL: the best row */
   const char *curves, *grid; /* SVG files to write; NULL: none */
   int resamples;             /* of the bootstrap */
 } tool_runs_options;
 
-tool_runs_options tool_runs_defaults(void); /* text, NDCG@10, 10000 */
+tool_runs_options tool_runs_defaults(void); /* text, the runs' own metric, 10000 */
 
 /* Prints the runs in and below the folders. Returns the exit status; `command` stands in messages. */
 int tool_runs_print(const char *command, const char *const *folders, int n, const tool_runs_options *options);

@@ -1,39 +1,40 @@
 /* Gaps between rows, and whether they are more than noise: see runtime/measure/bootstrap.h. Where a row has
- * several seeds, a user's value is the mean over them. */
+ * several seeds, a sample's value is the mean over them. */
 #include "tools/runs/runs_table.h"
 
 #include "tools/runs/run_folder.h"
 
+#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 
-static double of_rank(int64_t rank, int metric) {
-  moire__metrics one = {0};
-  moire__metrics_add(&one, rank);
-  return moire__metrics_mean(&one, metric);
-}
-
-/* The metric of every user, mean over the row's runs: owned; NULL where ranks are missing or do not fit. */
-static double *users_of(const tool_table *t, int row, int metric, int64_t *n) {
-  double *users = NULL;
+/* The metric of every sample, mean over the row's runs: owned; NULL where values are missing or do not fit,
+ * with an error where they cannot be read. */
+static double *values_of(const tool_table *t, int row, int64_t *n, moire_error *error) {
+  double *sums = NULL;
   *n = 0;
   for (int i = 0; i < t->n_runs; i++) {
     const tool_finished *run = &t->runs[i];
     if (run->row != row) continue;
-    if (!users) users = moire__allocate_array((size_t)(*n = run->n_ranks) + 1, sizeof *users);
-    if (!run->ranks || run->n_ranks != *n || *n == 0) {
-      moire__release(users);
-      return NULL;
-    }
-    for (int64_t u = 0; u < *n; u++) users[u] += of_rank(run->ranks[u], metric) / t->rows[row].n;
+    int64_t there = 0;
+    double *values =
+        run->task->values ? run->task->values(run->folder, t->measures[t->metric], &there, error) : NULL;
+    if (values && !sums) sums = moire__allocate_array((size_t)(*n = there) + 1, sizeof *sums);
+    bool fits = values && there == *n && there > 0;
+    for (int64_t u = 0; fits && u < *n; u++) sums[u] += values[u] / t->rows[row].n;
+    moire__release(values);
+    if (fits) continue;
+    moire__release(sums);
+    return NULL;
   }
-  return users;
+  return sums;
 }
 
-static int best_row(const tool_table *t, int metric) {
+static int best_row(const tool_table *t) {
   int best = 0;
   for (int row = 1; row < t->n_rows; row++) {
-    if (t->rows[row].mean[metric] > t->rows[best].mean[metric]) best = row;
+    double value = t->rows[row].mean[t->metric], top = t->rows[best].mean[t->metric];
+    if (isnan(top) || (t->least ? value < top : value > top)) best = row;
   }
   return best;
 }
@@ -65,14 +66,14 @@ static const char *data_of(const tool_table *t, int row) {
   return json_string_value(json_object_get(t->runs[t->rows[row].first].record, "fingerprint"));
 }
 
-/* The gap of row `other` to the n users of `base`, which are of row `row` or, if that is -1, of a file; NULL,
+/* The gap of row `other` to the n values of `base`, which are of row `row` or, if that is -1, of a file; NULL,
  * or why there is none. */
-static const char *compare_row(tool_table *t, int other, int row, const double *base, int64_t n, int metric,
-                               int resamples) {
+static const char *compare_row(tool_table *t, int other, int row, const double *base, int64_t n, int resamples,
+                               moire_error *error) {
   if (row >= 0 && strcmp(data_of(t, row), data_of(t, other)) != 0) return "other data";
-  int64_t users = 0;
-  double *values = users_of(t, other, metric, &users);
-  const char *why = !values || !base ? "no ranks" : users != n || n == 0 ? "other users" : NULL;
+  int64_t samples = 0;
+  double *values = values_of(t, other, &samples, error);
+  const char *why = !values || !base ? "no values" : samples != n || n == 0 ? "other samples" : NULL;
   if (!why) {
     for (int64_t u = 0; u < n; u++) values[u] -= base[u];
     t->rows[other].gap = moire__bootstrap(values, n, resamples);
@@ -82,29 +83,38 @@ static const char *compare_row(tool_table *t, int other, int row, const double *
   return why;
 }
 
-moire_status tool_table_compare(tool_table *t, const tool_runs_options *options, moire_error *error) {
-  int metric = moire__metrics_index(options->metric), row = -1;
+/* The baseline's values, and its row, or -1 where it is a file. */
+static moire_status find_baseline(tool_table *t, const char *named, int *row, double **base, int64_t *n,
+                                  moire_error *error) {
   struct stat file;
-  int64_t n = 0, *ranks = NULL;
+  *row = -1;
+  if (named && !stat(named, &file) && S_ISREG(file.st_mode)) {
+    const moire__task *task = t->runs[0].task;
+    t->baseline = named;
+    if (!task->values)
+      return moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: runs of %s have no values of samples to compare",
+                        named, task->name);
+    *base = task->values(named, t->measures[t->metric], n, error);
+    return *base ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
+  }
+  *row = named ? named_row(t, named, error) : best_row(t);
+  if (*row < 0) return MOIRE_ERROR_ARGUMENT;
+  *base = values_of(t, *row, n, error);
+  t->rows[*row].is_baseline = true;
+  t->baseline = tool_row_name(t, &t->rows[*row]);
+  return error->status;
+}
+
+moire_status tool_table_compare(tool_table *t, const tool_runs_options *options, moire_error *error) {
+  int row = -1;
+  int64_t n = 0;
   double *base = NULL;
   if (!t->n_rows) return MOIRE_OK;
-  if (options->baseline && !stat(options->baseline, &file) && S_ISREG(file.st_mode)) {
-    moire_status status = tool_ranks_read(options->baseline, &ranks, &n, error);
-    if (status) return status;
-    base = moire__allocate_array((size_t)n + 1, sizeof *base);
-    for (int64_t u = 0; u < n; u++) base[u] = of_rank(ranks[u], metric);
-    moire__release(ranks);
-    t->baseline = options->baseline;
-  } else {
-    row = options->baseline ? named_row(t, options->baseline, error) : best_row(t, metric);
-    if (row < 0) return MOIRE_ERROR_ARGUMENT;
-    base = users_of(t, row, metric, &n);
-    t->rows[row].is_baseline = true;
-    t->baseline = tool_row_name(t, &t->rows[row]);
-  }
-  for (int other = 0; other < t->n_rows; other++) {
-    if (other != row) t->rows[other].no_gap = compare_row(t, other, row, base, n, metric, options->resamples);
+  moire_status status = find_baseline(t, options->baseline, &row, &base, &n, error);
+  for (int other = 0; other < t->n_rows && !status; other++) {
+    if (other != row) t->rows[other].no_gap = compare_row(t, other, row, base, n, options->resamples, error);
+    status = error->status;
   }
   moire__release(base);
-  return MOIRE_OK;
+  return status;
 }

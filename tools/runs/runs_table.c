@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 /* ---- Collecting ------------------------------------------------------------------------------------------ */
 
@@ -18,12 +17,11 @@ static moire_status add_run(tool_table *t, const char *folder, moire_error *erro
   json_t *record = tool_run_read(folder, &reason);
   if (!record) return reason.status ? moire_fail(error, reason.status, "%s", reason.message) : MOIRE_OK;
   tool_finished run = {.folder = moire__arena_copy_string(&t->arena, folder), .record = record};
-  char *path = tool_path(folder, "ranks.txt");
-  moire_status status = MOIRE_OK;
-  if (access(path, F_OK) == 0) status = tool_ranks_read(path, &run.ranks, &run.n_ranks, error);
-  moire__release(path);
+  const char *task = json_string_value(json_object_get(record, "task"));
+  run.task = moire__task_find(task);
   MOIRE__PUSH(&t->arena, t->runs, t->n_runs, t->run_capacity, run);
-  return status;
+  if (run.task) return MOIRE_OK;
+  return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: run.json: there is no task %.80s", folder, task);
 }
 
 static int is_visible(const struct dirent *entry) { return entry->d_name[0] != '.'; }
@@ -52,7 +50,6 @@ moire_status tool_table_add(tool_table *table, const char *folder, moire_error *
 void tool_table_free(tool_table *table) {
   for (int i = 0; i < table->n_runs; i++) {
     json_decref(table->runs[i].record);
-    moire__release(table->runs[i].ranks);
   }
   moire__arena_free(&table->arena);
 }
@@ -60,12 +57,12 @@ void tool_table_free(tool_table *table) {
 /* ---- Grouping -------------------------------------------------------------------------------------------- */
 
 /* What rows do not differ in, whatever it is. */
-static bool is_aside(const char *key) {
-  static const char *const keys[] = {"seed", "item_size", "data", "model", "eval_batch_size"};
+static bool is_aside(const tool_finished *run, const char *key) {
+  static const char *const keys[] = {"seed", "data", "model", "eval_batch_size"};
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     if (!strcmp(keys[i], key)) return true;
   }
-  return false;
+  return run->task->size_key && !strcmp(run->task->size_key, key);
 }
 
 static const char *text_of(tool_table *t, const json_t *value) {
@@ -119,7 +116,7 @@ static void find_columns(tool_table *t) {
       const char *key = NULL;
       json_t *value = NULL;
       json_object_foreach(json_object_get(t->runs[i].record, parts[part]), key, value) {
-        if (!is_aside(key)) add_column(t, key);
+        if (!is_aside(&t->runs[i], key)) add_column(t, key);
       }
     }
   }
@@ -135,7 +132,7 @@ static const char *key_of(tool_table *t, const tool_finished *run) {
     const char *key = NULL;
     json_t *value = NULL;
     json_object_foreach(json_object_get(run->record, parts[part]), key, value) {
-      if (!is_aside(key)) json_object_set(all, key, value);
+      if (!is_aside(run, key)) json_object_set(all, key, value);
     }
   }
   const char *text = text_of(t, all);
@@ -143,28 +140,63 @@ static const char *key_of(tool_table *t, const tool_finished *run) {
   return text;
 }
 
-static double metric_of(const tool_finished *run, int metric) {
-  const json_t *test = json_object_get(run->record, "test");
-  return json_number_value(json_object_get(test, moire__metrics_name(metric)));
+static double measure_of(const tool_finished *run, const char *name) {
+  const json_t *value = json_object_get(json_object_get(run->record, "test"), name);
+  return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
 static void summarise(tool_table *t, int row) {
   tool_row *r = &t->rows[row];
-  for (int m = 0; m < MOIRE__N_METRICS; m++) {
+  r->mean = moire__arena_array(&t->arena, (size_t)t->n_measures + 1, sizeof *r->mean);
+  r->deviation = moire__arena_array(&t->arena, (size_t)t->n_measures + 1, sizeof *r->deviation);
+  for (int m = 0; m < t->n_measures; m++) {
     double sum = 0, squares = 0;
     for (int i = 0; i < t->n_runs; i++) {
-      if (t->runs[i].row == row) sum += metric_of(&t->runs[i], m);
+      if (t->runs[i].row == row) sum += measure_of(&t->runs[i], t->measures[m]);
     }
     r->mean[m] = sum / r->n;
     for (int i = 0; i < t->n_runs; i++) {
-      double off = metric_of(&t->runs[i], m) - r->mean[m];
+      double off = measure_of(&t->runs[i], t->measures[m]) - r->mean[m];
       if (t->runs[i].row == row) squares += off * off;
     }
     r->deviation[m] = r->n > 1 ? sqrt(squares / (r->n - 1)) : 0;
   }
 }
 
-void tool_table_group(tool_table *t) {
+static int find_measure(const tool_table *t, const char *name) {
+  for (int m = 0; m < t->n_measures; m++) {
+    if (!strcmp(t->measures[m], name)) return m;
+  }
+  return -1;
+}
+
+/* The measures of all tests, and the one that rows are compared by. */
+static moire_status find_measures(tool_table *t, const char *metric, moire_error *error) {
+  for (int i = 0; i < t->n_runs; i++) {
+    const char *name = NULL;
+    json_t *value = NULL;
+    json_object_foreach(json_object_get(t->runs[i].record, "test"), name, value) {
+      if (find_measure(t, name) < 0)
+        MOIRE__PUSH(&t->arena, t->measures, t->n_measures, t->measure_capacity, name);
+    }
+  }
+  const json_t *first = t->runs[0].record;
+  const char *wanted = tool_run_metric(first, metric);
+  t->metric = find_measure(t, wanted);
+  const char *monitored = json_string_value(json_object_get(first, "monitored"));
+  t->least = json_is_true(json_object_get(first, "least")) && !strcmp(wanted, monitored);
+  if (t->metric >= 0) return MOIRE_OK;
+  moire__text known = {0};
+  for (int m = 0; m < t->n_measures; m++) moire__text_add(&known, "%s%s", m ? ", " : "", t->measures[m]);
+  moire_status status = moire_fail(error, MOIRE_ERROR_ARGUMENT, "--metric: there is no %s; there are %s",
+                                   wanted, moire__text_string(&known));
+  moire__text_free(&known);
+  return status;
+}
+
+moire_status tool_table_group(tool_table *t, const char *metric, moire_error *error) {
+  moire_status status = find_measures(t, metric, error);
+  if (status) return status;
   find_columns(t);
   for (int i = 0; i < t->n_runs; i++) {
     const char *key = key_of(t, &t->runs[i]);
@@ -183,6 +215,7 @@ void tool_table_group(tool_table *t) {
     t->rows[row].n++;
   }
   for (int row = 0; row < t->n_rows; row++) summarise(t, row);
+  return MOIRE_OK;
 }
 
 const char *tool_row_name(tool_table *t, const tool_row *row) {

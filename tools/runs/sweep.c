@@ -2,14 +2,14 @@
 #include "tools/runs/sweep.h"
 
 #include "runtime/base/memory.h"
-#include "runtime/measure/metrics.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct arguments {
-  const char *config, *data, *out;
+  const char *config, *out;
+  moire__data_files files;
   const char **assignments; /* owned; also those of --stop-metric and --patience */
   int n_assignments;
   tool_axis *axes;
@@ -18,7 +18,7 @@ typedef struct arguments {
   moire__arena arena;
 } arguments;
 
-enum { DATA = 0x100, OUT, SET, GRID, SEEDS, JOBS, THREADS, STOP_METRIC, PATIENCE, METRIC, BASELINE, JSON };
+enum { OUT = 0x100, SET, GRID, SEEDS, JOBS, THREADS, STOP_METRIC, PATIENCE, METRIC, BASELINE, JSON };
 
 static const struct argp_option options[] = {
     {"grid", GRID, "KEY=V1,V2,...", 0, "Try each of these values of a key; may come often: all combinations",
@@ -26,12 +26,12 @@ static const struct argp_option options[] = {
     {"seeds", SEEDS, "N", 0, "Each combination with N seeds, from that of the configuration", 0},
     {"jobs", JOBS, "N", 0, "Trainings at once (1)", 0},
     {"threads", THREADS, "N", 0, "Threads of each (the CPUs divided by the jobs)", 0},
-    {"data", DATA, "FILE", 0, "Data set: one user a line (the configuration's `data`)", 0},
     {"out", OUT, "DIR", 0, "Where the folders go (out/ and the name of the configuration)", 0},
     {"set", SET, "KEY=VALUE", 0, "Replace a value of the configuration; may come often", 0},
     {"stop-metric", STOP_METRIC, "METRIC", 0, "What the best epoch is best in: --set stop_metric=METRIC", 0},
     {"patience", PATIENCE, "N", 0, "Epochs without a new best before training ends: --set patience=N", 0},
-    {"metric", METRIC, "METRIC", 0, "What the table compares by (NDCG@10)", 0},
+    {"metric", METRIC, "METRIC", 0,
+     "What the table compares by (NDCG@10 of recommenders, else what the run stops by)", 0},
     {"baseline", BASELINE, "NAME|RANKS", 0, "What the table's gaps are to (the best)", 0},
     {"json", JSON, NULL, 0, "Print the table as JSON", 0},
     {0}};
@@ -80,7 +80,6 @@ static void check_axes(const arguments *a, const struct argp_state *state) {
 static error_t parse(int key, char *text, struct argp_state *state) {
   arguments *a = state->input;
   switch (key) {
-    case DATA: a->data = text; return 0;
     case OUT: a->out = text; return 0;
     case GRID: add_axis(a, state, text); return 0;
     case SET: a->assignments[a->n_assignments++] = text; return 0;
@@ -89,12 +88,10 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case SEEDS: a->seeds = (int)tool_int_argument(state, "--seeds", text, 1, TOOL_MOST_RUNS); return 0;
     case JOBS: a->jobs = (int)tool_int_argument(state, "--jobs", text, 1, 1024); return 0;
     case THREADS: a->threads = (int)tool_int_argument(state, "--threads", text, 1, 1024); return 0;
-    case METRIC:
-      if (moire__metrics_index(text) < 0) argp_error(state, "--metric: there is no %s", text);
-      a->table.metric = text;
-      return 0;
+    case METRIC: a->table.metric = text; return 0;
     case BASELINE: a->table.baseline = text; return 0;
     case JSON: a->table.format = TOOL_RUNS_JSON; return 0;
+    case ARGP_KEY_INIT: state->child_inputs[0] = &a->files; return 0;
     case ARGP_KEY_ARG:
       if (a->config) argp_error(state, "wanted one configuration, but '%s' came too", text);
       a->config = text;
@@ -109,13 +106,11 @@ static error_t parse(int key, char *text, struct argp_state *state) {
 
 /* Seeds are an axis like others, from the configuration's on. */
 static moire_status add_seeds(arguments *a, moire_error *error) {
-  tool_setup setup = {0};
-  const char *data = NULL;
-  moire_status status =
-      tool_read_configuration(a->config, a->data, a->assignments, a->n_assignments, &setup, &data, error);
+  moire__setup setup = {0};
+  moire_status status = moire__setup_read_yaml(&setup, a->config, a->assignments, a->n_assignments, error);
   const char *first = status ? NULL : moire__config_table_text(&setup.table, "seed");
   int64_t seed = first ? strtoll(first, NULL, 10) : 42;
-  tool_setup_free(&setup);
+  moire__setup_free(&setup);
   if (status || a->seeds <= 1) return status;
   const char **values = moire__arena_array(&a->arena, (size_t)a->seeds, sizeof *values);
   for (int i = 0; i < a->seeds; i++) values[i] = moire__arena_printf(&a->arena, "%lld", (long long)(seed + i));
@@ -132,7 +127,7 @@ int tool_sweep(int argc, char **argv) {
                                      "`moire runs`. What is complete is not trained again and what was cut "
                                      "short continues, so the command can be "
                                      "repeated, and two of them may share a folder.",
-                                     NULL,
+                                     tool_data_arguments,
                                      NULL,
                                      NULL};
   arguments a = {.seeds = 1, .jobs = 1, .table = tool_runs_defaults()};
@@ -147,7 +142,7 @@ int tool_sweep(int argc, char **argv) {
   if (!failed) {
     tool_sweep_job sweep = {.command = "sweep",
                             .config = a.config,
-                            .data = a.data,
+                            .files = a.files,
                             .out = a.out ? a.out : directory,
                             .assignments = a.assignments,
                             .n_assignments = a.n_assignments,

@@ -23,8 +23,9 @@ typedef struct tool_axis {
 
 /* Everything is borrowed. */
 typedef struct tool_sweep_job {
-  const char *command;            /* in messages: "sweep" */
-  const char *config, *data;      /* data may be NULL: the configuration's */
+  const char *command; /* in messages: "sweep" */
+  const char *config;
+  moire__data_files files;        /* files.data may be NULL: the configuration's */
   const char *out;                /* the folder of folders */
   const char *const *assignments; /* of --set */
   int n_assignments;

@@ -113,14 +113,15 @@ static const char **assignments_of(const pool *p, const job *j, int *n) {
 }
 
 /* The configuration of a job, without its data: what is wrong with it is said before anything is trained. */
-static moire_status configure(const pool *p, const job *j, tool_setup *setup, moire_error *error) {
+static moire_status configure(const pool *p, const job *j, moire__setup *setup, moire_error *error) {
   int n = 0;
-  const char **all = assignments_of(p, j, &n), *data = NULL;
-  moire_status status = tool_read_configuration(p->sweep->config, p->sweep->data, all, n, setup, &data, error);
-  const char *model = status ? NULL : moire__config_table_text(&setup->table, "model");
-  if (!status) status = tool_setup_need(setup, model, MOIRE_MODEL_SEQUENTIAL, error);
-  if (!status) status = tool_setup_assume(setup, model, "sweep", 2, error);
-  if (!status) status = tool_setup_build(setup, model, p->sweep->config, error);
+  const char **all = assignments_of(p, j, &n), *config = p->sweep->config;
+  moire_status status = moire__setup_read_yaml(setup, config, all, n, error);
+  const char *model = status ? NULL : moire__setup_model_name(setup, config, error);
+  if (!model) status = MOIRE_ERROR_ARGUMENT;
+  if (!status) status = moire__setup_find(setup, model, config, error);
+  if (!status) status = moire__setup_assume(setup, "sweep", 2, error);
+  if (!status) status = moire__setup_build(setup, config, error);
   moire__release(all);
   return status;
 }
@@ -128,12 +129,12 @@ static moire_status configure(const pool *p, const job *j, tool_setup *setup, mo
 static moire_status check_jobs(const pool *p, moire_error *error) {
   moire_status status = MOIRE_OK;
   for (int j = 0; j < p->n && !status; j++) {
-    tool_setup setup = {0};
+    moire__setup setup = {0};
     moire_error reason = {0};
     status = configure(p, &p->jobs[j], &setup, &reason);
     if (status)
       moire_fail(error, status, "%s%s%s", p->jobs[j].name, p->sweep->n_axes ? ": " : "", reason.message);
-    tool_setup_free(&setup);
+    moire__setup_free(&setup);
   }
   return status;
 }
@@ -141,9 +142,9 @@ static moire_status check_jobs(const pool *p, moire_error *error) {
 static bool is_complete(const pool *p, const job *j) {
   moire_error error = {0};
   json_t *run = tool_run_read(j->directory, &error);
-  tool_setup setup = {0};
+  moire__setup setup = {0};
   bool complete = run && !configure(p, j, &setup, &error) && tool_run_is(run, &setup);
-  tool_setup_free(&setup);
+  moire__setup_free(&setup);
   json_decref(run);
   return complete;
 }
@@ -181,21 +182,28 @@ static moire_status spawn(const pool *p, job *j, moire_error *error) {
   const tool_sweep_job *s = p->sweep;
   int n = 0, at = 0;
   const char **all = assignments_of(p, j, &n);
-  const char **argv = moire__allocate_array((size_t)n * 2 + 16, sizeof *argv);
+  const char **argv = moire__allocate_array((size_t)n * 2 + 24, sizeof *argv);
   char threads[24], parent[24], *log = tool_path(j->directory, "log.txt");
   snprintf(threads, sizeof threads, "%d", s->threads);
   snprintf(parent, sizeof parent, "%ld", (long)getpid());
   const char *first[] = {"moire",      "train",     s->config, "--resume", "--out",
                          j->directory, "--threads", threads,   "--parent", parent};
   for (size_t i = 0; i < sizeof first / sizeof *first; i++) argv[at++] = first[i];
-  if (s->data) argv[at++] = "--data", argv[at++] = s->data;
+  const char *files[][2] = {{"--data", s->files.data},
+                            {"--valid", s->files.valid},
+                            {"--test", s->files.test},
+                            {"--tensor", s->files.tensor},
+                            {"--names", s->files.names}};
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    if (files[i][1]) argv[at++] = files[i][0], argv[at++] = files[i][1];
+  }
   for (int i = 0; i < n; i++) argv[at++] = "--set", argv[at++] = all[i];
-  posix_spawn_file_actions_t files;
-  posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, log, O_WRONLY | O_CREAT | O_APPEND, 0666);
-  posix_spawn_file_actions_adddup2(&files, STDOUT_FILENO, STDERR_FILENO);
-  int failure = posix_spawn(&j->process, "/proc/self/exe", &files, NULL, (char **)(uintptr_t)argv, environ);
-  posix_spawn_file_actions_destroy(&files);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log, O_WRONLY | O_CREAT | O_APPEND, 0666);
+  posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
+  int failure = posix_spawn(&j->process, "/proc/self/exe", &actions, NULL, (char **)(uintptr_t)argv, environ);
+  posix_spawn_file_actions_destroy(&actions);
   moire__release(log);
   moire__release(argv);
   moire__release(all);
@@ -255,7 +263,7 @@ static void finish_job(pool *p, job *j, int exit_status) {
   moire_error error = {0};
   json_t *run = tool_run_read(j->directory, &error);
   if (exit_status == 0 && run) {
-    const char *metric = p->sweep->table.metric;
+    const char *metric = tool_run_metric(run, p->sweep->table.metric);
     snprintf(line, sizeof line, "%s %.4f, epoch %d of %d", metric,
              json_number_value(json_object_get(json_object_get(run, "test"), metric)),
              (int)json_integer_value(json_object_get(run, "best_epoch")),

@@ -1,0 +1,86 @@
+/* Programs of a model. See setup.h. */
+#include "runtime/base/memory.h"
+#include "tasks/task.h"
+
+#include <string.h>
+
+moire_graph *moire__setup_graph(const moire__setup *setup, moire_mode mode, moire_error *error) {
+  moire_graph *graph = moire_graph_create(setup->model->name, mode);
+  setup->model->build(graph, setup->config);
+  if (!moire_graph_status(graph, error)) return graph;
+  moire_graph_destroy(graph);
+  return NULL;
+}
+
+static moire_precision precision_of(const moire_config *training) {
+  return strcmp(moire_config_string(training, "precision"), "bf16") ? MOIRE_PRECISION_F32
+                                                                    : MOIRE_PRECISION_BF16;
+}
+
+static unsigned switched_off(const moire_config *training) {
+  unsigned off = 0;
+  for (int i = 0; i < MOIRE_OPTIMIZATION_COUNT; i++) {
+    bool on = moire_config_bool(training, moire_optimization_name((moire_optimization)i));
+    if (!on) off |= 1u << i;
+  }
+  return off;
+}
+
+moire_compile_options moire__setup_inference_options(const moire_config *training) {
+  moire_compile_options o = moire_compile_defaults();
+  o.precision = precision_of(training);
+  o.off = switched_off(training);
+  return o;
+}
+
+moire_compile_options moire__setup_options(const moire_config *training) {
+  bool adamw = !strcmp(moire_config_string(training, "optimizer"), "adamw");
+  moire_compile_options o = moire__setup_inference_options(training);
+  o.optimizer = adamw ? MOIRE_OPTIMIZER_ADAMW : MOIRE_OPTIMIZER_ADAM;
+  o.lr = moire_config_real(training, "lr");
+  o.beta1 = moire_config_real(training, "beta1");
+  o.beta2 = moire_config_real(training, "beta2");
+  o.eps = moire_config_real(training, "eps");
+  o.weight_decay = moire_config_real(training, "weight_decay");
+  return o;
+}
+
+static moire_program *compile_outputs(const moire__setup *setup, moire_mode mode, const char *const *outputs,
+                                      int n, moire_compile_options options, int threads, moire_error *error) {
+  moire_graph *graph = moire__setup_graph(setup, mode, error);
+  if (!graph) return NULL;
+  options.outputs = outputs;
+  options.n_outputs = n;
+  options.threads = threads;
+  options.keep_kernels = setup->keep_kernels;
+  moire_program *program = moire_compile(graph, &options, error);
+  moire_graph_destroy(graph);
+  return program;
+}
+
+moire_program *moire__setup_compile(const moire__setup *setup, const char *const *outputs, int n, int threads,
+                                    moire_error *error) {
+  return compile_outputs(setup, MOIRE_INFERENCE, outputs, n, moire__setup_inference_options(setup->training),
+                         threads, error);
+}
+
+moire_program *moire__setup_compile_served(const moire__setup *setup, int threads, moire_error *error) {
+  moire__arena arena = {0};
+  int n = 0;
+  const char *const *outputs = setup->task->served(setup, &arena, &n, error);
+  moire_program *program = outputs ? moire__setup_compile(setup, outputs, n, threads, error) : NULL;
+  moire__arena_free(&arena);
+  return program;
+}
+
+moire_program *moire__setup_compile_step(const moire__setup *setup, int threads, moire_error *error) {
+  moire__arena arena = {0};
+  int n = 0;
+  const char *const *outputs = setup->task->step(setup, &arena, &n, error);
+  moire_compile_options options = moire__setup_options(setup->training);
+  options.loss = "loss";
+  moire_program *program =
+      outputs ? compile_outputs(setup, MOIRE_TRAINING, outputs, n, options, threads, error) : NULL;
+  moire__arena_free(&arena);
+  return program;
+}

@@ -1,0 +1,29 @@
+/* The task `items`: what its files share. The setup's data are moire__features. */
+#ifndef MOIRE_TASKS_ITEMS_ITEMS_H
+#define MOIRE_TASKS_ITEMS_ITEMS_H
+
+#include "tasks/items/features.h"
+#include "tasks/task.h"
+
+/* The monitored measure is the reconstruction. */
+moire_status moire__items_train(const moire__setup *setup, int threads, moire__trainer_task *task,
+                                moire_error *error);
+
+/* Measures all items: reconstruction, commitment, loss (means over the items), collisions (the share of items
+ * whose codes an earlier item has), and of each level utilisation.<l> and perplexity.<l>. `runner` has the
+ * outputs moire__items_measured, and is given `batch` items at once. */
+enum { MOIRE__ITEMS_MEASURED = 4 };
+extern const char *const moire__items_measured[MOIRE__ITEMS_MEASURED];
+moire_status moire__items_measure(moire_runner *runner, const moire_config *config,
+                                  const moire__features *features, int64_t batch, const char *label,
+                                  moire__measures *measures, moire_error *error);
+
+moire__eval_verb moire__items_eval;
+moire__encode_verb moire__items_encode;
+moire__decode_verb moire__items_decode;
+
+/* codes[n, levels] of all items by a runner of the output "codes", a batch at a time. */
+moire_status moire__items_codes(moire_runner *runner, const moire__features *features, int levels,
+                                int64_t batch, int32_t *codes, moire_error *error);
+
+#endif

@@ -1,0 +1,87 @@
+/* Trained models. See predictor.h. */
+#include "tasks/predictor.h"
+
+#include "runtime/files/checkpoint.h"
+#include "tasks/task.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool is_path(const char *name) {
+  size_t n = strlen(name);
+  return strchr(name, '/') || (n > 3 && !strcmp(name + n - 3, ".so"));
+}
+
+static const char *model_of(const moire__sources *s, const char *stored, moire_error *error) {
+  if (s->model) return s->model;
+  if (!stored) {
+    moire_fail(error, MOIRE_ERROR_FORMAT,
+               "%s: does not say which model it holds: wanted --model NAME and --config FILE", s->checkpoint);
+    return NULL;
+  }
+  moire_error ignored = {0};
+  if (!is_path(stored) && moire_model_find(stored, &ignored)) return stored;
+  moire_fail(error, MOIRE_ERROR_ARGUMENT,
+             "%s: holds the model %.80s, which is not of the library: wanted --model PATH of its shared object",
+             s->checkpoint, stored);
+  return NULL;
+}
+
+static moire_status read_config(const moire__safetensors *file, moire__setup *setup, const moire__sources *s,
+                                moire_error *error) {
+  const char *stored = moire__safetensors_metadata(file, "config");
+  moire_status status = MOIRE_OK;
+  if (!stored && !s->config)
+    return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: holds no configuration: wanted --config FILE",
+                      s->checkpoint);
+  if (stored) status = moire__config_table_add_json(&setup->table, s->checkpoint, stored, error);
+  if (!status && s->config) status = moire__config_table_add_yaml(&setup->table, s->config, error);
+  char precision[32];
+  snprintf(precision, sizeof precision, "precision=%s", s->precision ? s->precision : "");
+  if (!status && s->precision) status = moire__config_table_set(&setup->table, "--precision", precision, error);
+  for (int i = 0; i < s->n_assignments && !status; i++)
+    status = moire__config_table_set(&setup->table, "--set", s->assignments[i], error);
+  return status;
+}
+
+moire_status moire__predictor_open(moire__predictor *t, const moire__sources *s, moire_error *error) {
+  t->sources = s;
+  moire_status status = moire__safetensors_open(s->checkpoint, &t->file, error);
+  if (status) return status;
+  const char *model = model_of(s, moire__safetensors_metadata(t->file, "model"), error);
+  if (!model) return MOIRE_ERROR_ARGUMENT;
+  status = read_config(t->file, &t->setup, s, error);
+  if (!status) status = moire__setup_find(&t->setup, model, moire__predictor_where(t), error);
+  if (!status && t->setup.task->complete) status = t->setup.task->complete(&t->setup, t->file, error);
+  return status;
+}
+
+const char *moire__predictor_where(const moire__predictor *t) {
+  return t->sources->config ? t->sources->config : t->sources->checkpoint;
+}
+
+moire_status moire__predictor_compile(moire__predictor *t, const char *const *outputs, int n,
+                                      moire_error *error) {
+  t->program = moire__setup_compile(&t->setup, outputs, n, t->sources->threads, error);
+  t->threads = t->program ? moire_threads_create(t->sources->threads, error) : NULL;
+  if (!t->threads) return MOIRE_ERROR_ARGUMENT;
+  const moire_plan *plan = moire_program_plan(t->program);
+  t->store = moire_store_create();
+  moire_status status = moire_store_declare(t->store, plan, 0, error);
+  if (!status) status = moire__checkpoint_load(t->file, t->store, MOIRE__CHECKPOINT_MODEL, error);
+  if (status) return status;
+  moire__safetensors_close(t->file);
+  t->file = NULL;
+  t->runner = moire_runner_create(plan, t->store, t->threads, error);
+  return t->runner ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
+}
+
+void moire__predictor_free(moire__predictor *t) {
+  moire_runner_destroy(t->runner);
+  moire_store_destroy(t->store);
+  moire_threads_destroy(t->threads);
+  moire_program_destroy(t->program);
+  moire__safetensors_close(t->file);
+  moire__setup_free(&t->setup);
+  *t = (moire__predictor){0};
+}

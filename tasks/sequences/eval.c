@@ -1,0 +1,36 @@
+/* moire eval of a sequential model: ranks each user's target among all items. */
+#include "tasks/sequences/sequences.h"
+
+#include "runtime/base/memory.h"
+
+enum { BATCH = 256 };
+
+moire_status moire__sequences_open(moire__predictor *p, const moire__data_files *files, moire_error *error) {
+  static const char *const outputs[] = {"logits"};
+  moire_status status = p->setup.task->read(&p->setup, files, moire__predictor_where(p), error);
+  return status ? status : moire__predictor_compile(p, outputs, 1, error);
+}
+
+moire_status moire__sequences_eval(moire__predictor *p, const moire__eval_job *job, moire__measures *measures,
+                                   moire_error *error) {
+  if (job->values)
+    return moire_fail(
+        error, MOIRE_ERROR_ARGUMENT,
+        "--values: the ranks of users say every measure of a sequential model: wanted --ranks FILE");
+  moire_status status = moire__sequences_open(p, &job->files, error);
+  if (status) return status;
+  const moire__dataset *data = p->setup.data;
+  int64_t *ranks = moire__allocate_array((size_t)data->n_users, sizeof *ranks);
+  moire__scoring scoring = {.runner = p->runner,
+                            .threads = p->threads,
+                            .dataset = data,
+                            .item_size = moire_config_int(p->setup.config, "item_size"),
+                            .batch = job->batch ? job->batch : BATCH,
+                            .label = "users"};
+  status = moire__scoring_ranks(&scoring, job->valid ? MOIRE__SPLIT_VALID : MOIRE__SPLIT_TEST, ranks, error);
+  moire__metrics metrics = moire__scoring_metrics(ranks, data->n_users);
+  *measures = moire__metrics_measures(&metrics);
+  if (!status && job->ranks) status = moire__scoring_write_ranks(job->ranks, ranks, data->n_users, error);
+  moire__release(ranks);
+  return status;
+}

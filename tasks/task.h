@@ -1,0 +1,81 @@
+/* Tasks: what a kind of model is trained on, measured by and asked for.
+ *
+ * A model names its task (moire/model.h); the task is one row of tasks/tasks.def and one folder. Whoever
+ * trains, measures, profiles or compiles a model asks its task, and nobody asks which one it is: what a task
+ * does not do is NULL in its descriptor, and refused with a sentence by moire__task_refuse.
+ */
+#ifndef MOIRE_TASKS_TASK_H
+#define MOIRE_TASKS_TASK_H
+
+#include "tasks/setup.h"
+#include "tasks/predictor.h"
+#include "tasks/verbs.h"
+
+#include "runtime/train/trainer_task.h"
+
+/* A key that the task reads of its models' configurations. */
+typedef struct moire__task_need {
+  const char *key;
+  moire_config_kind kind;
+} moire__task_need;
+
+struct moire__task {
+  const char *name;          /* "sequences" */
+  const char *title;         /* "a sequential model", in messages */
+  moire__config_fields keys; /* of a training's configuration; the first is "model" */
+  const moire__task_need *needs;
+  int n_needs;
+  const char *needs_hint; /* where a model's author gets them from, for messages; or "" */
+  const char *size_key;   /* the key of the model that the data say where nothing else does, or NULL */
+  const char *interface;  /* of its ahead-of-time library (moire/ahead.h); NULL: it has none */
+  const char *headline;   /* the measure that tables compare by; NULL: the one that the run monitors */
+
+  /* Reads the data and builds the setup's configurations, which the data may complete (moire__setup_build).
+   * What it read goes to setup->data, and is freed by free_data. */
+  moire_status (*read)(moire__setup *setup, const moire__data_files *files, const char *where,
+                       moire_error *error);
+  void (*free_data)(void *data);
+
+  /* What the model is asked for once it is trained, and what the trainer reads of a step, "loss" first. Names
+   * in the arena; NULL with a sentence. The setup is built; its data may be missing. */
+  const char *const *(*served)(const moire__setup *setup, moire__arena *arena, int *n, moire_error *error);
+  const char *const *(*step)(const moire__setup *setup, moire__arena *arena, int *n, moire_error *error);
+
+  /* Samples of training, and what the trained model is asked about, at most `batch` at once. Both borrow the
+   * setup's data. `data` has at least one of them. */
+  moire__samples (*samples)(const moire__setup *setup, int64_t batch);
+  moire__samples (*queries)(const moire__setup *setup, int64_t batch);
+
+  /* Compiles what the training runs beside its step, and makes what the trainer asks. It borrows the setup. */
+  moire_status (*train)(const moire__setup *setup, int threads, moire__trainer_task *task, moire_error *error);
+
+  /* Keys of the configuration that a state dict's tensors say; NULL: none. */
+  moire_status (*complete)(moire__setup *setup, const moire__safetensors *file, moire_error *error);
+  /* Is this what the input `name` of a golden may hold? NULL: anything. */
+  moire_status (*check_input)(const moire__setup *setup, const char *path, const char *name,
+                              const double *values, int64_t n, moire_error *error);
+  /* values[0 .. *n) of one measure, one a sample of the test: owned (moire__release). `path` is a run's folder,
+   * or a file that the verb `eval` left. NULL without an error where the folder has none. The function is NULL
+   * where the task has no such values. */
+  double *(*values)(const char *path, const char *measure, int64_t *n, moire_error *error);
+
+  /* The verbs: see verbs.h. */
+  moire__eval_verb *eval;
+  moire__recommend_verb *recommend;
+  moire__encode_verb *encode;
+  moire__decode_verb *decode;
+  moire__predict_verb *predict;
+};
+
+int moire__task_count(void);
+const moire__task *moire__task_at(int index);
+/* NULL if there is none of that name. */
+const moire__task *moire__task_find(const char *name);
+/* The task of a model, which has the keys that its task needs; NULL with a sentence that names `where`. */
+const moire__task *moire__task_of(const moire_model *model, const char *where, moire_error *error);
+
+/* MOIRE_ERROR_UNSUPPORTED: "semantic_id is a coder of items, which does not recommend: it is for train, encode
+ * …". */
+moire_status moire__task_refuse(const moire__setup *setup, const char *verb, moire_error *error);
+
+#endif

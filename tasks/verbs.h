@@ -1,0 +1,62 @@
+/* What the commands ask of a task, each with what its options say. The model has been opened (predictor.h), its
+ * setup is not built. Results go to `out` as lines of text, or to files.
+ */
+#ifndef MOIRE_TASKS_VERBS_H
+#define MOIRE_TASKS_VERBS_H
+
+#include "runtime/measure/measures.h"
+#include "tasks/predictor.h"
+
+#include <stdio.h>
+
+/* Measures the model on data: --split test|valid, and the value of each sample into a file. */
+typedef struct moire__eval_job {
+  moire__data_files files;
+  bool valid;         /* the validation's part, not the test's */
+  int64_t batch;      /* samples at once; 0: the task's default */
+  const char *ranks;  /* a file for the ranks of targets; NULL: none. Refused where there are no ranks. */
+  const char *values; /* a file for the measures of each sample; NULL: none. Refused where there are none. */
+} moire__eval_job;
+typedef moire_status moire__eval_verb(moire__predictor *predictor, const moire__eval_job *job,
+                                      moire__measures *measures, moire_error *error);
+
+/* Lists the best items of users. */
+typedef struct moire__recommend_job {
+  moire__data_files files;
+  int64_t users; /* the first so many; 0: all */
+  int top;
+  bool json;
+  FILE *out;
+} moire__recommend_job;
+typedef moire_status moire__recommend_verb(moire__predictor *predictor, const moire__recommend_job *job,
+                                           moire_error *error);
+
+/* Features to codes. */
+typedef struct moire__encode_job {
+  moire__data_files files;
+  int64_t batch;
+  const char *path; /* NULL: out */
+  FILE *out;
+} moire__encode_job;
+typedef moire_status moire__encode_verb(moire__predictor *predictor, const moire__encode_job *job,
+                                        moire_error *error);
+
+/* Codes to features. */
+typedef struct moire__decode_job {
+  const char *ids, *path;
+} moire__decode_job;
+typedef moire_status moire__decode_verb(moire__predictor *predictor, const moire__decode_job *job,
+                                        moire_error *error);
+
+/* Outputs of every row of the data, into a file of tensors. */
+typedef struct moire__predict_job {
+  moire__data_files files;
+  int64_t batch; /* 0: the task's default */
+  const char *path;
+  const char *const *outputs; /* NULL: what the model is asked for */
+  int n_outputs;
+} moire__predict_job;
+typedef moire_status moire__predict_verb(moire__predictor *predictor, const moire__predict_job *job,
+                                         moire_error *error);
+
+#endif
