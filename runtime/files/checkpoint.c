@@ -119,9 +119,10 @@ static moire_status check_state(loader *l, int index) {
   *from = (source){t, weight.plane};
   bool same = t->rank == state.shape.rank;
   for (int i = 0; same && i < t->rank; i++) same = t->shape[i] == state.shape.dims[i];
-  if (!same) return wrong_shape(l, t, &state);
+  status = check_type(l, from, &state);
+  if (!status && !same) return wrong_shape(l, t, &state);
   l->used[weight.index] |= (uint8_t)(1 << weight.plane);
-  return check_type(l, from, &state);
+  return status;
 }
 
 /* A tensor must be a state, and of a complex one both planes. */
