@@ -196,7 +196,7 @@ static void list_share(int folder, listing *l) {
     if (!unfinished && !is_object_name(d->d_name)) continue;
     if (!is_ours(folder, d->d_name, unfinished, &info)) continue;
     if (unfinished && info.st_mtime + HOUR >= time(NULL)) continue;
-    snprintf(e.name, sizeof e.name, "%s", d->d_name);
+    snprintf(e.name, sizeof e.name, "%.*s", (int)sizeof e.name - 1, d->d_name); /* both kinds of names fit */
     e.bytes = (info.st_size + BLOCK - 1) / BLOCK * BLOCK;
     e.used = unfinished ? 0 : (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
     l->bytes += e.bytes;
