@@ -297,6 +297,7 @@ static moire_status parse(moire__safetensors *file, const char *path, size_t n, 
   reader r = {.file = file, .error = error};
   moire_status status = MOIRE_OK;
   const char *other = moire__file_kind(file->bytes, n);
+  if (!other && moire__is_npy(file->bytes, n)) other = "a .npy file, wanted a safetensors file";
   if (other) status = moire_fail(error, MOIRE_ERROR_FORMAT, "%s: is %s", path, other);
   if (!status) status = read_header(&r, n);
   if (!status) status = check_metadata(&r);

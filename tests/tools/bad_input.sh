@@ -130,6 +130,20 @@ refused 1 bad.safetensors -- "$MOIRE" eval --checkpoint bad.safetensors --data d
 { little -1 && printf '{}'; } >bad.safetensors
 refused 1 bad.safetensors -- "$MOIRE" eval --checkpoint bad.safetensors --data data.txt
 
+# other WORD...: a file of another kind is named as what it is, whatever it is called.
+other() {
+  cat >other.safetensors
+  refused 1 other.safetensors "$@" -- "$MOIRE" eval --checkpoint other.safetensors --data data.txt
+}
+
+printf 'PK\3\4%22s\12\0\0\0a/data.pkl' '' | other PyTorch save_file
+printf 'PK\3\4%22s\5\0\0\0x.npy' '' | other .npz numpy.save
+printf '\x80\2\x8a\nl\xfc\x9c\x46\xf9' | other pickle save_file
+printf '{"metadata": {}, "weight_map": {}}' | other index parts
+printf '\x89HDF\r\n\x1a\n' | other HDF5
+printf '\x1f\x8b\10\0\0\0\0\0\0\3' | other gunzip
+printf '\x93NUMPY\1\0' | other .npy
+
 size=$(stat -c %s "$best")
 for at in 0 1 7 8 9 100 $((size / 4)) $((size / 2)) $((size - 4)) $((size - 1)); do
   head -c "$at" "$best" >bad.safetensors
