@@ -66,8 +66,9 @@ moire_tensors *moire_tensors_open(const char *path, moire_error *error);
 void moire_tensors_close(moire_tensors *tensors); /* NULL is fine */
 
 int moire_tensors_count(const moire_tensors *tensors);
-/* Strings are the tensors'. `data` borrows from the file where it has elements as moire_tensor says, and is
- * NULL where it has not (in Fortran order, the other byte order, not aligned). */
+/* Strings are the tensors'; an index that is none gives a tensor without a name. `data` borrows from the file
+ * where it has elements as moire_tensor says, and is NULL where it has not (in Fortran order, the other byte
+ * order, not aligned). */
 moire_tensor moire_tensors_at(const moire_tensors *tensors, int index);
 int moire_tensors_find(const moire_tensors *tensors, const char *name);            /* -1: there is none */
 const char *moire_tensors_type_name(const moire_tensors *tensors, int index);      /* as the file spells it */

@@ -33,6 +33,15 @@ static const char *kind_of_json(const char *bytes, size_t n) {
              : "a text of JSON, not a file of tensors";
 }
 
+static bool is_text(const char *bytes, size_t n) {
+  enum { LOOKED_AT = 64 };
+  for (size_t i = 0; i < n && i < LOOKED_AT; i++) {
+    if ((bytes[i] < ' ' || bytes[i] > '~') && !strchr("\t\r\n", bytes[i])) return false;
+    if (!bytes[i]) return false;
+  }
+  return n > 0;
+}
+
 /* The header's length, in 8 bytes, and the brace that begins it: it may look like another file's magic. */
 static bool may_be_safetensors(const char *bytes, size_t n) {
   return n > 8 && !memcmp(bytes + 4, "\0\0\0\0{", 5);
@@ -49,5 +58,5 @@ const char *moire__file_kind(const char *bytes, size_t n) {
   if (BEGINS("\x80\x02") || BEGINS("\x80\x03") || BEGINS("\x80\x04") || BEGINS("\x80\x05"))
     return "a pickle of Python (torch.save or pickle.dump), which is not read; load it in Python and save the "
            "tensors by safetensors.torch.save_file";
-  return NULL;
+  return is_text(bytes, n) ? "text, not a file of tensors (safetensors or .npy)" : NULL;
 }

@@ -34,7 +34,10 @@ static const moire__tensor_source *source(const moire_tensors *tensors) {
   return (const moire__tensor_source *)tensors;
 }
 
+/* Of an index that is none, an array of nothing. */
 static const moire__array *array(const moire_tensors *tensors, int index) {
+  static const moire__array none = {.dtype = MOIRE__ST_OTHER};
+  if (index < 0 || index >= moire__tensor_source_count(source(tensors))) return &none;
   return moire__tensor_source_at(source(tensors), index);
 }
 

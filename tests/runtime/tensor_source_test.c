@@ -122,6 +122,8 @@ Test(tensor_source, what_is_no_data_is_named) {
   test_write_file("i.json", "{\"weight_map\": {}}", 18);
   test_write_file("j.json", "{\"a\": {}}", 9);
   test_write_file("z.gz", "\x1f\x8b\x08\0\0\0\0\0\0\0", 10);
+  test_write_file("t.csv", "1.5,2\n3,4\n", 10);
+  assert_closed("t.csv", "t.csv: is text, not a file of tensors");
   assert_closed("", "empty");
   assert_closed("absent.npy", "absent.npy: cannot be opened: No such file");
   assert_closed("empty", "empty: is a folder without .npy files");

@@ -107,6 +107,7 @@ Test(tensors, mistakes_are_sentences) {
   cr_assert_eq(moire_tensors_read(t, 0, MOIRE_F32, f, 4, NULL), MOIRE_ERROR_TYPE);
   cr_assert_eq(moire_tensors_read(t, 1, MOIRE_I32, f, 3, NULL), MOIRE_ERROR_TYPE);
   cr_assert_eq(moire_tensors_read_planes(t, 1, f, f, 3, NULL), MOIRE_ERROR_TYPE);
+  cr_assert(!moire_tensors_at(t, 2).name && !moire_tensors_at(t, -1).name && !moire_tensors_type_name(t, 2));
   moire_tensors_close(t);
   moire_tensor bad = both[1];
   bad.type = MOIRE_ELEMENT_OTHER;
