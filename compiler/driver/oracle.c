@@ -7,13 +7,21 @@
 #include "compiler/driver/compile.h"
 #include "compiler/driver/driver.h"
 #include "compiler/ir/graph/interpret.h"
+#include "runtime/base/planes.h"
 
 #include <string.h>
+
+/* An input of the graph or, where that is complex, a plane of it. */
+typedef struct place {
+  int input; /* -1: there is none */
+  int plane; /* 0, or 1: the imaginary one */
+} place;
 
 struct moire_oracle {
   moire_graph *g;
   int64_t extents[MOIRE_MAX_EXTENTS + 1];
   moire__named_tensor *states, *inputs;
+  bool (*given)[2]; /* [n_inputs]: the planes that have been set */
   int n_states, n_inputs;
   moire__graph_results results;
 };
@@ -29,6 +37,7 @@ static void make_states(moire_oracle *o) {
 
 static void make_inputs(moire_oracle *o) {
   o->inputs = moire__allocate_array((size_t)o->g->n_nodes + 1, sizeof *o->inputs);
+  o->given = moire__allocate_array((size_t)o->g->n_nodes + 1, sizeof *o->given);
   for (int i = 0; i < o->g->n_nodes; i++) {
     const moire__node *node = &o->g->nodes[i];
     if (node->op == MOIRE__OP_input) o->inputs[o->n_inputs++].name = moire__node_text(node, "name");
@@ -55,6 +64,7 @@ void moire_oracle_destroy(moire_oracle *o) {
   for (int i = 0; i < o->n_inputs; i++) moire__tensor_destroy(o->inputs[i].tensor);
   moire__release(o->states);
   moire__release(o->inputs);
+  moire__release(o->given);
   moire__graph_results_free(&o->results);
   moire_graph_destroy(o->g);
   moire__release(o);
@@ -82,31 +92,51 @@ moire_status moire_oracle_set_extent(moire_oracle *o, const char *name, int64_t 
   return MOIRE_OK;
 }
 
-bool moire_oracle_has_input(const moire_oracle *o, const char *name) {
+static const moire__value_info *input_info(const moire_oracle *o, int input) {
+  return &o->g->values[moire__graph_find_input(o->g, o->inputs[input].name)];
+}
+
+static place find_input(const moire_oracle *o, const char *name) {
   for (int i = 0; i < o->n_inputs; i++) {
-    if (strcmp(o->inputs[i].name, name) == 0) return true;
+    bool complex = input_info(o, i)->dtype == MOIRE_C64;
+    int plane = complex ? moire__plane_of(name, o->inputs[i].name) : 0;
+    if (complex ? plane >= 0 : strcmp(o->inputs[i].name, name) == 0) return (place){i, plane};
   }
-  return false;
+  return (place){-1, 0};
+}
+
+bool moire_oracle_has_input(const moire_oracle *o, const char *name) { return find_input(o, name).input >= 0; }
+
+static bool same_dims(const moire__tensor *a, const moire__tensor *b) {
+  return a->rank == b->rank && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0;
 }
 
 moire_status moire_oracle_set_input(moire_oracle *o, const char *name, const double *data, int64_t elements,
                                     moire_error *error) {
-  for (int i = 0; i < o->n_inputs; i++) {
-    if (strcmp(o->inputs[i].name, name) != 0) continue;
-    const moire__value_info *info = &o->g->values[moire__graph_find_input(o->g, name)];
-    moire__tensor *t = moire__tensor_create(info->dtype, &info->shape, o->extents);
-    if (t->elements != elements) {
-      moire_fail(error, MOIRE_ERROR_SHAPE, "input \"%s\" has %lld elements, wanted %lld", name,
-                 (long long)elements, (long long)t->elements);
-      moire__tensor_destroy(t);
-      return MOIRE_ERROR_SHAPE;
-    }
-    if (elements) memcpy(t->re, data, (size_t)elements * sizeof *data);
-    moire__tensor_destroy(o->inputs[i].tensor);
-    o->inputs[i].tensor = t;
-    return MOIRE_OK;
+  place at = find_input(o, name);
+  if (at.input < 0 && moire__graph_find_input(o->g, name))
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT,
+                      "input \"%s\" is complex: set its planes %s.real and %s.imag", name, name, name);
+  if (at.input < 0) return moire_fail(error, MOIRE_ERROR_ARGUMENT, "the graph has no input \"%s\"", name);
+  moire__tensor **kept = &o->inputs[at.input].tensor;
+  const moire__value_info *info = input_info(o, at.input);
+  moire__tensor *t = moire__tensor_create(info->dtype, &info->shape, o->extents);
+  if (t->elements != elements) {
+    moire_fail(error, MOIRE_ERROR_SHAPE, "input \"%s\" has %lld elements, wanted %lld", name,
+               (long long)elements, (long long)t->elements);
+    moire__tensor_destroy(t);
+    return MOIRE_ERROR_SHAPE;
   }
-  return moire_fail(error, MOIRE_ERROR_ARGUMENT, "the graph has no input \"%s\"", name);
+  if (*kept && same_dims(*kept, t)) { /* of a complex one, the other plane stays */
+    moire__tensor_destroy(t);
+  } else {
+    moire__tensor_destroy(*kept);
+    *kept = t;
+    o->given[at.input][1 - at.plane] = false;
+  }
+  if (elements) memcpy(at.plane ? (*kept)->im : (*kept)->re, data, (size_t)elements * sizeof *data);
+  o->given[at.input][at.plane] = true;
+  return MOIRE_OK;
 }
 
 static void store_updates(moire_oracle *o) {
@@ -121,8 +151,11 @@ static void store_updates(moire_oracle *o) {
 
 moire_status moire_oracle_run(moire_oracle *o, moire_error *error) {
   for (int i = 0; i < o->n_inputs; i++) {
-    if (!o->inputs[i].tensor) {
-      return moire_fail(error, MOIRE_ERROR_ARGUMENT, "input \"%s\" is not set", o->inputs[i].name);
+    bool complex = input_info(o, i)->dtype == MOIRE_C64;
+    for (int plane = 0; plane < (complex ? 2 : 1); plane++) {
+      if (!o->given[i][plane])
+        return moire_fail(error, MOIRE_ERROR_ARGUMENT, "input \"%s%s\" is not set", o->inputs[i].name,
+                          complex ? moire__plane_suffix(plane) : "");
     }
   }
   moire__graph_feed feed = {.extents = o->extents,
@@ -138,8 +171,13 @@ moire_status moire_oracle_run(moire_oracle *o, moire_error *error) {
 }
 
 const double *moire_oracle_output(const moire_oracle *o, const char *name, int64_t *elements) {
-  const moire__tensor *t = moire__named_tensor_find(o->results.outputs, o->results.n_outputs, name);
-  if (!t) return NULL;
-  if (elements) *elements = t->elements;
-  return t->re;
+  for (int i = 0; i < o->results.n_outputs; i++) {
+    const moire__tensor *t = o->results.outputs[i].tensor;
+    const char *whole = o->results.outputs[i].name;
+    int plane = t->im ? moire__plane_of(name, whole) : strcmp(name, whole) == 0 ? 0 : -1;
+    if (plane < 0) continue;
+    if (elements) *elements = t->elements;
+    return plane ? t->im : t->re;
+  }
+  return NULL;
 }

@@ -2,12 +2,14 @@
  *
  * An op that treats both planes alike (PLANEWISE: add, reshape, gather) is made once for each; the others say
  * by their `split` part what becomes of them (mul, matmul, abs2). `complex`, `real` and `imag` disappear on the
- * way. A complex output "x" becomes two, "x.re" and "x.im".
+ * way. A complex input or output "x" becomes two, "x.real" and "x.imag".
  *
  * requires: composites and rows are gone
  * ensures: no value is c64
  */
 #include "compiler/pass/walk.h"
+
+#include "runtime/base/planes.h"
 
 typedef struct split {
   moire__rewrite r;      /* its map holds the values that are real */
@@ -48,13 +50,28 @@ static moire_value emit_plane(const moire__split *c, bool imaginary) {
                            c->node->n_attrs);
 }
 
+static const char *plane_name(split *s, const char *name, int plane) {
+  return moire__arena_printf(&s->arena, "%s%s", name, moire__plane_suffix(plane));
+}
+
+static moire__planes split_input(split *s, const moire__node *node) {
+  const char *name = moire__node_text(node, "name");
+  moire_value planes[2];
+  for (int i = 0; i < 2; i++)
+    planes[i] = moire_input_at(node->source, s->r.to, plane_name(s, name, i), MOIRE_F32,
+                               s->r.from->values[node->first_result].shape);
+  return (moire__planes){planes[0], planes[1]};
+}
+
 static void split_node(split *s, const moire__node *node) {
   const moire__op_info *info = moire__op_get(node->op);
   moire_graph *to = s->r.to;
   moire__split c = {.g = to, .node = node, .n_operands = node->n_operands};
   for (int i = 0; i < node->n_operands; i++) c.operands[i] = s->planes[node->operands[i]];
   moire__graph_pin(to, node);
-  if (node->op == MOIRE__OP_input || node->op == MOIRE__OP_state) {
+  if (node->op == MOIRE__OP_input) {
+    c.results[0] = split_input(s, node);
+  } else if (node->op == MOIRE__OP_state) {
     moire__graph_fail_at(to, node->source, info->name, MOIRE_ERROR_UNSUPPORTED,
                          "%s is complex: give its planes as two and put them together with complex()",
                          moire__node_text(node, "name"));
@@ -90,8 +107,8 @@ static void add_outputs(split *s) {
     const char *name = g->outputs[i].name;
     moire__planes p = s->planes[g->outputs[i].value];
     if (is_complex(g, g->outputs[i].value)) {
-      moire_output_at(MOIRE__NOWHERE, s->r.to, moire__arena_printf(&s->arena, "%s.re", name), p.re);
-      moire_output_at(MOIRE__NOWHERE, s->r.to, moire__arena_printf(&s->arena, "%s.im", name), p.im);
+      moire_output_at(MOIRE__NOWHERE, s->r.to, plane_name(s, name, 0), p.re);
+      moire_output_at(MOIRE__NOWHERE, s->r.to, plane_name(s, name, 1), p.im);
     } else {
       moire_output_at(MOIRE__NOWHERE, s->r.to, name, p.re);
     }

@@ -95,7 +95,8 @@ char *moire_compile_print(const moire_graph *graph, const moire_compile_options 
 const char *moire_compile_pass_name(int i);
 
 /* Runs the graph in double by the reference meaning of every op: the oracle. Every state, input and output is
- * an array of doubles. Same options as moire_compile (target and threads are ignored). */
+ * an array of doubles; complex inputs and outputs "x" are two, "x.real" and "x.imag". Same options as
+ * moire_compile (target and threads are ignored). */
 typedef struct moire_oracle moire_oracle;
 moire_oracle *moire_oracle_create(const moire_graph *graph, const moire_compile_options *options,
                                   moire_error *error);

@@ -132,6 +132,29 @@ moire_shape moire_value_shape(moire_value x);
 moire_dim moire_value_dim(moire_value x, int axis);
 static inline bool moire_value_is_null(moire_value x) { return x.id == 0; }
 
+/* What a graph takes and hands out: its inputs in the order of their declaration, its outputs, and those
+ * outputs that are metrics (by the metric's name). Strings belong to the graph. `index` is from 0; beyond the
+ * last the name is NULL. Dropout in a training graph adds an input "rng". */
+typedef struct moire_port {
+  const char *name;
+  moire_dtype dtype; /* MOIRE_C64: a complex one, of two planes */
+  moire_shape shape;
+} moire_port;
+
+int moire_graph_input_count(const moire_graph *g);
+int moire_graph_output_count(const moire_graph *g);
+int moire_graph_metric_count(const moire_graph *g);
+moire_port moire_graph_input(const moire_graph *g, int index);
+moire_port moire_graph_output(const moire_graph *g, int index);
+moire_port moire_graph_metric(const moire_graph *g, int index);
+/* The input or output of that name; its name is NULL where there is none. */
+moire_port moire_graph_find_input(const moire_graph *g, const char *name);
+moire_port moire_graph_find_output(const moire_graph *g, const char *name);
+/* The number that stands for itself or is multiplied with named extents: 50 of 50 and of 50*B. */
+int64_t moire_dim_factor(moire_dim d);
+/* The named extent `which` (from 0) that d is a multiple of; NULL past the last: at once for a plain number. */
+const char *moire_dim_extent_name(const moire_graph *g, moire_dim d, int which);
+
 /* The graph as text (returns owned, free with free()), and back. Reading what was printed gives the same text.
  */
 char *moire_graph_print(const moire_graph *g);
@@ -141,17 +164,27 @@ char *moire_graph_print_dot(const moire_graph *g);
 
 /* ---- sources and sinks ----------------------------------------------------------------------------------- */
 
+/* Given at every run. A complex one, like a complex output, is two f32 planes to whoever runs the compiled
+ * graph: "<name>.real" and "<name>.imag" (moire/run.h also takes both at once). */
 moire_value moire_input_at(moire_source at, moire_graph *g, const char *name, moire_dtype dtype,
                            moire_shape shape);
 /* A trained state: it gets a gradient and an optimizer step. The name gets the scope's prefix. */
 moire_value moire_parameter_at(moire_source at, moire_graph *g, const char *name, moire_shape shape,
                                moire_init init);
-/* A state that outlives a step without a gradient (statistics, moments). */
+/* A complex one: the parameters "<name>.real" and "<name>.imag" as one value. Each plane is drawn by `init` for
+ * itself; where `init` has a stream, from "<stream>.real" and "<stream>.imag". */
+moire_value moire_complex_parameter_at(moire_source at, moire_graph *g, const char *name, moire_shape shape,
+                                       moire_init init);
+/* A state that outlives a step without a gradient (statistics, moments). A complex one is two, as above. */
 moire_value moire_state_at(moire_source at, moire_graph *g, const char *name, moire_dtype dtype,
                            moire_shape shape, moire_init init);
 /* The state's value after the step. Reads in the graph see the value before it. */
 void moire_update_at(moire_source at, moire_graph *g, const char *full_name, moire_value value);
 void moire_output_at(moire_source at, moire_graph *g, const char *name, moire_value value); /* name: no scope */
+/* What is averaged over samples and reported (accuracy, error): f32[], a mean over the batch, or f32[B], one
+ * number a sample, B being a named extent. It is the output "metric.<name>"; an output that is called so is a
+ * metric. The name gets no scope. */
+void moire_metric_at(moire_source at, moire_graph *g, const char *name, moire_value value);
 moire_value moire_constant_at(moire_source at, moire_graph *g, moire_dtype dtype, moire_shape shape,
                               double value);
 moire_value moire_iota_at(moire_source at, moire_graph *g, moire_shape shape,

@@ -4,9 +4,11 @@
 
 #define moire_input(...) moire_input_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_parameter(...) moire_parameter_at(MOIRE_HERE, __VA_ARGS__)
+#define moire_complex_parameter(...) moire_complex_parameter_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_state(...) moire_state_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_update(...) moire_update_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_output(...) moire_output_at(MOIRE_HERE, __VA_ARGS__)
+#define moire_metric(...) moire_metric_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_constant(...) moire_constant_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_iota(...) moire_iota_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_add(...) moire_add_at(MOIRE_HERE, __VA_ARGS__)

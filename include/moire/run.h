@@ -64,10 +64,19 @@ moire_status moire_runner_set_extent(moire_runner *runner, const char *name, int
 moire_status moire_runner_set_input(moire_runner *runner, const char *name, const void *data, int64_t elements,
                                     moire_error *error);
 bool moire_runner_has_input(const moire_runner *runner, const char *name);
+/* A complex input "x" is two of a plan, "x.real" and "x.imag", f32 each, and so is a complex output. This one
+ * takes it whole, as arrays of float _Complex or std::complex<float> are laid out: `elements` pairs of a real
+ * and an imaginary part. They are copied. MOIRE_ERROR_ARGUMENT if the plan has neither plane. */
+moire_status moire_runner_set_complex_input(moire_runner *runner, const char *name, const float *pairs,
+                                            int64_t elements, moire_error *error);
 /* Fails, before anything is computed, if an input is missing or of the wrong size. */
 moire_status moire_runner_run(moire_runner *runner, moire_error *error);
 /* An output of the last run, borrowed until the next; NULL if there is none of that name. */
 const void *moire_runner_output(const moire_runner *runner, const char *name, int64_t *elements);
+/* Writes a complex output of the last run to `pairs`, which holds `elements` pairs of floats: as many as the
+ * output has elements, or MOIRE_ERROR_SHAPE. */
+moire_status moire_runner_complex_output(const moire_runner *runner, const char *name, float *pairs,
+                                         int64_t elements, moire_error *error);
 /* Gives the workspace back until the next run, for a program that does something else in between; outputs of
  * the last run are gone. */
 void moire_runner_rest(moire_runner *runner);

@@ -11,6 +11,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/base/layout.h"
 #include "runtime/base/packing.h"
+#include "runtime/base/planes.h"
 #include "runtime/profile/recording.h"
 
 #include <inttypes.h>
@@ -24,6 +25,8 @@ typedef struct bound {
   int64_t given_elements;
   void *copy; /* an input that did not come aligned */
   size_t copy_bytes;
+  float *plane; /* of a complex input that came interleaved */
+  int64_t plane_elements;
 } bound;
 
 struct moire_runner {
@@ -150,7 +153,10 @@ moire_runner *moire_runner_create(const moire_plan *plan, moire_store *store, mo
 
 void moire_runner_destroy(moire_runner *r) {
   if (!r) return;
-  for (int i = 0; i < r->plan->n_buffers; i++) moire__release_aligned(r->buffers[i].copy);
+  for (int i = 0; i < r->plan->n_buffers; i++) {
+    moire__release_aligned(r->buffers[i].copy);
+    moire__release_aligned(r->buffers[i].plane);
+  }
   moire__release_aligned(r->workspace);
   moire__arena_free(&r->arena);
   moire__release(r);
@@ -177,18 +183,60 @@ static int find_buffer(const moire_runner *r, moire_plan_role role, const char *
   return -1;
 }
 
+/* The buffers of both planes of what is complex, -1 for one that the plan has no use for; false: it has none.
+ */
+static bool find_planes(const moire_runner *r, moire_plan_role role, const char *name, int planes[2]) {
+  planes[0] = planes[1] = -1;
+  for (int i = 0; i < r->plan->n_buffers; i++) {
+    const moire_plan_buffer *b = &r->plan->buffers[i];
+    int plane = b->role == role && b->dtype == MOIRE_F32 ? moire__plane_of(b->name, name) : -1;
+    if (plane >= 0) planes[plane] = i;
+  }
+  return planes[0] >= 0 || planes[1] >= 0;
+}
+
 bool moire_runner_has_input(const moire_runner *r, const char *name) {
   return find_buffer(r, MOIRE_PLAN_INPUT, name) >= 0;
 }
 
 moire_status moire_runner_set_input(moire_runner *r, const char *name, const void *data, int64_t elements,
                                     moire_error *error) {
-  int i = find_buffer(r, MOIRE_PLAN_INPUT, name);
+  int i = find_buffer(r, MOIRE_PLAN_INPUT, name), planes[2];
+  if (i < 0 && find_planes(r, MOIRE_PLAN_INPUT, name, planes)) {
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT,
+                      "input %s of %s: is complex; its planes are %s.real and %s.imag", name, r->plan->name,
+                      name, name);
+  }
   if (i < 0) {
     return moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s has no input %s", r->plan->name, name);
   }
   r->buffers[i].given = data;
   r->buffers[i].given_elements = elements;
+  return MOIRE_OK;
+}
+
+static void give_plane(bound *b, const float *pairs, int plane, int64_t elements) {
+  if (!b->plane || elements > b->plane_elements) {
+    moire__release_aligned(b->plane);
+    b->plane = moire__allocate_aligned((size_t)(elements ? elements : 1) * sizeof *b->plane, MOIRE__ALIGNMENT);
+    b->plane_elements = elements;
+  }
+  for (int64_t i = 0; i < elements; i++) b->plane[i] = pairs[2 * i + plane];
+  b->given = b->plane;
+  b->given_elements = elements;
+}
+
+moire_status moire_runner_set_complex_input(moire_runner *r, const char *name, const float *pairs,
+                                            int64_t elements, moire_error *error) {
+  int planes[2];
+  if (!find_planes(r, MOIRE_PLAN_INPUT, name, planes))
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s has no complex input %s", r->plan->name, name);
+  if (elements < 0 || elements > (int64_t)1 << 47)
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "input %s of %s: %" PRId64 " elements came", name,
+                      r->plan->name, elements);
+  for (int plane = 0; plane < 2; plane++) {
+    if (planes[plane] >= 0) give_plane(&r->buffers[planes[plane]], pairs, plane, elements);
+  }
   return MOIRE_OK;
 }
 
@@ -437,6 +485,25 @@ const void *moire_runner_output(const moire_runner *r, const char *name, int64_t
   int i = r->has_run ? find_buffer(r, MOIRE_PLAN_OUTPUT, name) : -1;
   if (elements) *elements = i < 0 ? 0 : r->buffers[i].elements;
   return i < 0 ? NULL : r->buffers[i].data;
+}
+
+moire_status moire_runner_complex_output(const moire_runner *r, const char *name, float *pairs,
+                                         int64_t elements, moire_error *error) {
+  int planes[2];
+  bool there = find_planes(r, MOIRE_PLAN_OUTPUT, name, planes) && planes[0] >= 0 && planes[1] >= 0;
+  if (!there || !r->has_run)
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT,
+                      there ? "output %s of %s: it has not been run" : "there is no complex output %s of %s",
+                      name, r->plan->name);
+  const bound *re = &r->buffers[planes[0]], *im = &r->buffers[planes[1]];
+  if (re->elements != elements)
+    return moire_fail(error, MOIRE_ERROR_SHAPE, "output %s of %s: has %" PRId64 " elements, not %" PRId64, name,
+                      r->plan->name, re->elements, elements);
+  for (int64_t i = 0; i < elements; i++) {
+    pairs[2 * i] = ((const float *)re->data)[i];
+    pairs[2 * i + 1] = ((const float *)im->data)[i];
+  }
+  return MOIRE_OK;
 }
 
 size_t moire_runner_workspace_bytes(const moire_runner *r) { return r->workspace_bytes; }

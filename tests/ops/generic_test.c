@@ -211,10 +211,10 @@ static void judge_sample(sample *t, const test_pools *pools) {
   moire_error error = {0};
   cr_assert_eq(moire_graph_status(t->s.g, &error), MOIRE_OK, "%s: %s", t->name, error.message);
   cr_assert_eq(moire__graph_verify(t->s.g, &error), MOIRE_OK, "%s: %s", t->name, error.message);
-  t->graph = test_real_inputs(t->s.g);
   moire__text why = {0};
   expect(test_text_is_stable(t->s.g, &why), t, "", &why);
-  judge(t, t->graph, false, pools);
+  judge(t, t->s.g, false, pools);
+  t->graph = test_real_inputs(t->s.g);
   bool fixed = t->op->traits & MOIRE__TRAIT_FIXED;
   moire_graph *loss = fixed ? NULL : with_loss(t->graph);
   if (loss) judge(t, loss, true, pools);

@@ -105,7 +105,7 @@ static void expect_same(const char *what, const moire__named_tensor *want, const
   const moire__tensor *y = want->tensor;
   for (int plane = 0; plane < (y->im ? 2 : 1); plane++) {
     char name[16];
-    snprintf(name, sizeof name, "%s.%s", want->name, plane ? "im" : "re");
+    snprintf(name, sizeof name, "%s.%s", want->name, plane ? "imag" : "real");
     const moire__tensor *whole = moire__named_tensor_find(got->outputs, got->n_outputs, want->name);
     const moire__tensor *x = whole ? whole : moire__named_tensor_find(got->outputs, got->n_outputs, name);
     cr_assert(x && x->elements == y->elements, "%s: %s has another shape", what, want->name);

@@ -58,7 +58,7 @@ static void compare(sample_case *sample, const char *what, const moire_graph *ch
     }
     for (int plane = 0; plane < 2; plane++) {
       char part[80];
-      snprintf(part, sizeof part, "%s.%s", name, plane ? "im" : "re");
+      snprintf(part, sizeof part, "%s.%s", name, plane ? "imag" : "real");
       expect_equal(sample, what, moire__named_tensor_find(got.outputs, got.n_outputs, part),
                    plane ? y->im : y->re, y->elements);
     }

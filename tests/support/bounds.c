@@ -491,8 +491,8 @@ static void add_result(evaluation *e, test_values *out, const char *name, bool i
     add_plane(e, out, name, is_update, value, false);
     return;
   }
-  add_plane(e, out, moire__arena_printf(&out->arena, "%s.re", name), is_update, value, false);
-  add_plane(e, out, moire__arena_printf(&out->arena, "%s.im", name), is_update, value, true);
+  add_plane(e, out, moire__arena_printf(&out->arena, "%s.real", name), is_update, value, false);
+  add_plane(e, out, moire__arena_printf(&out->arena, "%s.imag", name), is_update, value, true);
 }
 
 moire_status test_bounds_run(const moire_graph *g, const test_feed *feed, int variants,

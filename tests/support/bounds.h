@@ -20,9 +20,10 @@ typedef struct test_feed {
   int64_t extents[MOIRE_MAX_EXTENTS + 1];
   moire__named_tensor *inputs, *states;
   int n_inputs, n_states;
+  moire__arena arena; /* of names that the graph has not */
 } test_feed;
 
-/* One output or update; a complex one is two, "<name>.re" and "<name>.im". */
+/* One output or update; a complex one is two, "<name>.real" and "<name>.imag". */
 typedef struct test_value {
   const char *name;
   bool is_update;

@@ -3,6 +3,7 @@
 
 #include "compiler/ir/graph/rewrite.h"
 #include "runtime/base/philox.h"
+#include "runtime/base/planes.h"
 
 #include <assert.h>
 #include <math.h>
@@ -15,7 +16,7 @@ static moire_value planes_of_input(moire_graph *to, const moire__node *node, moi
   moire_value planes[2];
   for (int i = 0; i < 2; i++) {
     char name[80];
-    snprintf(name, sizeof name, "%s.%s", moire__node_text(node, "name"), i ? "im" : "re");
+    snprintf(name, sizeof name, "%s%s", moire__node_text(node, "name"), moire__plane_suffix(i));
     planes[i] = moire_input(to, name, MOIRE_F32, shape);
   }
   return moire_complex(planes[0], planes[1]);
@@ -57,8 +58,7 @@ static test_range range_of(const test_range *ranges, int n, const char *name) {
     size_t length = strcspn(ranges[i].name, "*");
     if (strncmp(name, ranges[i].name, length) != 0) continue;
     const char *rest = name + length;
-    if (!*rest || ranges[i].name[length] || strcmp(rest, ".re") == 0 || strcmp(rest, ".im") == 0)
-      return ranges[i];
+    if (!*rest || ranges[i].name[length] || moire__plane_of(name, ranges[i].name) >= 0) return ranges[i];
   }
   return (test_range){name, -1, 1};
 }
@@ -66,8 +66,23 @@ static test_range range_of(const test_range *ranges, int n, const char *name) {
 static moire__named_tensor draw_tensor(moire__random *random, const char *name, moire_dtype dtype,
                                        const moire_shape *shape, const int64_t *extents, test_range range) {
   moire__tensor *t = moire__tensor_create(dtype, shape, extents);
-  for (int64_t i = 0; i < t->elements; i++) t->re[i] = draw(random, dtype, range.low, range.high);
+  moire_dtype plane = dtype == MOIRE_C64 ? MOIRE_F32 : dtype;
+  for (int64_t i = 0; i < t->elements; i++) {
+    t->re[i] = draw(random, plane, range.low, range.high);
+    if (t->im) t->im[i] = draw(random, plane, range.low, range.high);
+  }
   return (moire__named_tensor){name, t};
+}
+
+/* The planes of a complex input beside it, for graphs and plans after the split. */
+static void add_planes(test_feed *feed, const moire__named_tensor *input, const moire_shape *shape) {
+  for (int plane = 0; plane < 2; plane++) {
+    const moire__tensor *whole = input->tensor;
+    moire__tensor *t = moire__tensor_create(MOIRE_F32, shape, feed->extents);
+    if (t->elements) memcpy(t->re, plane ? whole->im : whole->re, (size_t)t->elements * sizeof *t->re);
+    const char *name = moire__arena_printf(&feed->arena, "%s%s", input->name, moire__plane_suffix(plane));
+    feed->inputs[feed->n_inputs++] = (moire__named_tensor){name, t};
+  }
 }
 
 test_feed test_feed_draw(const moire_graph *g, const test_range *ranges, int n_ranges, int64_t size,
@@ -75,15 +90,17 @@ test_feed test_feed_draw(const moire_graph *g, const test_range *ranges, int n_r
   test_feed feed = {.n_inputs = 0};
   moire__random random = moire__random_start(seed, 1);
   for (int i = 1; i <= g->n_extents; i++) feed.extents[i] = size;
-  feed.inputs = moire__allocate_array((size_t)g->n_nodes + 1, sizeof *feed.inputs);
+  feed.inputs = moire__allocate_array(3 * (size_t)g->n_nodes + 1, sizeof *feed.inputs);
   feed.states = moire__allocate_array((size_t)g->n_states + 1, sizeof *feed.states);
   for (int i = 0; i < g->n_nodes; i++) {
     if (g->nodes[i].op != MOIRE__OP_input) continue;
     const char *name = moire__node_text(&g->nodes[i], "name");
     if (moire__named_tensor_find(feed.inputs, feed.n_inputs, name)) continue;
     const moire__value_info *info = &g->values[g->nodes[i].first_result];
-    feed.inputs[feed.n_inputs++] =
+    moire__named_tensor *input = &feed.inputs[feed.n_inputs++];
+    *input =
         draw_tensor(&random, name, info->dtype, &info->shape, feed.extents, range_of(ranges, n_ranges, name));
+    if (info->dtype == MOIRE_C64) add_planes(&feed, input, &info->shape);
   }
   for (int i = 0; i < g->n_states; i++) {
     const moire__state_info *state = &g->states[i];
@@ -98,6 +115,7 @@ void test_feed_free(test_feed *feed) {
   for (int i = 0; i < feed->n_states; i++) moire__tensor_destroy(feed->states[i].tensor);
   moire__release(feed->inputs);
   moire__release(feed->states);
+  moire__arena_free(&feed->arena);
   *feed = (test_feed){0};
 }
 
@@ -169,7 +187,7 @@ static void add_tensor(test_values *out, const moire__named_tensor *from, bool i
   const moire__tensor *t = from->tensor;
   for (int plane = 0; plane < (t->im ? 2 : 1); plane++) {
     const char *name = from->name;
-    if (t->im) name = moire__arena_printf(&out->arena, "%s.%s", from->name, plane ? "im" : "re");
+    if (t->im) name = moire__arena_printf(&out->arena, "%s%s", from->name, moire__plane_suffix(plane));
     test_value *to = test_values_add(out, name, is_update, t->im ? MOIRE_F32 : t->dtype, t->elements);
     if (t->elements) memcpy(to->value, plane ? t->im : t->re, (size_t)t->elements * sizeof *t->re);
   }

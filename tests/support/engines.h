@@ -9,16 +9,17 @@
 
 /* ---- data ------------------------------------------------------------------------------------------------ */
 
-/* The same graph (owned) where every complex input x is complex(x.re, x.im), as compiled graphs need it. */
+/* The same graph (owned) where every complex input x is complex(x.real, x.imag), which gradients can reach. */
 moire_graph *test_real_inputs(const moire_graph *g);
 
 typedef struct test_range {
-  const char *name; /* of an input or state; "x" is also for "x.re" and "x.im", "x*" for all that begin so */
+  const char *name; /* of an input or state; "x" is also for its planes, "x*" for all that begin so */
   double low, high;
 } test_range;
 
-/* Values for all inputs and states of g, exact in their type: uniform in the range of their name, or in [-1,
- * 1); integers from low to high - 1; bools 0 or 1. Named extents are all `size`. The names are the graph's. */
+/* Values for all inputs (of complex ones also the planes) and states of g, exact in their type: uniform in the
+ * range of their name, or in [-1, 1); integers from low to high - 1; bools 0 or 1. Named extents are all
+ * `size`. The names are the graph's. */
 test_feed test_feed_draw(const moire_graph *g, const test_range *ranges, int n_ranges, int64_t size,
                          uint64_t seed);
 void test_feed_free(test_feed *feed);

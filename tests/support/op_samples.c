@@ -2,6 +2,7 @@
 #include "tests/support/op_samples.h"
 
 #include "runtime/base/philox.h"
+#include "runtime/base/planes.h"
 
 #include <assert.h>
 #include <math.h>
@@ -58,6 +59,19 @@ static moire__tensor *draw_tensor(moire__random *random, moire_dtype dtype, cons
   return x;
 }
 
+/* The planes of a complex input behind it; names are kept by the graph. */
+static int add_planes(const op_sample *t, moire__named_tensor *input, const moire_shape *shape) {
+  const moire__tensor *whole = input->tensor;
+  for (int plane = 0; plane < 2; plane++) {
+    moire__tensor *x = moire__tensor_create(MOIRE_F32, shape, op_sample_extents);
+    if (x->elements) memcpy(x->re, plane ? whole->im : whole->re, (size_t)x->elements * sizeof *x->re);
+    const char *suffix = moire__plane_suffix(plane);
+    input[1 + plane] =
+        (moire__named_tensor){moire__arena_printf(&t->s.g->arena, "%s%s", input->name, suffix), x};
+  }
+  return 2;
+}
+
 int op_sample_inputs(const op_sample *t, moire__named_tensor inputs[OP_SAMPLE_MAX_INPUTS]) {
   moire__random random = moire__random_start(7, (uint64_t)t->s.index);
   int n = 0;
@@ -72,8 +86,9 @@ int op_sample_inputs(const op_sample *t, moire__named_tensor inputs[OP_SAMPLE_MA
       low = t->s.ranges[r].low;
       high = t->s.ranges[r].high;
     }
-    assert(n < OP_SAMPLE_MAX_INPUTS);
+    assert(n < OP_SAMPLE_MAX_INPUTS - 2);
     inputs[n++] = (moire__named_tensor){name, draw_tensor(&random, info->dtype, &info->shape, low, high)};
+    if (info->dtype == MOIRE_C64) n += add_planes(t, inputs + n - 1, &info->shape);
   }
   return n;
 }

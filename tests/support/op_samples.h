@@ -12,7 +12,7 @@ typedef struct op_sample {
   bool single;
 } op_sample;
 
-enum { OP_SAMPLE_MAX_INPUTS = MOIRE__MAX_OPERANDS + 4, OP_SAMPLE_EXTENT = 3 };
+enum { OP_SAMPLE_MAX_INPUTS = 3 * MOIRE__MAX_OPERANDS + 4, OP_SAMPLE_EXTENT = 3 };
 
 /* Sizes of named extents in samples: all OP_SAMPLE_EXTENT. */
 extern const int64_t op_sample_extents[MOIRE_MAX_EXTENTS + 1];
@@ -26,8 +26,9 @@ bool op_sample_make(moire__op op, moire__sample_kind kind, int index, op_sample 
 /* Every sample of every op; `each` destroys the graph. */
 void op_sample_each(void (*each)(op_sample *t));
 
-/* Values for all inputs, or states, of the graph: drawn from the sample's ranges, or from [-1, 1) where it has
- * none. Returns how many; tensors are owned by the caller. The same sample always gets the same values. */
+/* Values for all inputs (of complex ones also the planes), or states, of the graph: drawn from the sample's
+ * ranges, or from [-1, 1) where it has none. Returns how many; tensors are owned by the caller. The same sample
+ * always gets the same values. */
 int op_sample_inputs(const op_sample *t, moire__named_tensor inputs[OP_SAMPLE_MAX_INPUTS]);
 int op_sample_states(const op_sample *t, moire__named_tensor states[OP_SAMPLE_MAX_INPUTS]);
 void op_sample_release(moire__named_tensor *tensors, int n);

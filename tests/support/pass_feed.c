@@ -3,6 +3,7 @@
 
 #include "runtime/base/packing.h"
 #include "runtime/base/philox.h"
+#include "runtime/base/planes.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -82,6 +83,13 @@ static void add(moire__named_tensor *table, int *n, const char *name, moire_dtyp
     if (t->im) t->im[i] = draw(&random, dtype, positive);
   }
   table[(*n)++] = (moire__named_tensor){strdup(name), t};
+  for (int plane = 0; plane < 2 && t->im; plane++) {
+    char plane_name[300];
+    snprintf(plane_name, sizeof plane_name, "%s%s", name, moire__plane_suffix(plane));
+    add(table, n, plane_name, MOIRE_F32, shape, size, positive);
+    moire__tensor *to = moire__named_tensor_find(table, *n, plane_name);
+    if (to->elements) memcpy(to->re, plane ? t->im : t->re, (size_t)to->elements * sizeof *to->re);
+  }
 }
 
 /* What the runtime computes for a packed graph (moire_plan_packing), in place of random numbers. */
@@ -197,15 +205,15 @@ static int compare_one(const moire__named_tensor *table, int n, const char *name
 }
 
 int pass_feed_compare(const moire__graph_results *want, const moire__graph_results *got, int *n_wrong) {
-  static const char *const suffixes[] = {".re", ".im"};
   int n = 0;
   for (int i = 0; i < got->n_outputs; i++) {
     const char *name = got->outputs[i].name;
     n += compare_one(want->outputs, want->n_outputs, name, "", got->outputs[i].tensor, n_wrong);
-    for (int s = 0; s < 2; s++) {
-      size_t length = strlen(name);
-      if (length > 3 && strcmp(name + length - 3, suffixes[s]) == 0)
-        n += compare_one(want->outputs, want->n_outputs, name, suffixes[s], got->outputs[i].tensor, n_wrong);
+    for (int plane = 0; plane < 2; plane++) {
+      const char *suffix = moire__plane_suffix(plane);
+      size_t length = strlen(name), end = strlen(suffix);
+      if (length > end && strcmp(name + length - end, suffix) == 0)
+        n += compare_one(want->outputs, want->n_outputs, name, suffix, got->outputs[i].tensor, n_wrong);
     }
   }
   for (int i = 0; i < got->n_updates; i++)

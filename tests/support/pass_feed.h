@@ -13,8 +13,9 @@ typedef struct pass_feed {
   int n_inputs, n_states;
 } pass_feed;
 
-/* Draws inputs and states of g that the feed has not; values depend on the name alone. Floats are in [-1, 1),
- * but those of states and of inputs named "adam.*" in [0.1, 1); integers are 0 to 3.
+/* Draws inputs (of complex ones also the planes) and states of g that the feed has not; values depend on the
+ * name alone. Floats are in [-1, 1), but those of states and of inputs named "adam.*" in [0.1, 1); integers are
+ * 0 to 3.
  */
 void pass_feed_add(pass_feed *feed, const moire_graph *g);
 void pass_feed_release(pass_feed *feed);
@@ -23,7 +24,8 @@ void pass_feed_release(pass_feed *feed);
 moire__graph_results pass_feed_run(const pass_feed *feed, const moire_graph *g, const char *only);
 
 /* How many outputs and updates of `got` are also in `want`; those that differ are reported on stderr and
- * counted in *n_wrong. A complex output "x" of one is the outputs "x.re" and "x.im" of the other. */
+ * counted in *n_wrong. A complex output "x" of one is the outputs "x.real" and "x.imag" of the other.
+ */
 int pass_feed_compare(const moire__graph_results *want, const moire__graph_results *got, int *n_wrong);
 
 #endif

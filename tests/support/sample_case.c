@@ -2,6 +2,7 @@
 #include "tests/support/sample_case.h"
 
 #include "compiler/ir/graph/rewrite.h"
+#include "runtime/base/planes.h"
 
 #include <string.h>
 
@@ -10,7 +11,7 @@ static bool is_complex_input(const moire_graph *g, const moire__node *node) {
 }
 
 static const char *plane_name(sample_case *c, const char *name, int plane) {
-  return moire__arena_printf(&c->arena, "%s.%s", name, plane ? "im" : "re");
+  return moire__arena_printf(&c->arena, "%s%s", name, moire__plane_suffix(plane));
 }
 
 /* The graph with each complex input put together from its planes. */
@@ -32,28 +33,15 @@ static moire_graph *with_real_inputs(sample_case *c) {
   return moire__rewrite_finish(&r, NULL);
 }
 
-static void add_input(sample_case *c, const char *name, moire__tensor *tensor) {
-  c->inputs[c->n_inputs++] = (moire__named_tensor){name, tensor};
-}
-
 /* The data of the sampler's inputs, complex ones as two. */
 static void take_inputs(sample_case *c) {
-  moire__named_tensor whole[OP_SAMPLE_MAX_INPUTS];
-  int n = op_sample_inputs(&c->sample, whole);
+  moire__named_tensor all[OP_SAMPLE_MAX_INPUTS];
+  int n = op_sample_inputs(&c->sample, all);
   for (int i = 0; i < n; i++) {
-    moire__tensor *x = whole[i].tensor;
-    if (!x->im) {
-      add_input(c, moire__arena_copy_string(&c->arena, whole[i].name), x);
-      continue;
-    }
-    moire_shape shape = {.rank = x->rank};
-    memcpy(shape.dims, x->dims, sizeof shape.dims);
-    for (int p = 0; p < 2; p++) {
-      moire__tensor *plane = moire__tensor_create(MOIRE_F32, &shape, NULL);
-      if (x->elements) memcpy(plane->re, p ? x->im : x->re, (size_t)x->elements * sizeof *plane->re);
-      add_input(c, plane_name(c, whole[i].name, p), plane);
-    }
-    moire__tensor_destroy(x);
+    if (all[i].tensor->im)
+      moire__tensor_destroy(all[i].tensor);
+    else
+      c->inputs[c->n_inputs++] = all[i];
   }
 }
 

@@ -1,7 +1,7 @@
 /* A sample of an op as what passes and compiled code can take: with data, and without complex inputs.
  *
- * The graph is the sampler's, except that a complex input "x0" is put together from two real ones, "x0.re" and
- * "x0.im"; the data are those of tests/support/op_samples.h.
+ * The graph is the sampler's, except that a complex input "x0" is put together from two real ones, "x0.real"
+ * and "x0.imag"; the data are those of tests/support/op_samples.h.
  */
 #ifndef MOIRE_TESTS_SUPPORT_SAMPLE_CASE_H
 #define MOIRE_TESTS_SUPPORT_SAMPLE_CASE_H
@@ -11,7 +11,7 @@
 typedef struct sample_case {
   op_sample sample;
   moire_graph *graph; /* of the sample itself where it holds a mistake */
-  moire__named_tensor inputs[2 * OP_SAMPLE_MAX_INPUTS];
+  moire__named_tensor inputs[OP_SAMPLE_MAX_INPUTS];
   int n_inputs;
   moire__named_tensor states[OP_SAMPLE_MAX_INPUTS];
   int n_states;

@@ -222,10 +222,17 @@ moire_status moire__graph_declare_state(moire_graph *g, const moire__state_info 
 int moire__graph_find_state(const moire_graph *g, const char *full_name); /* index or -1 */
 int32_t moire__graph_find_output(const moire_graph *g, const char *name); /* value id or 0 */
 int32_t moire__graph_find_input(const moire_graph *g, const char *name);  /* value id or 0 */
+/* Whether one of the two is complex and the other has the name of a plane of it, which is taken then. */
+bool moire__planes_meet(const char *a, moire_dtype dtype_a, const char *b, moire_dtype dtype_b);
 
 /* A stream number (attribute `stream`) that no node of g has: each random mask has one of its own, so that its
  * draws depend on nothing else. */
 int64_t moire__graph_fresh_stream(const moire_graph *g);
+
+/* An output that begins so is a metric; the rest is the metric's name. */
+#define MOIRE__METRIC_PREFIX "metric."
+/* The name of the metric that the output `name` is; NULL: it is none. */
+const char *moire__metric_name(const char *name);
 
 /* Appends to outputs or updates (`full_name` is a state's), checking names and types. */
 void moire__graph_add_output(moire_graph *g, moire_source at, const char *name, moire_value value);

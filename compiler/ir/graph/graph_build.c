@@ -152,15 +152,27 @@ static moire_value append(moire_graph *g, const moire__node *draft, const moire_
   return (moire_value){g, node.first_result};
 }
 
-/* Inputs have names of their own: what inference, which sees one node, cannot know. */
-static moire_status check_input(const moire_graph *g, const moire__node *node, moire_error *error) {
+/* Inputs have names of their own, and so have their planes: what inference, which sees one node, cannot know.
+ */
+static moire_status check_input(const moire_graph *g, const moire__node *node, moire_dtype dtype,
+                                moire_error *error) {
   if (node->op != MOIRE__OP_input) return MOIRE_OK;
   const moire__attr *name = moire__node_attr(node, "name");
   if (!name || name->kind != MOIRE__ATTR_TEXT || !name->text[0]) {
     return moire_fail(error, MOIRE_ERROR_ARGUMENT, "it has no name");
   }
-  if (!moire__graph_find_input(g, name->text)) return MOIRE_OK;
-  return moire_fail(error, MOIRE_ERROR_ARGUMENT, "there is an input %s already", name->text);
+  if (moire__graph_find_input(g, name->text))
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "there is an input %s already", name->text);
+  for (int i = 0; i < g->n_nodes; i++) {
+    if (g->nodes[i].op != MOIRE__OP_input) continue;
+    const char *other = moire__node_text(&g->nodes[i], "name");
+    moire_dtype other_dtype = g->values[g->nodes[i].first_result].dtype;
+    if (moire__planes_meet(name->text, dtype, other, other_dtype))
+      return moire_fail(error, MOIRE_ERROR_ARGUMENT,
+                        "the inputs %s and %s: one is complex, the other has the name of its plane", other,
+                        name->text);
+  }
+  return MOIRE_OK;
 }
 
 moire_value moire__graph_emit(moire_graph *g, moire_source at, moire__op op, const moire_value *operands,
@@ -192,7 +204,7 @@ moire_value moire__graph_emit(moire_graph *g, moire_source at, moire__op op, con
   moire_error cause;
   forget(&cause);
   moire_status status = moire__graph_infer(g, &draft, dtype, shape, &cause);
-  if (status == MOIRE_OK) status = check_input(g, &draft, &cause);
+  if (status == MOIRE_OK) status = check_input(g, &draft, dtype[0], &cause);
   if (status) {
     moire__graph_fail_at(g, at, info->name, status, "%s", cause.message);
     return null;

@@ -3,6 +3,7 @@
  * Names are unique in their table. Mistakes are recorded in the graph, like those of any other call.
  */
 #include "compiler/ir/op.h"
+#include "runtime/base/planes.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -111,6 +112,11 @@ moire_status moire__graph_declare_state(moire_graph *g, const moire__state_info 
 
 /* ---- inputs, outputs, updates ---------------------------------------------------------------------------- */
 
+bool moire__planes_meet(const char *a, moire_dtype dtype_a, const char *b, moire_dtype dtype_b) {
+  return (dtype_a == MOIRE_C64 && moire__plane_of(b, a) >= 0) ||
+         (dtype_b == MOIRE_C64 && moire__plane_of(a, b) >= 0);
+}
+
 int32_t moire__graph_find_input(const moire_graph *g, const char *name) {
   for (int i = 0; i < g->n_nodes; i++) {
     const moire__node *node = &g->nodes[i];
@@ -140,10 +146,45 @@ static bool is_sound(moire_graph *g, moire_source at, const char *what, const ch
   return g->error.status == MOIRE_OK;
 }
 
+const char *moire__metric_name(const char *name) {
+  size_t length = strlen(MOIRE__METRIC_PREFIX);
+  return strncmp(name, MOIRE__METRIC_PREFIX, length) == 0 && name[length] ? name + length : NULL;
+}
+
+/* f32[], or f32[B] of a named extent B. */
+static bool is_metric(const moire__value_info *info) {
+  if (info->dtype != MOIRE_F32 || info->shape.rank > 1) return false;
+  moire_dim d = info->shape.dims[0];
+  return info->shape.rank == 0 || (!moire__dim_is_static(d) && moire__dim_factor(d) == 1);
+}
+
+static void refuse_metric(moire_graph *g, moire_source at, const char *name, const moire__value_info *info) {
+  moire__text type = {0};
+  moire__text_add_type(&type, g, info->dtype, &info->shape);
+  moire__graph_fail_at(g, at, "metric", info->dtype != MOIRE_F32 ? MOIRE_ERROR_TYPE : MOIRE_ERROR_SHAPE,
+                       "%s is %s, wanted f32[], a mean, or one f32 a sample: f32[B] of a named extent B", name,
+                       moire__text_string(&type));
+  moire__text_free(&type);
+}
+
 void moire__graph_add_output(moire_graph *g, moire_source at, const char *name, moire_value value) {
-  if (!is_sound(g, at, "output", name, value)) return;
+  const char *metric = moire__metric_name(name), *what = metric ? "metric" : "output";
+  if (!is_sound(g, at, what, name, value)) return;
   if (moire__graph_find_output(g, name)) {
-    moire__graph_fail_at(g, at, "output", MOIRE_ERROR_ARGUMENT, "there is an output %s already", name);
+    moire__graph_fail_at(g, at, what, MOIRE_ERROR_ARGUMENT, "there is %s %s already",
+                         metric ? "a metric" : "an output", metric ? metric : name);
+    return;
+  }
+  if (metric && !is_metric(moire__info(value))) {
+    refuse_metric(g, at, metric, moire__info(value));
+    return;
+  }
+  moire_dtype dtype = moire__info(value)->dtype;
+  for (int i = 0; i < g->n_outputs; i++) {
+    const moire__named_value *other = &g->outputs[i];
+    if (!moire__planes_meet(name, dtype, other->name, g->values[other->value].dtype)) continue;
+    moire__graph_fail_at(g, at, "output", MOIRE_ERROR_ARGUMENT,
+                         "%s and %s: one is complex, the other has the name of its plane", other->name, name);
     return;
   }
   moire__named_value output = {moire__arena_copy_string(&g->arena, name), value.id};

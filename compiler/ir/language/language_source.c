@@ -1,4 +1,4 @@
-/* The language: sources and sinks. */
+/* The language: inputs, outputs, metrics, constants. */
 #include "compiler/ir/language/language.h"
 
 moire_value moire_input_at(moire_source at, moire_graph *g, const char *name, moire_dtype dtype,
@@ -11,47 +11,17 @@ moire_value moire_input_at(moire_source at, moire_graph *g, const char *name, mo
   return moire__graph_emit(g, at, MOIRE__OP_input, NULL, 0, attrs, 3);
 }
 
-/* Declares the state under its full name and reads it. */
-static moire_value read_state(moire_source at, moire_graph *g, moire__state_info state) {
-  const moire_value null = {g, 0};
-  if (g->error.status) return null;
-  if (!state.name[0]) {
-    moire__graph_fail_at(g, at, "state", MOIRE_ERROR_ARGUMENT, "the name is empty");
-    return null;
-  }
-  if (g->scope[0]) state.name = moire__arena_printf(&g->arena, "%s.%s", g->scope, state.name);
-  moire_source outer = g->pin.source;
-  bool was_pinned = g->pinned;
-  if (!was_pinned) { /* so that a mistake in the declaration names this line */
-    g->pinned = true;
-    g->pin.source = at;
-  }
-  moire_status status = moire__graph_declare_state(g, &state);
-  g->pinned = was_pinned;
-  g->pin.source = outer;
-  if (status) return null;
-  const moire__attr name = moire__attr_make_text("name", state.name);
-  return moire__graph_emit(g, at, MOIRE__OP_state, NULL, 0, &name, 1);
-}
-
-moire_value moire_parameter_at(moire_source at, moire_graph *g, const char *name, moire_shape shape,
-                               moire_init init) {
-  return read_state(
-      at, g,
-      (moire__state_info){.name = name, .dtype = MOIRE_F32, .shape = shape, .init = init, .trained = true});
-}
-
-moire_value moire_state_at(moire_source at, moire_graph *g, const char *name, moire_dtype dtype,
-                           moire_shape shape, moire_init init) {
-  return read_state(at, g, (moire__state_info){.name = name, .dtype = dtype, .shape = shape, .init = init});
-}
-
-void moire_update_at(moire_source at, moire_graph *g, const char *full_name, moire_value value) {
-  moire__graph_add_update(g, at, full_name, value);
-}
-
 void moire_output_at(moire_source at, moire_graph *g, const char *name, moire_value value) {
   moire__graph_add_output(g, at, name, value);
+}
+
+void moire_metric_at(moire_source at, moire_graph *g, const char *name, moire_value value) {
+  if (g->error.status) return;
+  if (!name[0]) {
+    moire__graph_fail_at(g, at, "metric", MOIRE_ERROR_ARGUMENT, "the name is empty");
+    return;
+  }
+  moire__graph_add_output(g, at, moire__arena_printf(&g->arena, MOIRE__METRIC_PREFIX "%s", name), value);
 }
 
 moire_value moire_constant_at(moire_source at, moire_graph *g, moire_dtype dtype, moire_shape shape,

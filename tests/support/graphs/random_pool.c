@@ -117,7 +117,7 @@ static moire_shape static_shape(maker *m) {
 
 void random_source(maker *m) {
   moire_shape shape = usual_shape(m);
-  switch (random_below(m, 9)) {
+  switch (random_below(m, 10)) {
     case 0: random_put(m, random_input(m, MOIRE_F32, shape, -2, 2), -2, 2); return;
     case 1: random_put(m, random_input(m, MOIRE_F32, shape, 0.1, 1.5), 0.1, 1.5); return;
     case 2: random_put(m, random_input(m, MOIRE_BOOL, shape, 0, 2), 0, 1); return;
@@ -134,6 +134,7 @@ void random_source(maker *m) {
       random_put(m, moire_iota(m->g, shape, axis), 0, 70);
       return;
     }
+    case 8: random_put(m, random_input(m, MOIRE_C64, shape, -1, 1), -1, 1); return;
     default: {
       moire_value re = random_input(m, MOIRE_F32, shape, -1, 1), im = random_input(m, MOIRE_F32, shape, -1, 1);
       random_put(m, moire_complex(re, im), -1, 1);
