@@ -43,12 +43,10 @@ static bool is_text(const char *bytes, size_t n) {
 }
 
 /* The header's length, in 8 bytes, and the brace that begins it: it may look like another file's magic. */
-static bool may_be_safetensors(const char *bytes, size_t n) {
-  return n > 8 && !memcmp(bytes + 4, "\0\0\0\0{", 5);
-}
+bool moire__is_safetensors(const char *bytes, size_t n) { return n > 8 && !memcmp(bytes + 4, "\0\0\0\0{", 5); }
 
 const char *moire__file_kind(const char *bytes, size_t n) {
-  if (may_be_safetensors(bytes, n)) return NULL;
+  if (moire__is_safetensors(bytes, n)) return NULL;
   if (BEGINS("PK\x03\x04") || BEGINS("PK\x05\x06")) return kind_of_zip(bytes, n);
   if (BEGINS("\x89HDF\r\n\x1a\n"))
     return "an HDF5 file, which is not read; save its arrays by safetensors.numpy.save_file or numpy.save";

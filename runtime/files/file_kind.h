@@ -11,6 +11,7 @@
  * safetensors and .npy files among them. */
 const char *moire__file_kind(const char *bytes, size_t n);
 
-bool moire__is_npy(const char *bytes, size_t n); /* a .npy file, by its magic */
+bool moire__is_npy(const char *bytes, size_t n);         /* a .npy file, by its magic */
+bool moire__is_safetensors(const char *bytes, size_t n); /* a safetensors file, by how its header begins */
 
 #endif

@@ -179,6 +179,9 @@ moire_status moire__npy_parse(const char *path, const char *bytes, size_t n, moi
   const unsigned char *b = (const unsigned char *)bytes;
   const char *other = moire__file_kind(bytes, n);
   if (other) return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: is %s", path, other);
+  if (moire__is_safetensors(bytes, n))
+    return moire_fail(error, MOIRE_ERROR_FORMAT,
+                      "%s: is a safetensors file, which is given alone, wanted a .npy file", path);
   if (!moire__is_npy(bytes, n)) return malformed(path, "it does not begin as one", error);
   if (n < 12) return malformed(path, "it is too short", error);
   size_t prefix = b[6] == 1 ? 10 : 12;

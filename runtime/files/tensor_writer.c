@@ -2,6 +2,7 @@
 #include "runtime/files/tensor_writer.h"
 
 #include "runtime/base/memory.h"
+#include "runtime/files/file.h"
 #include "runtime/files/npy.h"
 #include "runtime/files/output.h"
 
@@ -67,6 +68,7 @@ moire_status moire__tensor_writer_open(const char *path, const moire__st_tensor 
   uint64_t *begins = moire__arena_array(&w->arena, (size_t)n_tensors, sizeof *begins);
   moire__text head = {0};
   moire_status status = make_head(path, tensors, n_tensors, metadata, n_metadata, &head, begins, error);
+  if (!status) moire__file_remove_leftovers(path);
   if (!status) status = moire__output_open(path, &w->output, error);
   if (!status) status = moire__output_write(w->output, 0, head.data, head.length, error);
   moire__text_free(&head);

@@ -16,7 +16,8 @@
 
 typedef struct moire__tensor_writer moire__tensor_writer;
 
-/* `data` of the tensors is not read; their whole shapes count. *out is to be closed. */
+/* `data` of the tensors is not read; their whole shapes count. *out is to be closed. Temporaries that writers
+ * of `path` which were killed have left are removed. */
 moire_status moire__tensor_writer_open(const char *path, const moire__st_tensor *tensors, int n_tensors,
                                        const moire__st_metadata *metadata, int n_metadata,
                                        moire__tensor_writer **out, moire_error *error);

@@ -124,6 +124,9 @@ Test(tensor_source, what_is_no_data_is_named) {
   test_write_file("z.gz", "\x1f\x8b\x08\0\0\0\0\0\0\0", 10);
   test_write_file("t.csv", "1.5,2\n3,4\n", 10);
   assert_closed("t.csv", "t.csv: is text, not a file of tensors");
+  const moire__st_tensor tensor = {.name = "x", .dtype = MOIRE__ST_F32, .rank = 1, .shape = {6}, .data = six};
+  cr_assert_eq(moire__safetensors_write("s", &tensor, 1, NULL, 0, NULL), MOIRE_OK);
+  assert_closed("y.npy,s", "s: is a safetensors file, which is given alone");
   assert_closed("", "empty");
   assert_closed("absent.npy", "absent.npy: cannot be opened: No such file");
   assert_closed("empty", "empty: is a folder without .npy files");

@@ -8,11 +8,11 @@
 #include "runtime/files/tensor_writer.h"
 #include "tests/support/files.h"
 
+#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
-
-#include <signal.h>
 
 static test_path directory;
 
@@ -125,6 +125,25 @@ Test(tensor_writer, what_is_not_complete_is_not_there) {
   cr_assert_eq(moire__file_read("f", 0, &bytes, &n, NULL), MOIRE_OK);
   cr_assert_str_eq(bytes, "earlier");
   moire__release(bytes);
+}
+
+Test(tensor_writer, what_a_killed_one_left_is_removed) {
+  pid_t gone = fork();
+  cr_assert_geq(gone, 0);
+  if (gone == 0) {
+    moire__tensor_writer *left = NULL;
+    _exit(moire__tensor_writer_open("f", tensors, 1, NULL, 0, &left, NULL) ? 1 : 0);
+  }
+  int how = 1;
+  cr_assert_eq(waitpid(gone, &how, 0), gone);
+  cr_assert_eq(how, 0);
+  cr_assert_eq(test_count_files(directory), 1);
+  moire__tensor_writer *w = NULL;
+  cr_assert_eq(moire__tensor_writer_open("f", tensors, 1, NULL, 0, &w, NULL), MOIRE_OK);
+  cr_assert_eq(moire__tensor_writer_append(w, 0, small, NULL, ROWS, NULL), MOIRE_OK);
+  cr_assert_eq(moire__tensor_writer_close(w, MOIRE_OK, NULL), MOIRE_OK);
+  cr_assert_eq(test_count_files(directory), 1);
+  cr_assert_eq(access("f", F_OK), 0);
 }
 
 /* A limit on the size of files stands in for a disk that is full. */
