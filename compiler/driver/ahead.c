@@ -12,7 +12,6 @@
 #include "runtime/base/hash.h"
 #include "runtime/base/layout.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -28,19 +27,8 @@ moire_ahead_options moire_ahead_defaults(void) {
 
 /* ---- What is asked for ------------------------------------------------------------------------------ */
 
-static moire_status check_name(const char *name, moire_error *error) {
-  bool good = name && isalpha((unsigned char)name[0]) && strlen(name) <= MOIRE__AHEAD_LONGEST_NAME;
-  for (const char *c = name; good && *c; c++) good = isalnum((unsigned char)*c) || *c == '_';
-  if (good && strcmp(name, "moire") != 0 && strncmp(name, "moire_", 6) != 0) return MOIRE_OK;
-  if (good)
-    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "name \"%s\": moire_ is the prefix of Moire itself", name);
-  return moire_fail(error, MOIRE_ERROR_ARGUMENT,
-                    "name \"%.80s\": wanted a C identifier that begins with a letter, of at most %d characters",
-                    name ? name : "", MOIRE__AHEAD_LONGEST_NAME);
-}
-
 static moire_status check_options(const moire_ahead_options *options, moire_error *error) {
-  moire_status status = check_name(options->name, error);
+  moire_status status = moire__ahead_check_name(options->name, error);
   if (status) return status;
   if (options->n_cpus < 1 || options->n_cpus > MOIRE__AHEAD_MOST_CPUS)
     return moire_fail(error, MOIRE_ERROR_ARGUMENT, "cpus: wanted 1 to %d versions, but %d came",

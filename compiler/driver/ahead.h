@@ -2,9 +2,10 @@
  *
  * ahead.c decides and orders, ahead_interface.h says what the library offers, ahead_plan.c makes
  * tables of plans, ahead_fold.c computes what depends on weights alone, ahead_find.c looks up what all of them
- * need, ahead_header.c and ahead_tables.c write the header and the tables as C, ahead_files.c all files,
- * ahead_build.c runs the C compiler, and ahead_sources.c (made by the build) holds the run time of such
- * libraries as text.
+ * need, ahead_header.c and ahead_tables.c write the header and the tables as C, ahead_names.c names what
+ * is public, ahead_files.c writes all files into the folder of ahead_folder.c, ahead_build.c runs the C
+ * compiler by ahead_command.c, and ahead_sources.c (made by the build) holds the run time of such libraries as
+ * text.
  */
 #ifndef MOIRE_COMPILER_DRIVER_AHEAD_H
 #define MOIRE_COMPILER_DRIVER_AHEAD_H
@@ -163,7 +164,11 @@ void moire__ahead_write_tables(const moire__ahead *a, moire__text *out);
 void moire__ahead_add_levels(const moire__ahead *a, moire__text *out);
 /* "text" as a C string. */
 void moire__ahead_add_string(const char *text, moire__text *out);
-/* `text` with the library's own name for the prefix library_. */
+/* Names of libraries (ahead_names.c). Whether a library may be called so, as far as can be told without a
+ * compiler. */
+moire_status moire__ahead_check_name(const char *name, moire_error *error);
+/* `text` of the run time with the library's own name for the prefix library_. What is called so already, and
+ * would be mistaken for it, is called otherwise. */
 void moire__ahead_rename(const moire__ahead *a, const char *text, size_t n, moire__text *out);
 
 /* Files of the run time, by their path from the root of the project. */
@@ -186,6 +191,9 @@ moire_status moire__ahead_folder_write(const moire__ahead_folder *folder, const 
                                        size_t n, moire_error *error);
 /* Writes everything into the folder, builds, and renames the results into the options' directory. */
 moire_status moire__ahead_write_files(moire__ahead *a, const moire__ahead_folder *folder, moire_error *error);
+/* Refuses a name whose header, which lies in the folder, does not go with those of the C library. */
+moire_status moire__ahead_try_header(const moire__ahead *a, const moire__ahead_folder *folder,
+                                     moire_error *error);
 /* Compiles, links and archives what ahead_files.c has written into the folder: NAME.so and NAME.a appear there.
  */
 moire_status moire__ahead_build(const moire__ahead *a, const moire__ahead_folder *folder, int n_objects,

@@ -133,6 +133,7 @@ moire_status moire__ahead_write_files(moire__ahead *a, const moire__ahead_folder
   file_list files = {0};
   int n_objects = 0;
   moire_status status = write_sources(a, folder, error);
+  if (!status) status = moire__ahead_try_header(a, folder, error);
   if (!status) status = write_weights(a, folder, error);
   if (!status) status = write_objects(a, folder, &n_objects, error);
   if (!status) status = moire__ahead_build(a, folder, n_objects, error);

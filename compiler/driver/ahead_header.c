@@ -5,37 +5,9 @@
 #include "compiler/driver/ahead_interface.h"
 #include "moire/version.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-/* ---- Names ------------------------------------------------------------------------------------------ */
-
-static bool is_word(char c) { return isalnum((unsigned char)c) || c == '_'; }
-
-static void add_name(const moire__ahead *a, bool upper, moire__text *out) {
-  for (const char *c = a->options->name; *c; c++)
-    moire__text_add_char(out, upper ? (char)toupper((unsigned char)*c) : *c);
-}
-
-void moire__ahead_rename(const moire__ahead *a, const char *text, size_t n, moire__text *out) {
-  static const char lower[] = "library_", upper[] = "LIBRARY_";
-  size_t length = sizeof lower - 1;
-  for (size_t i = 0; i < n;) {
-    bool starts = i + length <= n && !(i && is_word(text[i - 1]));
-    bool is_lower = starts && !memcmp(text + i, lower, length);
-    if (is_lower || (starts && !memcmp(text + i, upper, length))) {
-      add_name(a, !is_lower, out);
-      moire__text_add_char(out, '_');
-      i += length;
-    } else {
-      moire__text_add_char(out, text[i++]);
-    }
-  }
-}
-
-/* ---- The header ------------------------------------------------------------------------------------- */
 
 /* Whether the library has what a section is about. */
 static bool has_section(const moire__ahead *a, const char *name, size_t n) {

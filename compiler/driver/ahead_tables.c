@@ -32,14 +32,14 @@ static int count_inputs(const moire__ahead *a) {
 static void add_plan_tables(const moire__ahead *a, int l, const moire__ahead_plan *plan, moire__text *out) {
   const moire__ahead_level *level = &a->levels[l];
   static const char *const places[] = {"INPUT", "MODEL", "STATE", "WORKSPACE"};
-  moire__text_add(out, "\nstatic const moire__aot_buffer %s_%d_buffers[] = {\n", plan->name, l);
+  moire__text_add(out, "\nstatic const moire__aot_buffer moire__%s_%d_buffers[] = {\n", plan->name, l);
   for (int i = 0; i < plan->n_buffers; i++)
     moire__text_add(out, "    {MOIRE__AOT_%s, %d, %" PRId64 "},\n", places[plan->buffers[i].place],
                     plan->buffers[i].extent, plan->buffers[i].offset);
-  moire__text_add(out, "};\nstatic const int %s_%d_arguments[] = {", plan->name, l);
+  moire__text_add(out, "};\nstatic const int moire__%s_%d_arguments[] = {", plan->name, l);
   for (int i = 0; i < plan->n_arguments; i++)
     moire__text_add(out, "%s%d,", i % 24 ? " " : "\n    ", plan->arguments[i]);
-  moire__text_add(out, "\n    0};\nstatic const moire__aot_step %s_%d_steps[] = {\n", plan->name, l);
+  moire__text_add(out, "\n    0};\nstatic const moire__aot_step moire__%s_%d_steps[] = {\n", plan->name, l);
   for (int i = 0; i < plan->n_steps; i++) {
     const moire__ahead_step *s = &plan->steps[i];
     moire__text_add(out, "    {%s, %d, %d, %d, %" PRId64 ", %" PRId64 ", ", level->symbols[s->kernel],
@@ -47,14 +47,14 @@ static void add_plan_tables(const moire__ahead *a, int l, const moire__ahead_pla
     moire__ahead_add_string(s->name, out);
     moire__text_add(out, "},\n");
   }
-  moire__text_add(out, "    {0}};\nstatic const moire__aot_copy %s_%d_copies[] = {\n", plan->name, l);
+  moire__text_add(out, "    {0}};\nstatic const moire__aot_copy moire__%s_%d_copies[] = {\n", plan->name, l);
   for (int i = 0; i < plan->n_copies; i++)
     moire__text_add(out, "    {%d, %d, %" PRId64 "},\n", plan->copies[i].to, plan->copies[i].from,
                     plan->copies[i].bytes);
-  moire__text_add(out, "    {0}};\nstatic const unsigned char %s_%d_reads[] = {", plan->name, l);
+  moire__text_add(out, "    {0}};\nstatic const unsigned char moire__%s_%d_reads[] = {", plan->name, l);
   for (int i = 0; i < MOIRE__AHEAD_COMMON_INPUTS + count_inputs(a); i++)
     moire__text_add(out, "%s%d", i ? ", " : "", plan->reads[i]);
-  moire__text_add(out, "};\nstatic const int %s_%d_outputs[] = {", plan->name, l);
+  moire__text_add(out, "};\nstatic const int moire__%s_%d_outputs[] = {", plan->name, l);
   for (int i = 0; i < plan->n_outputs; i++) moire__text_add(out, "%d, ", plan->outputs[i]);
   moire__text_add(out, "0};\n");
 }
@@ -62,10 +62,12 @@ static void add_plan_tables(const moire__ahead *a, int l, const moire__ahead_pla
 /* `member` of the level. */
 static void add_plan(const char *member, const moire__ahead_plan *plan, int l, moire__text *out) {
   const char *name = plan->name;
-  moire__text_add(out, "     .%s = {%s_%d_buffers, %s_%d_arguments, %d, %s_%d_steps, %d, %s_%d_copies, %d,\n",
+  moire__text_add(out,
+                  "     .%s = {moire__%s_%d_buffers, moire__%s_%d_arguments, %d, moire__%s_%d_steps, %d, "
+                  "moire__%s_%d_copies, %d,\n",
                   member, name, l, name, l, plan->n_arguments, name, l, plan->n_steps, name, l, plan->n_copies);
-  moire__text_add(out, "         %s_%d_reads, %d, %" PRId64 ", %s_%d_outputs, %d, {", name, l, plan->ids,
-                  plan->length, name, l, plan->n_outputs);
+  moire__text_add(out, "         moire__%s_%d_reads, %d, %" PRId64 ", moire__%s_%d_outputs, %d, {", name, l,
+                  plan->ids, plan->length, name, l, plan->n_outputs);
   for (int i = 0; i < MOIRE__AHEAD_EXTENTS; i++)
     moire__text_add(out, "%s%" PRId64, i ? ", " : "", plan->bytes[i]);
   moire__text_add(out, "}},\n");
@@ -135,7 +137,7 @@ static void add_init(const moire_init *init, int i, moire__text *out) {
     moire__ahead_add_string(init->stream, out);
   }
   if (init->kind == MOIRE_INIT_LIST)
-    moire__text_add(out, ", .values = state_%d_values, .n_values = %d", i, init->n_values);
+    moire__text_add(out, ", .values = moire__state_%d_values, .n_values = %d", i, init->n_values);
   moire__text_add(out, "}");
 }
 
@@ -143,7 +145,7 @@ static void add_states(const moire__ahead *a, moire__text *out) {
   for (int i = 0; i < a->n_states; i++) {
     const moire_init *init = &a->states[i].info.init;
     if (init->kind != MOIRE_INIT_LIST) continue;
-    moire__text_add(out, "static const double state_%d_values[] = {", i);
+    moire__text_add(out, "static const double moire__state_%d_values[] = {", i);
     for (int j = 0; j < init->n_values; j++) moire__text_add(out, "%s%a", j ? ", " : "", init->values[j]);
     moire__text_add(out, "};\n");
   }

@@ -265,7 +265,8 @@ library_status library_state_read_file(library_state *state, library_part part, 
 size_t library_state_write_bytes(library_part part);
 /* Writes exactly library_state_write_bytes(part) bytes; n is how many there is room for. */
 library_status library_state_write(const library_state *state, library_part part, void *bytes, size_t n);
-/* The file is written beside, synced and renamed: at no moment is there half a file at `path`. */
+/* The file is written beside, synced and renamed: at no moment is there half a file at `path`. It is for its
+ * owner alone to read, less what umask takes. What is no plain file at `path` stays, and the call fails. */
 library_status library_state_write_file(const library_state *state, library_part part, const char *path);
 
 /* { recommend */

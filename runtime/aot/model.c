@@ -48,7 +48,7 @@ static library_status check_file(const unsigned char *bytes, size_t n) {
 }
 
 static library_status map_file(const char *path, unsigned char **bytes, size_t *n) {
-  int file = open(path, O_RDONLY | O_CLOEXEC);
+  int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO is refused, not waited for */
   if (file < 0) return LIBRARY_ERROR_FILE;
   struct stat info;
   library_status status = fstat(file, &info) ? LIBRARY_ERROR_FILE : LIBRARY_OK;

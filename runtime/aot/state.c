@@ -119,7 +119,7 @@ library_status library_state_read(library_state *state, library_part part, const
 }
 
 static library_status read_whole(const char *path, unsigned char **bytes, size_t *n) {
-  int file = open(path, O_RDONLY | O_CLOEXEC);
+  int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO is refused, not waited for */
   if (file < 0) return LIBRARY_ERROR_FILE;
   struct stat info;
   library_status status = fstat(file, &info) ? LIBRARY_ERROR_FILE : LIBRARY_OK;
@@ -184,29 +184,47 @@ static int sync_folder(char *path) {
   if (slash) slash[slash == path] = 0;
   int folder = open(slash ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) return -1;
-  int failure = fsync(folder);
+  int failure = fsync(folder), cause = errno;
   close(folder);
+  errno = cause;
+  return failure;
+}
+
+/* The file is made for its owner alone, less what umask takes: a state has learnt from somebody's data. */
+static int write_beside(char *beside, const char *path, const unsigned char *bytes, size_t n) {
+  int file = mkstemp(beside);
+  if (file < 0) return -1;
+  int failure = write_all(file, bytes, n), cause = errno;
+  if (close(file) && !failure) {
+    failure = -1;
+    cause = errno;
+  }
+  if (!failure && rename(beside, path)) {
+    failure = -1;
+    cause = errno;
+  }
+  if (failure) unlink(beside);
+  errno = cause;
   return failure;
 }
 
 static library_status replace_file(const char *path, const unsigned char *bytes, size_t n) {
+  struct stat info;
+  if (!stat(path, &info) && !S_ISREG(info.st_mode)) {
+    errno = S_ISDIR(info.st_mode) ? EISDIR : EEXIST; /* a FIFO or a device stays what it is */
+    return LIBRARY_ERROR_FILE;
+  }
   size_t length = strlen(path);
   char *beside = malloc(length + 8);
   if (!beside) return LIBRARY_ERROR_MEMORY;
   memcpy(beside, path, length);
   memcpy(beside + length, ".XXXXXX", 8);
-  int file = mkstemp(beside);
-  int failure = file < 0 ? -1 : write_all(file, bytes, n);
-  if (!failure) failure = fchmod(file, 0644);
-  int cause = errno;
-  if (file >= 0 && close(file) && !failure) failure = -1;
-  if (!failure) failure = rename(beside, path);
-  if (failure && !cause) cause = errno;
-  if (failure && file >= 0) unlink(beside);
+  int failure = write_beside(beside, path, bytes, n);
   memcpy(beside, path, length + 1);
   if (!failure) failure = sync_folder(beside);
+  int cause = errno;
   free(beside);
-  if (failure) errno = cause ? cause : errno;
+  errno = cause;
   return failure ? LIBRARY_ERROR_FILE : LIBRARY_OK;
 }
 

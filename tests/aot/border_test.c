@@ -6,10 +6,12 @@
 #include "tests/support/files.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { ITEMS = 23, LENGTH = 5, BATCH = 3 };
 static const char config[] =
@@ -265,6 +267,8 @@ Test(aot, refuses_bad_weights) {
   cr_assert_eq(lib.open(test_join(directory, "nothing", path), &model), LIBRARY_ERROR_FILE);
   cr_assert_eq(lib.open(directory, &model), LIBRARY_ERROR_FORMAT);
   cr_assert_eq(lib.open("/dev/null", &model), LIBRARY_ERROR_FORMAT);
+  cr_assert_eq(mkfifo(test_join(directory, "fifo", path), 0600), 0);
+  cr_assert_eq(lib.open(path, &model), LIBRARY_ERROR_FORMAT); /* at once */
   cr_assert_eq(lib.open(NULL, &model), LIBRARY_ERROR_NULL);
   cr_assert_eq(lib.open(test_join(directory, "lib.weights", path), NULL), LIBRARY_ERROR_NULL);
   bytes file = read_file(path);
@@ -337,6 +341,42 @@ static void refuse_states(const aot_library *lib, library_state *state) {
   lib->state_free(NULL);
 }
 
+static mode_t mode_of(const char *path) {
+  struct stat info;
+  cr_assert_eq(lstat(path, &info), 0, "%s", path);
+  return info.st_mode;
+}
+
+/* A state is for its owner to read; only plain files are replaced; nobody waits for the other end of a FIFO. */
+static void write_states(const aot_library *lib, library_state *state, const char *directory) {
+  test_path path;
+  static const struct {
+    mode_t mask, mode;
+  } masks[] = {{0, 0600}, {022, 0600}, {077, 0600}, {0277, 0400}};
+  for (size_t i = 0; i < sizeof masks / sizeof *masks; i++) {
+    mode_t before = umask(masks[i].mask);
+    library_status status =
+        lib->state_write_file(state, LIBRARY_PARAMETERS, test_join(directory, "state", path));
+    umask(before);
+    cr_assert_eq(status, LIBRARY_OK);
+    cr_assert_eq(mode_of(path) & 07777, masks[i].mode);
+  }
+  cr_assert_eq(lib->state_read_file(state, LIBRARY_PARAMETERS, path), LIBRARY_OK);
+  cr_assert_eq(mkfifo(test_join(directory, "fifo", path), 0600), 0);
+  cr_assert_eq(lib->state_read_file(state, LIBRARY_PARAMETERS, path), LIBRARY_ERROR_FORMAT);
+  errno = ENOTTY;
+  cr_assert_eq(lib->state_write_file(state, LIBRARY_PARAMETERS, path), LIBRARY_ERROR_FILE);
+  cr_assert_eq(errno, EEXIST);
+  cr_assert(S_ISFIFO(mode_of(path)));
+  cr_assert_eq(mkdir(test_join(directory, "folder", path), 0700), 0);
+  errno = ENOTTY;
+  cr_assert_eq(lib->state_write_file(state, LIBRARY_PARAMETERS, path), LIBRARY_ERROR_FILE);
+  cr_assert_eq(errno, EISDIR);
+  errno = ENOTTY;
+  cr_assert_eq(lib->state_write_file(state, LIBRARY_PARAMETERS, "/nowhere/at/all"), LIBRARY_ERROR_FILE);
+  cr_assert_eq(errno, ENOENT);
+}
+
 /* The state in memory of exactly its size, as are the bytes that are read. */
 static void fuzz_safetensors(const aot_library *lib, library_state *state) {
   size_t n = lib->state_write_bytes(LIBRARY_EVERYTHING);
@@ -374,6 +414,7 @@ Test(aot, refuses_bad_training) {
   cr_assert_eq(lib.state_create(memory, lib.state_bytes(), 3, &state), LIBRARY_OK);
   refuse_training(&lib, state);
   refuse_states(&lib, state);
+  write_states(&lib, state, directory);
   fuzz_safetensors(&lib, state);
   lib.state_free(state);
   free(memory);

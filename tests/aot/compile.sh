@@ -21,8 +21,10 @@ nm -g --defined-only lib/small.a | awk 'NF == 3 && $3 !~ /^small_/ { print; bad 
   complain 'the names of small.a'
 strict=(-Wall -Wextra -Wpedantic -Werror -fsyntax-only -include lib/small.h -x)
 echo 'int main(void) { return small_state_count() > 0; }' >main.c
-gcc -std=c99 "${strict[@]}" c main.c || complain 'the header is not C99'
-if command -v g++ >/dev/null; then g++ -std=c++11 "${strict[@]}" c++ main.c || complain 'the header is not C++'; fi
+for std in c89 c99 c11; do gcc -std=$std "${strict[@]}" c main.c || complain "the header is not $std"; done
+if command -v g++ >/dev/null; then
+  for std in c++98 c++11; do g++ -std=$std "${strict[@]}" c++ main.c || complain "the header is not $std"; done
+fi
 
 # Two builds are alike, wherever they are made; and two libraries can stand in one program.
 mkdir again
@@ -33,15 +35,25 @@ echo 'int small_state_count(void), other_state_count(void);
 int main(void) { return small_state_count() != other_state_count(); }' >both.c
 gcc both.c lib/small.a lib/other.a -lm -o both && ./both || complain 'two libraries in one program'
 
+# Names that the run time of libraries has itself, and those of its own prefix.
+for name in run state check library; do
+  "${compile[@]}" -o "$name" 2>log.txt || complain "the name $name: $(cat log.txt)"
+  echo "#include \"$name.h\"
+int main(void) { return ${name}_state_count() < 1 || ${name}_status_text(${name^^}_OK)[0] != 'a'; }" >named.c
+  gcc -I. named.c "$name.a" -lm -o named && ./named || complain "a library named $name"
+done
+
 # Wrong requests.
 refused 2 '--target' 'riscv64-linux-gnu' -- "${compile[@]}" --target riscv64-linux-gnu -o lib/bad
 refused 1 'x86-64-v9' 'x86-64-v4' -- "$MOIRE" compile qia.yaml --train --cpu x86-64-v9 -o lib/bad
 refused 1 'different architectures' -- "$MOIRE" compile qia.yaml --train --cpu x86-64-v3,aarch64 -o lib/bad
 refused 1 'comes twice' -- "$MOIRE" compile qia.yaml --train --cpu x86-64-v3,x86-64-v3 -o lib/bad
 refused 2 '--cpu' -- "${compile[@]}" --cpu , -o lib/bad
-for name in 1st a-b a.b '' 'a b' über moire moire_x _x; do
+for name in 1st a-b a.b '' 'a b' über moire moire_x _x MOIRE Moire_x; do
   refused 1 'name' -- "${compile[@]}" -o "lib/$name"
 done
+for name in r w x f; do refused 1 "name \"$name\"" "${name^^}_OK is a macro" -- "${compile[@]}" -o "lib/$name"; done
+refused 1 'name "mq"' mq_close -- "${compile[@]}" -o lib/mq
 refused 1 'wanted a C identifier' 'lib.so' -- "${compile[@]}" -o lib.so
 refused 1 nowhere -- "${compile[@]}" -o nowhere/bad
 refused 1 qia.yaml -- "${compile[@]}" -o qia.yaml/bad

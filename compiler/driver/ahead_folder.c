@@ -1,0 +1,100 @@
+/* The folder beside the results in which they are made, and the renaming at the end. */
+#include "compiler/driver/ahead.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char *join(const char *folder, const char *path) {
+  moire__text text = {0};
+  moire__text_add(&text, "%s/%s", folder, path);
+  char *joined = strdup(moire__text_string(&text));
+  moire__text_free(&text);
+  return joined;
+}
+
+moire_status moire__ahead_folder_make(moire__ahead_folder *folder, const char *directory, moire_error *error) {
+  folder->path = join(directory, ".moire.XXXXXX");
+  if (!mkdtemp(folder->path)) {
+    int cause = errno;
+    free(folder->path);
+    folder->path = NULL;
+    return moire_fail(error, MOIRE_ERROR_IO, "%s: a folder to work in could not be made: %s", directory,
+                      strerror(cause));
+  }
+  folder->log = join(folder->path, "log");
+  return MOIRE_OK;
+}
+
+static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *where) {
+  (void)info;
+  (void)kind;
+  (void)where;
+  return remove(path);
+}
+
+void moire__ahead_folder_remove(moire__ahead_folder *folder) {
+  if (folder->path) nftw(folder->path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+  free(folder->path);
+  free(folder->log);
+  *folder = (moire__ahead_folder){0};
+}
+
+static void make_parents(char *path) {
+  for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+    *slash = 0;
+    mkdir(path, 0777);
+    *slash = '/';
+  }
+}
+
+moire_status moire__ahead_folder_write(const moire__ahead_folder *folder, const char *path, const void *bytes,
+                                       size_t n, moire_error *error) {
+  char *whole = join(folder->path, path);
+  make_parents(whole);
+  FILE *file = fopen(whole, "wb");
+  bool good = file && fwrite(bytes, 1, n, file) == n;
+  if (file && fclose(file)) good = false;
+  moire_status status = MOIRE_OK;
+  if (!good) status = moire_fail(error, MOIRE_ERROR_IO, "%s: could not be written: %s", whole, strerror(errno));
+  free(whole);
+  return status;
+}
+
+static bool is_folder(const char *path) {
+  struct stat info;
+  return !stat(path, &info) && S_ISDIR(info.st_mode);
+}
+
+static moire_status sync_file(const char *path, moire_error *error) {
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  int failure = file < 0 ? -1 : fsync(file);
+  int cause = errno;
+  if (file >= 0) close(file);
+  return failure ? moire_fail(error, MOIRE_ERROR_IO, "%s: %s", path, strerror(cause)) : MOIRE_OK;
+}
+
+/* What can fail is tried before anything is replaced. */
+moire_status moire__ahead_folder_publish(const moire__ahead_folder *folder, const char *directory,
+                                         const char *const *files, moire_error *error) {
+  moire_status status = MOIRE_OK;
+  for (int pass = 0; pass < 2; pass++) {
+    for (int i = 0; files[i] && !status; i++) {
+      char *from = join(folder->path, files[i]), *to = join(directory, files[i]);
+      if (pass == 0) {
+        status = sync_file(from, error);
+        if (is_folder(to)) status = moire_fail(error, MOIRE_ERROR_IO, "%s: is a folder", to);
+      } else if (rename(from, to)) {
+        status = moire_fail(error, MOIRE_ERROR_IO, "%s: could not be written: %s", to, strerror(errno));
+      }
+      free(from);
+      free(to);
+    }
+  }
+  return status;
+}
