@@ -167,6 +167,10 @@ void moire__ahead_add_string(const char *text, moire__text *out);
 /* Names of libraries (ahead_names.c). Whether a library may be called so, as far as can be told without a
  * compiler. */
 moire_status moire__ahead_check_name(const char *name, moire_error *error);
+/* The prefix NAME_, in upper case too. `out` has room for MOIRE__AHEAD_LONGEST_NAME + 2. Returns its length. */
+size_t moire__ahead_prefix(const moire__ahead *a, bool is_upper, char *out);
+/* Characters of the word of C that stands at the beginning of the text; 0: none does. */
+size_t moire__ahead_word(const char *text, size_t n);
 /* `text` of the run time with the library's own name for the prefix library_. What is called so already, and
  * would be mistaken for it, is called otherwise. */
 void moire__ahead_rename(const moire__ahead *a, const char *text, size_t n, moire__text *out);
@@ -191,7 +195,8 @@ moire_status moire__ahead_folder_write(const moire__ahead_folder *folder, const 
                                        size_t n, moire_error *error);
 /* Writes everything into the folder, builds, and renames the results into the options' directory. */
 moire_status moire__ahead_write_files(moire__ahead *a, const moire__ahead_folder *folder, moire_error *error);
-/* Refuses a name whose header, which lies in the folder, does not go with those of the C library. */
+/* ahead_probe.c: refuses a name whose header, which lies in the folder, does not go with those of the C
+ * library. */
 moire_status moire__ahead_try_header(const moire__ahead *a, const moire__ahead_folder *folder,
                                      moire_error *error);
 /* Compiles, links and archives what ahead_files.c has written into the folder: NAME.so and NAME.a appear there.

@@ -8,6 +8,7 @@
 #include "compiler/driver/ahead_rows.h"
 #include "compiler/ir/op.h"
 #include "runtime/base/layout.h"
+#include "runtime/base/planes.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -73,12 +74,9 @@ static const char *field_for(moire__ahead *a, const char *name, const port *list
 /* ---- Ports ------------------------------------------------------------------------------------------ */
 
 static void name_planes(moire__ahead *a, port *p) {
-  if (p->dtype == MOIRE_C64) {
-    p->planes[0] = moire__arena_printf(&a->arena, "%s.re", p->name);
-    p->planes[1] = moire__arena_printf(&a->arena, "%s.im", p->name);
-  } else {
-    p->planes[0] = p->name;
-  }
+  p->planes[0] = p->name;
+  for (int i = 0; i < 2 && p->dtype == MOIRE_C64; i++)
+    p->planes[i] = moire__arena_printf(&a->arena, "%s%s", p->name, moire__plane_suffix(i));
 }
 
 static bool has_samples(const port *p) { return p->shape.rank > 0 && moire__dim_extent(p->shape.dims[0]) == 1; }
@@ -149,7 +147,7 @@ static int count_inputs(const moire_graph *g) {
 
 /* ---- What is asked for ------------------------------------------------------------------------------ */
 
-static bool is_measure(const char *output) { return !strcmp(output, "loss") || !strncmp(output, "metric.", 7); }
+static bool is_measure(const char *output) { return !strcmp(output, "loss") || moire__metric_name(output); }
 
 static moire_status add_output(moire__ahead *a, ports *all, const char *name, moire_error *error) {
   const moire_graph *g = a->model->inference;

@@ -23,7 +23,7 @@ static void *read_array(FILE *file, int64_t n, size_t size) {
 }
 
 static void check_batch(FILE *file, int64_t n, net_workspace *workspace) {
-  float *re = read_array(file, n * WIDTH, sizeof *re), *im = read_array(file, n * WIDTH, sizeof *im);
+  float *signal = read_array(file, n * WIDTH * 2, sizeof *signal);
   int32_t *kind = read_array(file, n, sizeof *kind);
   float *scores = read_array(file, n * CLASSES, sizeof *scores), *power = read_array(file, n, sizeof *power);
   float *got_scores = calloc((size_t)n + 1, sizeof(float[CLASSES])),
@@ -31,19 +31,18 @@ static void check_batch(FILE *file, int64_t n, net_workspace *workspace) {
   net_inputs inputs;
   net_outputs outputs;
   net_status status;
-  inputs.signal_re = re;
-  inputs.signal_im = im;
+  inputs.signal = signal;
   inputs.kind = kind;
   outputs.scores = got_scores;
   outputs.power = got_power;
+  outputs.mixed = NULL; /* it is not wanted */
   status = net_run(NULL, workspace, n, &inputs, &outputs);
   if (status || memcmp(scores, got_scores, (size_t)n * sizeof(float[CLASSES])) ||
       memcmp(power, got_power, (size_t)n * sizeof(float))) {
     fprintf(stderr, "run_check: %ld samples: %s\n", (long)n, net_status_text(status));
     failed = 1;
   }
-  free(re);
-  free(im);
+  free(signal);
   free(kind);
   free(scores);
   free(power);

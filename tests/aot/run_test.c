@@ -10,37 +10,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WIDTH = 6, KINDS = 5, CLASSES = 3, MOST = 1000, INPUTS = 4 };
+enum { WIDTH = 6, KINDS = 5, CLASSES = 3, MOST = 1000, INPUTS = 3, OUTPUTS = 3 };
 static const int64_t sizes[] = {0, 1, 3, 64, MOST};
 enum { SIZES = sizeof sizes / sizeof *sizes };
 static const char *const cpus[] = {"host", "x86-64-v3"};
 
 /* ---- A user's graph --------------------------------------------------------------------------------- */
 
-/* Scores of classes, and the power of a complex signal that is turned by a kind. */
+/* A complex signal is turned by a kind and mixed; scores of classes and a power come of it. */
 static void build(moire_graph *g) {
   moire_dim b = moire_extent(g, "B");
   moire_init small = moire_init_normal(0, 0.4);
-  moire_value re = moire_input(g, "signal.re", MOIRE_F32, MOIRE_SHAPE(b, WIDTH));
-  moire_value im = moire_input(g, "signal.im", MOIRE_F32, MOIRE_SHAPE(b, WIDTH));
+  moire_value signal = moire_input(g, "signal", MOIRE_C64, MOIRE_SHAPE(b, WIDTH));
   moire_value kind = moire_input(g, "kind", MOIRE_I32, MOIRE_SHAPE(b));
   moire_value label = moire_input(g, "label", MOIRE_I32, MOIRE_SHAPE(b));
   moire_value table = moire_parameter(g, "table", MOIRE_SHAPE(KINDS, WIDTH), small);
   moire_value mix_re = moire_parameter(g, "mix.re", MOIRE_SHAPE(WIDTH, WIDTH), small);
   moire_value mix_im = moire_parameter(g, "mix.im", MOIRE_SHAPE(WIDTH, WIDTH), small);
   moire_value out = moire_parameter(g, "out", MOIRE_SHAPE(WIDTH, CLASSES), small);
-  moire_value signal = moire_complex(re, im), angle = moire_embedding(table, kind, -1);
+  moire_value angle = moire_embedding(table, kind, -1);
   moire_value turned = moire_mul(signal, moire_complex(moire_cos(angle), moire_sin(angle)));
   moire_value mixed = moire_matmul(turned, moire_complex(mix_re, mix_im));
   moire_value power = moire_dropout(moire_abs2(mixed), 0.25);
   moire_value scores = moire_matmul(moire_tanh(power), out);
   moire_output(g, "scores", scores);
   moire_output(g, "power", moire_mean(power, -1, false));
+  moire_output(g, "mixed", mixed);
   moire_output(g, "loss", moire_mean_all(moire_cross_entropy(scores, label)));
 }
 
 typedef struct data {
-  float re[MOST * WIDTH], im[MOST * WIDTH];
+  float signal[MOST * WIDTH * 2], x[MOST * WIDTH]; /* pairs; and numbers for a real graph */
   int32_t kind[MOST], label[MOST];
 } data;
 
@@ -48,8 +48,8 @@ static data *draw(void) {
   data *d = moire__allocate(sizeof *d);
   moire__random random = moire__random_start(5, 0);
   for (int i = 0; i < MOST * WIDTH; i++) {
-    d->re[i] = (float)moire__random_below(&random, 2001) / 1000 - 1;
-    d->im[i] = (float)moire__random_below(&random, 2001) / 1000 - 1;
+    for (int j = 0; j < 2; j++) d->signal[2 * i + j] = (float)moire__random_below(&random, 2001) / 1000 - 1;
+    d->x[i] = d->signal[2 * i];
   }
   for (int i = 0; i < MOST; i++) {
     d->kind[i] = (int32_t)moire__random_below(&random, KINDS);
@@ -60,13 +60,14 @@ static data *draw(void) {
 
 /* What the structs hold: `label` is read by the loss alone. */
 static void point(const data *d, const void *fields[INPUTS]) {
-  const void *all[INPUTS] = {d->re, d->im, d->kind, d->label};
+  const void *all[INPUTS] = {d->signal, d->kind, d->label};
   memcpy(fields, all, sizeof all);
 }
 
 static void set_inputs(aot_graph_jit *jit, const data *d, int64_t n) {
-  aot_graph_jit_set(jit, "signal.re", d->re, n * WIDTH);
-  aot_graph_jit_set(jit, "signal.im", d->im, n * WIDTH);
+  moire_error error = {0};
+  if (moire_runner_has_input(jit->runner, "signal.real"))
+    aot_need(moire_runner_set_complex_input(jit->runner, "signal", d->signal, n * WIDTH, &error), &error);
   aot_graph_jit_set(jit, "kind", d->kind, n);
   aot_graph_jit_set(jit, "label", d->label, n);
 }
@@ -84,8 +85,9 @@ static void check_bits(const void *got, const void *want, size_t bytes, const ch
 
 static void check_run(const aot_graph_library *lib, const library_model *model, aot_graph_jit *jit,
                       const data *d) {
-  static float scores[MOST * CLASSES], power[MOST];
-  void *results[] = {scores, power};
+  static float scores[MOST * CLASSES], power[MOST], mixed[MOST * WIDTH * 2], want[MOST * WIDTH * 2];
+  moire_error error = {0};
+  void *results[OUTPUTS] = {scores, power, mixed};
   const void *fields[INPUTS];
   point(d, fields);
   for (int s = 0; s < SIZES; s++) {
@@ -100,6 +102,8 @@ static void check_run(const aot_graph_library *lib, const library_model *model, 
       check_bits(scores, moire_runner_output(jit->runner, "scores", NULL), (size_t)n * CLASSES * sizeof *scores,
                  "scores", n);
       check_bits(power, moire_runner_output(jit->runner, "power", NULL), (size_t)n * sizeof *power, "power", n);
+      aot_need(moire_runner_complex_output(jit->runner, "mixed", want, n * WIDTH, &error), &error);
+      check_bits(mixed, want, (size_t)n * WIDTH * 2 * sizeof *mixed, "mixed", n);
       cr_assert(n == MOST || ((unsigned char *)&power[n])[0] == 0x55, "more than %lld samples were written",
                 (long long)n);
       lib->base.workspace_free(&workspace);
@@ -108,7 +112,7 @@ static void check_run(const aot_graph_library *lib, const library_model *model, 
 }
 
 Test(aot_run, gives_what_the_jit_gives) {
-  static const char *const outputs[] = {"scores", "power"};
+  static const char *const outputs[OUTPUTS] = {"scores", "power", "mixed"};
   data *d = draw();
   for (size_t c = 0; c < sizeof cpus / sizeof *cpus; c++) {
     if (!aot_runs(cpus[c])) continue;
@@ -117,7 +121,7 @@ Test(aot_run, gives_what_the_jit_gives) {
     aot_graph m = {0};
     aot_graph_make(&m, build, false, 7);
     aot_graph_library lib = aot_graph_load(&m, &(aot_wish){.name = "net", .cpu = cpus[c]}, directory);
-    aot_graph_jit jit = aot_graph_jit_start(&m, outputs, 2, false, cpus[c]);
+    aot_graph_jit jit = aot_graph_jit_start(&m, outputs, OUTPUTS, false, cpus[c]);
     check_run(&lib, NULL, &jit, d);
     aot_graph_jit_stop(&jit);
     aot_unload(&lib.base);
@@ -128,7 +132,7 @@ Test(aot_run, gives_what_the_jit_gives) {
 }
 
 Test(aot_run, maps_weights) {
-  static const char *const outputs[] = {"scores", "power"};
+  static const char *const outputs[OUTPUTS] = {"scores", "power", "mixed"};
   data *d = draw();
   test_path directory, path;
   test_make_directory(directory);
@@ -136,7 +140,7 @@ Test(aot_run, maps_weights) {
   aot_graph_make(&m, build, false, 7);
   aot_graph_library lib =
       aot_graph_load(&m, &(aot_wish){.name = "net", .cpu = "host", .external = true}, directory);
-  aot_graph_jit jit = aot_graph_jit_start(&m, outputs, 2, false, "host");
+  aot_graph_jit jit = aot_graph_jit_start(&m, outputs, OUTPUTS, false, "host");
   library_model *model = NULL;
   cr_assert_eq(lib.base.open(test_join(directory, "net.weights", path), &model), LIBRARY_OK);
   check_run(&lib, model, &jit, d);
@@ -180,7 +184,7 @@ static void check_states(const aot_graph_library *lib, const aot_graph *m, libra
 }
 
 static void train(aot_graph *m, const aot_graph_library *lib, const char *cpu, const data *d) {
-  static const char *const loss_alone[] = {"loss"}, *const outputs[] = {"scores", "power"};
+  static const char *const loss_alone[] = {"loss"}, *const outputs[OUTPUTS] = {"scores", "power", "mixed"};
   const uint64_t seed = 0x123456789abcu;
   const void *fields[INPUTS];
   library_workspace workspace = {.threads = 3, .run = run_work};
@@ -203,7 +207,7 @@ static void train(aot_graph *m, const aot_graph_library *lib, const char *cpu, c
   cr_assert_eq(lib->loss(state, &workspace, BATCH, fields, &loss), LIBRARY_OK);
   check_bits(&loss, moire_runner_output(jit.runner, "loss", NULL), sizeof loss, "validation loss", BATCH);
   aot_graph_jit_stop(&jit);
-  jit = aot_graph_jit_start(m, outputs, 2, false, cpu);
+  jit = aot_graph_jit_start(m, outputs, OUTPUTS, false, cpu);
   cr_assert_eq(lib->base.freeze(state, &model), LIBRARY_OK);
   check_run(lib, model, &jit, d);
   aot_graph_jit_stop(&jit);
@@ -252,11 +256,11 @@ Test(aot_run, computes_samples_at_once_that_meet) {
   aot_graph_make(&m, build_meeting, false, 7);
   aot_graph_library lib = aot_graph_load(&m, &(aot_wish){.name = "net", .cpu = "host"}, directory);
   aot_graph_jit jit = aot_graph_jit_start(&m, outputs, 2, false, "host");
-  const void *fields[] = {d->re};
+  const void *fields[] = {d->x};
   void *results[] = {centred, mean};
   for (int s = 0; s < SIZES; s++) {
     int64_t n = sizes[s];
-    aot_graph_jit_set(&jit, "x", d->re, n * WIDTH);
+    aot_graph_jit_set(&jit, "x", d->x, n * WIDTH);
     aot_graph_jit_run(&jit, n);
     library_workspace workspace = {.threads = 4, .run = run_work};
     cr_assert_eq(lib.run(NULL, &workspace, n, fields, results), LIBRARY_OK);
@@ -279,8 +283,8 @@ static void put(FILE *file, const void *from, int64_t n, size_t size) {
 }
 
 static void write_case(aot_graph *m, const data *d, const char *cpu, const char *path) {
-  static const char *const outputs[] = {"scores", "power"};
-  aot_graph_jit jit = aot_graph_jit_start(m, outputs, 2, false, cpu);
+  static const char *const outputs[OUTPUTS] = {"scores", "power", "mixed"};
+  aot_graph_jit jit = aot_graph_jit_start(m, outputs, OUTPUTS, false, cpu);
   FILE *file = fopen(path, "wb");
   cr_assert(file);
   for (int s = 0; s < SIZES; s++) {
@@ -288,8 +292,7 @@ static void write_case(aot_graph *m, const data *d, const char *cpu, const char 
     set_inputs(&jit, d, n);
     aot_graph_jit_run(&jit, n);
     put(file, &n, 1, sizeof n);
-    put(file, d->re, n * WIDTH, sizeof *d->re);
-    put(file, d->im, n * WIDTH, sizeof *d->im);
+    put(file, d->signal, n * WIDTH * 2, sizeof *d->signal);
     put(file, d->kind, n, sizeof *d->kind);
     put(file, moire_runner_output(jit.runner, "scores", NULL), n * CLASSES, sizeof(float));
     put(file, moire_runner_output(jit.runner, "power", NULL), n, sizeof(float));

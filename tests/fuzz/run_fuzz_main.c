@@ -85,15 +85,15 @@ static void *keep(bench *b, void *array) {
 
 static bool is_read(const bench *b, const char *name) {
   char plane[80];
-  snprintf(plane, sizeof plane, "%s.re", name);
+  snprintf(plane, sizeof plane, "%s.real", name);
   if (moire_runner_has_input(b->jit.runner, name) || moire_runner_has_input(b->jit.runner, plane)) return true;
-  snprintf(plane, sizeof plane, "%s.im", name);
+  snprintf(plane, sizeof plane, "%s.imag", name);
   return moire_runner_has_input(b->jit.runner, plane);
 }
 
 /* Gives the JIT its inputs, and lists those of the library. */
 static int feed_both(bench *b, const test_feed *feed, const void **fields) {
-  static const char *const planes[] = {".re", ".im"};
+  static const char *const planes[] = {".real", ".imag"};
   int n = 0;
   for (int i = 0; i < feed->n_inputs; i++) {
     const char *name = feed->inputs[i].name;
@@ -115,9 +115,9 @@ static int feed_both(bench *b, const test_feed *feed, const void **fields) {
 static const void *wanted(bench *b, const char *name, moire_dtype dtype, int64_t elements) {
   if (dtype != MOIRE_C64) return moire_runner_output(b->jit.runner, name, NULL);
   char plane[80];
-  snprintf(plane, sizeof plane, "%s.re", name);
+  snprintf(plane, sizeof plane, "%s.real", name);
   const float *re = moire_runner_output(b->jit.runner, plane, NULL);
-  snprintf(plane, sizeof plane, "%s.im", name);
+  snprintf(plane, sizeof plane, "%s.imag", name);
   const float *im = moire_runner_output(b->jit.runner, plane, NULL);
   float *pairs = keep(b, malloc((size_t)elements * 8 + 1));
   for (int64_t i = 0; i < elements; i++) {
