@@ -12,7 +12,8 @@
 /* Measures the model on data: --split test|valid, and the value of each sample into a file. */
 typedef struct moire__eval_job {
   moire__data_files files;
-  bool valid;         /* the validation's part, not the test's */
+  bool split;         /* one was asked for … */
+  bool valid;         /* … and it is the validation's part, not the test's */
   int64_t batch;      /* samples at once; 0: the task's default */
   const char *ranks;  /* a file for the ranks of targets; NULL: none. Refused where there are no ranks. */
   const char *values; /* a file for the measures of each sample; NULL: none. Refused where there are none. */

@@ -14,7 +14,7 @@ enum { DATA = 0x100, SPLIT, RANKS, VALUES, BATCH, TENSOR, JSON };
 
 static const struct argp_option options[] = {
     {"data", DATA, "FILE", 0, "Data, as `moire train` reads it", 0},
-    {"split", SPLIT, "test|valid", 0, "Which part of it to measure (test)", 0},
+    {"split", SPLIT, "test|valid", 0, "Which part of it to measure (test; of tensors all)", 0},
     {"ranks", RANKS, "FILE", 0, "Write the rank of each user's target, one a line, in the order of the data",
      0},
     {"values", VALUES, "FILE", 0, "Write the measures of each sample (safetensors)", 0},
@@ -37,6 +37,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
       if (strcmp(text, "test") != 0 && strcmp(text, "valid") != 0) {
         argp_error(state, "--split: wanted test or valid, but '%s' came", text);
       }
+      a->job.split = true;
       a->job.valid = !strcmp(text, "valid");
       return 0;
     case ARGP_KEY_END:

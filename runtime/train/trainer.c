@@ -80,7 +80,7 @@ static moire_status train_epoch(trainer *t, double *mean_loss, int64_t *steps, m
 static void say(const trainer *t, const moire__epoch_record *record, bool best) {
   const moire__trainer_task *task = t->job->task;
   moire__text more = {0};
-  if (task->describe) task->describe(&record->valid, &more);
+  if (task->describe) task->describe(&record->valid, task->monitored, &more);
   fprintf(stderr, "epoch %" PRId64 ": loss %.4f (%.1f s), validation %s %.4f%s (%.1f s)%s\n", record->epoch,
           record->train_loss, record->train_seconds, task->monitored,
           moire__measures_value(&record->valid, task->monitored), moire__text_string(&more),

@@ -35,8 +35,8 @@ typedef struct moire__trainer_task {
    */
   moire_status (*test)(void *context, const char *directory, moire__measures *measures,
                        moire__measures *baseline, moire_error *error);
-  /* Appends what else is worth a line on the terminal; NULL: nothing. */
-  void (*describe)(const moire__measures *measures, moire__text *out);
+  /* Appends what beside the monitored measure is worth a line on the terminal; NULL: nothing. */
+  void (*describe)(const moire__measures *measures, const char *monitored, moire__text *out);
   void (*close)(void *context);
 } moire__trainer_task;
 

@@ -73,7 +73,7 @@ moire_status moire__items_measure(moire_runner *runner, const moire_config *conf
 moire_status moire__items_eval(moire__predictor *p, const moire__eval_job *job, moire__measures *measures,
                                moire_error *error) {
   enum { BATCH = 4096 };
-  if (job->ranks || job->values || job->valid)
+  if (job->ranks || job->values || job->split)
     return moire_fail(error, MOIRE_ERROR_ARGUMENT,
                       "%s: a coder is measured on all items: --split, --ranks and --values do not go with it",
                       p->setup.model->name);

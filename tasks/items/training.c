@@ -108,7 +108,8 @@ static moire_status test(void *context, const char *directory, moire__measures *
   return validate(context, measures, error);
 }
 
-static void describe(const moire__measures *m, moire__text *out) {
+static void describe(const moire__measures *m, const char *monitored, moire__text *out) {
+  (void)monitored;
   moire__text_add(out, ", commitment %.4f, collisions %.2f %%, used", moire__measures_value(m, "commitment"),
                   100 * moire__measures_value(m, "collisions"));
   for (int i = 0; i < m->n; i++) {
