@@ -1,5 +1,6 @@
 /* Programs of a model. See setup.h. */
 #include "runtime/base/memory.h"
+#include "runtime/train/training_options.h"
 #include "tasks/task.h"
 
 #include <string.h>
@@ -34,14 +35,8 @@ moire_compile_options moire__setup_inference_options(const moire_config *trainin
 }
 
 moire_compile_options moire__setup_options(const moire_config *training) {
-  bool adamw = !strcmp(moire_config_string(training, "optimizer"), "adamw");
   moire_compile_options o = moire__setup_inference_options(training);
-  o.optimizer = adamw ? MOIRE_OPTIMIZER_ADAMW : MOIRE_OPTIMIZER_ADAM;
-  o.lr = moire_config_real(training, "lr");
-  o.beta1 = moire_config_real(training, "beta1");
-  o.beta2 = moire_config_real(training, "beta2");
-  o.eps = moire_config_real(training, "eps");
-  o.weight_decay = moire_config_real(training, "weight_decay");
+  o.training = moire__training_options(training);
   return o;
 }
 

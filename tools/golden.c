@@ -87,7 +87,7 @@ static moire_status need_like(const tool_golden *g, const char *prefix, const mo
 }
 
 /* Are the state's values the golden's? All of the model's are, those of the optimizer are not. */
-static bool is_given(const moire_plan_state *state) { return strncmp(state->name, "adam.", 5) != 0; }
+static bool is_given(const moire_plan_state *state) { return !moire_optimizer_owns(state->name); }
 
 static moire_status set_states(tool_golden *g, tool_session *s, moire_error *error) {
   for (int i = 0; i < tool_session_state_count(s); i++) {
@@ -102,9 +102,10 @@ static moire_status set_states(tool_golden *g, tool_session *s, moire_error *err
 }
 
 static moire_status set_inputs(tool_golden *g, tool_session *s, int64_t step, moire_error *error) {
-  double step_size = 0, bias2 = 0;
-  const moire_compile_options *o = &g->optimizer;
-  moire_optimizer_scalars(o->lr, o->beta1, o->beta2, step + 1, &step_size, &bias2);
+  double scalars[MOIRE_MOST_OPTIMIZER_SCALARS];
+  const moire_training_options *o = &g->optimizer.training;
+  moire_batch_place place = moire_batch_place_at(step, 1);
+  moire_optimizer_scalars(o, &place, scalars);
   moire_status status = tool_session_set_extent(s, "B", g->batch, error);
   for (int i = 0; i < g->n_inputs && !status; i++) {
     const tool_golden_input *input = &g->inputs[i];
@@ -112,8 +113,8 @@ static moire_status set_inputs(tool_golden *g, tool_session *s, int64_t step, mo
     status = tool_session_set_input(s, input->name, values, input->n, error);
   }
   if (!status) status = tool_session_set_input(s, "rng", (const double[]){0, 0, (double)step}, 3, error);
-  if (!status) status = tool_session_set_input(s, "adam.step_size", &step_size, 1, error);
-  if (!status) status = tool_session_set_input(s, "adam.bias2", &bias2, 1, error);
+  int n_scalars = moire_optimizer_scalar_count(o);
+  if (!status) status = tool_session_set_input(s, "optimizer.scalars", scalars, n_scalars, error);
   return status;
 }
 

@@ -31,8 +31,8 @@ static moire_status read_optimizer(tool_golden *g, moire_error *error) {
   if (status) return status;
   json_t *root = json_loads(text, 0, NULL);
   const char *name = json_string_value(json_object_get(root, "name"));
-  moire_compile_options *o = &g->optimizer;
-  *o = moire_compile_defaults();
+  moire_training_options *o = &g->optimizer.training;
+  g->optimizer = moire_compile_defaults();
   bool adam = name && !strcmp(name, "adam"), adamw = name && !strcmp(name, "adamw");
   o->optimizer = adamw ? MOIRE_OPTIMIZER_ADAMW : MOIRE_OPTIMIZER_ADAM;
   if (!adam && !adamw) {

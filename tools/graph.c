@@ -112,8 +112,8 @@ static moire_compile_options goal_options(goal wanted, const moire_config *train
                                           int n_served) {
   static const char *const loss[] = {"loss"};
   moire_compile_options o = training ? moire__setup_options(training) : moire_compile_defaults();
-  if (!training) o.optimizer = MOIRE_OPTIMIZER_ADAM;
-  if (wanted != GOAL_TRAIN) o.optimizer = MOIRE_OPTIMIZER_NONE;
+  if (!training) o.training.optimizer = MOIRE_OPTIMIZER_ADAM;
+  if (wanted != GOAL_TRAIN) o.training.optimizer = MOIRE_OPTIMIZER_NONE;
   o.outputs = wanted == GOAL_INFER ? served : loss;
   o.n_outputs = wanted == GOAL_INFER ? n_served : 1;
   if (wanted != GOAL_INFER) o.loss = "loss";

@@ -24,7 +24,7 @@ typedef enum moire__ahead_place {
 
 enum { MOIRE__AHEAD_LONGEST_NAME = 64, MOIRE__AHEAD_MOST_CPUS = 8 };
 enum { MOIRE__AHEAD_EXTENTS = 3 }; /* the size 1, "B", and the tokens of a packed plan */
-enum { MOIRE__AHEAD_COMMON_INPUTS = 10, MOIRE__AHEAD_MOST_FACTS = 8 };
+enum { MOIRE__AHEAD_COMMON_INPUTS = 9, MOIRE__AHEAD_MOST_FACTS = 8 };
 enum { MOIRE__AHEAD_MAX_BATCH = 1000000000 }; /* LIBRARY_MAX_BATCH of runtime/aot/library.h */
 
 typedef struct moire__ahead_interface moire__ahead_interface; /* ahead_interface.h */
@@ -160,6 +160,8 @@ moire_status moire__ahead_fold(moire__ahead *a, moire__ahead_level *level, moire
 void moire__ahead_write_header(const moire__ahead *a, moire__text *out);
 void moire__ahead_write_package(const moire__ahead *a, moire__text *out);
 void moire__ahead_write_tables(const moire__ahead *a, moire__text *out);
+/* Of training: the table `training`. */
+void moire__ahead_write_training(const moire_training_options *options, moire__text *out);
 /* Names of the versions, with blanks between. */
 void moire__ahead_add_levels(const moire__ahead *a, moire__text *out);
 /* "text" as a C string. */

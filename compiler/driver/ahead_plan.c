@@ -89,7 +89,7 @@ static void place(maker *k, int buffer, moire__ahead_place where, int64_t offset
 /* The number of an input among those that all interfaces have, in the order of runtime/aot/tables.h; -1: it is
  * the interface's own. */
 static int common_input(const moire_plan *plan, int buffer) {
-  static const char *const names[] = {"rng", "adam.step_size", "adam.bias2"};
+  static const char *const names[] = {"rng", "optimizer.scalars"};
   const moire_plan_packing *p = &plan->packing;
   const int packed[] = {p->tokens, p->slots, p->last, p->ends, p->starts, p->counts, p->valid};
   enum { NAMED = sizeof names / sizeof *names, PACKED = sizeof packed / sizeof *packed };

@@ -162,7 +162,7 @@ static void add_states(const moire__ahead *a, moire__text *out) {
                     s->info.shape.rank ? "" : "0", s->elements, s->offset, s->bytes);
     add_init(&s->info.init, i, out);
     moire__text_add(out, ",\n     .trained = %d, .optimizer = %d, .embedded = %" PRId64 "},\n", s->info.trained,
-                    !strncmp(s->info.name, "adam.", 5), s->embedded);
+                    moire_optimizer_owns(s->info.name), s->embedded);
   }
   moire__text_add(out, "};\n");
 }
@@ -181,7 +181,10 @@ void moire__ahead_write_tables(const moire__ahead *a, moire__text *out) {
   moire__text_add(out, "#define MOIRE__AOT_OWN_INPUTS %d\n", count_inputs(a));
   moire__text_add(out, "#include \"runtime/aot/cpu.h\"\n#include \"runtime/aot/tables.h\"\n");
   add_level_tables(a, out);
-  if (model->training) add_states(a, out);
+  if (model->training) {
+    add_states(a, out);
+    moire__ahead_write_training(&model->optimizer->training, out);
+  }
   if (a->interface->write_tables) a->interface->write_tables(a, out);
   if (embedded)
     moire__text_add(out,
@@ -205,9 +208,8 @@ void moire__ahead_write_tables(const moire__ahead *a, moire__text *out) {
   if (model->training)
     moire__text_add(out,
                     "    .states = states,\n    .n_states = %d,\n    .state_bytes = %" PRId64
-                    ",\n    .lr = %a,\n    .beta1 = %a,\n    .beta2 = %a,\n",
-                    a->n_states, a->state_bytes, model->optimizer->lr, model->optimizer->beta1,
-                    model->optimizer->beta2);
+                    ",\n    .training = &training,\n",
+                    a->n_states, a->state_bytes);
   moire__text_add(out, "};\n\n#include \"runtime/aot/library.c\"\n");
   add_includes(a->interface->files, out);
   if (model->training) add_includes(a->interface->training_files, out);

@@ -8,14 +8,16 @@
  * A value of which many slices are read (a recurrence takes one for each step) gets its gradient in one piece:
  * slices side by side become a concat, and only those that overlap are added.
  *
- * A value is on a path if it depends on a trained state, is a float or complex, and no FIXED op (stop_gradient,
- * comparisons, constants) stands between. Each node of the backward graph comes from where the forward node
- * that it serves does, in the backward phase.
+ * A value is on a path if it depends on a trained state that the goal does not freeze, is a float or complex,
+ * and no FIXED op (stop_gradient, comparisons, constants) stands between. Each node of the backward graph comes
+ * from where the forward node that it serves does, in the backward phase.
  *
  * requires: composites are expanded
- * ensures: an output "grad.<parameter>" for every trained state, in the order of their declaration; zeros where
- * no path leads to the loss. The loss is an output only if the goal names it.
+ * ensures: an output "grad.<parameter>" for every trained state that the goal does not freeze, in the order of
+ * their declaration; zeros, a constant outside of the backward phase, where no path leads to the loss. The loss
+ * is an output only if the goal names it.
  */
+#include "compiler/pass/patterns.h"
 #include "compiler/pass/walk.h"
 
 #include <stdlib.h>
@@ -34,6 +36,7 @@ typedef struct piece {
 
 typedef struct autodiff {
   const moire_graph *g; /* forward; its value ids are also those of r.to */
+  const moire__goal *goal;
   moire__rewrite r;
   int *origin;       /* by value: 1 + index of a trained state that it depends on; 0: on none */
   int32_t *gradient; /* by value: id in r.to, 0: none yet */
@@ -47,6 +50,12 @@ static bool is_opaque(const moire__op_info *info) {
   return !info->gradient && (info->op_class == MOIRE__CLASS_KERNEL || info->op_class == MOIRE__CLASS_COMPOSITE);
 }
 
+/* A trained state that the goal does not freeze. */
+static bool is_learned(const autodiff *d, const moire__state_info *state) {
+  const moire_training_options *t = &d->goal->training;
+  return state->trained && !moire__patterns_match(t->freeze, t->n_freeze, state->name);
+}
+
 static void find_origins(autodiff *d) {
   for (int n = 0; n < d->g->n_nodes; n++) {
     const moire__node *node = &d->g->nodes[n];
@@ -54,7 +63,7 @@ static void find_origins(autodiff *d) {
     int origin = 0;
     if (node->op == MOIRE__OP_state) {
       int state = moire__graph_find_state(d->g, moire__node_text(node, "name"));
-      if (state >= 0 && d->g->states[state].trained) origin = 1 + state;
+      if (state >= 0 && is_learned(d, &d->g->states[state])) origin = 1 + state;
     } else if (!(info->traits & MOIRE__TRAIT_FIXED) || is_opaque(info)) {
       for (int i = 0; i < node->n_operands && !origin; i++) origin = d->origin[node->operands[i]];
     }
@@ -233,7 +242,8 @@ static moire_status check_loss(const moire_graph *g, const moire__goal *goal, in
   return status;
 }
 
-static void add_outputs(autodiff *d, const moire__goal *goal) {
+static void add_outputs(autodiff *d) {
+  const moire__goal *goal = d->goal;
   moire_graph *to = d->r.to;
   for (int i = 0; i < d->g->n_outputs; i++) {
     const char *name = d->g->outputs[i].name;
@@ -245,7 +255,7 @@ static void add_outputs(autodiff *d, const moire__goal *goal) {
                     moire__rewrite_value(&d->r, d->g->updates[i].value));
   }
   for (int s = 0; s < d->g->n_states; s++) {
-    if (!d->g->states[s].trained) continue;
+    if (!is_learned(d, &d->g->states[s])) continue;
     moire_value gradient = state_gradient(d, s);
     moire_output_at(MOIRE__NOWHERE, to, moire__arena_printf(&d->arena, "grad.%s", d->g->states[s].name),
                     gradient);
@@ -253,10 +263,11 @@ static void add_outputs(autodiff *d, const moire__goal *goal) {
 }
 
 moire_graph *moire__pass_autodiff(const moire_graph *g, const moire__goal *goal, moire_error *error) {
-  autodiff d = {.g = g, .r = moire__rewrite_all(g)};
+  autodiff d = {.g = g, .goal = goal, .r = moire__rewrite_all(g)};
   if (!goal->loss) return moire__rewrite_finish(&d.r, error);
   int32_t loss = moire__graph_find_output(g, goal->loss);
-  if (check_loss(g, goal, loss, error) != MOIRE_OK) {
+  if (check_loss(g, goal, loss, error) ||
+      moire__patterns_check(g, goal->training.freeze, goal->training.n_freeze, "freeze", error)) {
     moire__rewrite_abandon(&d.r);
     return NULL;
   }
@@ -269,7 +280,7 @@ moire_graph *moire__pass_autodiff(const moire_graph *g, const moire__goal *goal,
   d.gradient[loss] = moire_constant_at(MOIRE__NOWHERE, d.r.to, MOIRE_F32, MOIRE_SCALAR, 1).id;
   moire__graph_unpin(d.r.to);
   for (int n = g->n_nodes - 1; n >= 0; n--) differentiate_node(&d, &g->nodes[n]);
-  add_outputs(&d, goal);
+  add_outputs(&d);
   moire__arena_free(&d.arena);
   return moire__rewrite_finish_bare(&d.r, error);
 }

@@ -10,21 +10,14 @@
 #include "compiler/ir/graph/graph.h"
 #include "moire/compile.h"
 
-typedef enum moire__optimizer_kind {
-  MOIRE__OPTIMIZER_NONE,
-  MOIRE__OPTIMIZER_ADAM,
-  MOIRE__OPTIMIZER_ADAMW
-} moire__optimizer_kind;
-
 /* What is compiled from a model's graph. */
 typedef struct moire__goal {
   const char *const *outputs; /* names of outputs that are wanted; the others are dropped */
   int n_outputs;
-  const char *loss;    /* output to differentiate, or NULL: no gradients */
-  bool keep_gradients; /* gradients become outputs "grad.<parameter>" */
-  moire__optimizer_kind optimizer;
-  bool pack; /* padding may be left out: the runtime then computes some inputs (compiler/pass/pack/pack.c) */
-  double lr, beta1, beta2, eps, weight_decay;
+  const char *loss;                /* output to differentiate, or NULL: no gradients */
+  bool keep_gradients;             /* gradients become outputs "grad.<parameter>" */
+  moire_training_options training; /* what is frozen has no gradient; its schedule is not read */
+  bool pack;    /* padding may be left out: the runtime then computes some inputs (compiler/pass/pack/pack.c) */
   bool bf16;    /* operands of products are rounded to bf16 */
   unsigned off; /* as in moire_compile_options; passes of these names are not run, but for fuse, which puts
                    every node, views included, in a kernel of its own */

@@ -26,7 +26,7 @@ static moire_status check_output(const moire_graph *g, const char *name, const c
 }
 
 static moire_status check_goal(const moire_graph *g, const moire__goal *goal, moire_error *error) {
-  if (goal->optimizer != MOIRE__OPTIMIZER_NONE && !goal->loss)
+  if (goal->training.optimizer != MOIRE_OPTIMIZER_NONE && !goal->loss)
     return moire_fail(error, MOIRE_ERROR_ARGUMENT, "graph %s: an optimizer needs a loss to minimise", g->name);
   if (goal->n_outputs == 0 && !goal->loss)
     return moire_fail(error, MOIRE_ERROR_ARGUMENT, "graph %s: no output is asked for", g->name);
@@ -45,7 +45,7 @@ moire_graph *moire__pass_select(const moire_graph *g, const moire__goal *goal, m
     if (moire__goal_wants(goal, name) || (goal->loss && strcmp(goal->loss, name) == 0))
       moire_output_at(MOIRE__NOWHERE, r.to, name, moire__rewrite_value(&r, g->outputs[i].value));
   }
-  for (int i = 0; goal->optimizer != MOIRE__OPTIMIZER_NONE && i < g->n_updates; i++) {
+  for (int i = 0; goal->training.optimizer != MOIRE_OPTIMIZER_NONE && i < g->n_updates; i++) {
     moire_update_at(MOIRE__NOWHERE, r.to, g->updates[i].name, moire__rewrite_value(&r, g->updates[i].value));
   }
   moire_graph *selected = moire__rewrite_finish_bare(&r, error);

@@ -36,3 +36,10 @@ bool moire__constant_number(const moire_graph *g, int32_t value, double *number)
   *number = moire__node_real(node, "value");
   return true;
 }
+
+/* Autodiff writes them outside of the backward phase. */
+bool moire__gradient_is_absent(const moire_graph *g, int32_t gradient) {
+  const moire__node *node = moire__node_of(g, gradient);
+  if (node->op == MOIRE__OP_complex) node = moire__node_of(g, node->operands[0]);
+  return node->op == MOIRE__OP_constant && node->phase == MOIRE__PHASE_FORWARD;
+}

@@ -18,6 +18,10 @@ moire__rewrite moire__rewrite_all(const moire_graph *g);
 /* Whether the goal names this output. */
 bool moire__goal_wants(const moire__goal *goal, const char *output);
 
+/* Whether this gradient, an output of autodiff, is that of a parameter which no path joins to the loss. Zeros
+ * that an op's gradient gave are there. */
+bool moire__gradient_is_absent(const moire_graph *g, int32_t gradient);
+
 /* Whether the value is a `constant` that is a plain number (not divided by named extents), and which. */
 bool moire__constant_number(const moire_graph *g, int32_t value, double *number);
 

@@ -4,7 +4,7 @@
  *   model->build(g, config);
  *   moire_compile_options options = moire_compile_defaults();
  *   options.outputs = (const char *[]){"loss"}; options.n_outputs = 1;
- *   options.loss = "loss"; options.optimizer = MOIRE_OPTIMIZER_ADAM;
+ *   options.loss = "loss"; options.training.optimizer = MOIRE_OPTIMIZER_ADAM;
  *   moire_program *program = moire_compile(g, &options, &error);
  *
  * With MOIRE_DEBUG in the environment, a list of "gdb", "perf" and "map", debuggers and perf are told of the
@@ -14,17 +14,12 @@
 #define MOIRE_COMPILE_H
 
 #include "moire/graph.h"
+#include "moire/optimizer.h"
 #include "moire/plan.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-typedef enum moire_optimizer {
-  MOIRE_OPTIMIZER_NONE,
-  MOIRE_OPTIMIZER_ADAM,
-  MOIRE_OPTIMIZER_ADAMW
-} moire_optimizer;
 
 /* What the compiler does to make programs fast, and what can be turned off to find out whether it is at fault:
  * results are the same with and without, but for rounding. `--set NAME=false` does so in the command. */
@@ -58,10 +53,9 @@ typedef struct moire_compile_options {
   int n_outputs;
   const char *loss;    /* the output to differentiate, or NULL */
   bool keep_gradients; /* gradients become outputs "grad.<parameter>" */
-  /* The optimizer's step is part of the program. It reads the inputs "adam.step_size" and
-   * "adam.bias2" (f32 scalars) that moire_optimizer_scalars computes for a step number. */
-  moire_optimizer optimizer;
-  double lr, beta1, beta2, eps, weight_decay;
+  /* The optimizer's step is part of the program. It reads the input "optimizer.scalars", which
+   * moire_optimizer_scalars computes for each batch. What is frozen has no gradient, with or without a step. */
+  moire_training_options training;
   moire_precision precision;
   /* "host" (default, NULL), "x86-64-v4-amx", "x86-64-v4-bf16", "x86-64-v4", "x86-64-v3", "x86-64", "aarch64",
    * "generic" */
@@ -74,8 +68,7 @@ typedef struct moire_compile_options {
   bool keep_kernels; /* graph and loop nests stay in the program, for a profiler: some 20 MB */
 } moire_compile_options;
 
-/* No outputs, no loss, precision f32; lr 1e-3, beta 0.9 and 0.999, eps 1e-8, weight decay 0; host; one thread.
- */
+/* No outputs, no loss, precision f32; moire_training_defaults(); host; one thread. */
 moire_compile_options moire_compile_defaults(void);
 
 typedef struct moire_program moire_program;

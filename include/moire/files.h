@@ -114,7 +114,7 @@ void moire_tensors_abandon(moire_tensors_writer *writer); /* NULL is fine */
 /* The states of a store as a safetensors file, under their own names. */
 typedef enum moire_checkpoint_part {
   MOIRE_CHECKPOINT_MODEL,     /* what inference needs */
-  MOIRE_CHECKPOINT_EVERYTHING /* the optimizer's states too, whose names begin with "adam." */
+  MOIRE_CHECKPOINT_EVERYTHING /* the optimizer's states too, which moire_optimizer_owns (moire/optimizer.h) */
 } moire_checkpoint_part;
 
 /* Metadata "format" is "checkpoint/1"; the command reads "model", the model's name, and "config", its

@@ -83,14 +83,6 @@ void moire_runner_rest(moire_runner *runner);
 /* Bytes of workspace at the current sizes. */
 size_t moire_runner_workspace_bytes(const moire_runner *runner);
 
-/* ---- optimizer scalars
- * ---------------------------------------------------------------------------------------- */
-
-/* What Adam's step t (from 1) needs beside its moments:
- * step_size = lr / (1 - beta1^t), bias2 = sqrt(1 - beta2^t). */
-void moire_optimizer_scalars(double lr, double beta1, double beta2, int64_t t, double *step_size,
-                             double *bias2);
-
 #ifdef __cplusplus
 }
 #endif

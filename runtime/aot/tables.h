@@ -12,14 +12,14 @@
 #ifndef MOIRE_RUNTIME_AOT_TABLES_H
 #define MOIRE_RUNTIME_AOT_TABLES_H
 
+#include "moire/optimizer.h"
 #include "moire/plan.h"
 #include "runtime/aot/library.h"
 
 /* What a plan may read from its caller: numbers of inputs. */
 typedef enum moire__aot_input {
-  MOIRE__AOT_RNG,       /* i32[3]: seed low, seed high, step */
-  MOIRE__AOT_STEP_SIZE, /* f32, of Adam */
-  MOIRE__AOT_BIAS2,     /* f32, of Adam */
+  MOIRE__AOT_RNG,     /* i32[3]: seed low, seed high, step */
+  MOIRE__AOT_SCALARS, /* f32[n], of the optimizer */
   /* Of a packed plan: moire_plan_packing says what they are. */
   MOIRE__AOT_TOKENS,
   MOIRE__AOT_SLOTS,
@@ -117,7 +117,7 @@ typedef struct moire__aot_tables {
   const moire__aot_state *states;
   int n_states;
   int64_t state_bytes;
-  double lr, beta1, beta2;
+  const moire_training_options *training; /* without patterns: they are compiled in */
 } moire__aot_tables;
 
 #endif

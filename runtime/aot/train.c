@@ -1,7 +1,6 @@
 /* The training step, the validation loss, and models of a state. See train.h. */
 #include "runtime/aot/train.h"
 #include "runtime/aot/model.h"
-#include "moire/run.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +8,10 @@
 /* What a plan reads beside the interface's inputs: it lies behind them, each part from a multiple of 64. */
 typedef struct scalars {
   int32_t *rng;
-  float *step_size, *bias2;
+  float *optimizer;
 } scalars;
 
-enum { SCALAR_BYTES = 3 * 64 };
+enum { SCALAR_BYTES = 64 + (MOIRE_MOST_OPTIMIZER_SCALARS * (int)sizeof(float) + 63) / 64 * 64 };
 
 static size_t plan_bytes(const moire__aot_training *c, const moire__aot_plan *plan) {
   size_t bytes = moire__aot_add_bytes(c->feed_bytes(plan, c->batch), 1, SCALAR_BYTES + 63);
@@ -27,24 +26,20 @@ static size_t moire__aot_training_bytes(const moire__aot_training *c, const moir
 static scalars find_scalars(const moire__aot_training *c, const moire__aot_plan *plan, unsigned char *memory) {
   unsigned char *at = memory + c->feed_bytes(plan, c->batch);
   memset(at, 0, SCALAR_BYTES);
-  return (scalars){.rng = (int32_t *)(void *)at,
-                   .step_size = (float *)(void *)(at + 64),
-                   .bias2 = (float *)(void *)(at + 128)};
+  return (scalars){.rng = (int32_t *)(void *)at, .optimizer = (float *)(void *)(at + 64)};
 }
 
 static float run_plan(const moire__aot_training *c, const moire__aot_plan *plan, const scalars *s,
                       unsigned char *memory) {
-  moire__aot_run run = {
-      .plan = plan,
-      .inputs =
-          {[MOIRE__AOT_RNG] = s->rng, [MOIRE__AOT_STEP_SIZE] = s->step_size, [MOIRE__AOT_BIAS2] = s->bias2},
-      .state = c->state->block,
-      .workspace = memory + c->feed_bytes(plan, c->batch) + SCALAR_BYTES,
-      .threads = c->workspace->threads,
-      .run = c->workspace->run,
-      .context = c->workspace->context,
-      .profile = c->workspace->profile,
-      .profile_context = c->workspace->profile_context};
+  moire__aot_run run = {.plan = plan,
+                        .inputs = {[MOIRE__AOT_RNG] = s->rng, [MOIRE__AOT_SCALARS] = s->optimizer},
+                        .state = c->state->block,
+                        .workspace = memory + c->feed_bytes(plan, c->batch) + SCALAR_BYTES,
+                        .threads = c->workspace->threads,
+                        .run = c->workspace->run,
+                        .context = c->workspace->context,
+                        .profile = c->workspace->profile,
+                        .profile_context = c->workspace->profile_context};
   float loss = 0;
   c->feed(&run, c->from, c->batch, memory);
   moire__aot_execute(&run);
@@ -60,11 +55,8 @@ static library_status moire__aot_train(const moire__aot_training *c, uint64_t se
   library_status status = moire__aot_reserve(c->workspace, plan_bytes(c, &level->step), &memory);
   if (status) return status;
   scalars s = find_scalars(c, &level->step, memory);
-  double step_size = 0, bias2 = 0;
-  moire_optimizer_scalars(MOIRE__AOT_TABLES.lr, MOIRE__AOT_TABLES.beta1, MOIRE__AOT_TABLES.beta2, step + 1,
-                          &step_size, &bias2);
-  *s.step_size = (float)step_size;
-  *s.bias2 = (float)bias2;
+  moire_batch_place place = moire_batch_place_at(step, MOIRE__AOT_TABLES.training->accumulate);
+  moire_optimizer_scalars_f32(MOIRE__AOT_TABLES.training, &place, s.optimizer);
   s.rng[0] = (int32_t)(uint32_t)seed;
   s.rng[1] = (int32_t)(uint32_t)(seed >> 32);
   s.rng[2] = (int32_t)step;

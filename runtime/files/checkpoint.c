@@ -1,16 +1,15 @@
 /* Saving and loading the states of a store. See checkpoint.h. */
 #include "runtime/files/checkpoint.h"
 
+#include "moire/optimizer.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
 #include "runtime/files/checkpoint_names.h"
 
 #include <string.h>
 
-static bool is_optimizers(const char *name) { return strncmp(name, "adam.", 5) == 0; }
-
 static bool belongs(const char *name, moire__checkpoint_part part) {
-  return part == MOIRE__CHECKPOINT_EVERYTHING || !is_optimizers(name);
+  return part == MOIRE__CHECKPOINT_EVERYTHING || !moire_optimizer_owns(name);
 }
 
 /* The store refuses c64, so that each dtype of a state has one in the file. */

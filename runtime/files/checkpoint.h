@@ -2,8 +2,9 @@
  *
  * Whoever knows the format of safetensors can read one, PyTorch included: parameters stand under the names of
  * the state dict. Metadata `format` is "checkpoint/1", `model` the model's name, `config` its configuration as
- * JSON. A file to resume from also holds the optimizer's states, whose names begin with "adam.". Files are
- * written beside, synced and renamed (runtime/files/file.h), so there is no moment without a readable one.
+ * JSON. A file to resume from also holds the optimizer's states, whose names begin with "adam." or
+ * "optimizer.". Files are written beside, synced and renamed (runtime/files/file.h), so there is no moment
+ * without a readable one.
  */
 #ifndef MOIRE_RUNTIME_FILES_CHECKPOINT_H
 #define MOIRE_RUNTIME_FILES_CHECKPOINT_H

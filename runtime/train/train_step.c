@@ -1,6 +1,8 @@
-/* A step of training: the batch, the scalars of Adam, the counters of random masks, and the run. All of it is a
- * function of (seed, number of the step, samples). */
+/* A step of training: the batch, the scalars of the optimizer, the counters of random masks, and the run. All
+ * of it is a function of (seed, number of the step, samples). */
 #include "runtime/train/train_step.h"
+
+#include "runtime/train/training_options.h"
 
 static moire_status set_if_there(moire__train_step *t, const char *name, const void *data, int64_t n,
                                  moire_error *error) {
@@ -14,10 +16,11 @@ moire_status moire__train_step_open(moire__train_step *t, moire_runner *runner, 
   *t = (moire__train_step){.runner = runner,
                            .samples = samples,
                            .training = training,
+                           .options = moire__training_options(training),
                            .rng = {(int32_t)(uint32_t)seed, (int32_t)(uint32_t)(seed >> 32), 0}};
   moire_status status = set_if_there(t, "rng", t->rng, 3, error);
-  if (!status) status = set_if_there(t, "adam.step_size", &t->step_size, 1, error);
-  if (!status) status = set_if_there(t, "adam.bias2", &t->bias2, 1, error);
+  int n_scalars = moire_optimizer_scalar_count(&t->options);
+  if (!status) status = set_if_there(t, "optimizer.scalars", t->scalars, n_scalars, error);
   return status;
 }
 
@@ -28,12 +31,8 @@ void moire__train_step_free(moire__train_step *t) {
 
 moire_status moire__train_step_prepare(moire__train_step *t, const int64_t *samples, int64_t n, int64_t number,
                                        moire_error *error) {
-  const moire_config *config = t->training;
-  double step_size = 0, bias2 = 0;
-  moire_optimizer_scalars(moire_config_real(config, "lr"), moire_config_real(config, "beta1"),
-                          moire_config_real(config, "beta2"), number + 1, &step_size, &bias2);
-  t->step_size = (float)step_size;
-  t->bias2 = (float)bias2;
+  moire_batch_place place = moire_batch_place_at(number, t->options.accumulate);
+  moire_optimizer_scalars_f32(&t->options, &place, t->scalars);
   t->rng[2] = (int32_t)(uint32_t)number;
   moire_status status = moire_runner_set_extent(t->runner, "B", n, error);
   return status ? status : t->samples.give(t->samples.context, t->runner, samples, n, error);

@@ -2,6 +2,7 @@
 #ifndef MOIRE_RUNTIME_TRAIN_TRAIN_STEP_H
 #define MOIRE_RUNTIME_TRAIN_TRAIN_STEP_H
 
+#include "moire/optimizer.h"
 #include "moire/run.h"
 #include "runtime/files/config.h"
 #include "runtime/train/samples.h"
@@ -10,13 +11,14 @@
 typedef struct moire__train_step {
   moire_runner *runner;
   moire__samples samples;
-  const moire_config *training; /* of the task's keys */
-  int32_t rng[3];               /* seed low, seed high, step */
-  float step_size, bias2;       /* of Adam */
+  const moire_config *training;   /* of the task's keys */
+  int32_t rng[3];                 /* seed low, seed high, step */
+  moire_training_options options; /* of the optimizer, from the configuration */
+  float scalars[MOIRE_MOST_OPTIMIZER_SCALARS];
 } moire__train_step;
 
-/* `runner` runs the program of a step: inputs of the model, "rng", "adam.*"; output "loss". The structure must
- * stay where it is: the runner reads from it. Takes the samples, on failure too. */
+/* `runner` runs the program of a step: inputs of the model, "rng", "optimizer.scalars"; output "loss". The
+ * structure must stay where it is: the runner reads from it. Takes the samples, on failure too. */
 moire_status moire__train_step_open(moire__train_step *step, moire_runner *runner, moire__samples samples,
                                     const moire_config *training, moire_error *error);
 void moire__train_step_free(moire__train_step *step);

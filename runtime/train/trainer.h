@@ -30,7 +30,8 @@ typedef struct moire__trainer_job {
   const char *model;            /* its name, for the checkpoints */
   const moire_config *config;   /* of the model */
   const moire_config *training; /* of the task's keys (runtime/train/trainer_fields.h) */
-  const moire_plan *step;       /* one step of training: inputs of the model, "rng", "adam.*"; output "loss" */
+  /* One step of training: inputs of the model, "rng", "optimizer.scalars"; output "loss". */
+  const moire_plan *step;
   const moire__trainer_task *task; /* what it is trained on; closed by moire__trainer_run */
   moire_threads *threads;
   const char *directory;             /* made if it is not there */

@@ -212,14 +212,13 @@ static void train_jit(bench *b, float *losses, uint64_t seed) {
   moire_error error = {0};
   jit j = jit_start(b, "loss", true);
   for (int step = 0; step < STEPS; step++) {
-    double step_size = 0, bias2 = 0;
-    moire_optimizer_scalars(b->model.optimizer.lr, b->model.optimizer.beta1, b->model.optimizer.beta2, step + 1,
-                            &step_size, &bias2);
-    float scalars[2] = {(float)step_size, (float)bias2};
+    const moire_training_options *o = &b->model.optimizer.training;
+    moire_batch_place place = moire_batch_place_at(step, o->accumulate);
+    float scalars[MOIRE_MOST_OPTIMIZER_SCALARS];
+    moire_optimizer_scalars_f32(o, &place, scalars);
     int32_t rng[3] = {(int32_t)(uint32_t)seed, (int32_t)(uint32_t)(seed >> 32), step};
     moire_runner_set_input(j.runner, "rng", rng, 3, &error);
-    moire_runner_set_input(j.runner, "adam.step_size", &scalars[0], 1, &error);
-    moire_runner_set_input(j.runner, "adam.bias2", &scalars[1], 1, &error);
+    moire_runner_set_input(j.runner, "optimizer.scalars", scalars, moire_optimizer_scalar_count(o), &error);
     losses[step] = *jit_run(b, &j, "loss", 0, BATCH);
   }
   jit_stop(&j);

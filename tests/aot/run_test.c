@@ -157,15 +157,14 @@ Test(aot_run, maps_weights) {
 enum { STEPS = 4, BATCH = 37 };
 
 static void step_jit(aot_graph_jit *jit, const aot_graph *m, const data *d, uint64_t seed, int step) {
-  double step_size = 0, bias2 = 0;
-  moire_optimizer_scalars(m->optimizer.lr, m->optimizer.beta1, m->optimizer.beta2, step + 1, &step_size,
-                          &bias2);
-  float scalars[2] = {(float)step_size, (float)bias2};
+  const moire_training_options *o = &m->optimizer.training;
+  moire_batch_place place = moire_batch_place_at(step, o->accumulate);
+  float scalars[MOIRE_MOST_OPTIMIZER_SCALARS];
+  moire_optimizer_scalars_f32(o, &place, scalars);
   int32_t rng[3] = {(int32_t)(uint32_t)seed, (int32_t)(uint32_t)(seed >> 32), step};
   set_inputs(jit, d, BATCH);
   aot_graph_jit_set(jit, "rng", rng, 3);
-  aot_graph_jit_set(jit, "adam.step_size", &scalars[0], 1);
-  aot_graph_jit_set(jit, "adam.bias2", &scalars[1], 1);
+  aot_graph_jit_set(jit, "optimizer.scalars", scalars, moire_optimizer_scalar_count(o));
   aot_graph_jit_run(jit, BATCH);
 }
 

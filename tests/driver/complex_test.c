@@ -39,7 +39,7 @@ static moire_compile_options options(void) {
   o.outputs = outputs;
   o.n_outputs = 4;
   o.loss = "loss";
-  o.optimizer = MOIRE_OPTIMIZER_ADAM;
+  o.training.optimizer = MOIRE_OPTIMIZER_ADAM;
   o.keep_gradients = true;
   return o;
 }
@@ -79,8 +79,8 @@ static void stop(engine *e) {
 static float complex wave(int i) { return CMPLXF(0.25F * (float)i - 1, 1.5F - 0.125F * (float)i); }
 
 static void feed_both(engine *e, const float complex *x) {
-  static const char *const scalars[] = {"adam.step_size", "adam.bias2"};
-  static const float one[1] = {1};
+  static const float scalars[] = {1, 1, 1, 1, 1, 1, 1, 1};
+  static const double exact[] = {1, 1, 1, 1, 1, 1, 1, 1};
   double planes[2][N * WIDTH];
   for (int i = 0; i < N * WIDTH; i++) {
     planes[0][i] = (double)crealf(x[i]);
@@ -91,10 +91,8 @@ static void feed_both(engine *e, const float complex *x) {
   CHECK(moire_runner_set_complex_input(e->runner, "x", (const float *)x, N * WIDTH, &error));
   CHECK(moire_oracle_set_input(e->oracle, "x.real", planes[0], N * WIDTH, &error));
   CHECK(moire_oracle_set_input(e->oracle, "x.imag", planes[1], N * WIDTH, &error));
-  for (int i = 0; i < 2; i++) {
-    CHECK(moire_runner_set_input(e->runner, scalars[i], one, 1, &error));
-    CHECK(moire_oracle_set_input(e->oracle, scalars[i], &(double){1}, 1, &error));
-  }
+  CHECK(moire_runner_set_input(e->runner, "optimizer.scalars", scalars, 8, &error));
+  CHECK(moire_oracle_set_input(e->oracle, "optimizer.scalars", exact, 8, &error));
 }
 
 static void expect_near(double got, double want, const char *what, int i) {

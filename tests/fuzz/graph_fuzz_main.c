@@ -121,7 +121,7 @@ static void print_graph(uint64_t seed, int limit) {
   printf("outputs:");
   for (int i = 0; i < r.options.n_outputs; i++) printf(" %s", r.options.outputs[i]);
   printf("%s%s, optimizer %d\n", r.options.loss ? ", loss" : "", r.options.keep_gradients ? ", gradients" : "",
-         (int)r.options.optimizer);
+         (int)r.options.training.optimizer);
   free(text);
   random_graph_free(&r);
 }

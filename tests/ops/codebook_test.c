@@ -116,13 +116,12 @@ Test(codebook, gradients_go_past_it_and_states_move_after_it) {
   options.n_outputs = 2;
   options.loss = "loss";
   options.keep_gradients = true;
-  options.optimizer = MOIRE_OPTIMIZER_ADAM;
+  options.training.optimizer = MOIRE_OPTIMIZER_ADAM;
   test_machine m = test_machine_make(g, &options, 2, 1);
   moire_graph_destroy(g);
   moire_error error = {0};
-  const float scalars[2] = {0.1f, 1};
-  moire_runner_set_input(m.runner, "adam.step_size", &scalars[0], 1, &error);
-  moire_runner_set_input(m.runner, "adam.bias2", &scalars[1], 1, &error);
+  const float scalars[] = {1, 1, 1, 1, 1, 0.1f, 1, 1};
+  moire_runner_set_input(m.runner, "optimizer.scalars", scalars, 8, &error);
   for (int step = 0; step < 2; step++) {
     cr_assert_eq(moire_runner_run(m.runner, &error), MOIRE_OK, "%s", error.message);
     const float *value = moire_runner_output(m.runner, "y", NULL),

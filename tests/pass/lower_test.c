@@ -257,15 +257,12 @@ static moire_graph *build_qia(void) {
 
 Test(lower, a_training_step_of_qia_gives_what_its_graph_gives) {
   static const char *const outputs[] = {"logits", "loss"};
-  const moire__goal goal = {.outputs = outputs,
-                            .n_outputs = 2,
-                            .loss = "loss",
-                            .keep_gradients = true,
-                            .optimizer = MOIRE__OPTIMIZER_ADAM,
-                            .lr = 1e-3,
-                            .beta1 = 0.9,
-                            .beta2 = 0.999,
-                            .eps = 1e-8};
+  const moire__goal goal = {
+      .outputs = outputs,
+      .n_outputs = 2,
+      .loss = "loss",
+      .keep_gradients = true,
+      .training = {.optimizer = MOIRE_OPTIMIZER_ADAM, .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8}};
   moire_graph *g = build_qia();
   for (size_t t = 0; t < sizeof targets / sizeof *targets; t++) {
     moire_error error = {0};

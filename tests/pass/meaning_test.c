@@ -50,7 +50,7 @@ static void check_case_in_pipeline(const golden_case *c) {
   moire__goal goal = c->goal;
   goal.bf16 = false;
   goal.loss = NULL;
-  goal.optimizer = MOIRE__OPTIMIZER_NONE;
+  goal.training.optimizer = MOIRE_OPTIMIZER_NONE;
   moire_graph *after = moire__driver_run_passes(c->graph, &goal, NULL, NULL, &error);
   if (!after) {
     if (error.status == MOIRE_ERROR_INTERNAL) fprintf(stderr, "%s: %s\n", c->path, error.message);
@@ -119,12 +119,12 @@ static moire__goal qia_goal(void) {
                        .n_outputs = 2,
                        .loss = "loss",
                        .keep_gradients = true,
-                       .optimizer = MOIRE__OPTIMIZER_ADAMW,
-                       .lr = 1e-3,
-                       .beta1 = 0.9,
-                       .beta2 = 0.999,
-                       .eps = 1e-8,
-                       .weight_decay = 0.01};
+                       .training = {.optimizer = MOIRE_OPTIMIZER_ADAMW,
+                                    .lr = 1e-3,
+                                    .beta1 = 0.9,
+                                    .beta2 = 0.999,
+                                    .eps = 1e-8,
+                                    .weight_decay = 0.01}};
 }
 
 typedef struct walk {
@@ -191,7 +191,7 @@ Test(meaning, gradients_of_qia_are_central_differences) {
   const double step = 1e-5, limit = 1e-7;
   moire_graph *g = build_qia();
   moire__goal goal = qia_goal();
-  goal.optimizer = MOIRE__OPTIMIZER_NONE;
+  goal.training.optimizer = MOIRE_OPTIMIZER_NONE;
   moire_error error = {0};
   moire_graph *after = moire__driver_run_passes(g, &goal, NULL, NULL, &error);
   cr_assert(after, "%s", error.message);

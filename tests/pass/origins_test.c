@@ -28,8 +28,10 @@ static moire_graph *fused(void) {
   moire_graph *g = moire_graph_parse(model, "model", &error);
   cr_assert(g, "%s", error.message);
   static const char *const outputs[] = {"loss"};
-  moire__goal goal = {
-      .outputs = outputs, .n_outputs = 1, .loss = "loss", .optimizer = MOIRE__OPTIMIZER_ADAM, .lr = 0.1};
+  moire__goal goal = {.outputs = outputs,
+                      .n_outputs = 1,
+                      .loss = "loss",
+                      .training = {.optimizer = MOIRE_OPTIMIZER_ADAM, .lr = 0.1}};
   moire_graph *after = moire__driver_run_passes(g, &goal, NULL, NULL, &error);
   cr_assert(after, "%s", error.message);
   moire_graph_destroy(g);

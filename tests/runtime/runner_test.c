@@ -254,14 +254,6 @@ Test(runner, a_broken_plan_is_refused) {
   moire_store_destroy(store);
 }
 
-Test(runner, optimizer_scalars) {
-  double step_size = 0, bias2 = 0;
-  moire_optimizer_scalars(1e-3, 0.9, 0.999, 1, &step_size, &bias2);
-  cr_assert(fabs(step_size - 1e-2) < 1e-15 && fabs(bias2 - sqrt(1e-3)) < 1e-12);
-  moire_optimizer_scalars(1e-3, 0.9, 0.999, 1000000, &step_size, &bias2);
-  cr_assert(step_size == 1e-3 && fabs(bias2 - 1) < 1e-12);
-}
-
 /* A rest gives the workspace back; the next run is as if there had been none. */
 Test(runner, rests) {
   fixture f = start(2);

@@ -117,7 +117,8 @@ static void fill_packed(pass_feed *feed, const char *ids) {
 
 static void add_input(pass_feed *feed, const moire_graph *g, const char *name, const sizes *size) {
   const moire__value_info *info = &g->values[moire__graph_find_input(g, name)];
-  add(feed->inputs, &feed->n_inputs, name, info->dtype, &info->shape, size, strncmp(name, "adam.", 5) == 0);
+  add(feed->inputs, &feed->n_inputs, name, info->dtype, &info->shape, size,
+      strncmp(name, "optimizer.", 10) == 0);
 }
 
 void pass_feed_add(pass_feed *feed, const moire_graph *g) {

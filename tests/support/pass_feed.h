@@ -14,8 +14,8 @@ typedef struct pass_feed {
 } pass_feed;
 
 /* Draws inputs (of complex ones also the planes) and states of g that the feed has not; values depend on the
- * name alone. Floats are in [-1, 1), but those of states and of inputs named "adam.*" in [0.1, 1); integers are
- * 0 to 3.
+ * name alone. Floats are in [-1, 1), but those of states and of inputs named "optimizer.*" in [0.1, 1);
+ * integers are 0 to 3.
  */
 void pass_feed_add(pass_feed *feed, const moire_graph *g);
 void pass_feed_release(pass_feed *feed);

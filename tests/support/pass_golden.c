@@ -45,6 +45,25 @@ static char *read_text(const char *path) {
   return text.data;
 }
 
+static bool read_training_word(const char *word, const char *value, moire_training_options *t) {
+  const struct {
+    const char *name;
+    double *number;
+  } numbers[] = {{"lr", &t->lr},   {"weight_decay", &t->weight_decay}, {"momentum", &t->momentum},
+                 {"ema", &t->ema}, {"clip_value", &t->clip_value},     {"clip_norm", &t->clip_norm}};
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    if (strcmp(word, numbers[i].name) != 0) continue;
+    *numbers[i].number = strtod(value, NULL);
+    return true;
+  }
+  if (strcmp(word, "accumulate") == 0) return (t->accumulate = atoi(value)) > 0;
+  if (strcmp(word, "optimizer") != 0) return false;
+  t->optimizer = strcmp(value, "adamw") == 0 ? MOIRE_OPTIMIZER_ADAMW
+                 : strcmp(value, "sgd") == 0 ? MOIRE_OPTIMIZER_SGD
+                                             : MOIRE_OPTIMIZER_ADAM;
+  return true;
+}
+
 /* Takes `word` in; words and names stay in the case's text. */
 static bool read_goal_word(char *word, moire__goal *goal, const char **outputs) {
   char *value = strchr(word, '=');
@@ -61,19 +80,13 @@ static bool read_goal_word(char *word, moire__goal *goal, const char **outputs) 
     outputs[goal->n_outputs++] = value;
   else if (strcmp(word, "loss") == 0)
     goal->loss = value;
-  else if (strcmp(word, "optimizer") == 0)
-    goal->optimizer = strcmp(value, "adamw") == 0 ? MOIRE__OPTIMIZER_ADAMW : MOIRE__OPTIMIZER_ADAM;
-  else if (strcmp(word, "lr") == 0)
-    goal->lr = strtod(value, NULL);
-  else if (strcmp(word, "weight_decay") == 0)
-    goal->weight_decay = strtod(value, NULL);
   else
-    return false;
+    return read_training_word(word, value, &goal->training);
   return true;
 }
 
 static void read_goal(golden_case *c, char *line, const char **outputs) {
-  c->goal = (moire__goal){.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .lr = 1e-3};
+  c->goal = (moire__goal){.training = moire_training_defaults()};
   if (line) {
     line[strcspn(line, "\n")] = 0;
     for (char *rest = NULL, *word = strtok_r(line, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {

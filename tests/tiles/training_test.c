@@ -43,14 +43,13 @@ static void stop(bench *b) {
 
 static void run_step(const bench *b, moire_runner *runner, int step) {
   moire_error error = {0};
-  double step_size = 0, bias2 = 0;
-  moire_optimizer_scalars(b->model.optimizer.lr, b->model.optimizer.beta1, b->model.optimizer.beta2, step + 1,
-                          &step_size, &bias2);
-  const float scalars[2] = {(float)step_size, (float)bias2};
+  const moire_training_options *o = &b->model.optimizer.training;
+  moire_batch_place place = moire_batch_place_at(step, o->accumulate);
+  float scalars[MOIRE_MOST_OPTIMIZER_SCALARS];
+  moire_optimizer_scalars_f32(o, &place, scalars);
   const int32_t rng[3] = {5, 0, step};
   moire_runner_set_input(runner, "rng", rng, 3, &error);
-  moire_runner_set_input(runner, "adam.step_size", &scalars[0], 1, &error);
-  moire_runner_set_input(runner, "adam.bias2", &scalars[1], 1, &error);
+  moire_runner_set_input(runner, "optimizer.scalars", scalars, moire_optimizer_scalar_count(o), &error);
   aot_need(moire_runner_run(runner, &error), &error);
 }
 

@@ -68,7 +68,7 @@ static moire_program *compile(const char *name) {
   options.outputs = &loss;
   options.n_outputs = 1;
   options.loss = loss;
-  options.optimizer = MOIRE_OPTIMIZER_ADAM;
+  options.training.optimizer = MOIRE_OPTIMIZER_ADAM;
   moire_program *program = moire_compile(graph, &options, &error);
   if (!program) bench_stop(&error);
   moire_graph_destroy(graph);
@@ -79,7 +79,7 @@ static moire_program *compile(const char *name) {
 
 static duration time_steps(const char *name, const moire__dataset *set, moire_threads *threads) {
   static int32_t ids[BATCH * LENGTH], answers[BATCH], rng[3] = {1, 0, 0};
-  static float step_size = 1e-3f, bias2 = 1;
+  static const float scalars[] = {1, 1, 1, 1, 1, 1e-3f, 1, 1};
   moire_error error = {0};
   moire_program *program = compile(name);
   const moire_plan *plan = moire_program_plan(program);
@@ -94,8 +94,7 @@ static duration time_steps(const char *name, const moire__dataset *set, moire_th
   } inputs[] = {{"input_ids", ids, BATCH * LENGTH},
                 {"answers", answers, BATCH},
                 {"rng", rng, 3},
-                {"adam.step_size", &step_size, 1},
-                {"adam.bias2", &bias2, 1}};
+                {"optimizer.scalars", scalars, 8}};
   for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
     if (moire_runner_set_input(runner, inputs[i].name, inputs[i].data, inputs[i].n, &error)) bench_stop(&error);
   double times[STEPS], cpu = 1e9;

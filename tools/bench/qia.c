@@ -70,7 +70,7 @@ static moire_program *compile_as(const bench *b, moire_mode mode, const char *ou
   options.precision = precision;
   if (mode == MOIRE_TRAINING) {
     options.loss = output;
-    options.optimizer = MOIRE_OPTIMIZER_ADAM;
+    options.training.optimizer = MOIRE_OPTIMIZER_ADAM;
   }
   moire_program *program = moire_compile(graph, &options, &error);
   bench_require(error.status, &error);
@@ -84,7 +84,7 @@ static moire_program *compile(const bench *b, moire_mode mode, const char *outpu
 
 static moire_runner *start(bench *b, const moire_program *program, int64_t rows) {
   static const int32_t rng[3] = {1, 0, 0};
-  static const float step_size = 1e-3f, bias2 = 1;
+  static const float scalars[] = {1, 1, 1, 1, 1, 1e-3f, 1, 1};
   moire_error error = {0};
   const moire_plan *plan = moire_program_plan(program);
   bench_require(moire_store_declare(b->store, plan, 1, &error), &error);
@@ -92,10 +92,8 @@ static moire_runner *start(bench *b, const moire_program *program, int64_t rows)
   bench_require(error.status, &error);
   bench_require(moire_runner_set_extent(runner, "B", rows, &error), &error);
   if (moire_runner_has_input(runner, "rng")) moire_runner_set_input(runner, "rng", rng, 3, &error);
-  if (moire_runner_has_input(runner, "adam.bias2")) {
-    moire_runner_set_input(runner, "adam.step_size", &step_size, 1, &error);
-    moire_runner_set_input(runner, "adam.bias2", &bias2, 1, &error);
-  }
+  if (moire_runner_has_input(runner, "optimizer.scalars"))
+    moire_runner_set_input(runner, "optimizer.scalars", scalars, 8, &error);
   bench_require(error.status, &error);
   return runner;
 }

@@ -53,17 +53,15 @@ static void train(const moire_graph *graph, const moire_compile_options *options
   moire_runner *runner = moire_runner_create(plan, store, threads, &error);
   if (!runner) stop(&error);
   int32_t ids[BATCH * LENGTH], answers[BATCH];
-  float step_size = 0, bias2 = 0;
+  float scalars[MOIRE_MOST_OPTIMIZER_SCALARS];
   moire_runner_set_extent(runner, "B", BATCH, &error);
   moire_runner_set_input(runner, "input_ids", ids, BATCH * LENGTH, &error);
   moire_runner_set_input(runner, "answers", answers, BATCH, &error);
-  moire_runner_set_input(runner, "adam.step_size", &step_size, 1, &error);
-  moire_runner_set_input(runner, "adam.bias2", &bias2, 1, &error);
+  int n_scalars = moire_optimizer_scalar_count(&options->training);
+  moire_runner_set_input(runner, "optimizer.scalars", scalars, n_scalars, &error);
   for (int step = 1; step <= STEPS; step++) {
-    double a = 0, b = 0;
-    moire_optimizer_scalars(options->lr, options->beta1, options->beta2, step, &a, &b);
-    step_size = (float)a;
-    bias2 = (float)b;
+    moire_batch_place place = moire_batch_place_at(step - 1, 1);
+    moire_optimizer_scalars_f32(&options->training, &place, scalars);
     draw_batch(ids, answers);
     if (moire_runner_run(runner, &error)) stop(&error);
     const float *loss = moire_runner_output(runner, "loss", NULL);
@@ -83,8 +81,8 @@ int main(int argc, char **argv) {
   options.outputs = (const char *const[]){"loss"};
   options.n_outputs = 1;
   options.loss = "loss";
-  options.optimizer = MOIRE_OPTIMIZER_ADAM;
-  options.lr = 0.05;
+  options.training.optimizer = MOIRE_OPTIMIZER_ADAM;
+  options.training.lr = 0.05;
   train(training, &options, store);
 
   moire_ahead_weight weights[2] = {{.name = "from.weight"}, {.name = "to.weight"}};

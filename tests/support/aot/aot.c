@@ -85,7 +85,7 @@ void aot_model_make(aot_model *m, const char *model, const char *config, uint64_
   m->inference = build(m, MOIRE_INFERENCE);
   m->training = build(m, MOIRE_TRAINING);
   m->optimizer = moire_compile_defaults();
-  m->optimizer.optimizer = MOIRE_OPTIMIZER_ADAM;
+  m->optimizer.training.optimizer = MOIRE_OPTIMIZER_ADAM;
   m->store = moire_store_create();
   declare(m, m->inference, "logits", seed);
   declare(m, m->training, "loss", seed);

@@ -35,7 +35,7 @@ static const moire__st_tensor *need(const golden *g, const char *prefix, const c
 
 static void read_optimizer(golden *g) {
   json_t *root = json_loads(moire__safetensors_metadata(g->file, "optimizer"), 0, NULL);
-  moire_compile_options *o = &g->model.optimizer;
+  moire_training_options *o = &g->model.optimizer.training;
   cr_assert_str_eq(json_string_value(json_object_get(root, "name")), "adam");
   o->lr = json_number_value(json_object_get(root, "lr"));
   o->beta1 = json_number_value(json_object_get(root, "beta1"));
@@ -139,16 +139,13 @@ static void put_losses(golden *g, moire_threads *threads) {
   moire_error error = {0};
   moire_program *step = aot_jit(&g->model, "loss", true, NULL), *loss = aot_jit(&g->model, "loss", false, NULL);
   moire_runner *step_runner = make_runner(g, step, threads), *loss_runner = make_runner(g, loss, threads);
-  float losses[64] = {0}, scalars[2];
+  float losses[64] = {0}, scalars[MOIRE_MOST_OPTIMIZER_SCALARS];
   cr_assert_lt(g->steps, 64);
   for (int64_t i = 0; i < g->steps; i++) {
-    double step_size = 0, bias2 = 0;
-    const moire_compile_options *o = &g->model.optimizer;
-    moire_optimizer_scalars(o->lr, o->beta1, o->beta2, i + 1, &step_size, &bias2);
-    scalars[0] = (float)step_size;
-    scalars[1] = (float)bias2;
-    moire_runner_set_input(step_runner, "adam.step_size", &scalars[0], 1, &error);
-    moire_runner_set_input(step_runner, "adam.bias2", &scalars[1], 1, &error);
+    const moire_training_options *o = &g->model.optimizer.training;
+    moire_batch_place place = moire_batch_place_at(i, o->accumulate);
+    moire_optimizer_scalars_f32(o, &place, scalars);
+    moire_runner_set_input(step_runner, "optimizer.scalars", scalars, moire_optimizer_scalar_count(o), &error);
     losses[i] = *run(g, step_runner, "loss");
   }
   losses[g->steps] = *run(g, loss_runner, "loss");

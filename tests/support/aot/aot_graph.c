@@ -49,7 +49,7 @@ void aot_graph_make(aot_graph *m, void (*build)(moire_graph *g), bool training, 
   build(inference);
   aot_graph_take(m, inference, seed);
   if (!training) return;
-  m->optimizer.optimizer = MOIRE_OPTIMIZER_ADAM;
+  m->optimizer.training.optimizer = MOIRE_OPTIMIZER_ADAM;
   m->training = moire_graph_create("net", MOIRE_TRAINING);
   build(m->training);
   aot_need(moire_graph_status(m->training, &error), &error);
@@ -117,7 +117,7 @@ aot_graph_jit aot_graph_jit_start(aot_graph *m, const char *const *outputs, int 
                                   const char *cpu) {
   moire_error error = {0};
   moire_compile_options wanted = m->optimizer;
-  if (!training) wanted.optimizer = MOIRE_OPTIMIZER_NONE;
+  if (!training) wanted.training.optimizer = MOIRE_OPTIMIZER_NONE;
   wanted.outputs = outputs;
   wanted.n_outputs = n;
   wanted.loss = training ? "loss" : NULL;

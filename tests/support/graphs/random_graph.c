@@ -26,8 +26,16 @@ static void add_loss(maker *m) {
   m->out->options.loss = "loss";
   m->out->options.keep_gradients = true;
   if (random_chance(m, 60)) return;
-  m->out->options.optimizer = random_chance(m, 50) ? MOIRE_OPTIMIZER_ADAM : MOIRE_OPTIMIZER_ADAMW;
-  m->out->options.weight_decay = random_chance(m, 50) ? 0.05 : 0;
+  static const moire_optimizer kinds[] = {MOIRE_OPTIMIZER_ADAM, MOIRE_OPTIMIZER_ADAMW, MOIRE_OPTIMIZER_SGD};
+  moire_training_options *o = &m->out->options.training;
+  o->optimizer = kinds[random_below(m, 3)];
+  o->weight_decay = random_chance(m, 50) ? 0.05 : 0;
+  o->momentum = random_chance(m, 50) ? 0.9 : 0;
+  o->nesterov = o->momentum > 0 && random_chance(m, 50);
+  o->clip_norm = random_chance(m, 30) ? 0.5 : 0;
+  o->clip_value = random_chance(m, 30) ? 0.1 : 0;
+  o->accumulate = random_chance(m, 30) ? 3 : 1;
+  o->ema = random_chance(m, 30) ? 0.99 : 0;
   m->out->options.keep_gradients = random_chance(m, 50);
 }
 
@@ -128,9 +136,8 @@ void random_graph_make(random_graph *r, uint64_t seed, int limit) {
   if (random_chance(m, 65)) add_loss(m);
   add_outputs(m);
   r->options.outputs = r->outputs;
-  static const test_range others[] = {
-      {"adam.v.*", 0.1, 1}, {"adam.bias2", 0.2, 1}, {"adam.step_size", 0.001, 0.01}, {"rng", 0, 1000}};
-  for (int i = 0; i < 4; i++) r->ranges[r->n_ranges++] = others[i];
+  static const test_range others[] = {{"adam.v.*", 0.1, 1}, {"optimizer.scalars", 0.1, 1}, {"rng", 0, 1000}};
+  for (int i = 0; i < 3; i++) r->ranges[r->n_ranges++] = others[i];
   moire__release(m);
 }
 
