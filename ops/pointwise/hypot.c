@@ -60,10 +60,11 @@ moire_value moire__range_scale(moire_value a, moire_value b) {
   return moire__graph_emit(a.graph, MOIRE_HERE, MOIRE__OP_range_scale, (moire_value[]){a, b}, 2, NULL, 0);
 }
 
-moire_value moire__not_zero(moire_value x) {
-  double least = moire_value_dtype(x) == MOIRE_F64 ? 0x1p-1022 : 0x1p-126;
+moire_value moire__at_least(moire_value x, double least) {
   return moire_max_of(moire_constant(x.graph, moire_value_dtype(x), moire_value_shape(x), least), x);
 }
+
+double moire__least_scaled(moire_dtype dtype) { return dtype == MOIRE_F64 ? 0x1p-480 : 0x1p-50; }
 
 /* ---- hypot ----------------------------------------------------------------------------------------------- */
 
@@ -78,10 +79,12 @@ static double length_of(double a, double b) { return isnan(a) || isnan(b) ? a + 
 MOIRE__BINARY_FIXED(hypot, REAL, MOIRE__RANGE(-3, 3), MOIRE__RANGE(-1e38, 1e38), moire__infer_pointwise,
                     length_of(a, b), hypot_element(to, a, b))
 
-/* dy / (s y) (s a), and likewise b: for every number that is not 0, s y is far from both ends of the range. */
+/* dy / (s y) (s a), and likewise b. Where both are 0, s y is taken for less than it can be, so that 0 comes
+ * out. */
 void moire__hypot_gradient(moire__gradient *c) {
   moire_value a = c->operands[0], b = c->operands[1], s = moire__range_scale(a, b);
-  moire_value quotient = moire_div(c->result_gradients[0], moire__not_zero(moire_mul(c->results[0], s)));
+  moire_value length = moire__at_least(moire_mul(c->results[0], s), moire__least_scaled(moire_value_dtype(a)));
+  moire_value quotient = moire_div(c->result_gradients[0], length);
   if (c->wanted[0]) c->operand_gradients[0] = moire_mul(quotient, moire_mul(a, s));
   if (c->wanted[1]) c->operand_gradients[1] = moire_mul(quotient, moire_mul(b, s));
 }

@@ -91,10 +91,11 @@ void moire__reference_binary(moire__reference *c, double (*f)(double a, double b
 bool moire__sample_pointwise(moire__sampler *s, moire__op op, int n_operands, unsigned types, moire__range good,
                              moire__range hard);
 
-/* For gradients: the node range_scale(a, b); and x, but no less than the least normal number of its type, for
- * denominators that are never negative: 0 divided by it is 0. */
+/* For gradients: the node range_scale(a, b), s; what (s a)^2 + (s b)^2 is the square of is no less than
+ * moire__least_scaled where a and b are not both 0; the larger of x and a number, a NaN where x is one. */
 moire_value moire__range_scale(moire_value a, moire_value b);
-moire_value moire__not_zero(moire_value x);
+double moire__least_scaled(moire_dtype dtype);
+moire_value moire__at_least(moire_value x, double least);
 /* For gradients: where(condition, x, 0) of a real or complex x, and the conjugate of a complex x, a real one as
  * it is. */
 moire_value moire__keep_where(moire_value condition, moire_value x);

@@ -47,8 +47,10 @@ MOIRE__UNARY(erf, REAL, MOIRE__RANGE(-3, 3), MOIRE__RANGE(-1e3, 1e3), /**/
  * which fit the type; s is 1 but at its ends. Where both are 0, so are the gradients. */
 static moire_value atan2_slope(moire_value dy, moire_value a, moire_value b, moire_value along) {
   moire_value s = moire__range_scale(a, b), sa = moire_mul(a, s), sb = moire_mul(b, s);
-  moire_value r = moire__not_zero(moire_add(moire_mul(sa, sa), moire_mul(sb, sb)));
-  return moire_mul(moire_div(moire_mul(dy, moire_mul(along, s)), r), s);
+  double least = moire__least_scaled(moire_value_dtype(a));
+  moire_value r = moire__at_least(moire_add(moire_mul(sa, sa), moire_mul(sb, sb)), least * least);
+  moire_value one = moire_constant(a.graph, moire_value_dtype(a), moire_value_shape(a), 1);
+  return moire_mul(moire_mul(dy, moire_mul(moire_mul(along, s), moire_div(one, r))), s);
 }
 
 MOIRE__BINARY(atan2, REAL, MOIRE__RANGE(0.5, 3), MOIRE__RANGE(-1e10, 1e10), /**/

@@ -1,8 +1,13 @@
 /* layer_norm: y = (x - mean) / sqrt(var + eps) weight + bias over the last axis, of extent D; operands x,
  * weight [D], bias [D]; attribute eps.
  *
- * var is the mean of (x - mean)^2, taken in a second look at the row: stable where the mean is large. The
- * gradient recomputes mean and var from x, so nothing is saved but what the graph has anyway.
+ * var is the mean of (x - mean)^2, taken in a second look at the row: stable where the mean is large. The first
+ * mean m is off by the rounding of its sum; the second look makes that good too (Chan, Golub and LeVeque):
+ *
+ *   rest = mean of (x - m)    mean = m + rest    var = mean of (x - m)^2 - rest^2
+ *
+ * so that a row of equal numbers is 0 exactly. The gradient recomputes mean and var from x, so nothing is saved
+ * but what the graph has anyway.
  */
 #include <math.h>
 
@@ -30,21 +35,27 @@ moire_status moire__layer_norm_infer(moire__infer *c) {
   return moire__infer_as_operand(c, 0);
 }
 
-/* The mean over the last axis (0 of an empty one), repeated along it. */
-static moire_value row_mean(moire_value x) {
+/* The mean over the last axis (0 of an empty one), which stays with extent 1. */
+static moire_value mean_of_rows(moire_value x) {
   moire_shape shape = moire_value_shape(x);
   if (moire_value_is_null(x)) return x;
   int64_t n = moire__dim_factor(shape.dims[shape.rank - 1]);
-  moire_value sum = moire_sum(x, -1, true);
-  return moire_broadcast(moire_scale(sum, n > 0 ? 1.0 / (double)n : 0.0), shape);
+  return moire_scale(moire_sum(x, -1, true), n > 0 ? 1.0 / (double)n : 0.0);
 }
+
+/* The same, repeated along the axis. */
+static moire_value row_mean(moire_value x) { return moire_broadcast(mean_of_rows(x), moire_value_shape(x)); }
 
 /* (x - mean) / sqrt(var + eps), and 1 / sqrt(var + eps) of x's shape. */
 static moire_value normalise(moire_value x, double eps, moire_value *inverse) {
-  moire_value centred = moire_sub(x, row_mean(x));
-  moire_value variance = row_mean(moire_mul(centred, centred));
-  *inverse = moire_rsqrt(moire_add_scalar(variance, eps));
-  return moire_mul(centred, *inverse);
+  moire_shape shape = moire_value_shape(x);
+  moire_value first = mean_of_rows(x), near = moire_sub(x, moire_broadcast(first, shape));
+  moire_value rest = mean_of_rows(near), mean = moire_add(first, rest);
+  moire_value variance = moire_sub(mean_of_rows(moire_mul(near, near)), moire_mul(rest, rest));
+  moire_value zero = moire_constant(x.graph, moire_value_dtype(x), moire_value_shape(variance), 0);
+  variance = moire_max_of(zero, variance); /* less is rounding; a NaN stays one */
+  *inverse = moire_broadcast(moire_rsqrt(moire_add_scalar(variance, eps)), shape);
+  return moire_mul(moire_sub(x, moire_broadcast(mean, shape)), *inverse);
 }
 
 /* x's sum over all axes but the last: [D]. */

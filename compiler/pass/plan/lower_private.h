@@ -19,4 +19,16 @@ void moire__lower_rows(moire__lowering *l, const moire__group *group);
 /* One reduction over axes that are not the last alone, with the nodes sunk into it. */
 void moire__lower_reduction(moire__lowering *l, const moire__group *group);
 
+/* How a reduction is made: of elements that are combined, from `start` on. */
+typedef struct moire__reduction {
+  moire__loop_op combine;
+  double start;
+} moire__reduction;
+moire__reduction moire__reduction_of(const moire__node *node);
+
+/* Long sums over adjacent elements are taken in parts of moire__sum_parts[1], each in parts of [0]. */
+enum { MOIRE__SUM_LEVELS = 2 };
+extern const int64_t moire__sum_parts[MOIRE__SUM_LEVELS];
+bool moire__is_long_sum(moire_dim columns);
+
 #endif

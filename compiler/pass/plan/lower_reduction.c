@@ -4,6 +4,7 @@
  * serial loops around one load. Where it is reduced, it is the vector loop and its lanes meet at the end. A
  * long reduction with a small result is cut along its first reduced axis into a fixed number of pieces, whose
  * partial results a second kernel adds in order: the cut depends on the extents alone, never on the threads.
+ * Within a piece long sums are taken in parts (reductions.c).
  */
 #include "compiler/pass/plan/lower_private.h"
 
@@ -11,6 +12,8 @@
 
 /* A result of at most so many elements, of at least so many each, is cut; what a named extent is taken for. */
 enum { CUT_RESULT = 1 << 16, CUT_LENGTH = 1024, NAMED_LENGTH = 1024 };
+/* So many numbers are added to an element one by one. */
+enum { ONE_BY_ONE = 256 };
 
 typedef struct reduction {
   moire__lowering *l;
@@ -24,14 +27,32 @@ typedef struct reduction {
   bool cut;
   int cut_axis;
   moire__loop_value cut_low, cut_high;
+  int part_axis; /* which is walked in parts of `part`, -1: none; never the last */
+  int64_t part;
 } reduction;
+
+/* The first reduced axis, the last excepted, if it is long together with those behind it. */
+static void find_parts(reduction *r) {
+  int64_t behind = 1, pieces = r->cut ? MOIRE__REDUCTION_PIECES : 1;
+  r->part_axis = -1;
+  if (r->combine != MOIRE__LOOP_add) return;
+  for (int d = r->shape.rank - 2; d >= 0; d--) {
+    moire_dim extent = r->shape.dims[d];
+    if (!r->reduced[d] || extent == 1) continue;
+    if (behind < 1) behind = 1; /* an empty axis */
+    r->part = behind < ONE_BY_ONE ? ONE_BY_ONE / behind : 1;
+    r->part_axis = !moire__dim_is_static(extent) || extent / pieces > r->part ? d : -1;
+    behind *= moire__dim_factor(extent);
+    if (behind > ONE_BY_ONE) behind = ONE_BY_ONE;
+  }
+}
 
 static reduction describe(moire__lowering *l, const moire__node *node) {
   reduction r = {.l = l, .node = node, .operand = node->operands[0], .kept = 1, .cut_axis = -1};
   r.shape = l->g->values[r.operand].shape;
   bool sum = node->op == MOIRE__OP_sum;
-  r.combine = sum ? MOIRE__LOOP_add : MOIRE__LOOP_max;
-  r.start = sum ? 0 : -__builtin_inf();
+  r.combine = moire__reduction_of(node).combine;
+  r.start = moire__reduction_of(node).start;
   int n = 0;
   const int64_t *axes = moire__node_ints(node, "axes", &n);
   for (int i = 0; i < n; i++) r.reduced[axes[i]] = true;
@@ -45,26 +66,61 @@ static reduction describe(moire__lowering *l, const moire__node *node) {
   bool small = moire__dim_is_static(r.kept) && moire__dim_factor(r.kept) <= CUT_RESULT;
   bool f32 = l->g->values[r.operand].dtype == MOIRE_F32;
   r.cut = sum && f32 && small && length >= moire__lower_block(l, CUT_LENGTH) && r.cut_axis >= 0;
+  find_parts(&r);
   return r;
 }
 
-/* Opens serial loops over the reduced axes, the last axis excepted; returns how many to close. */
-static int open_reduced(reduction *r, moire__index *index) {
+/* The sum of one element, and that of the part of it that is being taken. */
+typedef struct sums {
+  moire__loop_var whole, part;
+  int opened; /* loops inside of a part, or all */
+} sums;
+
+static moire__loop_var declare(reduction *r) {
   moire__loop_builder *b = &r->l->builder;
-  int opened = 0;
+  moire__loop_type type = moire__loop_type_from_dtype(r->l->g->values[r->operand].dtype);
+  return moire__loop_declare(b, moire__loop_const(b, type, r->start));
+}
+
+/* Opens a loop over parts of [low, high), which becomes the bounds of one. */
+static void open_part(reduction *r, moire__loop_value *low, moire__loop_value *high, int64_t size) {
+  moire__loop_builder *b = &r->l->builder;
+  *low = moire__loop_for(b, *low, *high, size, 1);
+  moire__loop_value end = moire__lower_add(r->l, *low, moire__loop_index(b, size));
+  *high = moire__loop_binary(b, MOIRE__LOOP_min, end, *high);
+}
+
+static void close_part(reduction *r, moire__loop_var whole, moire__loop_var part) {
+  moire__loop_builder *b = &r->l->builder;
+  moire__loop_value now = moire__loop_get(b, whole), more = moire__loop_get(b, part);
+  moire__loop_set(b, whole, moire__loop_binary(b, r->combine, now, more));
+  moire__loop_end(b);
+}
+
+/* Opens serial loops over the reduced axes, the last axis excepted. */
+static sums open_reduced(reduction *r, moire__index *index) {
+  moire__loop_builder *b = &r->l->builder;
+  sums s = {.whole = declare(r)};
+  s.part = s.whole;
   for (int d = 0; d < r->shape.rank - 1; d++) {
     if (!r->reduced[d]) continue;
     bool cut_here = r->cut && d == r->cut_axis;
     moire__loop_value low = cut_here ? r->cut_low : moire__loop_index(b, 0);
     moire__loop_value high = cut_here ? r->cut_high : moire__loop_extent(b, r->shape.dims[d]);
+    if (d == r->part_axis) {
+      open_part(r, &low, &high, r->part);
+      s.part = declare(r);
+      s.opened = 0;
+    }
     index->at[d] = moire__loop_for(b, low, high, 1, 1);
-    opened++;
+    s.opened++;
   }
-  return opened;
+  return s;
 }
 
-static void close_loops(moire__loop_builder *b, int n) {
-  for (int i = 0; i < n; i++) moire__loop_end(b);
+static void close_reduced(reduction *r, sums s) {
+  for (int i = 0; i < s.opened; i++) moire__loop_end(&r->l->builder);
+  if (s.part != s.whole) close_part(r, s.whole, s.part);
 }
 
 static void store(reduction *r, moire__loop_buffer parts, moire__loop_value offset, moire__loop_value element) {
@@ -87,36 +143,49 @@ static void reduce_columns(reduction *r, moire__index *index, moire__loop_value 
   moire__loop_value width = moire__loop_extent(b, r->shape.dims[last]);
   int lanes = l->target.lanes * (moire__dim_factor(r->shape.dims[last]) > 2 * l->target.lanes ? 4 : 2);
   moire__loop_value c = moire__loop_for(b, moire__loop_index(b, 0), width, 1, lanes);
-  moire__loop_type type = moire__loop_type_from_dtype(l->g->values[r->operand].dtype);
-  moire__loop_var sum = moire__loop_declare(b, moire__loop_const(b, type, r->start));
   index->at[last] = c;
   moire__index inner = *index;
-  int opened = open_reduced(r, &inner);
+  sums s = open_reduced(r, &inner);
   moire__loop_value element = moire__lower_read(l, r->operand, &inner);
-  moire__loop_set(b, sum, moire__loop_binary(b, r->combine, moire__loop_get(b, sum), element));
-  close_loops(b, opened);
+  moire__loop_set(b, s.part, moire__loop_binary(b, r->combine, moire__loop_get(b, s.part), element));
+  close_reduced(r, s);
   moire__loop_value offset = moire__lower_add(l, moire__lower_mul(l, outer, width), c);
-  store(r, parts, offset, moire__loop_get(b, sum));
+  store(r, parts, offset, moire__loop_get(b, s.whole));
+  moire__loop_end(b);
+}
+
+/* Adds elements [low, high) of the last axis to `sum`, in parts of moire__sum_parts[level]. */
+static void add_along(reduction *r, moire__index *index, moire__loop_var sum, int level, moire__loop_value low,
+                      moire__loop_value high) {
+  moire__lowering *l = r->l;
+  moire__loop_builder *b = &l->builder;
+  if (level >= 0) {
+    open_part(r, &low, &high, moire__sum_parts[level]);
+    moire__loop_var part = declare(r);
+    add_along(r, index, part, level - 1, low, high);
+    close_part(r, sum, part);
+    return;
+  }
+  index->at[r->shape.rank - 1] = moire__loop_for(b, low, high, 1, l->target.lanes * 2);
+  moire__loop_reduce(b, sum, r->combine, moire__lower_read(l, r->operand, index));
   moire__loop_end(b);
 }
 
 /* The last axis is reduced too. */
 static void reduce_along(reduction *r, moire__index *index, moire__loop_value outer, moire__loop_buffer parts) {
-  moire__lowering *l = r->l;
-  moire__loop_builder *b = &l->builder;
+  moire__loop_builder *b = &r->l->builder;
   int last = r->shape.rank - 1;
-  moire__loop_type type = moire__loop_type_from_dtype(l->g->values[r->operand].dtype);
-  moire__loop_var sum = moire__loop_declare(b, moire__loop_const(b, type, r->start));
+  moire_dim extent = last < 0 ? 1 : r->shape.dims[last];
   moire__index inner = *index;
-  int opened = open_reduced(r, &inner);
+  sums s = open_reduced(r, &inner);
   bool cut_here = r->cut && r->cut_axis == last;
   moire__loop_value low = cut_here ? r->cut_low : moire__loop_index(b, 0);
-  moire__loop_value high = cut_here ? r->cut_high : moire__loop_extent(b, r->shape.dims[last]);
-  inner.at[last] = moire__loop_for(b, low, high, 1, l->target.lanes * 2);
-  moire__loop_reduce(b, sum, r->combine, moire__lower_read(l, r->operand, &inner));
-  moire__loop_end(b);
-  close_loops(b, opened);
-  store(r, parts, outer, moire__loop_get(b, sum));
+  moire__loop_value high = cut_here ? r->cut_high : moire__loop_extent(b, extent);
+  if (cut_here && moire__dim_is_static(extent)) extent /= MOIRE__REDUCTION_PIECES;
+  bool in_parts = r->combine == MOIRE__LOOP_add && moire__is_long_sum(extent);
+  add_along(r, &inner, s.part, in_parts ? MOIRE__SUM_LEVELS - 1 : -1, low, high);
+  close_reduced(r, s);
+  store(r, parts, outer, moire__loop_get(b, s.whole));
 }
 
 /* Kept elements before the last axis (all of them if it is reduced): what the parallel loop runs over. */

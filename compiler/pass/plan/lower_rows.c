@@ -159,8 +159,8 @@ static void compute_columns(rows *r, int pass, moire__index *index, moire__loop_
     moire_source before = moire__lower_serve(l, node);
     if (is_reduction(node) && r->pass[v] == pass + 1) {
       load_kept(r, node, pass, column);
-      moire__loop_op combine = node->op == MOIRE__OP_sum ? MOIRE__LOOP_add : MOIRE__LOOP_max;
-      moire__loop_reduce(&l->builder, r->var[v], combine, moire__lower_read(l, node->operands[0], index));
+      moire__loop_value element = moire__lower_read(l, node->operands[0], index);
+      moire__loop_reduce(&l->builder, r->var[v], moire__reduction_of(node).combine, element);
     } else if (!is_reduction(node) && !r->is_scalar[v] && r->pass[v] == pass) {
       load_kept(r, node, pass, column);
       l->registers[v] = moire__lower_compute(l, v, index);
@@ -192,9 +192,8 @@ static void declare_reductions(rows *r, int pass) {
     int32_t v = node->first_result;
     if (!is_reduction(node) || r->pass[v] != pass + 1) continue;
     moire__loop_type type = moire__loop_type_from_dtype(r->l->g->values[v].dtype);
-    double start = node->op == MOIRE__OP_sum ? 0 : -__builtin_inf();
     moire_source before = moire__lower_serve(r->l, node);
-    r->var[v] = moire__loop_declare(b, moire__loop_const(b, type, start));
+    r->var[v] = moire__loop_declare(b, moire__loop_const(b, type, moire__reduction_of(node).start));
     b->at = before;
   }
 }
@@ -222,13 +221,13 @@ static void compute_scalars(rows *r, int pass) {
   }
 }
 
-static void walk_columns(rows *r, int pass, moire__index *base) {
+static void walk_range(rows *r, int pass, const moire__index *base, moire__loop_value low,
+                       moire__loop_value high) {
   moire__lowering *l = r->l;
   moire__loop_builder *b = &l->builder;
   moire_dim columns = columns_of(r);
   moire__loop_value width = moire__loop_extent(b, columns);
-  declare_reductions(r, pass);
-  moire__loop_value c = moire__loop_for(b, moire__loop_index(b, 0), width, 1, lanes_for(r, columns));
+  moire__loop_value c = moire__loop_for(b, low, high, 1, lanes_for(r, columns));
   moire__index index = *base;
   if (index.rank) index.at[r->column_axis] = c;
   index.linear = index.linear ? moire__lower_add(l, moire__lower_mul(l, index.linear, width), c) : c;
@@ -237,6 +236,47 @@ static void walk_columns(rows *r, int pass, moire__index *base) {
   store_elements(r, pass, &index);
   moire__loop_end(b);
   forget_columns(r);
+}
+
+static bool is_reduced_in(const rows *r, const moire__node *node, int pass) {
+  return is_reduction(node) && r->pass[node->first_result] == pass + 1;
+}
+
+/* Walks [low, high) in parts of moire__sum_parts[level], each with sums of its own. */
+static void walk_parts(rows *r, int pass, const moire__index *base, int level, moire__loop_value low,
+                       moire__loop_value high) {
+  moire__lowering *l = r->l;
+  moire__loop_builder *b = &l->builder;
+  if (level < 0) {
+    walk_range(r, pass, base, low, high);
+    return;
+  }
+  moire__loop_var *whole = r->var;
+  size_t n = (size_t)l->g->n_values;
+  r->var = moire__arena_array(l->scratch, n, sizeof *r->var);
+  moire__loop_value part = moire__loop_for(b, low, high, moire__sum_parts[level], 1);
+  moire__loop_value end = moire__lower_add(l, part, moire__loop_index(b, moire__sum_parts[level]));
+  declare_reductions(r, pass);
+  walk_parts(r, pass, base, level - 1, part, moire__loop_binary(b, MOIRE__LOOP_min, end, high));
+  for (int i = 0; i < r->group->n_nodes; i++) {
+    const moire__node *node = node_at(r, i);
+    int32_t v = node->first_result;
+    if (!is_reduced_in(r, node, pass)) continue;
+    moire__loop_value now = moire__loop_get(b, whole[v]), more = moire__loop_get(b, r->var[v]);
+    moire__loop_set(b, whole[v], moire__loop_binary(b, moire__reduction_of(node).combine, now, more));
+  }
+  moire__loop_end(b);
+  r->var = whole;
+}
+
+static void walk_columns(rows *r, int pass, const moire__index *base) {
+  moire__loop_builder *b = &r->l->builder;
+  moire_dim columns = columns_of(r);
+  bool sums = false;
+  for (int i = 0; i < r->group->n_nodes; i++) sums = sums || is_reduced_in(r, node_at(r, i), pass);
+  declare_reductions(r, pass);
+  int level = sums && moire__is_long_sum(columns) ? MOIRE__SUM_LEVELS - 1 : -1;
+  walk_parts(r, pass, base, level, moire__loop_index(b, 0), moire__loop_extent(b, columns));
 }
 
 /* ---- the kernel ---- */
