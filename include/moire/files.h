@@ -124,7 +124,8 @@ moire_status moire_checkpoint_save(const char *path, const moire_store *store, m
 /* Fills the states of the store. Each must be in the file with its shape, and each tensor of the file must be
  * one of them, but for the optimizer's, which MOIRE_CHECKPOINT_MODEL passes over. Floating point numbers may be
  * of any width. Prefixes "module." and "_orig_mod." of names are dropped where they fit only so, and the states
- * NAME.re and NAME.im are read from a tensor NAME of C64. A NaN is refused. On failure the store is as before.
+ * NAME.real and NAME.imag are read from a tensor NAME of C64. A NaN is refused. On failure the store is as
+ * before.
  */
 moire_status moire_checkpoint_load(const char *path, moire_store *store, moire_checkpoint_part part,
                                    moire_error *error);

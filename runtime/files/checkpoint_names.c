@@ -89,7 +89,7 @@ static bool ends(const char *name, size_t n, const char *suffix) {
 static moire_status find_plane(const moire__checkpoint_names *names, const char *state, moire__weight *out,
                                moire_error *error) {
   static const char *const pairs[][2] = {
-      {".re", ".im"}, {".real", ".imag"}, {"_re", "_im"}, {"_real", "_imag"}, {"_r", "_i"}};
+      {".real", ".imag"}, {".re", ".im"}, {"_real", "_imag"}, {"_re", "_im"}, {"_r", "_i"}};
   size_t n = strlen(state);
   for (size_t i = 0; i < 2 * sizeof pairs / sizeof *pairs; i++) {
     const char *suffix = pairs[i / 2][i % 2];

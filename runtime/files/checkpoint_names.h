@@ -2,8 +2,8 @@
  *
  *   the one whose name is the state's once the prefixes of wrappers are gone: "module." of DataParallel at the
  *   front, and "_orig_mod." of torch.compile anywhere;
- *   a part of a complex one: the states NAME.re and NAME.im (or .real and .imag, _re and _im, _real and _imag,
- * _r and _i) are the planes of a tensor NAME of C64.
+ *   a plane of a complex one: the states NAME.real and NAME.imag are those of a tensor NAME of C64 (or .re and
+ *   .im, _real and _imag, _re and _im, _r and _i).
  */
 #ifndef MOIRE_RUNTIME_FILES_CHECKPOINT_NAMES_H
 #define MOIRE_RUNTIME_FILES_CHECKPOINT_NAMES_H

@@ -188,6 +188,26 @@ Test(checkpoint, prefixes_of_wrappers_are_dropped_and_complex_weights_are_two_pl
   }
 }
 
+Test(checkpoint, planes_go_by_many_names) {
+  static const char *const names[][2] = {
+      {"w.real", "w.imag"}, {"w.re", "w.im"}, {"w_real", "w_imag"}, {"w_re", "w_im"}, {"w_r", "w_i"}};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    const moire_plan_state own[] = {
+        {names[i][0], MOIRE_F32, {1, {2}}, {.kind = MOIRE_INIT_CONSTANT, .a = 0}, true},
+        {names[i][1], MOIRE_F32, {1, {2}}, {.kind = MOIRE_INIT_CONSTANT, .a = 0}, true},
+        wave_states[2],
+    };
+    const moire_plan own_plan = {.name = "own", .states = own, .n_states = 3};
+    moire_store *store = store_of(&own_plan, 1);
+    moire_error error = {0};
+    cr_assert_eq(load_wave("w", "bias", NULL, store, &error), MOIRE_OK, "%s", error.message);
+    const float *re = moire_store_data(store, names[i][0], NULL),
+                *im = moire_store_data(store, names[i][1], NULL);
+    cr_assert(re[0] == 1 && re[1] == 3 && im[0] == 2 && im[1] == 4);
+    moire_store_destroy(store);
+  }
+}
+
 Test(checkpoint, a_name_that_fits_as_it_is_is_taken_so) {
   static const moire_plan_state own[] = {
       {"module.w", MOIRE_F32, {1, {1}}, {.kind = MOIRE_INIT_CONSTANT, .a = 0}, true},
