@@ -5,84 +5,23 @@
  * plans' inputs (in the order of `inputs`) or outputs; a complex one has two, for its planes. Where the samples
  * of a batch are computed apart it is cut into slices, otherwise computed at once. */
 #include "compiler/driver/ahead_interface.h"
+#include "compiler/driver/ahead_ports.h"
 #include "compiler/driver/ahead_rows.h"
 #include "compiler/ir/op.h"
-#include "runtime/base/layout.h"
 #include "runtime/base/planes.h"
 
-#include <ctype.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
-
-typedef struct port {
-  const char *name, *field; /* the graph's, and the C identifier */
-  moire_dtype dtype;
-  moire_shape shape;
-  const char *planes[2]; /* names in plans; the second is NULL if it is real */
-  int number;
-  int64_t rows;        /* integers look up a row of a table with so many; 0: any value */
-  bool serves, trains; /* whether the structs `inputs` and `examples` have it */
-} port;
-
-typedef struct ports {
-  port *inputs, *outputs;
-  int n_inputs, n_outputs;
-} ports;
-
-/* ---- Names as C ------------------------------------------------------------------------------------- */
-
-/* Words of C and C++, and names that are often macros. */
-static bool is_word_of_c(const char *name) {
-  static const char words[] =
-      " alignas alignof and and_eq asm assert auto bitand bitor bool break case catch char class compl complex "
-      "concept const const_cast consteval constexpr constinit continue decltype default delete do double "
-      "dynamic_cast else enum errno explicit export extern false float for friend goto if imaginary inline int "
-      "linux long mutable namespace new noexcept noreturn not not_eq nullptr offsetof operator or or_eq "
-      "private "
-      "protected public register reinterpret_cast requires restrict return short signed sizeof static "
-      "static_assert static_cast stderr stdin stdout struct switch template this thread_local throw true try "
-      "typedef typeid typename typeof union unix unsigned using virtual void volatile wchar_t while xor xor_eq "
-      "EOF I NULL NAN INFINITY ";
-  char padded[80];
-  if (strlen(name) + 3 > sizeof padded) return false;
-  snprintf(padded, sizeof padded, " %s ", name);
-  return strstr(words, padded) != NULL;
-}
-
-static bool field_is_taken(const port *list, int n, const char *field) {
-  for (int i = 0; i < n; i++) {
-    if (!strcmp(list[i].field, field)) return true;
-  }
-  return false;
-}
-
-/* A C identifier like `name`, which none of the first n ports has. */
-static const char *field_for(moire__ahead *a, const char *name, const port *list, int n) {
-  bool begins = isalpha((unsigned char)name[0]);
-  char *field = moire__arena_printf(&a->arena, "%s%s", begins ? "" : "x", name);
-  for (char *c = field; *c; c++) {
-    if (!isalnum((unsigned char)*c)) *c = '_';
-  }
-  if (is_word_of_c(field)) field = moire__arena_printf(&a->arena, "%s_", field);
-  const char *plain = field;
-  for (int i = 2; field_is_taken(list, n, field); i++)
-    field = moire__arena_printf(&a->arena, "%s_%d", plain, i);
-  return field;
-}
 
 /* ---- Ports ------------------------------------------------------------------------------------------ */
 
-static void name_planes(moire__ahead *a, port *p) {
+static void name_planes(moire__ahead *a, moire__ahead_port *p) {
   p->planes[0] = p->name;
   for (int i = 0; i < 2 && p->dtype == MOIRE_C64; i++)
     p->planes[i] = moire__arena_printf(&a->arena, "%s%s", p->name, moire__plane_suffix(i));
 }
 
-static bool has_samples(const port *p) { return p->shape.rank > 0 && moire__dim_extent(p->shape.dims[0]) == 1; }
-
 /* Either one sample after the other, or the same for all. */
-static bool is_laid_out(const port *p) {
+static bool is_laid_out(const moire__ahead_port *p) {
   for (int i = 0; i < p->shape.rank; i++) {
     moire_dim d = p->shape.dims[i];
     if (!moire__dim_is_static(d) && (i > 0 || moire__dim_extent(d) != 1 || moire__dim_factor(d) != 1))
@@ -91,7 +30,8 @@ static bool is_laid_out(const port *p) {
   return true;
 }
 
-static moire_status check_port(const moire_graph *g, const char *what, const port *p, moire_error *error) {
+static moire_status check_port(const moire_graph *g, const char *what, const moire__ahead_port *p,
+                               moire_error *error) {
   if (is_laid_out(p)) return MOIRE_OK;
   moire__text type = {0};
   moire__text_add_type(&type, g, p->dtype, &p->shape);
@@ -103,14 +43,7 @@ static moire_status check_port(const moire_graph *g, const char *what, const por
   return status;
 }
 
-/* Elements of a sample, or of all where every sample has the same. */
-static int64_t elements_of(const port *p) {
-  moire_dim elements = 0;
-  moire__shape_elements(&p->shape, &elements);
-  return moire__dim_factor(elements);
-}
-
-static port *find_port(port *list, int n, const char *name) {
+static moire__ahead_port *find_port(moire__ahead_port *list, int n, const char *name) {
   for (int i = 0; i < n; i++) {
     if (!strcmp(list[i].name, name)) return &list[i];
   }
@@ -118,21 +51,22 @@ static port *find_port(port *list, int n, const char *name) {
 }
 
 /* The inputs of g that are not among the ports yet, but for the one that the library gives itself. */
-static moire_status add_inputs(moire__ahead *a, ports *all, const moire_graph *g, moire_error *error) {
+static moire_status add_inputs(moire__ahead *a, moire__ahead_ports *all, const moire_graph *g,
+                               moire_error *error) {
   for (int n = 0; n < g->n_nodes; n++) {
     const moire__node *node = &g->nodes[n];
     if (node->op != MOIRE__OP_input || !strcmp(moire__node_text(node, "name"), "rng")) continue;
     const moire__value_info *info = &g->values[node->first_result];
-    port p = {.name = moire__node_text(node, "name"), .dtype = info->dtype, .shape = info->shape};
+    moire__ahead_port p = {.name = moire__node_text(node, "name"), .dtype = info->dtype, .shape = info->shape};
     moire_status status = check_port(g, "input", &p, error);
     if (status) return status;
-    const port *known = find_port(all->inputs, all->n_inputs, p.name);
+    const moire__ahead_port *known = find_port(all->inputs, all->n_inputs, p.name);
     if (known && (known->dtype != p.dtype || !moire__shape_equal(&known->shape, &p.shape)))
       return moire_fail(error, MOIRE_ERROR_ARGUMENT,
                         "input %s: the graphs for inference and for training have it in two types or shapes",
                         p.name);
     if (known) continue;
-    p.field = field_for(a, p.name, all->inputs, all->n_inputs);
+    p.field = moire__ahead_field(a, p.name, all->inputs, all->n_inputs);
     name_planes(a, &p);
     all->inputs[all->n_inputs++] = p;
   }
@@ -149,21 +83,22 @@ static int count_inputs(const moire_graph *g) {
 
 static bool is_measure(const char *output) { return !strcmp(output, "loss") || moire__metric_name(output); }
 
-static moire_status add_output(moire__ahead *a, ports *all, const char *name, moire_error *error) {
+static moire_status add_output(moire__ahead *a, moire__ahead_ports *all, const char *name, moire_error *error) {
   const moire_graph *g = a->model->inference;
   int32_t value = moire__graph_find_output(g, name);
   if (!value) return moire_fail(error, MOIRE_ERROR_ARGUMENT, "the graph %s has no output %s", g->name, name);
   if (find_port(all->outputs, all->n_outputs, name))
     return moire_fail(error, MOIRE_ERROR_ARGUMENT, "output %s is asked for twice", name);
-  port p = {.name = name, .dtype = g->values[value].dtype, .shape = g->values[value].shape, .serves = true};
+  moire__ahead_port p = {
+      .name = name, .dtype = g->values[value].dtype, .shape = g->values[value].shape, .serves = true};
   moire_status status = check_port(g, "output", &p, error);
-  p.field = field_for(a, name, all->outputs, all->n_outputs);
+  p.field = moire__ahead_field(a, name, all->outputs, all->n_outputs);
   name_planes(a, &p);
   all->outputs[all->n_outputs++] = p;
   return status;
 }
 
-static moire_status find_outputs(moire__ahead *a, ports *all, moire_error *error) {
+static moire_status find_outputs(moire__ahead *a, moire__ahead_ports *all, moire_error *error) {
   const moire_graph *g = a->model->inference;
   int n = a->model->outputs ? a->model->n_outputs : g->n_outputs;
   moire_status status = MOIRE_OK;
@@ -187,8 +122,8 @@ static moire_status check_extents(const moire_graph *g, moire_error *error) {
 
 static moire_status choose(moire__ahead *a, moire_error *error) {
   const moire_graph *graphs[] = {a->model->inference, a->model->training};
-  ports *all = moire__arena_alloc(&a->arena, sizeof *all);
-  *all = (ports){0};
+  moire__ahead_ports *all = moire__arena_alloc(&a->arena, sizeof *all);
+  *all = (moire__ahead_ports){0};
   a->own = all;
   all->inputs = moire__arena_array(&a->arena, (size_t)(count_inputs(graphs[0]) + count_inputs(graphs[1])) + 1,
                                    sizeof *all->inputs);
@@ -217,12 +152,13 @@ static const moire__node *input_behind(const moire_graph *g, int32_t value) {
 }
 
 /* Inputs that name the rows of a table, or a class, must name one that is there. */
-static void find_look_ups(ports *all, const moire_graph *g) {
+static void find_look_ups(moire__ahead_ports *all, const moire_graph *g) {
   for (int n = 0; n < g->n_nodes; n++) {
     const moire__node *node = &g->nodes[n];
     if (node->op != MOIRE__OP_gather && node->op != MOIRE__OP_cross_entropy) continue;
     const moire__node *input = input_behind(g, node->operands[1]);
-    port *p = input ? find_port(all->inputs, all->n_inputs, moire__node_text(input, "name")) : NULL;
+    moire__ahead_port *p =
+        input ? find_port(all->inputs, all->n_inputs, moire__node_text(input, "name")) : NULL;
     const moire_shape *table = &g->values[node->operands[0]].shape;
     moire_dim rows = table->dims[node->op == MOIRE__OP_gather ? 0 : 1];
     if (!p || !moire__dim_is_static(rows)) continue;
@@ -233,7 +169,7 @@ static void find_look_ups(ports *all, const moire_graph *g) {
 /* ---- Checking --------------------------------------------------------------------------------------- */
 
 /* Whether a plan of any version reads the port. */
-static bool reads(const moire__ahead *a, int module, const port *p) {
+static bool reads(const moire__ahead *a, int module, const moire__ahead_port *p) {
   for (int l = 0; l < a->n_levels; l++) {
     const moire__module *m = a->levels[l].modules[module];
     for (int i = 0; i < 2 && m; i++) {
@@ -244,7 +180,7 @@ static bool reads(const moire__ahead *a, int module, const port *p) {
 }
 
 /* Numbers the ports, and lists their names in plans in that order. */
-static const char *const *number_ports(moire__ahead *a, port *list, int n, int *n_names) {
+static const char *const *number_ports(moire__ahead *a, moire__ahead_port *list, int n, int *n_names) {
   const char **names = moire__arena_array(&a->arena, 2 * (size_t)n + 1, sizeof *names);
   int count = 0;
   for (int i = 0; i < n; i++) {
@@ -263,7 +199,7 @@ static moire_status check_loss(const moire__ahead *a, moire_error *error) {
 }
 
 static moire_status check(moire__ahead *a, moire_error *error) {
-  ports *all = a->own;
+  moire__ahead_ports *all = a->own;
   const char *const *outputs = a->served[0].outputs;
   int count = 0;
   bool apart = moire__ahead_rows_are_apart(a->model->inference, outputs, a->served[0].n_outputs);
@@ -274,7 +210,7 @@ static moire_status check(moire__ahead *a, moire_error *error) {
   find_look_ups(all, a->model->inference);
   if (a->model->training) find_look_ups(all, a->model->training);
   for (int i = 0; i < all->n_inputs; i++) {
-    port *p = &all->inputs[i];
+    moire__ahead_port *p = &all->inputs[i];
     p->serves = reads(a, 0, p);
     p->trains = reads(a, MOIRE__AHEAD_STEP, p) || reads(a, MOIRE__AHEAD_LOSS, p);
   }
@@ -283,87 +219,6 @@ static moire_status check(moire__ahead *a, moire_error *error) {
   a->served[0].n_outputs = count;
   if (!apart) a->slice = MOIRE__AHEAD_MAX_BATCH;
   return a->model->training ? check_loss(a, error) : MOIRE_OK;
-}
-
-/* ---- Texts ------------------------------------------------------------------------------------------ */
-
-static const char *c_type(moire_dtype dtype) {
-  switch (dtype) {
-    case MOIRE_F32:
-    case MOIRE_C64: return "float";
-    case MOIRE_F64: return "double";
-    case MOIRE_BF16: return "uint16_t";
-    case MOIRE_I32: return "int32_t";
-    case MOIRE_I64: return "int64_t";
-    case MOIRE_BOOL: return "uint8_t";
-  }
-  return "void";
-}
-
-/* "the name": f32[n, 128], what its elements are. */
-static void add_comment(const port *p, moire__text *out) {
-  moire__text_add(out, " /* ");
-  if (strcmp(p->name, p->field) != 0) {
-    moire__text_add(out, "\"");
-    for (const char *c = p->name; *c; c++)
-      moire__text_add_char(out, isalnum((unsigned char)*c) || strchr("._-: ", *c) ? *c : '?');
-    moire__text_add(out, "\": ");
-  }
-  moire__text_add(out, "%s[", moire__dtype_name(p->dtype));
-  for (int i = 0; i < p->shape.rank; i++) {
-    if (i) moire__text_add(out, ", ");
-    if (moire__dim_is_static(p->shape.dims[i]))
-      moire__text_add(out, "%" PRId64, p->shape.dims[i]);
-    else
-      moire__text_add(out, "n");
-  }
-  moire__text_add(out, "]");
-  if (p->rows) moire__text_add(out, ": each from 0 to %" PRId64, p->rows - 1);
-  if (p->dtype == MOIRE_C64) moire__text_add(out, ": pairs of real and imaginary part");
-  if (p->dtype == MOIRE_BOOL) moire__text_add(out, ": 0 or 1");
-  if (p->dtype == MOIRE_BF16) moire__text_add(out, ": the upper 16 bits of a float32");
-  moire__text_add(out, " */\n");
-}
-
-/* Whether a struct has the port. */
-static bool is_in(const char *fields, size_t n, const port *p) {
-  return n == strlen("examples") && !memcmp(fields, "examples", n) ? p->trains : p->serves;
-}
-
-static void write_fields(const moire__ahead *a, const char *name, size_t n, moire__text *out) {
-  const ports *all = a->own;
-  bool gives = n == strlen("outputs") && !memcmp(name, "outputs", n);
-  const port *list = gives ? all->outputs : all->inputs;
-  int count = gives ? all->n_outputs : all->n_inputs, written = 0;
-  for (int i = 0; i < count; i++) {
-    if (!is_in(name, n, &list[i])) continue;
-    moire__text_add(out, "  %s%s *%s;", gives ? "" : "const ", c_type(list[i].dtype), list[i].field);
-    add_comment(&list[i], out);
-    written++;
-  }
-  if (!written) moire__text_add(out, "  const void *nothing; /* the graph reads none; C wants a field */\n");
-}
-
-static void write_table(const moire__ahead *a, const char *fields, const port *list, int n, moire__text *out) {
-  moire__text_add(out, "static const moire__aot_port moire__aot_%s[] = {\n", fields);
-  int written = 0;
-  for (int i = 0; i < n; i++) {
-    const port *p = &list[i];
-    if (!is_in(fields, strlen(fields), p)) continue;
-    moire__text_add(out, "    {offsetof(%s_%s, %s), %d, (moire_dtype)%d, %d, %" PRId64 ", %" PRId64 "},\n",
-                    a->options->name, fields, p->field, p->number, p->dtype, has_samples(p), elements_of(p),
-                    p->rows);
-    written++;
-  }
-  moire__text_add(out, "    {0}};\nenum { moire__aot_n_%s = %d };\n", fields, written);
-}
-
-static void write_tables(const moire__ahead *a, moire__text *out) {
-  const ports *all = a->own;
-  moire__text_add(out, "\n#include \"runtime/aot/ports.h\"\n");
-  write_table(a, "inputs", all->inputs, all->n_inputs, out);
-  write_table(a, "outputs", all->outputs, all->n_outputs, out);
-  if (a->model->training) write_table(a, "examples", all->inputs, all->n_inputs, out);
 }
 
 static const char *const files[] = {"packed.c", "ports.c", "run.c", NULL};
@@ -376,5 +231,5 @@ const moire__ahead_interface moire__ahead_run = {.name = "run",
                                                  .units = units,
                                                  .choose = choose,
                                                  .check = check,
-                                                 .write_fields = write_fields,
-                                                 .write_tables = write_tables};
+                                                 .write_fields = moire__ahead_write_fields,
+                                                 .write_tables = moire__ahead_write_ports};

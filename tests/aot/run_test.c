@@ -276,6 +276,52 @@ Test(aot_run, computes_samples_at_once_that_meet) {
   moire__release(d);
 }
 
+/* ---- Padding that is left out ----------------------------------------------------------------------- */
+
+/* A recommender is a graph like any other: ids in, scores out, computed without their padding. */
+Test(aot_run, leaves_out_padding) {
+  static const char config[] = "{\"item_size\": 61, \"hidden_size\": 12, \"num_hidden_layers\": 1, "
+                               "\"num_attention_heads\": 3, \"inner_size\": 20, \"max_seq_length\": 9, "
+                               "\"n_bands\": 1, \"band_kernel_sizes\": [3], \"band_dilations\": [1]}";
+  enum { ITEMS = 61, LENGTH = 9, USERS = 150 };
+  static float scores[USERS * ITEMS];
+  test_path directory;
+  test_make_directory(directory);
+  aot_model model = {0};
+  aot_model_make(&model, "qia", config, 7);
+  static const char *const logits[] = {"logits"};
+  aot_graph m = {.inference = model.inference,
+                 .outputs = logits,
+                 .n_outputs = 1,
+                 .store = model.store,
+                 .optimizer = model.optimizer};
+  aot_graph_library lib = aot_graph_load(&m, &(aot_wish){.name = "net", .cpu = "host"}, directory);
+  aot_graph_jit jit = aot_graph_jit_start(&m, logits, 1, false, "host");
+  cr_assert(moire_program_plan(jit.program)->packing.extent);
+  library_lists lists = aot_histories(USERS, LENGTH, ITEMS, 3);
+  int32_t *ids = aot_pad(&lists, USERS, LENGTH);
+  for (int64_t n = 0; n <= USERS; n += 50) {
+    library_workspace workspace = {.threads = 2, .run = run_work};
+    const void *fields[] = {ids};
+    void *results[] = {scores};
+    aot_graph_jit_set(&jit, "input_ids", ids, n * LENGTH);
+    aot_graph_jit_run(&jit, n);
+    cr_assert_eq(lib.run(NULL, &workspace, n, fields, results), LIBRARY_OK);
+    check_bits(scores, moire_runner_output(jit.runner, "logits", NULL), (size_t)n * ITEMS * sizeof *scores,
+               "logits", n);
+    lib.base.workspace_free(&workspace);
+  }
+  ids[USERS * LENGTH - 1] = ITEMS;
+  library_workspace workspace = {0};
+  cr_assert_eq(lib.run(NULL, &workspace, USERS, (const void *[]){ids}, (void *[]){scores}), LIBRARY_ERROR_ROW);
+  moire__release(ids);
+  aot_histories_free(&lists);
+  aot_graph_jit_stop(&jit);
+  aot_unload(&lib.base);
+  aot_model_free(&model);
+  test_remove_directory(directory);
+}
+
 /* ---- One sample ------------------------------------------------------------------------------------- */
 
 static double now(void) {
