@@ -6,6 +6,8 @@
  * equal. */
 #include "tools/golden.h"
 
+#include "runtime/base/planes.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -142,27 +144,57 @@ static moire_status compare_output(tool_golden *g, tool_class class, tool_engine
   return MOIRE_OK;
 }
 
+/* The outputs of the model that the file has tensors of: of a complex one, of a plane or of both. */
+static int named_outputs(tool_golden *g, const char *only, const char **names, moire_error *error) {
+  moire_graph *graph = moire__setup_graph(&g->setup, MOIRE_INFERENCE, error);
+  int n = 0;
+  for (int i = 0; graph && i < moire__safetensors_count(g->file); i++) {
+    const char *name = moire__safetensors_at(g->file, i)->name;
+    if (!begins(name, "output/")) continue;
+    name += strlen("output/");
+    size_t length = strlen(name), suffix = strlen(moire__plane_suffix(0));
+    if (!moire_graph_find_output(graph, name).name && length > suffix) {
+      const char *whole = moire__arena_printf(&g->arena, "%.*s", (int)(length - suffix), name);
+      bool complex = moire_graph_find_output(graph, whole).dtype == MOIRE_C64;
+      if (complex && moire__plane_of(name, whole) >= 0) name = whole;
+    }
+    bool known = only && strcmp(name, only) != 0;
+    for (int k = 0; k < n; k++) known = known || !strcmp(names[k], name);
+    if (!known) names[n++] = name;
+  }
+  moire_graph_destroy(graph);
+  return graph ? n : -1;
+}
+
+static moire_status compare_outputs(tool_golden *g, tool_engine engine, const tool_session *s, const char *only,
+                                    moire_error *error) {
+  moire_status status = MOIRE_OK;
+  for (int i = 0; i < moire__safetensors_count(g->file) && !status; i++) {
+    const moire__st_tensor *t = moire__safetensors_at(g->file, i);
+    if (!begins(t->name, "output/")) continue;
+    const char *name = t->name + strlen("output/");
+    if (!only || !strcmp(name, only) || moire__plane_of(name, only) >= 0)
+      status = compare_output(g, TOOL_OUTPUTS, engine, s, name, t, error);
+  }
+  return status;
+}
+
+/* All outputs at once, or one alone, if the file has it. */
 static moire_status check_outputs(tool_golden *g, tool_engine engine, moire_threads *threads, const char *only,
                                   moire_error *error) {
   const char **names =
       moire__arena_array(&g->arena, (size_t)moire__safetensors_count(g->file) + 1, sizeof *names);
   moire_compile_options options = moire_compile_defaults();
+  int n = named_outputs(g, only, names, error);
+  if (n < 0) return MOIRE_ERROR_ARGUMENT;
+  if (!n && only) return MOIRE_OK;
+  if (!n) return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: output/*: is missing", g->path);
   options.outputs = names;
-  for (int i = 0; i < moire__safetensors_count(g->file); i++) {
-    const char *name = moire__safetensors_at(g->file, i)->name;
-    if (!begins(name, "output/")) continue;
-    name += strlen("output/");
-    if (!only || !strcmp(name, only)) names[options.n_outputs++] = name;
-  }
-  if (!options.n_outputs) {
-    return only ? MOIRE_OK : moire_fail(error, MOIRE_ERROR_FORMAT, "%s: output/*: is missing", g->path);
-  }
+  options.n_outputs = n;
   tool_session *s = start(g, engine, MOIRE_INFERENCE, options, threads, error);
   if (!s) return MOIRE_ERROR_ARGUMENT;
   moire_status status = tool_session_run(s, error);
-  for (int i = 0; i < options.n_outputs && !status; i++) {
-    status = compare_output(g, TOOL_OUTPUTS, engine, s, names[i], find(g, "output/", names[i]), error);
-  }
+  if (!status) status = compare_outputs(g, engine, s, only, error);
   tool_session_destroy(s);
   return status;
 }
@@ -305,7 +337,8 @@ moire_status tool_golden_check(tool_golden *g, tool_engine engine, moire_threads
   const char *const *served = status ? NULL : g->setup.task->served(&g->setup, &g->arena, &n, error);
   if (!status && !served) status = MOIRE_ERROR_ARGUMENT;
   for (int i = 0; i < n && !status; i++) status = check_outputs(g, engine, threads, served[i], error);
-  if (!status) status = check_gradients(g, engine, threads, error);
+  bool has_loss = moire__safetensors_find(g->file, "loss") != NULL;
+  if (!status && has_loss) status = check_gradients(g, engine, threads, error);
   if (!status) status = check_training(g, engine, threads, error);
   return status;
 }

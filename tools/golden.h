@@ -42,9 +42,10 @@ typedef struct tool_golden {
   int n, capacity;
 } tool_golden;
 
-/* Reads the file and all but the comparison. Everything in it is checked: shapes are as the model has
- * them, and values what its task allows. */
-moire_status tool_golden_open(tool_golden *golden, const char *path, moire_error *error);
+/* Reads the file and all but the comparison. `model` is a name or a path instead of the one that the file
+ * holds, or NULL. Everything in it is checked: shapes are as the model has them, and values what its task
+ * allows. */
+moire_status tool_golden_open(tool_golden *golden, const char *path, const char *model, moire_error *error);
 void tool_golden_free(tool_golden *golden);
 
 /* Computes and compares everything. A failure of a comparison is a finding, not an error. */

@@ -2,6 +2,8 @@
 #include "tools/golden.h"
 
 #include "compiler/ir/graph/graph.h"
+#include "runtime/base/planes.h"
+#include "runtime/files/array.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -73,23 +75,54 @@ static bool fits(tool_golden *g, const moire__st_tensor *t, int skipped, const m
   return true;
 }
 
-static moire_status read_input(tool_golden *g, const moire_graph *graph, const char *name,
-                               const moire__st_tensor *t, moire_error *error) {
-  const moire__value_info *info = &graph->values[moire__graph_find_input(graph, name)];
-  bool each = t->rank == info->shape.rank + 1 && t->shape[0] == g->steps + 1;
-  if (!fits(g, t, each, &info->shape)) {
-    const char *shape = shape_text(g, graph, &info->shape);
+/* Adds values for the input that programs call `name`. */
+static void add_input(tool_golden *g, const char *name, double *values, const moire__st_tensor *t, bool each) {
+  tool_golden_input input = {
+      .name = name, .values = values, .n = each ? t->count / t->shape[0] : t->count, .each_step = each};
+  MOIRE__PUSH(&g->arena, g->inputs, g->n_inputs, g->input_capacity, input);
+}
+
+/* A tensor of complex numbers is both planes of an input. */
+static moire_status add_planes(tool_golden *g, const char *name, const moire__st_tensor *t, bool each,
+                               moire_error *error) {
+  moire__array array = moire__array_of_tensor(g->path, t);
+  float *planes[2];
+  for (int p = 0; p < 2; p++) planes[p] = moire__arena_array(&g->arena, (size_t)t->count + 1, sizeof **planes);
+  moire_status status = moire__array_copy(&array, MOIRE_C64, planes[0], planes[1], error);
+  for (int p = 0; p < 2; p++) {
+    double *values = moire__arena_array(&g->arena, (size_t)t->count + 1, sizeof *values);
+    for (int64_t i = 0; i < t->count; i++) values[i] = (double)planes[p][i];
+    add_input(g, moire__arena_printf(&g->arena, "%s%s", name, moire__plane_suffix(p)), values, t, each);
+  }
+  return status;
+}
+
+/* `input/NAME`, or, of a complex input, `input/NAME.real` and `input/NAME.imag`. */
+static moire_status read_input(tool_golden *g, const moire_graph *graph, const moire__st_tensor *t,
+                               moire_error *error) {
+  const char *name = t->name + strlen("input/");
+  moire_port port = moire_graph_find_input(graph, name);
+  for (int p = 0; p < 2 && !port.name; p++) {
+    size_t n = strlen(name), suffix = strlen(moire__plane_suffix(p));
+    if (n <= suffix || strcmp(name + n - suffix, moire__plane_suffix(p)) != 0) continue;
+    port = moire_graph_find_input(graph, moire__arena_printf(&g->arena, "%.*s", (int)(n - suffix), name));
+    if (port.name && port.dtype != MOIRE_C64) port.name = NULL;
+  }
+  if (!port.name)
+    return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: %s: the model has no such input", g->path, t->name);
+  bool each = t->rank == port.shape.rank + 1 && t->shape[0] == g->steps + 1;
+  if (!fits(g, t, each, &port.shape)) {
+    const char *shape = shape_text(g, graph, &port.shape);
     return moire_fail(error, MOIRE_ERROR_SHAPE,
                       "%s: %s: wanted shape [%s], or [%" PRId64 ", %s] with a batch for each of the steps",
                       g->path, t->name, shape, g->steps + 1, shape);
   }
-  tool_golden_input input = {.name = name, .n = each ? t->count / t->shape[0] : t->count, .each_step = each};
-  input.values = moire__arena_array(&g->arena, (size_t)t->count + 1, sizeof *input.values);
-  moire__st_to_double(t, input.values);
-  MOIRE__PUSH(&g->arena, g->inputs, g->n_inputs, g->input_capacity, input);
+  if (t->dtype == MOIRE__ST_C64) return add_planes(g, name, t, each, error);
+  double *values = moire__arena_array(&g->arena, (size_t)t->count + 1, sizeof *values);
+  moire__st_to_double(t, values);
+  add_input(g, name, values, t, each);
   const moire__task *task = g->setup.task;
-  return task->check_input ? task->check_input(&g->setup, g->path, t->name, input.values, t->count, error)
-                           : MOIRE_OK;
+  return task->check_input ? task->check_input(&g->setup, g->path, t->name, values, t->count, error) : MOIRE_OK;
 }
 
 static moire_status read_inputs(tool_golden *g, moire_error *error) {
@@ -99,12 +132,7 @@ static moire_status read_inputs(tool_golden *g, moire_error *error) {
   g->batch = -1;
   for (int i = 0; i < moire__safetensors_count(g->file) && !status; i++) {
     const moire__st_tensor *t = moire__safetensors_at(g->file, i);
-    if (!begins(t->name, "input/")) continue;
-    const char *name = t->name + strlen("input/");
-    status =
-        moire__graph_find_input(graph, name)
-            ? read_input(g, graph, name, t, error)
-            : moire_fail(error, MOIRE_ERROR_FORMAT, "%s: %s: the model has no such input", g->path, t->name);
+    if (begins(t->name, "input/")) status = read_input(g, graph, t, error);
   }
   moire_graph_destroy(graph);
   return status;
@@ -129,31 +157,40 @@ static moire_status check_names(const tool_golden *g, moire_error *error) {
   return MOIRE_OK;
 }
 
-moire_status tool_golden_open(tool_golden *g, const char *path, moire_error *error) {
+/* Steps and the optimizer: needed where the file holds what training gives. */
+static moire_status read_training(tool_golden *g, moire_error *error) {
+  bool trains = moire__safetensors_find(g->file, "train_losses") != NULL;
+  for (int i = 0; i < moire__safetensors_count(g->file); i++)
+    trains = trains || begins(moire__safetensors_at(g->file, i)->name, "trained/");
+  if (!trains) return MOIRE_OK;
+  const char *steps = NULL;
+  moire_status status = need_metadata(g, "steps", &steps, error);
+  if (!status) status = read_optimizer(g, error);
+  if (status) return status;
+  char *end = NULL;
+  g->steps = strtol(steps, &end, 10);
+  if (end != steps && !*end && g->steps >= 1 && g->steps <= 1000) return MOIRE_OK;
+  return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: metadata steps: wanted a whole number from 1 to 1000",
+                    g->path);
+}
+
+moire_status tool_golden_open(tool_golden *g, const char *path, const char *model, moire_error *error) {
   g->path = path;
-  const char *format = NULL, *model = NULL, *config = NULL, *steps = NULL;
+  const char *format = NULL, *stored = NULL, *config = NULL;
   moire_status status = moire__safetensors_open(path, &g->file, error);
   if (!status) status = need_metadata(g, "format", &format, error);
   if (!status && strcmp(format, "golden/1") != 0) {
     status = moire_fail(error, MOIRE_ERROR_FORMAT, "%s: metadata format: wanted golden/1, but %.80s came", path,
                         format);
   }
-  if (!status) status = need_metadata(g, "model", &model, error);
+  if (!status && !model) status = need_metadata(g, "model", &stored, error);
   if (!status) status = need_metadata(g, "config", &config, error);
-  if (!status) status = need_metadata(g, "steps", &steps, error);
   if (!status) status = moire__config_table_add_json(&g->setup.table, path, config, error);
-  if (!status) status = moire__setup_find(&g->setup, model, path, error);
+  if (!status) status = moire__setup_find(&g->setup, model ? model : stored, path, error);
   if (!status) status = moire__setup_build(&g->setup, path, error);
   if (!status) status = check_names(g, error);
-  if (!status) status = read_optimizer(g, error);
-  if (status) return status;
-  char *end = NULL;
-  g->steps = strtol(steps, &end, 10);
-  if (end == steps || *end || g->steps < 1 || g->steps > 1000) {
-    return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: metadata steps: wanted a whole number from 1 to 1000",
-                      path);
-  }
-  return read_inputs(g, error);
+  if (!status) status = read_training(g, error);
+  return status ? status : read_inputs(g, error);
 }
 
 void tool_golden_free(tool_golden *g) {

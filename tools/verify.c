@@ -11,14 +11,16 @@
 typedef struct arguments {
   const char **files; /* owned */
   int n_files, threads;
+  const char *model; /* instead of the files' own, or NULL */
   tool_engine engine;
   moire_precision precision;
   bool json;
 } arguments;
 
-enum { ENGINE = 0x100, PRECISION, THREADS, JSON };
+enum { ENGINE = 0x100, MODEL, PRECISION, THREADS, JSON };
 
 static const struct argp_option options[] = {
+    {"model", MODEL, "NAME|PATH", 0, "The model, instead of the one that the files name", 0},
     {"engine", ENGINE, "jit|interpreter", 0,
      "What computes: native code in float32, or the interpreter in double", 0},
     {"precision", PRECISION, "f32|bf16", 0, "Of what products multiply (f32); bf16 has wider limits", 0},
@@ -29,6 +31,7 @@ static const struct argp_option options[] = {
 static error_t parse(int key, char *text, struct argp_state *state) {
   arguments *a = state->input;
   switch (key) {
+    case MODEL: a->model = text; return 0;
     case ENGINE:
       if (strcmp(text, "jit") != 0 && strcmp(text, "interpreter") != 0) {
         argp_error(state, "--engine: wanted jit or interpreter, but '%s' came", text);
@@ -116,7 +119,7 @@ static void print_json(const tool_golden *g, tool_engine engine) {
 static int verify_file(const arguments *a, const char *path, moire_threads *threads) {
   tool_golden golden = {0};
   moire_error error = {0};
-  moire_status status = tool_golden_open(&golden, path, &error);
+  moire_status status = tool_golden_open(&golden, path, a->model, &error);
   golden.precision = a->precision;
   if (!status) status = tool_golden_check(&golden, a->engine, threads, &error);
   int result = status || count_failures(&golden) ? TOOL_FAILURE : 0;
