@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 typedef struct arguments {
-  const char *config, *out;
+  const char *config, *out, *from;
   moire__data_files files;
   const char **assignments; /* of --set and its shorthands, in order; owned */
   int n_assignments;
@@ -30,7 +30,20 @@ typedef struct arguments {
   moire__arena arena;
 } arguments;
 
-enum { OUT = 0x100, SET, SEEDS, STOP_METRIC, PATIENCE, THREADS, RESUME, JSON, PROFILE, PROFILE_STEPS, PARENT };
+enum {
+  OUT = 0x100,
+  SET,
+  SEEDS,
+  STOP_METRIC,
+  PATIENCE,
+  THREADS,
+  RESUME,
+  FROM,
+  JSON,
+  PROFILE,
+  PROFILE_STEPS,
+  PARENT
+};
 
 static const struct argp_option options[] = {
     {"out", OUT, "DIR", 0, "Where the checkpoints go (out/ and the name of the configuration)", 0},
@@ -42,6 +55,8 @@ static const struct argp_option options[] = {
     {"threads", THREADS, "N", 0, "Threads (as many as there are CPUs); does not change the result", 0},
     {"profile", PROFILE, "DIR", 0, "Write a profile of some steps into DIR, for moire profile", 0},
     {"profile-steps", PROFILE_STEPS, "FIRST:N", 0, "Which: N steps from the FIRST of this run on (10:20)", 0},
+    {"from", FROM, "CHECKPOINT", 0,
+     "Start with its weights, as far as names and shapes fit; the rest is listed", 0},
     {"resume", RESUME, NULL, 0, "Continue the run in DIR after its last whole epoch", 0},
     {"json", JSON, NULL, 0, "Print the result as JSON", 0},
     {"parent", PARENT, "PROCESS", OPTION_HIDDEN, "Stop when this process, which started it, has ended", 0},
@@ -84,6 +99,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case OUT: a->out = text; return 0;
     case PROFILE: a->profile.directory = text; return 0;
     case PROFILE_STEPS: read_window(text, state, &a->profile); return 0;
+    case FROM: a->from = text; return 0;
     case RESUME: a->resume = true; return 0;
     case JSON: a->json = true; return 0;
     case THREADS: a->threads = (int)tool_int_argument(state, "--threads", text, 1, 1024); return 0;
@@ -103,6 +119,10 @@ static error_t parse(int key, char *text, struct argp_state *state) {
       return 0;
     case ARGP_KEY_END:
       if (!a->config) argp_error(state, "wanted a configuration");
+      if (a->from && a->resume)
+        argp_error(state, "--from starts anew, and --resume continues: wanted one of them");
+      if (a->from && a->seeds > 0)
+        argp_error(state, "--from with --seeds: the seeds would differ in nothing but the order");
       return 0;
     default: return ARGP_ERR_UNKNOWN;
   }
@@ -184,6 +204,7 @@ static moire_status train(const arguments *a, const moire__setup *setup, moire__
                               .threads = threads,
                               .directory = a->out ? a->out : directory,
                               .resume = a->resume,
+                              .from = a->from,
                               .stop = &interrupted};
     tool_train_profile *profile =
         a->profile.directory ? tool_train_profile_create(&a->profile, setup, step, &job) : NULL;

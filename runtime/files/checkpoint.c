@@ -181,6 +181,59 @@ moire_status moire__checkpoint_load(const moire__safetensors *file, moire_store 
   return status;
 }
 
+/* One state of the model from the file, if it fits; else a line says why not. */
+static moire_status fit_state(loader *l, int index, moire__text *report, int *fitted) {
+  moire_plan_state state = moire_store_at(l->store, index);
+  if (!belongs(state.name, MOIRE__CHECKPOINT_MODEL)) return MOIRE_OK;
+  moire__weight weight;
+  moire_status status = moire__checkpoint_names_find(&l->names, state.name, &weight, l->error);
+  if (status) return status;
+  if (weight.index < 0) {
+    moire__text_add(report, "  %s: is not in the file, and begins anew\n", state.name);
+    return MOIRE_OK;
+  }
+  const moire__st_tensor *t = moire__safetensors_at(l->file, weight.index);
+  l->used[weight.index] = 1;
+  source from = {t, weight.plane};
+  bool same = t->rank == state.shape.rank;
+  for (int i = 0; same && i < t->rank; i++) same = t->shape[i] == state.shape.dims[i];
+  if (!same) {
+    moire__text_add(report, "  %s: begins anew, with the shape ", state.name);
+    add_shape(report, state.shape.rank, state.shape.dims);
+    moire__text_add(report, "; the file has ");
+    add_shape(report, t->rank, t->shape);
+    moire__text_add_char(report, '\n');
+    return MOIRE_OK;
+  }
+  status = check_type(l, &from, &state);
+  if (status) return status;
+  fill(&from, state.dtype, moire_store_data(l->store, state.name, NULL));
+  ++*fitted;
+  return MOIRE_OK;
+}
+
+moire_status moire__checkpoint_load_fitting(const moire__safetensors *file, moire_store *store,
+                                            moire__text *report, int *fitted, moire_error *error) {
+  int n_tensors = moire__safetensors_count(file);
+  loader l = {.file = file, .store = store, .part = MOIRE__CHECKPOINT_MODEL, .error = error};
+  moire__checkpoint_names_read(&l.names, file);
+  l.used = moire__allocate_array((size_t)n_tensors + 1, sizeof *l.used);
+  moire_status status = MOIRE_OK;
+  *fitted = 0;
+  for (int i = 0; i < moire_store_count(store) && !status; i++) status = fit_state(&l, i, report, fitted);
+  for (int i = 0; i < n_tensors && !status; i++) {
+    if (!l.used[i] && belongs(l.names.bare_of[i], MOIRE__CHECKPOINT_MODEL))
+      moire__text_add(report, "  %s: is of no use to this model\n", moire__safetensors_at(file, i)->name);
+  }
+  if (!status && !*fitted)
+    status =
+        moire_fail(error, MOIRE_ERROR_FORMAT, "%s: none of its %d tensors fits the model by name and shape",
+                   moire__safetensors_path(file), n_tensors);
+  moire__checkpoint_names_free(&l.names);
+  moire__release(l.used);
+  return status;
+}
+
 const moire__st_tensor *moire__checkpoint_tensor(const moire__safetensors *file, const char *state) {
   moire__checkpoint_names names;
   moire__weight weight;

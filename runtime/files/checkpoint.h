@@ -10,6 +10,7 @@
 #define MOIRE_RUNTIME_FILES_CHECKPOINT_H
 
 #include "moire/run.h"
+#include "runtime/base/text.h"
 #include "runtime/files/safetensors.h"
 
 #define MOIRE__CHECKPOINT_FORMAT "checkpoint/1"
@@ -31,6 +32,12 @@ moire_status moire__checkpoint_save(const char *path, const moire_store *store, 
  * before. */
 moire_status moire__checkpoint_load(const moire__safetensors *file, moire_store *store,
                                     moire__checkpoint_part part, moire_error *error);
+
+/* Fills the states of the model for which the file has a tensor of that name and shape, *fitted of them, and
+ * adds a line to the report for each state that stays as it is, and for each tensor that is of no use. A NaN, a
+ * type that does not convert, and a file of which nothing fits are errors. */
+moire_status moire__checkpoint_load_fitting(const moire__safetensors *file, moire_store *store,
+                                            moire__text *report, int *fitted, moire_error *error);
 
 /* The tensor of a file that a state of this name is read from, whole; NULL if there is none. */
 const moire__st_tensor *moire__checkpoint_tensor(const moire__safetensors *file, const char *state);

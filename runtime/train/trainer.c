@@ -3,6 +3,7 @@
 
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
+#include "runtime/files/checkpoint.h"
 #include "runtime/train/progress.h"
 #include "runtime/train/train_step.h"
 #include "runtime/train/trainer_files.h"
@@ -190,6 +191,20 @@ static moire_status make_runners(trainer *t, moire_error *error) {
                    : MOIRE_ERROR_ARGUMENT;
 }
 
+/* The weights of a checkpoint, and a line for each that does not fit. */
+static moire_status start_from(trainer *t, moire_error *error) {
+  moire__safetensors *file = NULL;
+  moire__text report = {0};
+  int fitted = 0;
+  moire_status status = moire__safetensors_open(t->job->from, &file, error);
+  if (!status) status = moire__checkpoint_load_fitting(file, t->store, &report, &fitted, error);
+  if (!status) fprintf(stderr, "starting with %d weights of %s\n", fitted, t->job->from);
+  fputs(moire__text_string(&report), stderr); /* where nothing fits, too: it says why */
+  moire__safetensors_close(file);
+  moire__text_free(&report);
+  return status;
+}
+
 /* Where the run begins: at the end of the last whole epoch, or at the start. */
 static moire_status find_start(trainer *t, moire_error *error) {
   t->done = (moire__trained){.best_epoch = -1};
@@ -203,7 +218,8 @@ static moire_status find_start(trainer *t, moire_error *error) {
   if (found) return MOIRE_OK;
   const moire__trainer_task *task = t->job->task;
   moire_status status = moire__trainer_files_start_anew(&t->files, error);
-  return status || !task->begin ? status : task->begin(task->context, t->job->stop, error);
+  if (!status && task->begin) status = task->begin(task->context, t->job->stop, error);
+  return status || !t->job->from ? status : start_from(t, error);
 }
 
 void moire__trainer_task_free(const moire__trainer_task *task) {

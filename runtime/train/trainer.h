@@ -34,8 +34,9 @@ typedef struct moire__trainer_job {
   const moire_plan *step;
   const moire__trainer_task *task; /* what it is trained on; closed by moire__trainer_run */
   moire_threads *threads;
-  const char *directory;             /* made if it is not there */
-  bool resume;                       /* from last.safetensors, if it is there */
+  const char *directory; /* made if it is not there */
+  const char *from;      /* a checkpoint whose weights a new run starts with, as far as they fit; or NULL */
+  bool resume;           /* from last.safetensors, if it is there */
   const volatile sig_atomic_t *stop; /* not 0: end after the current step; may be NULL */
   /* Called before each step with its number in this run, from 0, and with -1 when there are no more; may be
    * NULL. */
