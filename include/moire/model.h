@@ -23,6 +23,9 @@
  *   output  "residuals.<l>"  f32[B, D]       what level l quantises
  *   output  "decoded"        f32[B, F]       the features that "codes" stand for
  *   output  "loss", "reconstruction", "commitment"  f32[]
+ *
+ * Task "tensors", everything else: any inputs whose first axis is the named extent "B", an output "loss" f32[], any
+ * outputs, and metrics (moire_metric); an axis with another named extent is what the data have there.
  */
 #ifndef MOIRE_MODEL_H
 #define MOIRE_MODEL_H
@@ -74,7 +77,7 @@ enum { MOIRE_MODEL_ABI = 2 };
 
 typedef struct moire_model {
   int abi;             /* MOIRE_MODEL_ABI */
-  const char *task;    /* "sequences", "items" */
+  const char *task;    /* "sequences", "items", "tensors" */
   const char *name;    /* a C identifier */
   const char *summary; /* one line */
   const moire_config_field *fields;
