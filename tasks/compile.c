@@ -1,6 +1,5 @@
 /* Programs of a model. See setup.h. */
 #include "runtime/base/memory.h"
-#include "runtime/train/training_options.h"
 #include "tasks/task.h"
 
 #include <string.h>
@@ -34,10 +33,12 @@ moire_compile_options moire__setup_inference_options(const moire_config *trainin
   return o;
 }
 
-moire_compile_options moire__setup_options(const moire_config *training) {
-  moire_compile_options o = moire__setup_inference_options(training);
-  o.training = moire__training_options(training);
-  return o;
+moire_status moire__setup_options(const moire_config *training, int64_t steps, moire__training *room,
+                                  moire_compile_options *options, moire_error *error) {
+  *options = moire__setup_inference_options(training);
+  moire_status status = moire__training_read(room, training, steps, error);
+  options->training = room->options;
+  return status;
 }
 
 static moire_program *compile_outputs(const moire__setup *setup, moire_mode mode, const char *const *outputs,
@@ -72,10 +73,13 @@ moire_program *moire__setup_compile_step(const moire__setup *setup, int threads,
   moire__arena arena = {0};
   int n = 0;
   const char *const *outputs = setup->task->step(setup, &arena, &n, error);
-  moire_compile_options options = moire__setup_options(setup->training);
-  options.loss = "loss";
-  moire_program *program =
-      outputs ? compile_outputs(setup, MOIRE_TRAINING, outputs, n, options, threads, error) : NULL;
+  moire__training room;
+  moire_compile_options options;
+  moire_program *program = NULL;
+  if (outputs && !moire__setup_options(setup->training, -1, &room, &options, error)) {
+    options.loss = "loss";
+    program = compile_outputs(setup, MOIRE_TRAINING, outputs, n, options, threads, error);
+  }
   moire__arena_free(&arena);
   return program;
 }

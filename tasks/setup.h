@@ -2,6 +2,7 @@
 #ifndef MOIRE_TASKS_SETUP_H
 #define MOIRE_TASKS_SETUP_H
 
+#include "runtime/train/training_options.h"
 #include "moire/compile.h"
 #include "moire/model.h"
 #include "runtime/files/config.h"
@@ -52,8 +53,10 @@ moire_status moire__setup_read(moire__setup *setup, const char *model, const cha
 /* The model's graph: owned, NULL with a sentence. */
 moire_graph *moire__setup_graph(const moire__setup *setup, moire_mode mode, moire_error *error);
 
-/* Optimizer, precision, and the optimizations that are turned off, as the training's configuration has them. */
-moire_compile_options moire__setup_options(const moire_config *training);
+/* Optimizer, precision, and the optimizations that are turned off, as the training's configuration has them.
+ * They point into `room`, which is set; `steps` is for moire__training_read. */
+moire_status moire__setup_options(const moire_config *training, int64_t steps, moire__training *room,
+                                  moire_compile_options *options, moire_error *error);
 /* The same for a program of inference. */
 moire_compile_options moire__setup_inference_options(const moire_config *training);
 

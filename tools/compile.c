@@ -229,7 +229,10 @@ static moire_ahead_options find_options(const arguments *a, moire_precision prec
 
 static moire_status write_library(const arguments *a, const job *j, moire_error *error) {
   const moire__setup *setup = &j->predictor.setup;
-  moire_compile_options optimizer = moire__setup_options(setup->training);
+  moire__training room;
+  moire_compile_options optimizer;
+  moire_status status = moire__setup_options(setup->training, j->training ? 0 : -1, &room, &optimizer, error);
+  if (status) return status;
   moire__text config = {0}, directory = {0};
   moire__config_to_json(setup->config, &config);
   int n = j->store ? moire_store_count(j->store) : 0;
@@ -247,7 +250,7 @@ static moire_status write_library(const arguments *a, const job *j, moire_error 
                              .weights = j->store ? weights : NULL,
                              .n_weights = n};
   moire_ahead_options wanted = find_options(a, optimizer.precision, &directory);
-  moire_status status = moire_ahead_write(&model, &wanted, error);
+  status = moire_ahead_write(&model, &wanted, error);
   moire__release(weights);
   moire__text_free(&config);
   moire__text_free(&directory);

@@ -27,25 +27,82 @@ static moire_status read_number(const tool_golden *g, const json_t *object, cons
                     g->path, key, low, high);
 }
 
+/* The same for a key that may be absent: then *out stays as it is. */
+static moire_status read_some(const tool_golden *g, const json_t *object, const char *key, double low,
+                              double high, double *out, moire_error *error) {
+  return json_object_get(object, key) ? read_number(g, object, key, low, high, out, error) : MOIRE_OK;
+}
+
+static moire_status read_steps(const tool_golden *g, const json_t *object, const char *key, int64_t *out,
+                               moire_error *error) {
+  double number = (double)*out;
+  moire_status status = read_some(g, object, key, 0, 1e12, &number, error);
+  *out = (int64_t)number;
+  return status;
+}
+
+static moire_status read_schedule(const tool_golden *g, const json_t *root, moire_schedule *s,
+                                  moire_error *error) {
+  const json_t *kind = json_object_get(root, "schedule");
+  const char *name = json_string_value(kind);
+  if (kind && (!name || !moire_schedule_find(name, &s->kind)))
+    return moire_fail(error, MOIRE_ERROR_FORMAT,
+                      "%s: metadata optimizer: schedule: wanted constant, linear, cosine, step or inverse_sqrt",
+                      g->path);
+  moire_status status = read_steps(g, root, "warmup_steps", &s->warmup_steps, error);
+  if (!status) status = read_steps(g, root, "total_steps", &s->total_steps, error);
+  if (!status) status = read_steps(g, root, "step_size", &s->step_size, error);
+  if (!status) status = read_some(g, root, "lr_min", 0, 100, &s->lr_min, error);
+  if (!status) status = read_some(g, root, "gamma", 0, 1, &s->gamma, error);
+  moire_error reason = {0};
+  if (!status && moire_schedule_check(s, &reason))
+    status = moire_fail(error, MOIRE_ERROR_FORMAT, "%s: metadata optimizer: %s", g->path, reason.message);
+  return status;
+}
+
+static moire_status read_kind(const tool_golden *g, const json_t *root, moire_optimizer *kind,
+                              moire_error *error) {
+  static const char *const names[] = {
+      [MOIRE_OPTIMIZER_ADAM] = "adam", [MOIRE_OPTIMIZER_ADAMW] = "adamw", [MOIRE_OPTIMIZER_SGD] = "sgd"};
+  const char *name = json_string_value(json_object_get(root, "name"));
+  for (size_t i = MOIRE_OPTIMIZER_ADAM; name && i < sizeof names / sizeof *names; i++) {
+    if (strcmp(names[i], name) != 0) continue;
+    *kind = (moire_optimizer)i;
+    return MOIRE_OK;
+  }
+  return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: metadata optimizer: name: wanted adam, adamw or sgd",
+                    g->path);
+}
+
+static moire_status read_adam(const tool_golden *g, const json_t *root, moire_training_options *o,
+                              moire_error *error) {
+  moire_status status = read_number(g, root, "beta1", 0, 0.999999999, &o->beta1, error);
+  if (!status) status = read_number(g, root, "beta2", 0, 0.999999999, &o->beta2, error);
+  return status ? status : read_number(g, root, "eps", 0, 1, &o->eps, error);
+}
+
+static moire_status read_sgd(const tool_golden *g, const json_t *root, moire_training_options *o,
+                             moire_error *error) {
+  o->nesterov = json_is_true(json_object_get(root, "nesterov"));
+  moire_status status = read_some(g, root, "momentum", 0, 1, &o->momentum, error);
+  return status ? status : read_some(g, root, "dampening", 0, 1, &o->dampening, error);
+}
+
 static moire_status read_optimizer(tool_golden *g, moire_error *error) {
   const char *text = NULL;
   moire_status status = need_metadata(g, "optimizer", &text, error);
   if (status) return status;
   json_t *root = json_loads(text, 0, NULL);
-  const char *name = json_string_value(json_object_get(root, "name"));
   moire_training_options *o = &g->optimizer.training;
   g->optimizer = moire_compile_defaults();
-  bool adam = name && !strcmp(name, "adam"), adamw = name && !strcmp(name, "adamw");
-  o->optimizer = adamw ? MOIRE_OPTIMIZER_ADAMW : MOIRE_OPTIMIZER_ADAM;
-  if (!adam && !adamw) {
-    status =
-        moire_fail(error, MOIRE_ERROR_FORMAT, "%s: metadata optimizer: name: wanted adam or adamw", g->path);
-  }
+  status = read_kind(g, root, &o->optimizer, error);
+  bool sgd = o->optimizer == MOIRE_OPTIMIZER_SGD;
+  if (!status) status = sgd ? read_sgd(g, root, o, error) : read_adam(g, root, o, error);
   if (!status) status = read_number(g, root, "lr", 0, 100, &o->lr, error);
-  if (!status) status = read_number(g, root, "beta1", 0, 0.999999999, &o->beta1, error);
-  if (!status) status = read_number(g, root, "beta2", 0, 0.999999999, &o->beta2, error);
-  if (!status) status = read_number(g, root, "eps", 0, 1, &o->eps, error);
   if (!status) status = read_number(g, root, "weight_decay", 0, 100, &o->weight_decay, error);
+  if (!status) status = read_some(g, root, "clip_norm", 0, 1e30, &o->clip_norm, error);
+  if (!status) status = read_some(g, root, "clip_value", 0, 1e30, &o->clip_value, error);
+  if (!status) status = read_schedule(g, root, &o->schedule, error);
   json_decref(root);
   return status;
 }

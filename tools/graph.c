@@ -107,18 +107,21 @@ static moire_status echo_kernels(const char *text, const char *path, moire_error
 /* ---- Graphs -----------------------------------------------------------------------------------------------
  */
 
-/* `served`: what is asked for to infer; borrowed by the options. */
-static moire_compile_options goal_options(goal wanted, const moire_config *training, const char *const *served,
-                                          int n_served) {
+/* `served`: what is asked for to infer; borrowed by the options, as is what `room` is given. */
+static moire_status goal_options(goal wanted, const moire_config *training, const char *const *served,
+                                 int n_served, moire__training *room, moire_compile_options *out,
+                                 moire_error *error) {
   static const char *const loss[] = {"loss"};
-  moire_compile_options o = training ? moire__setup_options(training) : moire_compile_defaults();
+  moire_compile_options o = moire_compile_defaults();
+  moire_status status = training ? moire__setup_options(training, -1, room, &o, error) : MOIRE_OK;
   if (!training) o.training.optimizer = MOIRE_OPTIMIZER_ADAM;
   if (wanted != GOAL_TRAIN) o.training.optimizer = MOIRE_OPTIMIZER_NONE;
   o.outputs = wanted == GOAL_INFER ? served : loss;
   o.n_outputs = wanted == GOAL_INFER ? n_served : 1;
   if (wanted != GOAL_INFER) o.loss = "loss";
   o.keep_gradients = wanted == GOAL_LOSS;
-  return o;
+  *out = o;
+  return status;
 }
 
 static moire_status print_dot(const char *text, const char *path, moire_error *error) {
@@ -138,10 +141,13 @@ static moire_status print_graph(const arguments *a, const moire_graph *graph, co
     served = a->outputs;
     n_served = a->n_outputs;
   }
-  moire_compile_options wanted = goal_options(a->goal, setup ? setup->training : NULL, served, n_served);
+  moire__training room;
+  moire_compile_options wanted;
+  const moire_config *training = setup ? setup->training : NULL;
+  moire_status status = goal_options(a->goal, training, served, n_served, &room, &wanted, error);
+  if (status) return status;
   char *text = a->after ? moire_compile_print(graph, &wanted, a->after, error) : moire_graph_print(graph);
   if (!text) return MOIRE_ERROR_ARGUMENT;
-  moire_status status = MOIRE_OK;
   if (a->dot) status = print_dot(text, "--format dot", error);
   if (!a->dot) fputs(text, stdout);
   free(text);

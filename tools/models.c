@@ -32,6 +32,8 @@ static const char *kind_name(moire_config_kind kind) {
     case MOIRE_CONFIG_BOOL: return "bool";
     case MOIRE_CONFIG_STRING: return "string";
     case MOIRE_CONFIG_INTS: return "ints";
+    case MOIRE_CONFIG_STRINGS: return "strings";
+    case MOIRE_CONFIG_MAPS: return "maps";
   }
   return "?";
 }
@@ -55,11 +57,12 @@ static json_t *fields_json(const moire_config_field *fields, int n) {
     const moire_config_field *f = &fields[i];
     json_t *row = json_pack("{s:s, s:s, s:s?, s:s?}", "key", f->key, "kind", kind_name(f->kind), "default",
                             f->text, "help", f->help);
-    if (f->kind != MOIRE_CONFIG_BOOL && f->kind != MOIRE_CONFIG_STRING) {
+    if (f->kind == MOIRE_CONFIG_INT || f->kind == MOIRE_CONFIG_REAL || f->kind == MOIRE_CONFIG_INTS) {
       json_object_set_new(row, "min", json_real(f->min));
       json_object_set_new(row, "max", json_real(f->max));
     }
-    if (f->choices) json_object_set_new(row, "choices", json_string(f->choices));
+    if (f->choices && f->kind == MOIRE_CONFIG_STRING)
+      json_object_set_new(row, "choices", json_string(f->choices));
     json_array_append_new(list, row);
   }
   return list;

@@ -45,19 +45,22 @@ typedef enum moire_config_kind {
   MOIRE_CONFIG_REAL,
   MOIRE_CONFIG_BOOL,
   MOIRE_CONFIG_STRING,
-  MOIRE_CONFIG_INTS, /* a list of integers; min and max hold for each of its elements */
+  MOIRE_CONFIG_INTS,    /* a list of integers; min and max hold for each of its elements */
+  MOIRE_CONFIG_STRINGS, /* a list of strings, or one string */
+  MOIRE_CONFIG_MAPS,    /* a list of maps; not within maps */
 } moire_config_kind;
 
 /* One key. `text` is the default as it would stand in YAML ("64", "[3, 7]", "gelu"), or NULL: the key must be
  * given; "null": nothing need be given, and nothing is 0 (INT and REAL alone; the range must hold 0). `min` and
- * `max` are inclusive and ignored for BOOL and STRING. `choices` lists what a STRING may be, separated by '|',
- * or is NULL: anything. */
+ * `max` are inclusive and count for numbers alone. `choices` lists what a STRING may be, separated by '|', or
+ * is NULL: anything; for MAPS it is an array of moire_config_field, the keys of each map, that ends with a NULL
+ * key. */
 typedef struct moire_config_field {
   const char *key;
   moire_config_kind kind;
   const char *text;
   double min, max;
-  const char *choices;
+  const void *choices;
   const char *help;
 } moire_config_field;
 
@@ -72,6 +75,12 @@ bool moire_config_bool(const moire_config *config, const char *key);
 const char *moire_config_string(const moire_config *config, const char *key);
 int moire_config_ints(const moire_config *config, const char *key,
                       const int64_t **values); /* returns the count */
+int moire_config_strings(const moire_config *config, const char *key,
+                         const char *const **values); /* returns the count */
+int moire_config_maps(const moire_config *config, const char *key,
+                      const moire_config *const **maps); /* returns the count */
+/* Whether nothing came for the key, whose default is null. */
+bool moire_config_is_nothing(const moire_config *config, const char *key);
 
 enum { MOIRE_MODEL_ABI = 2 };
 

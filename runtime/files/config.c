@@ -17,9 +17,11 @@
 typedef struct value {
   const char *text; /* STRING */
   double real;
-  bool truth;
-  int n; /* elements of `ints`: 1 for INT */
+  bool truth, nothing;
+  int n; /* elements: 1 for INT */
   int64_t *ints;
+  const char **strings;
+  moire_config **maps; /* owned */
 } value;
 
 struct moire_config {
@@ -102,11 +104,13 @@ static void add_wanted(moire__text *text, const moire_config_field *field) {
     case MOIRE_CONFIG_REAL: moire__text_add(text, "a number from %g to %g", field->min, field->max); break;
     case MOIRE_CONFIG_BOOL: moire__text_add(text, "true or false"); break;
     case MOIRE_CONFIG_STRING:
-      moire__text_add(text, field->choices ? "one of %s" : "a word", field->choices);
+      moire__text_add(text, field->choices ? "one of %s" : "a word", (const char *)field->choices);
       break;
     case MOIRE_CONFIG_INTS:
       moire__text_add(text, "a list of whole numbers from %.17g to %.17g", field->min, field->max);
       break;
+    case MOIRE_CONFIG_STRINGS: moire__text_add(text, "a word or a list of words"); break;
+    case MOIRE_CONFIG_MAPS: moire__text_add(text, "a list of maps"); break;
   }
 }
 
@@ -114,6 +118,10 @@ static void add_came(moire__text *text, const moire__config_entry *entry) {
   enum { SHOWN = 8 };
   if (!entry->list && entry->values[0].null) {
     moire__text_add(text, "nothing");
+    return;
+  }
+  if (entry->maps) {
+    moire__text_add(text, "a list of maps");
     return;
   }
   if (entry->list) moire__text_add(text, "[");
@@ -202,11 +210,29 @@ static bool is_nothing(const moire__config_entry *entry, const moire_config_fiel
   return !entry->list && entry->values[0].null && field->text && !strcmp(field->text, "null");
 }
 
+static bool parse_strings(moire__arena *arena, const moire__config_entry *entry, value *out) {
+  out->n = entry->n;
+  out->strings = moire__arena_array(arena, (size_t)entry->n, sizeof *out->strings);
+  for (int i = 0; i < entry->n; i++) {
+    if (entry->values[i].null) return false;
+    out->strings[i] = moire__arena_copy_string(arena, entry->values[i].text);
+  }
+  return true;
+}
+
+static bool has_form(const moire__config_entry *entry, moire_config_kind kind) {
+  if (kind == MOIRE_CONFIG_MAPS) return entry->list && (entry->maps || !entry->n);
+  if (entry->maps) return false;
+  return kind == MOIRE_CONFIG_STRINGS || (kind == MOIRE_CONFIG_INTS) == entry->list;
+}
+
+/* Of any kind but MAPS. */
 static bool parse_value(moire__arena *arena, const moire__config_entry *entry, const moire_config_field *field,
                         value *out) {
   const moire__config_scalar *first = entry->values;
-  if ((field->kind == MOIRE_CONFIG_INTS) != entry->list) return false;
+  if (!has_form(entry, field->kind)) return false;
   if (is_nothing(entry, field)) {
+    out->nothing = true;
     out->n = 1;
     out->ints = moire__arena_array(arena, 1, sizeof *out->ints);
     return true;
@@ -221,6 +247,8 @@ static bool parse_value(moire__arena *arena, const moire__config_entry *entry, c
     case MOIRE_CONFIG_STRING:
       out->text = moire__arena_copy_string(arena, first->text);
       return !field->choices || is_choice(field->choices, first->text);
+    case MOIRE_CONFIG_STRINGS: return parse_strings(arena, entry, out);
+    case MOIRE_CONFIG_MAPS: return !entry->n;
   }
   return false;
 }
@@ -240,30 +268,11 @@ static moire_status build_default(moire_config *config, int index, const char *w
   moire__text assignment = {0};
   moire__text_add(&assignment, "%s=%s", field->key, field->text);
   moire_status status = moire__config_table_set(&table, "default", assignment.data, error);
-  if (!status && !parse_value(&config->arena, &table.entries[0], field, &config->values[index])) {
-    status = wrong_value(&table.entries[0], field, error);
+  if (!status && !parse_value(&config->arena, &table.map.entries[0], field, &config->values[index])) {
+    status = wrong_value(&table.map.entries[0], field, error);
   }
   moire__text_free(&assignment);
   moire__config_table_free(&table);
-  return status;
-}
-
-static moire_status build_one(const moire__config_table *table, const char *where, moire__config_fields fields,
-                              moire_config **out, moire_error *error) {
-  moire_config *config = moire__allocate(sizeof *config);
-  config->fields = fields;
-  config->values = moire__arena_array(&config->arena, (size_t)fields.n, sizeof *config->values);
-  moire_status status = MOIRE_OK;
-  for (int i = 0; i < fields.n && !status; i++) {
-    const moire_config_field *field = &fields.fields[i];
-    const moire__config_entry *entry = moire__config_table_find(table, field->key);
-    if (!entry) {
-      status = build_default(config, i, where, error);
-    } else if (!parse_value(&config->arena, entry, field, &config->values[i])) {
-      status = wrong_value(entry, field, error);
-    }
-  }
-  *out = config;
   return status;
 }
 
@@ -274,6 +283,75 @@ static bool is_known(const char *key, const moire__config_fields *sets, int n_se
     }
   }
   return false;
+}
+
+static moire_status check_known(const moire__config_map *map, const moire__config_fields *sets, int n_sets,
+                                moire_error *error) {
+  for (int i = 0; i < map->n; i++) {
+    if (!is_known(map->entries[i].key, sets, n_sets)) return unknown_key(&map->entries[i], sets, n_sets, error);
+  }
+  return MOIRE_OK;
+}
+
+static moire_config *start(moire__config_fields fields) {
+  moire_config *config = moire__allocate(sizeof *config);
+  config->fields = fields;
+  config->values = moire__arena_array(&config->arena, (size_t)fields.n, sizeof *config->values);
+  return config;
+}
+
+/* Of any kind but MAPS, or an empty list. */
+static moire_status build_plain(moire_config *config, int i, const moire__config_map *map, const char *where,
+                                moire_error *error) {
+  const moire_config_field *field = &config->fields.fields[i];
+  for (int e = 0; e < map->n; e++) {
+    const moire__config_entry *entry = &map->entries[e];
+    if (strcmp(entry->key, field->key) != 0) continue;
+    if (parse_value(&config->arena, entry, field, &config->values[i])) return MOIRE_OK;
+    return wrong_value(entry, field, error);
+  }
+  return build_default(config, i, where, error);
+}
+
+static moire_status build_map(const moire__config_entry *entry, int i, const moire_config_field *fields,
+                              moire_config **out, moire_error *error) {
+  moire__config_fields set = {fields, 0};
+  while (fields[set.n].key) set.n++;
+  moire__text where = {0};
+  add_place(&where, entry);
+  moire__text_add(&where, "map %d", i);
+  moire_status status = check_known(&entry->maps[i], &set, 1, error);
+  *out = status ? NULL : start(set);
+  for (int f = 0; f < set.n && !status; f++) status = build_plain(*out, f, &entry->maps[i], where.data, error);
+  moire__text_free(&where);
+  return status;
+}
+
+static moire_status build_maps(moire_config *config, int index, const moire__config_entry *entry,
+                               moire_error *error) {
+  const moire_config_field *field = &config->fields.fields[index];
+  value *v = &config->values[index];
+  if (!has_form(entry, field->kind)) return wrong_value(entry, field, error);
+  v->maps = moire__arena_array(&config->arena, (size_t)entry->n, sizeof *v->maps);
+  moire_status status = MOIRE_OK;
+  for (v->n = 0; v->n < entry->n && !status; v->n++)
+    status = build_map(entry, v->n, field->choices, &v->maps[v->n], error);
+  return status;
+}
+
+static moire_status build_one(const moire__config_table *table, const char *where, moire__config_fields fields,
+                              moire_config **out, moire_error *error) {
+  moire_config *config = start(fields);
+  moire_status status = MOIRE_OK;
+  for (int i = 0; i < fields.n && !status; i++) {
+    const moire__config_entry *entry = moire__config_table_find(table, fields.fields[i].key);
+    if (entry && entry->n && fields.fields[i].kind == MOIRE_CONFIG_MAPS)
+      status = build_maps(config, i, entry, error);
+    else
+      status = build_plain(config, i, &table->map, where, error);
+  }
+  *out = config;
+  return status;
 }
 
 /* A key that two sets have would be set for both at once. */
@@ -293,11 +371,7 @@ moire_status moire__config_build(const moire__config_table *table, const char *w
                                  const moire__config_fields *sets, int n_sets, moire_config **out,
                                  moire_error *error) {
   if (check_distinct(sets, n_sets, error)) return MOIRE_ERROR_ARGUMENT;
-  for (int i = 0; i < table->n; i++) {
-    if (!is_known(table->entries[i].key, sets, n_sets)) {
-      return unknown_key(&table->entries[i], sets, n_sets, error);
-    }
-  }
+  if (check_known(&table->map, sets, n_sets, error)) return MOIRE_ERROR_ARGUMENT;
   moire_config **built = moire__allocate_array((size_t)n_sets, sizeof *built);
   moire_status status = MOIRE_OK;
   for (int s = 0; s < n_sets && !status; s++) status = build_one(table, where, sets[s], &built[s], error);
@@ -314,6 +388,10 @@ moire_status moire__config_build(const moire__config_table *table, const char *w
 
 void moire__config_free(moire_config *config) {
   if (!config) return;
+  for (int i = 0; i < config->fields.n; i++) {
+    const value *v = &config->values[i];
+    for (int m = 0; v->maps && m < v->n; m++) moire__config_free(v->maps[m]);
+  }
   moire__arena_free(&config->arena);
   moire__release(config);
 }
@@ -322,7 +400,8 @@ void moire__config_free(moire_config *config) {
  */
 
 static const value *get(const moire_config *config, const char *key, moire_config_kind kind) {
-  static const char *const kinds[] = {"an int", "a real", "a bool", "a string", "a list of ints"};
+  static const char *const kinds[] = {
+      "an int", "a real", "a bool", "a string", "a list of ints", "a list of strings", "a list of maps"};
   for (int i = 0; i < config->fields.n; i++) {
     const moire_config_field *field = &config->fields.fields[i];
     if (strcmp(field->key, key)) continue;
@@ -357,6 +436,26 @@ int moire_config_ints(const moire_config *config, const char *key, const int64_t
   return v->n;
 }
 
+int moire_config_strings(const moire_config *config, const char *key, const char *const **values) {
+  const value *v = get(config, key, MOIRE_CONFIG_STRINGS);
+  *values = v->strings;
+  return v->n;
+}
+
+int moire_config_maps(const moire_config *config, const char *key, const moire_config *const **maps) {
+  const value *v = get(config, key, MOIRE_CONFIG_MAPS);
+  *maps = (const moire_config *const *)v->maps;
+  return v->n;
+}
+
+bool moire_config_is_nothing(const moire_config *config, const char *key) {
+  for (int i = 0; i < config->fields.n; i++) {
+    if (!strcmp(config->fields.fields[i].key, key)) return config->values[i].nothing;
+  }
+  fprintf(stderr, "moire: a model asks for the config key '%s', which is not among its fields\n", key);
+  abort();
+}
+
 /* ---- Writing ----------------------------------------------------------------------------------------------
  */
 
@@ -374,10 +473,22 @@ static void add_quoted(moire__text *out, const char *text) {
   moire__text_add_char(out, '"');
 }
 
+static void add_strings(moire__text *out, const value *v) {
+  moire__text_add_char(out, '[');
+  for (int i = 0; i < v->n; i++) {
+    if (i) moire__text_add(out, ", ");
+    add_quoted(out, v->strings[i]);
+  }
+  moire__text_add_char(out, ']');
+}
+
 static void add_value(moire__text *out, const moire_config_field *field, const value *v) {
   switch (field->kind) {
     case MOIRE_CONFIG_INT: moire__text_add(out, "%" PRId64, v->ints[0]); break;
-    case MOIRE_CONFIG_REAL: moire__config_add_real(out, v->real); break;
+    case MOIRE_CONFIG_REAL:
+      if (v->nothing) moire__text_add(out, "null");
+      if (!v->nothing) moire__config_add_real(out, v->real);
+      break;
     case MOIRE_CONFIG_BOOL: moire__text_add(out, v->truth ? "true" : "false"); break;
     case MOIRE_CONFIG_STRING: add_quoted(out, v->text); break;
     case MOIRE_CONFIG_INTS:
@@ -385,16 +496,31 @@ static void add_value(moire__text *out, const moire_config_field *field, const v
       for (int i = 0; i < v->n; i++) moire__text_add(out, i ? ", %" PRId64 : "%" PRId64, v->ints[i]);
       moire__text_add_char(out, ']');
       break;
+    case MOIRE_CONFIG_STRINGS: add_strings(out, v); break;
+    case MOIRE_CONFIG_MAPS: moire__text_add(out, "[]"); break; /* in no map */
   }
 }
 
-void moire__config_to_json(const moire_config *config, moire__text *out) {
+static void add_fields(moire__text *out, const moire_config *config, bool with_maps) {
   moire__text_add_char(out, '{');
   for (int i = 0; i < config->fields.n; i++) {
+    const moire_config_field *field = &config->fields.fields[i];
+    const value *v = &config->values[i];
     if (i) moire__text_add(out, ", ");
-    add_quoted(out, config->fields.fields[i].key);
+    add_quoted(out, field->key);
     moire__text_add(out, ": ");
-    add_value(out, &config->fields.fields[i], &config->values[i]);
+    if (field->kind != MOIRE_CONFIG_MAPS || !with_maps) {
+      add_value(out, field, v);
+      continue;
+    }
+    moire__text_add_char(out, '[');
+    for (int m = 0; m < v->n; m++) {
+      if (m) moire__text_add(out, ", ");
+      add_fields(out, v->maps[m], false);
+    }
+    moire__text_add_char(out, ']');
   }
   moire__text_add_char(out, '}');
 }
+
+void moire__config_to_json(const moire_config *config, moire__text *out) { add_fields(out, config, true); }

@@ -7,7 +7,8 @@
  * keys are errors that name the place, the key, what was wanted and what came.
  *
  * Scalars, wherever they come from: a whole number is decimal digits with an optional sign; a number may have a
- * fraction and an exponent; a truth value is true or false; quotes make a string. A list is one level deep.
+ * fraction and an exponent; a truth value is true or false; quotes make a string. A list is one level deep; it
+ * may hold maps of scalars and such lists.
  */
 #ifndef MOIRE_RUNTIME_FILES_CONFIG_H
 #define MOIRE_RUNTIME_FILES_CONFIG_H
@@ -27,26 +28,35 @@ typedef struct moire__config_scalar {
   bool null;   /* nothing came: `key:`, `~` or JSON's null */
 } moire__config_scalar;
 
-typedef struct moire__config_entry {
+typedef struct moire__config_entry moire__config_entry;
+
+/* Keys with their values. */
+typedef struct moire__config_map {
+  moire__config_entry *entries;
+  int n, capacity;
+} moire__config_map;
+
+struct moire__config_entry {
   const char *key;
   const char *origin; /* file name, or what the caller called the source */
   int line;           /* from 1; 0 where the source has no lines */
   bool list;
-  int n; /* 1 for a scalar */
-  moire__config_scalar *values;
-} moire__config_entry;
+  int n;                        /* of values, 1 for a scalar; or of maps */
+  moire__config_scalar *values; /* NULL in a list of maps */
+  moire__config_map *maps;      /* NULL in any other */
+};
 
 /* Zero-initialise: `moire__config_table table = {0};`. Owns its texts; free with moire__config_table_free. */
 typedef struct moire__config_table {
   moire__arena arena;
-  moire__config_entry *entries;
-  int n, capacity;
+  moire__config_map map;
 } moire__config_table;
 
 void moire__config_table_free(moire__config_table *table);
 
-/* Adds the keys of a YAML file, or of the bytes of one that `path` names: one mapping of words to scalars or to
- * lists of scalars. Aliases, tags, nesting and further documents are errors. On failure the table is as before.
+/* Adds the keys of a YAML file, or of the bytes of one that `path` names: one mapping of words to scalars, to
+ * lists of scalars or to lists of maps. Aliases, tags, deeper nesting and further documents are errors. On
+ * failure the table is as before.
  */
 moire_status moire__config_table_add_yaml(moire__config_table *table, const char *path, moire_error *error);
 moire_status moire__config_table_add_yaml_text(moire__config_table *table, const char *path, const char *bytes,

@@ -18,11 +18,15 @@ void moire__config_table_free(moire__config_table *table) {
   *table = (moire__config_table){0};
 }
 
-const moire__config_entry *moire__config_table_find(const moire__config_table *table, const char *key) {
-  for (int i = 0; i < table->n; i++) {
-    if (!strcmp(table->entries[i].key, key)) return &table->entries[i];
+static moire__config_entry *find(const moire__config_map *map, const char *key) {
+  for (int i = 0; i < map->n; i++) {
+    if (!strcmp(map->entries[i].key, key)) return &map->entries[i];
   }
   return NULL;
+}
+
+const moire__config_entry *moire__config_table_find(const moire__config_table *table, const char *key) {
+  return find(&table->map, key);
 }
 
 const char *moire__config_table_text(const moire__config_table *table, const char *key) {
@@ -30,27 +34,48 @@ const char *moire__config_table_text(const moire__config_table *table, const cha
   return entry && !entry->list && !entry->values[0].null ? entry->values[0].text : NULL;
 }
 
-static void add_entry(moire__config_table *table, moire__config_entry entry) {
-  MOIRE__PUSH(&table->arena, table->entries, table->n, table->capacity, entry);
+static void add_entry(moire__arena *arena, moire__config_map *map, moire__config_entry entry) {
+  MOIRE__PUSH(arena, map->entries, map->n, map->capacity, entry);
+}
+
+static moire__config_scalar *copy_values(moire__arena *arena, const moire__config_entry *from) {
+  moire__config_scalar *values = moire__arena_array(arena, (size_t)from->n, sizeof *values);
+  for (int v = 0; v < from->n; v++) {
+    values[v] = from->values[v];
+    values[v].text = moire__arena_copy_string(arena, values[v].text);
+  }
+  return values;
+}
+
+/* A copy without its maps. */
+static moire__config_entry copy_entry(moire__arena *arena, const moire__config_entry *from) {
+  moire__config_entry entry = *from;
+  entry.key = moire__arena_copy_string(arena, entry.key);
+  entry.origin = moire__arena_copy_string(arena, entry.origin);
+  if (from->values) entry.values = copy_values(arena, from);
+  return entry;
+}
+
+static moire__config_map *copy_maps(moire__arena *arena, const moire__config_entry *from) {
+  moire__config_map *maps = moire__arena_array(arena, (size_t)from->n, sizeof *maps);
+  for (int m = 0; m < from->n; m++) {
+    for (int i = 0; i < from->maps[m].n; i++)
+      add_entry(arena, &maps[m], copy_entry(arena, &from->maps[m].entries[i]));
+  }
+  return maps;
 }
 
 /* Copies the entries of `from` over into `table`, where they replace those with the same key. */
 static void merge(moire__config_table *table, const moire__config_table *from) {
   moire__arena *arena = &table->arena;
-  for (int i = 0; i < from->n; i++) {
-    moire__config_entry entry = from->entries[i];
-    entry.key = moire__arena_copy_string(arena, entry.key);
-    entry.origin = moire__arena_copy_string(arena, entry.origin);
-    entry.values = moire__arena_array(arena, (size_t)entry.n, sizeof *entry.values);
-    for (int v = 0; v < entry.n; v++) {
-      entry.values[v] = from->entries[i].values[v];
-      entry.values[v].text = moire__arena_copy_string(arena, entry.values[v].text);
-    }
-    moire__config_entry *old = (moire__config_entry *)moire__config_table_find(table, entry.key);
+  for (int i = 0; i < from->map.n; i++) {
+    moire__config_entry entry = copy_entry(arena, &from->map.entries[i]);
+    if (entry.maps) entry.maps = copy_maps(arena, &from->map.entries[i]);
+    moire__config_entry *old = find(&table->map, entry.key);
     if (old) {
       *old = entry;
     } else {
-      add_entry(table, entry);
+      add_entry(arena, &table->map, entry);
     }
   }
 }
@@ -118,48 +143,86 @@ static moire_status read_scalar(yaml_reader *r, moire__config_scalar *out) {
   return MOIRE_OK;
 }
 
-/* The current event begins a value; on return it is the value's last. */
-static moire_status read_value(yaml_reader *r, moire__config_entry *entry) {
+/* The current event begins a list; on return it is the list's last. Lists of maps are for read_value. */
+static moire_status read_list(yaml_reader *r, moire__config_entry *entry) {
   int capacity = 0;
   moire__config_scalar scalar = {0};
-  moire_status status = MOIRE_OK;
-  if (r->event.type == YAML_SCALAR_EVENT) {
-    status = read_scalar(r, &scalar);
-    MOIRE__PUSH(&r->table->arena, entry->values, entry->n, capacity, scalar);
-    return status;
-  }
-  if (r->event.type != YAML_SEQUENCE_START_EVENT) {
-    return bad_yaml(r, r->event.start_mark, "wanted a scalar or a list of scalars, but a mapping came");
-  }
   entry->list = true;
-  for (status = next_event(r); !status && r->event.type == YAML_SCALAR_EVENT; status = next_event(r)) {
+  moire_status status = next_event(r);
+  for (; !status && r->event.type == YAML_SCALAR_EVENT; status = next_event(r)) {
     status = read_scalar(r, &scalar);
     if (status) return status;
     MOIRE__PUSH(&r->table->arena, entry->values, entry->n, capacity, scalar);
   }
-  if (!status && r->event.type != YAML_SEQUENCE_END_EVENT) {
-    status = bad_yaml(r, r->event.start_mark, "wanted a scalar in the list, but a list or mapping came");
+  return status;
+}
+
+/* The current event begins a scalar or a list of scalars; on return it is the value's last. */
+static moire_status read_flat(yaml_reader *r, moire__config_entry *entry) {
+  if (r->event.type == YAML_SEQUENCE_START_EVENT) {
+    moire_status status = read_list(r, entry);
+    if (status || r->event.type == YAML_SEQUENCE_END_EVENT) return status;
+    return bad_yaml(r, r->event.start_mark, "wanted a scalar in the list, but a list or mapping came");
+  }
+  if (r->event.type != YAML_SCALAR_EVENT)
+    return bad_yaml(r, r->event.start_mark, "wanted a scalar or a list of scalars, but a mapping came");
+  entry->values = moire__arena_array(&r->table->arena, 1, sizeof *entry->values);
+  entry->n = 1;
+  return read_scalar(r, entry->values);
+}
+
+/* The current event is a key, which must be new in the map. */
+static moire_status read_key(yaml_reader *r, const moire__config_map *map, moire__config_entry *entry) {
+  if (r->event.type != YAML_SCALAR_EVENT)
+    return bad_yaml(r, r->event.start_mark, "wanted a key that is a word");
+  moire__config_scalar key = {0};
+  *entry = (moire__config_entry){.origin = r->origin, .line = line_of(r, r->event.start_mark)};
+  moire_status status = read_scalar(r, &key);
+  if (status) return status;
+  entry->key = key.text;
+  const moire__config_entry *old = find(map, key.text);
+  if (!old) return next_event(r);
+  moire__printable_buffer shown;
+  return moire_fail(r->error, MOIRE_ERROR_FORMAT, "%s:%d: %s: was given before, in line %d", r->origin,
+                    entry->line, moire__printable(key.text, strlen(key.text), shown), old->line);
+}
+
+/* The current event begins a map in a list; on return it is the map's last. */
+static moire_status read_map(yaml_reader *r, moire__config_map *map) {
+  moire_status status = next_event(r);
+  for (; !status && r->event.type != YAML_MAPPING_END_EVENT; status = next_event(r)) {
+    moire__config_entry entry;
+    status = read_key(r, map, &entry);
+    if (!status) status = read_flat(r, &entry);
+    if (status) return status;
+    add_entry(&r->table->arena, map, entry);
   }
   return status;
 }
 
-static moire_status read_pair(yaml_reader *r) {
-  if (r->event.type != YAML_SCALAR_EVENT)
-    return bad_yaml(r, r->event.start_mark, "wanted a key that is a word");
-  moire__config_scalar key = {0};
-  moire__config_entry entry = {.origin = r->origin, .line = line_of(r, r->event.start_mark)};
-  moire_status status = read_scalar(r, &key);
-  if (status) return status;
-  entry.key = key.text;
-  const moire__config_entry *old = moire__config_table_find(r->table, key.text);
-  if (old) {
-    moire__printable_buffer shown;
-    return moire_fail(r->error, MOIRE_ERROR_FORMAT, "%s:%d: %s: was given before, in line %d", r->origin,
-                      entry.line, moire__printable(key.text, strlen(key.text), shown), old->line);
+/* The current event begins a value; on return it is the value's last. */
+static moire_status read_value(yaml_reader *r, moire__config_entry *entry) {
+  if (r->event.type != YAML_SEQUENCE_START_EVENT) return read_flat(r, entry);
+  moire_status status = read_list(r, entry);
+  if (status || r->event.type == YAML_SEQUENCE_END_EVENT) return status;
+  int capacity = 0;
+  for (; !status && !entry->values && r->event.type == YAML_MAPPING_START_EVENT; status = next_event(r)) {
+    moire__config_map map = {0};
+    status = read_map(r, &map);
+    if (status) return status;
+    MOIRE__PUSH(&r->table->arena, entry->maps, entry->n, capacity, map);
   }
-  status = next_event(r);
+  if (status || r->event.type == YAML_SEQUENCE_END_EVENT) return status;
+  return bad_yaml(r, r->event.start_mark,
+                  entry->maps ? "wanted a mapping in the list, but something else came"
+                              : "wanted a scalar in the list, but a list or mapping came");
+}
+
+static moire_status read_pair(yaml_reader *r) {
+  moire__config_entry entry;
+  moire_status status = read_key(r, &r->table->map, &entry);
   if (!status) status = read_value(r, &entry);
-  if (!status) add_entry(r->table, entry);
+  if (!status) add_entry(&r->table->arena, &r->table->map, entry);
   return status;
 }
 
@@ -238,7 +301,7 @@ static moire_status read_lone_value(yaml_reader *r) {
   if (r->event.type == YAML_STREAM_END_EVENT) return bad_yaml(r, r->event.start_mark, "has no value");
   status = read_value(r, &entry);
   if (!status) status = close_document(r);
-  if (!status) add_entry(r->table, entry);
+  if (!status) add_entry(&r->table->arena, &r->table->map, entry);
   return status;
 }
 
@@ -258,8 +321,8 @@ moire_status moire__config_table_set(moire__config_table *table, const char *ori
   if (!status) {
     char *key = moire__arena_copy_string(&fresh.arena, assignment);
     key[equals - assignment] = 0;
-    fresh.entries[0].key = key;
-    fresh.entries[0].origin = origin;
+    fresh.map.entries[0].key = key;
+    fresh.map.entries[0].origin = origin;
     merge(table, &fresh);
   }
   moire__text_free(&place);
@@ -300,18 +363,51 @@ static moire_status json_scalar(moire__arena *arena, const char *origin, const c
   return MOIRE_OK;
 }
 
+/* A scalar or a list of scalars. */
+static moire_status json_flat(moire__arena *arena, const char *origin, const char *key, json_t *value,
+                              moire__config_entry *out, moire_error *error) {
+  *out = (moire__config_entry){
+      .key = moire__arena_copy_string(arena, key), .origin = origin, .list = json_is_array(value)};
+  out->n = out->list ? (int)json_array_size(value) : 1;
+  out->values = moire__arena_array(arena, (size_t)out->n, sizeof *out->values);
+  moire_status status = MOIRE_OK;
+  for (int i = 0; i < out->n && !status; i++) {
+    const json_t *element = out->list ? json_array_get(value, (size_t)i) : value;
+    status = json_scalar(arena, origin, key, element, &out->values[i], error);
+  }
+  return status;
+}
+
+static moire_status json_map(moire__arena *arena, const char *origin, const char *key, json_t *object,
+                             moire__config_map *out, moire_error *error) {
+  if (!json_is_object(object))
+    return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: %.80s: wanted a list of objects alone", origin, key);
+  const char *inner = NULL;
+  json_t *value = NULL;
+  json_object_foreach(object, inner, value) {
+    moire__config_entry entry;
+    moire_status status = json_flat(arena, origin, inner, value, &entry, error);
+    if (status) return status;
+    add_entry(arena, out, entry);
+  }
+  return MOIRE_OK;
+}
+
 static moire_status json_entry(moire__config_table *table, const char *origin, const char *key, json_t *value,
                                moire_error *error) {
-  moire__config_entry entry = {.key = key, .origin = origin, .list = json_is_array(value)};
-  entry.n = entry.list ? (int)json_array_size(value) : 1;
-  entry.values = moire__arena_array(&table->arena, (size_t)entry.n, sizeof *entry.values);
-  for (int i = 0; i < entry.n; i++) {
-    const json_t *element = entry.list ? json_array_get(value, (size_t)i) : value;
-    moire_status status = json_scalar(&table->arena, origin, key, element, &entry.values[i], error);
-    if (status) return status;
+  moire__arena *arena = &table->arena;
+  moire__config_entry entry = {.key = key, .origin = origin, .list = true};
+  moire_status status = MOIRE_OK;
+  if (json_is_object(json_array_get(value, 0))) {
+    entry.n = (int)json_array_size(value);
+    entry.maps = moire__arena_array(arena, (size_t)entry.n, sizeof *entry.maps);
+    for (int i = 0; i < entry.n && !status; i++)
+      status = json_map(arena, origin, key, json_array_get(value, (size_t)i), &entry.maps[i], error);
+  } else {
+    status = json_flat(arena, origin, key, value, &entry, error);
   }
-  add_entry(table, entry);
-  return MOIRE_OK;
+  if (!status) add_entry(arena, &table->map, entry);
+  return status;
 }
 
 moire_status moire__config_table_add_json(moire__config_table *table, const char *origin, const char *json,

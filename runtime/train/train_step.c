@@ -2,7 +2,34 @@
  * of it is a function of (seed, number of the step, samples). */
 #include "runtime/train/train_step.h"
 
-#include "runtime/train/training_options.h"
+/* ---- Steps of several batches -------------------------------------------------------------------------------
+ */
+
+static int64_t divide_up(int64_t n, int64_t by) { return n / by + (n % by != 0); }
+
+static int64_t batches_of_epoch(const moire__train_step *t) {
+  int64_t n = divide_up(t->samples.n, t->batch);
+  return n > 1 ? n : 1;
+}
+
+static int64_t steps_of_epoch(const moire__train_step *t) {
+  return divide_up(batches_of_epoch(t), t->optimizer.options.accumulate);
+}
+
+/* Batch number `number`, of n samples. No step reaches into the next epoch: its last has what batches there
+ * are. A batch counts by its samples. */
+static moire_batch_place find_place(const moire__train_step *t, int64_t number, int64_t n) {
+  int64_t per_step = t->optimizer.options.accumulate, batches = batches_of_epoch(t), i = number % batches;
+  int64_t first = i / per_step * per_step, left = t->samples.n - first * t->batch, all = per_step * t->batch;
+  return (moire_batch_place){.step = number / batches * steps_of_epoch(t) + i / per_step,
+                             .first = i == first,
+                             .last = i == first + per_step - 1 || i == batches - 1,
+                             .weight = (double)n / (double)t->batch,
+                             .scale = (double)t->batch / (double)(left < all ? left : all)};
+}
+
+/* ---- Steps --------------------------------------------------------------------------------------------------
+ */
 
 static moire_status set_if_there(moire__train_step *t, const char *name, const void *data, int64_t n,
                                  moire_error *error) {
@@ -16,10 +43,13 @@ moire_status moire__train_step_open(moire__train_step *t, moire_runner *runner, 
   *t = (moire__train_step){.runner = runner,
                            .samples = samples,
                            .training = training,
-                           .options = moire__training_options(training),
+                           .batch = moire_config_int(training, "batch_size"),
                            .rng = {(int32_t)(uint32_t)seed, (int32_t)(uint32_t)(seed >> 32), 0}};
-  moire_status status = set_if_there(t, "rng", t->rng, 3, error);
-  int n_scalars = moire_optimizer_scalar_count(&t->options);
+  t->optimizer.options.accumulate = (int)moire_config_int(training, "accumulate");
+  int64_t steps = moire_config_int(training, "epochs") * steps_of_epoch(t);
+  moire_status status = moire__training_read(&t->optimizer, training, steps, error);
+  if (!status) status = set_if_there(t, "rng", t->rng, 3, error);
+  int n_scalars = moire_optimizer_scalar_count(&t->optimizer.options);
   if (!status) status = set_if_there(t, "optimizer.scalars", t->scalars, n_scalars, error);
   return status;
 }
@@ -31,8 +61,8 @@ void moire__train_step_free(moire__train_step *t) {
 
 moire_status moire__train_step_prepare(moire__train_step *t, const int64_t *samples, int64_t n, int64_t number,
                                        moire_error *error) {
-  moire_batch_place place = moire_batch_place_at(number, t->options.accumulate);
-  moire_optimizer_scalars_f32(&t->options, &place, t->scalars);
+  moire_batch_place place = find_place(t, number, n);
+  moire_optimizer_scalars_f32(&t->optimizer.options, &place, t->scalars);
   t->rng[2] = (int32_t)(uint32_t)number;
   moire_status status = moire_runner_set_extent(t->runner, "B", n, error);
   return status ? status : t->samples.give(t->samples.context, t->runner, samples, n, error);

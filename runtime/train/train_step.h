@@ -6,14 +6,16 @@
 #include "moire/run.h"
 #include "runtime/files/config.h"
 #include "runtime/train/samples.h"
+#include "runtime/train/training_options.h"
 
 /* Zero-initialise; free with moire__train_step_free. Borrows runner and configuration. */
 typedef struct moire__train_step {
   moire_runner *runner;
   moire__samples samples;
-  const moire_config *training;   /* of the task's keys */
-  int32_t rng[3];                 /* seed low, seed high, step */
-  moire_training_options options; /* of the optimizer, from the configuration */
+  const moire_config *training; /* of the task's keys */
+  int32_t rng[3];               /* seed low, seed high, step */
+  moire__training optimizer;    /* from the configuration */
+  int64_t batch;                /* samples of a batch, but for the last of an epoch */
   float scalars[MOIRE_MOST_OPTIMIZER_SCALARS];
 } moire__train_step;
 

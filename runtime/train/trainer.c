@@ -4,6 +4,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
 #include "runtime/files/checkpoint.h"
+#include "runtime/train/average.h"
 #include "runtime/train/progress.h"
 #include "runtime/train/train_step.h"
 #include "runtime/train/trainer_files.h"
@@ -99,7 +100,9 @@ static moire_status finish_epoch(trainer *t, const moire__epoch_record *record, 
   if (best) {
     t->done.best_epoch = record->epoch;
     t->done.best_value = value;
+    moire__average_swap(t->store);
     status = moire__trainer_files_save_best(&t->files, t->store, record->epoch, error);
+    moire__average_swap(t->store);
   }
   t->done.epochs++;
   t->done.steps += steps;
@@ -118,7 +121,9 @@ static moire_status run_epoch(trainer *t, moire_error *error) {
   record.train_seconds = trained - start;
   if (status || must_stop(t)) return status;
   moire_runner_rest(t->runner); /* so that training and validation do not take memory at the same time */
+  moire__average_swap(t->store);
   status = t->job->task->validate(t->job->task->context, &record.valid, error);
+  moire__average_swap(t->store);
   record.valid_seconds = now() - trained;
   if (status || must_stop(t)) return status;
   return finish_epoch(t, &record, steps, error);

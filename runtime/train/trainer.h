@@ -5,13 +5,13 @@
  * `patience` epochs without a new best, training ends and the best is tested once.
  *
  * Three files in the directory of the run, each replaced as a whole, never half-written:
- *   best.safetensors  the model after its best epoch
- *   metrics.jsonl     one line an epoch, and a last one with the test
- *   last.safetensors  everything after the last whole epoch: what --resume starts from
- * and, once the best is tested, what the task's test leaves. The three are written in this
- * order at the end of an epoch. Whenever a run is killed, last.safetensors is thus the oldest of them, and the
- * resumed run repeats, bit for bit, what the other two may already hold: lines of metrics.jsonl beyond the
- * epochs that last.safetensors knows are dropped and written again.
+ *   best.safetensors  the model after its best epoch: of weights that are averaged, the averages, which are
+ * also what is validated metrics.jsonl     one line an epoch, and a last one with the test last.safetensors
+ * everything after the last whole epoch: what --resume starts from and, once the best is tested, what the
+ * task's test leaves. The three are written in this order at the end of an epoch. Whenever a run is killed,
+ * last.safetensors is thus the oldest of them, and the resumed run repeats, bit for bit, what the other two may
+ * already hold: lines of metrics.jsonl beyond the epochs that last.safetensors knows are dropped and written
+ * again.
  *
  * All randomness is a function of (seed, epoch, step), so that neither a resumption nor the number of threads
  * changes a bit of the result.

@@ -157,9 +157,17 @@ moire_status moire__trainer_files_save_last(const moire__trainer_files *files, c
 /* ---- Resuming ---------------------------------------------------------------------------------------------
  */
 
+/* Whether the learning rate falls over as many steps as the epochs have. */
+static bool rate_depends_on_epochs(const json_t *config) {
+  const char *schedule = json_string_value(json_object_get(config, "schedule"));
+  return schedule && (!strcmp(schedule, "linear") || !strcmp(schedule, "cosine")) &&
+         !json_integer_value(json_object_get(config, "total_steps"));
+}
+
 /* Keys that may differ between a run and its continuation without changing what has been computed. */
-static bool may_differ(const char *key) {
+static bool may_differ(const json_t *config, const char *key) {
   static const char *const keys[] = {"epochs", "patience", "eval_batch_size", "data", "model"};
+  if (!strcmp(key, "epochs") && rate_depends_on_epochs(config)) return false;
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     if (!strcmp(keys[i], key)) return true;
   }
@@ -180,7 +188,7 @@ static moire_status need_equal(const moire__trainer_files *files, const char *na
   json_t *value = NULL;
   json_object_foreach(want, key, value) {
     json_t *other = json_object_get(have, key);
-    if (status || may_differ(key) || json_equal(value, other)) continue;
+    if (status || may_differ(want, key) || json_equal(value, other)) continue;
     char *now = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
     char *then = other ? json_dumps(other, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
     status =

@@ -44,6 +44,14 @@ export PKG_CONFIG_PATH=$libraries/pkgconfig
 gcc -std=c17 "$example/main.c" -o by_pkg_config $(pkg-config --cflags --libs moire) -Wl,-rpath,"$libraries"
 check ./by_pkg_config
 
+# A training loop of one's own, by the example.
+# shellcheck disable=SC2046
+gcc -std=c17 -Wall -Wextra -Wpedantic -Werror "$SOURCE_DIR/docs/examples/train/train_loop.c" -o train_loop \
+  $(pkg-config --cflags --libs moire) -lm -Wl,-rpath,"$libraries" || complain 'the example of a training loop'
+./train_loop >losses.txt || complain 'the training loop'
+awk '{ first = NR == 1 ? $4 : first; last = $4 } END { exit !(NR == 6 && last < 0.01 && last < first) }' losses.txt ||
+  complain "the training loop: $(cat losses.txt)"
+
 # Files of tensors, by the example that reads and writes them.
 { printf '\x93NUMPY\x01\x00\x39\x00%s' "{'descr': '<f8', 'fortran_order': False, 'shape': (2,)}" && printf ' \n' &&
   printf '\0\0\0\0\0\0\xf0\x3f\0\0\0\0\0\0\0\xc0'; } >x.npy

@@ -158,7 +158,11 @@ Test(config, yaml_that_is_no_flat_mapping) {
       {"model: qia\nwidth: 1\nmodel: qib\n", "a.yaml:3: model: was given before, in line 1"},
       {"model: qia\nkernels: {a: 1}\n", "a.yaml:2: wanted a scalar or a list of scalars"},
       {"kernels: [[1], [2]]\n", "a.yaml:1: wanted a scalar in the list"},
-      {"kernels:\n  - a: 1\n", "a.yaml:2: wanted a scalar in the list"},
+      {"kernels:\n  - 1\n  - a: 1\n", "a.yaml:3: wanted a scalar in the list"},
+      {"kernels:\n  - a: 1\n  - 2\n", "a.yaml:3: wanted a mapping in the list"},
+      {"kernels:\n  - a: {b: 1}\n", "a.yaml:2: wanted a scalar or a list of scalars"},
+      {"kernels:\n  - a: [{b: 1}]\n", "a.yaml:2: wanted a scalar in the list"},
+      {"kernels:\n  - a: 1\n    a: 2\n", "a.yaml:3: a: was given before, in line 2"},
       {"[a, b]: 1\n", "a.yaml:1: wanted a key that is a word"},
       {"a: &x 1\nb: *x\n", "a.yaml:2: aliases are not allowed"},
       {"a: !!int 1\n", "a.yaml:1: tags are not allowed"},
@@ -172,7 +176,7 @@ Test(config, yaml_that_is_no_flat_mapping) {
     cr_assert_neq(moire__config_table_add_yaml_text(&table, "a.yaml", text, strlen(text), &error), MOIRE_OK,
                   "%s", text);
     assert_says(&error, cases[i].says, text);
-    cr_assert_eq(table.n, 0, "a table must not change on failure");
+    cr_assert_eq(table.map.n, 0, "a table must not change on failure");
     moire__config_table_free(&table);
   }
   moire__config_table table = {0};
@@ -273,7 +277,7 @@ Test(config, assignments_and_json_that_do_not_fit) {
                   objects[i][0]);
     assert_says(&error, objects[i][1], objects[i][0]);
   }
-  cr_assert_eq(table.n, 0);
+  cr_assert_eq(table.map.n, 0);
   moire_error error = {0};
   moire_config *c[2];
   cr_assert_eq(moire__config_table_add_json(&table, "ckpt", "{\"model\": \"q\", \"width\": 6.5}", &error),
@@ -362,4 +366,85 @@ Test(config, published_configurations_fit_the_common_fields) {
   cr_assert_eq(moire_config_int(config, "item_size"), 3647);
   moire__config_free(config);
   moire__config_table_free(&table);
+}
+
+/* ---- Lists of strings and of maps --------------------------------------------------------------------------
+ */
+
+static const moire_config_field group_fields[] = {{"match", MOIRE_CONFIG_STRINGS, NULL, 0, 0, NULL, "names"},
+                                                  {"lr", MOIRE_CONFIG_REAL, "null", 0, 10, NULL, "a rate"},
+                                                  {0}};
+static const moire_config_field map_fields[] = {
+    {"freeze", MOIRE_CONFIG_STRINGS, "[]", 0, 0, NULL, "names"},
+    {"groups", MOIRE_CONFIG_MAPS, "[]", 0, 0, group_fields, "groups"}};
+
+/* NULL with a sentence. */
+static moire_config *build_maps(const char *yaml, const char *assignment, moire_error *error) {
+  moire__config_table table = {0};
+  moire__config_fields set = {map_fields, 2};
+  moire_config *config = NULL;
+  moire_status status = moire__config_table_add_yaml_text(&table, "m.yaml", yaml, strlen(yaml), error);
+  if (!status && assignment) status = moire__config_table_set(&table, "--set", assignment, error);
+  if (!status) status = moire__config_build(&table, "m.yaml", &set, 1, &config, error);
+  moire__config_table_free(&table);
+  return status ? NULL : config;
+}
+
+Test(config, lists_of_maps) {
+  moire_error error = {0};
+  moire_config *config =
+      build_maps("freeze: \"a.*\"\ngroups:\n  - match: [\"*.bias\", \"*norm*\"]\n    lr: 0.5\n"
+                 "  - {match: b}\n",
+                 NULL, &error);
+  cr_assert_not_null(config, "%s", error.message);
+  const char *const *words = NULL;
+  const moire_config *const *maps = NULL;
+  cr_assert_eq(moire_config_strings(config, "freeze", &words), 1);
+  cr_assert_str_eq(words[0], "a.*");
+  cr_assert_eq(moire_config_maps(config, "groups", &maps), 2);
+  cr_assert_eq(moire_config_strings(maps[0], "match", &words), 2);
+  cr_assert_str_eq(words[1], "*norm*");
+  cr_assert(moire_config_real(maps[0], "lr") == 0.5 && !moire_config_is_nothing(maps[0], "lr"));
+  cr_assert(moire_config_is_nothing(maps[1], "lr"));
+  moire__text json = {0};
+  moire__config_to_json(config, &json);
+  cr_assert_str_eq(json.data,
+                   "{\"freeze\": [\"a.*\"], \"groups\": [{\"match\": [\"*.bias\", \"*norm*\"], \"lr\": "
+                   "0.5}, {\"match\": [\"b\"], \"lr\": null}]}");
+  moire__config_free(config);
+  moire__config_table table = {0};
+  moire__config_fields set = {map_fields, 2};
+  cr_assert_eq(moire__config_table_add_json(&table, "j", json.data, &error), MOIRE_OK, "%s", error.message);
+  cr_assert_eq(moire__config_build(&table, "j", &set, 1, &config, &error), MOIRE_OK, "%s", error.message);
+  moire__text again = {0};
+  moire__config_to_json(config, &again);
+  cr_assert_str_eq(again.data, json.data);
+  moire__config_free(config);
+  moire__config_table_free(&table);
+  moire__text_free(&json);
+  moire__text_free(&again);
+  config = build_maps("freeze: []\n", "groups=[{match: [x, y], lr: 2}]", &error);
+  cr_assert_not_null(config, "%s", error.message);
+  cr_assert_eq(moire_config_maps(config, "groups", &maps), 1);
+  cr_assert_eq(moire_config_strings(maps[0], "match", &words), 2);
+  moire__config_free(config);
+}
+
+Test(config, maps_that_are_wrong) {
+  static const struct {
+    const char *text, *says;
+  } cases[] = {
+      {"groups: 1\n", "m.yaml:1: groups: wanted a list of maps, but 1 came"},
+      {"groups: [a]\n", "m.yaml:1: groups: wanted a list of maps, but [a] came"},
+      {"freeze:\n  - a: 1\n", "m.yaml:1: freeze: wanted a word or a list of words, but a list of maps came"},
+      {"freeze: [a, null]\n", "m.yaml:1: freeze: wanted a word or a list of words"},
+      {"groups:\n  - match: x\n    lr: fast\n", "m.yaml:3: lr: wanted a number from 0 to 10, but fast came"},
+      {"groups:\n  - match: x\n    rl: 1\n", "m.yaml:3: rl: there is no such key; did you mean 'lr'?"},
+      {"groups:\n  - match: x\n  - lr: 1\n", "m.yaml:1: groups: map 1: match: is missing"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    moire_error error = {0};
+    cr_assert_null(build_maps(cases[i].text, NULL, &error), "%s", cases[i].text);
+    assert_says(&error, cases[i].says, cases[i].text);
+  }
 }

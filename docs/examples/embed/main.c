@@ -5,9 +5,8 @@
  *
  * The model recommends what mostly comes after the last item. */
 #include "moire/ahead.h"
-#include "moire/compile.h"
 #include "moire/graph.h"
-#include "moire/run.h"
+#include "moire/train.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,47 +42,32 @@ static void draw_batch(int32_t *ids, int32_t *answers) {
   }
 }
 
-static void train(const moire_graph *graph, const moire_compile_options *options, moire_store *store) {
+/* Owned: the states are its own. */
+static moire_train *train(const moire_graph *graph, const moire_compile_options *options) {
   moire_error error = {0};
-  moire_program *program = moire_compile(graph, options, &error);
-  moire_threads *threads = moire_threads_create(1, &error);
-  if (!program || !threads) stop(&error);
-  const moire_plan *plan = moire_program_plan(program);
-  if (moire_store_declare(store, plan, 1, &error)) stop(&error);
-  moire_runner *runner = moire_runner_create(plan, store, threads, &error);
-  if (!runner) stop(&error);
+  moire_train *trained = moire_train_create(graph, options, 1, 1, &error);
+  if (!trained) stop(&error);
   int32_t ids[BATCH * LENGTH], answers[BATCH];
-  float scalars[MOIRE_MOST_OPTIMIZER_SCALARS];
-  moire_runner_set_extent(runner, "B", BATCH, &error);
-  moire_runner_set_input(runner, "input_ids", ids, BATCH * LENGTH, &error);
-  moire_runner_set_input(runner, "answers", answers, BATCH, &error);
-  int n_scalars = moire_optimizer_scalar_count(&options->training);
-  moire_runner_set_input(runner, "optimizer.scalars", scalars, n_scalars, &error);
+  const moire_train_input inputs[] = {{"input_ids", ids, BATCH * LENGTH}, {"answers", answers, BATCH}};
   for (int step = 1; step <= STEPS; step++) {
-    moire_batch_place place = moire_batch_place_at(step - 1, 1);
-    moire_optimizer_scalars_f32(&options->training, &place, scalars);
+    double loss = 0;
     draw_batch(ids, answers);
-    if (moire_runner_run(runner, &error)) stop(&error);
-    const float *loss = moire_runner_output(runner, "loss", NULL);
-    if (step % 50 == 0) printf("step %d: loss %.4f\n", step, (double)*loss);
+    if (moire_train_step(trained, inputs, 2, &loss, &error)) stop(&error);
+    if (step % 50 == 0) printf("step %d: loss %.4f\n", step, loss);
   }
-  moire_runner_destroy(runner);
-  moire_threads_destroy(threads);
-  moire_program_destroy(program);
+  return trained;
 }
 
 int main(int argc, char **argv) {
   if (argc != 2) return fprintf(stderr, "usage: successor DIR\n"), 2;
   moire_error error = {0};
   moire_graph *training = build(MOIRE_TRAINING), *inference = build(MOIRE_INFERENCE);
-  moire_store *store = moire_store_create();
   moire_compile_options options = moire_compile_defaults();
-  options.outputs = (const char *const[]){"loss"};
-  options.n_outputs = 1;
   options.loss = "loss";
   options.training.optimizer = MOIRE_OPTIMIZER_ADAM;
   options.training.lr = 0.05;
-  train(training, &options, store);
+  moire_train *trained = train(training, &options);
+  moire_store *store = moire_train_store(trained);
 
   moire_ahead_weight weights[2] = {{.name = "from.weight"}, {.name = "to.weight"}};
   for (int i = 0; i < 2; i++) weights[i].data = moire_store_data(store, weights[i].name, &weights[i].elements);
@@ -93,7 +77,7 @@ int main(int argc, char **argv) {
   wanted.name = "successor";
   wanted.directory = argv[1];
   if (moire_ahead_write(&model, &wanted, &error)) stop(&error);
-  moire_store_destroy(store);
+  moire_train_destroy(trained);
   moire_graph_destroy(training);
   moire_graph_destroy(inference);
   return 0;
