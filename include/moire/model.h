@@ -24,8 +24,8 @@
  *   output  "decoded"        f32[B, F]       the features that "codes" stand for
  *   output  "loss", "reconstruction", "commitment"  f32[]
  *
- * Task "tensors", everything else: any inputs whose first axis is the named extent "B", an output "loss" f32[], any
- * outputs, and metrics (moire_metric); an axis with another named extent is what the data have there.
+ * Task "tensors", everything else: any inputs whose first axis is the named extent "B", an output "loss" f32[],
+ * any outputs, and metrics (moire_metric); an axis with another named extent is what the data have there.
  */
 #ifndef MOIRE_MODEL_H
 #define MOIRE_MODEL_H
