@@ -42,6 +42,8 @@ typedef struct autodiff {
   int32_t *gradient; /* by value: id in r.to, 0: none yet */
   int *n_slices;     /* by value: of it that are read */
   piece **pieces;    /* by value: what is still to be added to its gradient */
+  int *first_node;   /* by state: its first node, -1: none */
+  int *next_node;    /* by node of a state: the next one of the same */
   moire__arena arena;
 } autodiff;
 
@@ -206,14 +208,27 @@ static void differentiate_node(autodiff *d, const moire__node *node) {
   moire__graph_unpin(to);
 }
 
+static void find_state_nodes(autodiff *d) {
+  const moire_graph *g = d->g;
+  d->first_node = moire__arena_array(&d->arena, (size_t)g->n_states + 1, sizeof *d->first_node);
+  d->next_node = moire__arena_array(&d->arena, (size_t)g->n_nodes + 1, sizeof *d->next_node);
+  for (int s = 0; s < g->n_states; s++) d->first_node[s] = -1;
+  for (int n = g->n_nodes - 1; n >= 0; n--) {
+    if (g->nodes[n].op != MOIRE__OP_state) continue;
+    int state = moire__graph_find_state(g, moire__node_text(&g->nodes[n], "name"));
+    if (state < 0) continue;
+    d->next_node[n] = d->first_node[state];
+    d->first_node[state] = n;
+  }
+}
+
 /* The sum over all the nodes that read state `s`, or zeros. */
 static moire_value state_gradient(autodiff *d, int s) {
   const moire__state_info *state = &d->g->states[s];
   moire_graph *to = d->r.to;
   moire_value sum = {to, 0};
-  for (int n = 0; n < d->g->n_nodes; n++) {
+  for (int n = d->first_node[s]; n >= 0; n = d->next_node[n]) {
     const moire__node *node = &d->g->nodes[n];
-    if (node->op != MOIRE__OP_state || strcmp(moire__node_text(node, "name"), state->name) != 0) continue;
     if (!d->gradient[node->first_result]) continue;
     moire_value term = moire__value(to, d->gradient[node->first_result]);
     moire__graph_pin_phase(to, node, MOIRE__PHASE_BACKWARD);
@@ -254,6 +269,7 @@ static void add_outputs(autodiff *d) {
     moire_update_at(MOIRE__NOWHERE, to, d->g->updates[i].name,
                     moire__rewrite_value(&d->r, d->g->updates[i].value));
   }
+  find_state_nodes(d);
   for (int s = 0; s < d->g->n_states; s++) {
     if (!is_learned(d, &d->g->states[s])) continue;
     moire_value gradient = state_gradient(d, s);

@@ -52,13 +52,15 @@ static bool is_gradient(const char *output) {
   return strncmp(output, gradient_prefix, sizeof gradient_prefix - 1) == 0;
 }
 
-/* The first node that reads the state; NULL if there is none. */
-static const moire__node *state_node(const moire_graph *g, const char *name) {
-  for (int n = 0; n < g->n_nodes; n++) {
-    const moire__node *node = &g->nodes[n];
-    if (node->op == MOIRE__OP_state && strcmp(moire__node_text(node, "name"), name) == 0) return node;
+/* By state: its first node, or NULL. */
+static const moire__node **state_nodes(const moire_graph *g, moire__arena *arena) {
+  const moire__node **nodes = moire__arena_array(arena, (size_t)g->n_states + 1, sizeof *nodes);
+  for (int i = g->n_nodes - 1; i >= 0; i--) {
+    const moire__node *node = &g->nodes[i];
+    int state = node->op == MOIRE__OP_state ? moire__graph_find_state(g, moire__node_text(node, "name")) : -1;
+    if (state >= 0) nodes[state] = node;
   }
-  return NULL;
+  return nodes;
 }
 
 /* ---- Values of the step -------------------------------------------------------------------------------------
@@ -285,7 +287,7 @@ static void find_group(const moire_training_options *t, parameter *p) {
   }
 }
 
-static void add_parameter(optimize *o, const moire__state_info *info) {
+static void add_parameter(optimize *o, const moire__state_info *info, const moire__node *like) {
   const moire_graph *from = o->r.from;
   const char *output = moire__arena_printf(&o->arena, "%s%s", gradient_prefix, info->name);
   int32_t gradient = moire__graph_find_output(from, output);
@@ -295,7 +297,7 @@ static void add_parameter(optimize *o, const moire__state_info *info) {
   }
   if (moire__gradient_is_absent(from, gradient)) return;
   parameter *p = &o->parameters[o->n++];
-  *p = (parameter){.info = info, .like = state_node(from, info->name)};
+  *p = (parameter){.info = info, .like = like};
   find_group(o->training, p);
   pin(o, p);
   moire__attr name = moire__attr_make_text("name", info->name);
@@ -307,11 +309,12 @@ static void add_parameter(optimize *o, const moire__state_info *info) {
 
 static void step_all(optimize *o) {
   const moire_graph *from = o->r.from;
+  const moire__node **nodes = state_nodes(from, &o->arena);
   o->parameters = moire__arena_array(&o->arena, (size_t)from->n_states + 1, sizeof *o->parameters);
   for (int s = 0; s < from->n_states; s++) {
     const moire__state_info *info = &from->states[s];
     if (info->trained && !moire__patterns_match(o->training->freeze, o->training->n_freeze, info->name))
-      add_parameter(o, info);
+      add_parameter(o, info, nodes[s]);
   }
   for (int i = 0; i < o->n; i++) {
     pin(o, &o->parameters[i]);

@@ -154,9 +154,14 @@ struct moire_graph {
   moire__names state_names; /* of `states` */
   moire__named_value *outputs;
   int n_outputs, output_capacity;
+  moire__names output_names; /* of `outputs` */
   moire__named_value *updates;
   int n_updates, update_capacity;
   moire__names update_names; /* of `updates` */
+  moire__names input_names;
+  int32_t *inputs; /* the value of every name in `input_names` */
+  int n_inputs, input_capacity;
+  int64_t next_stream; /* beyond all streams of random masks */
   /* Only while building: */
   const char *scope;
   const char **scope_stack;
@@ -228,6 +233,8 @@ bool moire__planes_meet(const char *a, moire_dtype dtype_a, const char *b, moire
 /* A stream number (attribute `stream`) that no node of g has: each random mask has one of its own, so that its
  * draws depend on nothing else. */
 int64_t moire__graph_fresh_stream(const moire_graph *g);
+/* Has the tables know of a node that was appended. */
+void moire__graph_note_node(moire_graph *g, const moire__node *node);
 
 /* An output that begins so is a metric; the rest is the metric's name. */
 #define MOIRE__METRIC_PREFIX "metric."

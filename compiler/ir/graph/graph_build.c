@@ -149,6 +149,7 @@ static moire_value append(moire_graph *g, const moire__node *draft, const moire_
     MOIRE__PUSH(&g->arena, g->values, g->n_values, g->value_capacity, value);
   }
   MOIRE__PUSH(&g->arena, g->nodes, g->n_nodes, g->node_capacity, node);
+  moire__graph_note_node(g, &node);
   return (moire_value){g, node.first_result};
 }
 

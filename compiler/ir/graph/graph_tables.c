@@ -118,19 +118,13 @@ bool moire__planes_meet(const char *a, moire_dtype dtype_a, const char *b, moire
 }
 
 int32_t moire__graph_find_input(const moire_graph *g, const char *name) {
-  for (int i = 0; i < g->n_nodes; i++) {
-    const moire__node *node = &g->nodes[i];
-    if (node->op != MOIRE__OP_input) continue;
-    if (strcmp(moire__node_text(node, "name"), name) == 0) return node->first_result;
-  }
-  return 0;
+  int found = moire__names_find(&g->input_names, name);
+  return found < 0 ? 0 : g->inputs[found];
 }
 
 int32_t moire__graph_find_output(const moire_graph *g, const char *name) {
-  for (int i = 0; i < g->n_outputs; i++) {
-    if (strcmp(g->outputs[i].name, name) == 0) return g->outputs[i].value;
-  }
-  return 0;
+  int found = moire__names_find(&g->output_names, name);
+  return found < 0 ? 0 : g->outputs[found].value;
 }
 
 /* Is `value` one that can be handed out? A null value passes only in silence after an earlier mistake. */
@@ -189,6 +183,7 @@ void moire__graph_add_output(moire_graph *g, moire_source at, const char *name, 
   }
   moire__named_value output = {moire__arena_copy_string(&g->arena, name), value.id};
   MOIRE__PUSH(&g->arena, g->outputs, g->n_outputs, g->output_capacity, output);
+  moire__names_add(&g->output_names, &g->arena, output.name);
 }
 
 void moire__graph_add_update(moire_graph *g, moire_source at, const char *full_name, moire_value value) {
@@ -222,12 +217,13 @@ void moire__graph_add_update(moire_graph *g, moire_source at, const char *full_n
 
 /* ---- random masks ---------------------------------------------------------------------------------------- */
 
-int64_t moire__graph_fresh_stream(const moire_graph *g) {
-  int64_t next = 0;
-  for (int i = 0; i < g->n_nodes; i++) {
-    const moire__attr *attr = moire__node_attr(&g->nodes[i], "stream");
-    bool taken = attr && attr->kind == MOIRE__ATTR_INT && attr->integer >= next;
-    if (taken && attr->integer < INT32_MAX) next = attr->integer + 1;
-  }
-  return next;
+int64_t moire__graph_fresh_stream(const moire_graph *g) { return g->next_stream; }
+
+void moire__graph_note_node(moire_graph *g, const moire__node *node) {
+  const moire__attr *stream = moire__node_attr(node, "stream");
+  bool taken = stream && stream->kind == MOIRE__ATTR_INT && stream->integer >= g->next_stream;
+  if (taken && stream->integer < INT32_MAX) g->next_stream = stream->integer + 1;
+  if (node->op != MOIRE__OP_input) return;
+  MOIRE__PUSH(&g->arena, g->inputs, g->n_inputs, g->input_capacity, node->first_result);
+  moire__names_add(&g->input_names, &g->arena, moire__node_text(node, "name"));
 }

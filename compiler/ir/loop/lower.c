@@ -34,8 +34,7 @@ void moire__lower_begin(moire__lowering *l, const char *suffix) {
   l->parameters = NULL;
   l->n_parameters = l->parameter_capacity = 0;
   l->needs_axes = false;
-  l->visited = moire__arena_array(l->scratch, (size_t)l->g->n_values, sizeof *l->visited);
-  l->registers = moire__arena_array(l->scratch, (size_t)l->g->n_values, sizeof *l->registers);
+  ++*l->visit;
 }
 
 static int find_parameter(const moire__lowering *l, int32_t value) {
@@ -69,8 +68,8 @@ static bool is_computed_here(const moire__lowering *l, const moire__node *node) 
 }
 
 void moire__lower_add_reads(moire__lowering *l, int32_t value) {
-  if (l->visited[value]) return;
-  l->visited[value] = true;
+  if (l->visited[value] == *l->visit) return;
+  l->visited[value] = *l->visit;
   const moire__node *node = moire__node_of(l->g, value);
   if (is_computed_here(l, node)) {
     moire__lower_add_reads_of(l, node);

@@ -47,10 +47,11 @@ typedef struct moire__lowering {
   const bool *stored;
   int32_t *parameters; /* values that have a buffer here, in the order of the kernel's parameters */
   int n_parameters, parameter_capacity;
-  const int *uses;              /* of every value */
-  bool *visited;                /* by moire__lower_add_reads */
-  bool needs_axes;              /* some read is not at the row-major offset of the current element */
-  moire__loop_value *registers; /* of value v: its element at the current index, or 0 */
+  const int *uses; /* of every value */
+  int *visited;    /* of every value: the kernel, counted by `visit`, in which it was last visited */
+  int *visit;      /* by moire__lower_add_reads */
+  bool needs_axes; /* some read is not at the row-major offset of the current element */
+  moire__loop_value *registers; /* of value v: its element at the current index, or 0; all 0 between groups */
   /* An op may need more than one kernel (a reduction in parts): partial results live in extra buffers. */
   struct moire__lowered *lowered; /* where finished kernels go */
 } moire__lowering;

@@ -27,28 +27,11 @@
  * hold. */
 enum { MAX_NODES = 64, WIDE_ROW = 1 << 15 };
 
-static bool bit(const uint64_t *set, int i) { return (set[i / 64] >> (i % 64)) & 1; }
-
-static int find(const moire__fuse *f, int group) {
-  while (group >= 0 && f->groups[group].merged_into >= 0) group = f->groups[group].merged_into;
-  return group;
-}
-
-static int group_of_value(const moire__fuse *f, int32_t value) {
-  return find(f, f->group[f->g->values[value].node]);
+static int group_of_value(moire__fuse *f, int32_t value) {
+  return moire__fuse_find(f, f->group[f->g->values[value].node]);
 }
 
 /* ---- dependences ---- */
-
-static void add_dependence(moire__fuse *f, int group, int on) {
-  if (group == on || bit(f->groups[group].depends, on)) return;
-  for (int h = 0; h < f->n_groups; h++) {
-    if (h != group && !bit(f->groups[h].depends, group)) continue;
-    uint64_t *set = f->groups[h].depends;
-    set[on / 64] |= (uint64_t)1 << (on % 64);
-    for (int w = 0; w < f->words; w++) set[w] |= f->groups[on].depends[w];
-  }
-}
 
 /* Called for each value with a buffer or register that a node reads, through inline views; inside_ok: at the
  * element's own index. */
@@ -88,26 +71,27 @@ static void depend_on_leaf(moire__fuse *f, int32_t leaf, bool inside_ok, void *c
   (void)inside_ok;
   dependences *d = context;
   int on = group_of_value(f, leaf);
-  if (on >= 0 && on != d->group) add_dependence(f, d->group, on);
+  if (on >= 0) moire__fuse_depend(f, d->group, on);
 }
 
 /* ---- joining ---- */
 
 typedef struct check {
   int into; /* the group that the node would join */
-  int from; /* the group that it is in, or -1 */
   bool possible;
 } check;
 
 static void check_leaf(moire__fuse *f, int32_t leaf, bool inside_ok, void *context) {
   check *c = context;
-  int on = group_of_value(f, leaf);
-  if (on < 0 || on == c->from) return;
-  if (on == c->into) {
-    if (!inside_ok) c->possible = false;
-    return;
-  }
-  if (bit(f->groups[on].depends, c->into)) c->possible = false;
+  int on = c->possible ? group_of_value(f, leaf) : -1;
+  if (on < 0) return;
+  c->possible = on == c->into ? inside_ok : !moire__fuse_depends(f, on, c->into);
+}
+
+/* Of a node of another group: may it read the leaf in the kernel of `into`? */
+static void check_inside(moire__fuse *f, int32_t leaf, bool inside_ok, void *context) {
+  check *c = context;
+  if (!inside_ok && group_of_value(f, leaf) == c->into) c->possible = false;
 }
 
 static bool shape_is_row_scalar(const moire_shape *shape, const moire_shape *domain) {
@@ -158,7 +142,7 @@ static bool fits(const moire__fuse *f, const moire__node *node, int group) {
 
 static bool can_join(moire__fuse *f, const moire__node *node, int group) {
   if (!fits(f, node, group)) return false;
-  check c = {group, -1, true};
+  check c = {group, true};
   visit_operands(f, node, check_leaf, &c);
   return c.possible;
 }
@@ -169,50 +153,14 @@ static bool can_merge(moire__fuse *f, int a, int b) {
   if (!x->open || !y->open || x->n_nodes + y->n_nodes > MAX_NODES) return false;
   if (!moire__shape_equal(&x->domain, &y->domain)) return false;
   if (has_wide_rows(&x->domain) && (x->reduces || y->reduces)) return false;
-  for (int h = 0; h < f->n_groups; h++) {
-    if (h == a || h == b || f->groups[h].merged_into >= 0) continue;
-    if (bit(f->groups[h].depends, a) && bit(y->depends, h)) return false;
-    if (bit(f->groups[h].depends, b) && bit(x->depends, h)) return false;
-  }
-  for (int i = 0; i < f->g->n_nodes; i++) {
-    int group = find(f, f->group[i]);
-    if (group != a && group != b) continue;
-    check c = {group == a ? b : a, group, true};
-    const moire__node *node = &f->g->nodes[i];
-    bool view = moire__is_view(node);
-    for (int o = 0; o < node->n_operands && c.possible; o++) {
-      visit_leaves(f, node->operands[o], !view, check_leaf, &c);
-    }
-    if (!c.possible) return false;
-  }
-  return true;
-}
-
-static void merge(moire__fuse *f, int into, int from) {
-  f->groups[from].merged_into = into;
-  f->groups[into].n_nodes += f->groups[from].n_nodes;
-  f->groups[into].reduces = f->groups[into].reduces || f->groups[from].reduces;
-  for (int h = 0; h < f->n_groups; h++) {
-    uint64_t *set = f->groups[h].depends;
-    if (bit(set, from)) {
-      set[from / 64] &= ~((uint64_t)1 << (from % 64));
-      if (h != into) set[into / 64] |= (uint64_t)1 << (into % 64);
-    }
-  }
-  uint64_t *set = f->groups[into].depends;
-  for (int w = 0; w < f->words; w++) set[w] |= f->groups[from].depends[w];
-  set[into / 64] &= ~((uint64_t)1 << (into % 64));
-  set[from / 64] &= ~((uint64_t)1 << (from % 64));
-  for (int h = 0; h < f->n_groups; h++) {
-    if (h == into || !bit(f->groups[h].depends, into)) continue;
-    for (int w = 0; w < f->words; w++) f->groups[h].depends[w] |= set[w];
-  }
-}
-
-static int new_group(moire__fuse *f, bool open, const moire_shape *domain) {
-  f->groups[f->n_groups] = (moire__fuse_group){.open = open, .domain = *domain, .merged_into = -1};
-  f->groups[f->n_groups].depends = moire__arena_array(&f->arena, (size_t)f->words, sizeof(uint64_t));
-  return f->n_groups++;
+  bool a_on_b = false, b_on_a = false;
+  if (moire__fuse_depends_around(f, a, b, &a_on_b) || moire__fuse_depends_around(f, b, a, &b_on_a))
+    return false;
+  if (!a_on_b && !b_on_a) return true;
+  check c = {a_on_b ? b : a, true};
+  for (int i = a_on_b ? x->first : y->first; i >= 0 && c.possible; i = f->next[i])
+    visit_operands(f, &f->g->nodes[i], check_inside, &c);
+  return c.possible;
 }
 
 typedef struct candidates {
@@ -237,16 +185,16 @@ static int join(moire__fuse *f, const moire__node *node) {
   for (;;) {
     int best = -1;
     for (int i = 0; i < c.n; i++) {
-      int group = find(f, c.groups[i]);
+      int group = moire__fuse_find(f, c.groups[i]);
       if (can_join(f, node, group) && group > best) best = group;
     }
     if (best >= 0) return best;
     int merged = 0;
     for (int i = 0; i < c.n && !merged; i++) {
       for (int j = 0; j < i && !merged; j++) {
-        int a = find(f, c.groups[i]), b = find(f, c.groups[j]);
+        int a = moire__fuse_find(f, c.groups[i]), b = moire__fuse_find(f, c.groups[j]);
         if (fits(f, node, a) && can_merge(f, a, b)) {
-          merge(f, a > b ? a : b, a > b ? b : a);
+          moire__fuse_merge(f, a > b ? a : b, a > b ? b : a);
           merged = 1;
         }
       }
@@ -259,8 +207,8 @@ static void merge_operands(moire__fuse *f, const moire__node *node, int group) {
   candidates c = {.n = 0};
   visit_operands(f, node, collect_candidate, &c);
   for (int i = 0; i < c.n; i++) {
-    int other = find(f, c.groups[i]);
-    if (other != group && can_merge(f, group, other)) merge(f, group, other);
+    int other = moire__fuse_find(f, c.groups[i]);
+    if (other != group && can_merge(f, group, other)) moire__fuse_merge(f, group, other);
   }
 }
 
@@ -273,12 +221,12 @@ static void place(moire__fuse *f, int i) {
     if (!f->separate) group = join(f, node);
     const moire_shape *domain =
         &f->g->values[op->op_class == MOIRE__CLASS_POINTWISE ? node->first_result : node->operands[0]].shape;
-    if (group < 0) group = new_group(f, !f->separate, domain);
+    if (group < 0) group = moire__fuse_new_group(f, !f->separate, domain);
   } else {
-    group = new_group(f, false, &f->g->values[node->first_result].shape);
+    group = moire__fuse_new_group(f, false, &f->g->values[node->first_result].shape);
     f->groups[group].product = takes_epilogue(f, node);
   }
-  f->group[i] = group;
+  moire__fuse_add_node(f, group, i);
   f->groups[group].n_nodes++;
   f->groups[group].reduces = f->groups[group].reduces || op->op_class == MOIRE__CLASS_REDUCE;
   dependences d = {group};
@@ -288,33 +236,27 @@ static void place(moire__fuse *f, int i) {
 
 /* A sunk node belongs to its sink's group, and the group depends on what the node reads. */
 static void place_sunk(moire__fuse *f, int sink) {
-  for (int i = sink - 1; i >= 0; i--) {
-    if (f->sink[i] != sink) continue;
-    f->group[i] = f->group[sink];
+  for (int i = f->sunk[sink]; i >= 0; i = f->sunk_next[i]) {
+    moire__fuse_add_node(f, f->group[sink], i);
     dependences d = {f->group[sink]};
     visit_operands(f, &f->g->nodes[i], depend_on_leaf, &d);
   }
 }
 
-/* ---- numbering ---- */
-
-static void number_groups(moire__fuse *f, int *number) {
-  int next = 0;
-  uint64_t *waiting = moire__arena_array(&f->arena, (size_t)f->words, sizeof *waiting);
-  for (int h = 0; h < f->n_groups; h++) {
-    if (f->groups[h].merged_into < 0) waiting[h / 64] |= (uint64_t)1 << (h % 64);
-  }
-  for (bool progress = true; progress;) {
-    progress = false;
-    for (int h = 0; h < f->n_groups; h++) {
-      if (!bit(waiting, h)) continue;
-      uint64_t on = 0;
-      for (int w = 0; w < f->words && !on; w++) on = f->groups[h].depends[w] & waiting[w];
-      if (on) continue;
-      number[h] = next++;
-      waiting[h / 64] &= ~((uint64_t)1 << (h % 64));
-      progress = true;
-    }
+static void prepare_groups(moire__fuse *f) {
+  int n = f->g->n_nodes;
+  int **const by_node[] = {&f->group, &f->next, &f->sunk, &f->sunk_next, &f->stamps, &f->open};
+  enum { ARRAYS = sizeof by_node / sizeof *by_node };
+  for (int a = 0; a < ARRAYS; a++) *by_node[a] = moire__arena_array(&f->arena, (size_t)n + 1, sizeof(int));
+  f->met = moire__arena_array(&f->arena, (size_t)n + 1, sizeof *f->met);
+  f->groups = moire__arena_array(&f->arena, (size_t)n + 1, sizeof *f->groups);
+  moire__fuse_begin_line(f, n);
+  for (int i = 0; i < n; i++) f->group[i] = f->sunk[i] = f->sunk_next[i] = -1;
+  for (int i = 0; i < n; i++) {
+    int sink = f->sink[i];
+    if (sink < 0) continue;
+    f->sunk_next[i] = f->sunk[sink];
+    f->sunk[sink] = i;
   }
 }
 
@@ -322,10 +264,7 @@ moire_graph *moire__pass_fuse(const moire_graph *g, const moire__goal *goal, moi
   moire__fuse f = {.g = g, .separate = goal->off >> MOIRE_OPTIMIZATION_fuse & 1};
   f.epilogues = !(goal->off >> MOIRE_OPTIMIZATION_epilogue & 1);
   moire__fuse_prepare(&f);
-  f.words = g->n_nodes / 64 + 1;
-  f.group = moire__arena_array(&f.arena, (size_t)g->n_nodes, sizeof *f.group);
-  f.groups = moire__arena_array(&f.arena, (size_t)g->n_nodes + 1, sizeof *f.groups);
-  for (int i = 0; i < g->n_nodes; i++) f.group[i] = -1;
+  prepare_groups(&f);
   for (int i = 0; i < g->n_nodes; i++) {
     moire__op_class class = moire__op_get(g->nodes[i].op)->op_class;
     bool inlined = (class == MOIRE__CLASS_SOURCE || class == MOIRE__CLASS_VIEW) && !f.forced[i];
@@ -334,11 +273,11 @@ moire_graph *moire__pass_fuse(const moire_graph *g, const moire__goal *goal, moi
     place_sunk(&f, i);
   }
   int *number = moire__arena_array(&f.arena, (size_t)f.n_groups + 1, sizeof *number);
-  number_groups(&f, number);
+  moire__fuse_number(&f, number);
   moire__rewrite r = moire__rewrite_begin(g);
   for (int i = 0; i < g->n_nodes; i++) {
     moire__rewrite_clone(&r, &g->nodes[i]);
-    int group = find(&f, f.group[i]);
+    int group = moire__fuse_find(&f, f.group[i]);
     if (r.to->n_nodes) r.to->nodes[r.to->n_nodes - 1].kernel = group < 0 ? -1 : number[group];
   }
   moire__arena_free(&f.arena);

@@ -30,6 +30,10 @@ typedef struct lower_state {
   int32_t *state_values; /* of every state: the value of its only node, 0: none or several */
   int32_t *in_place;     /* of every value: the state's value that it replaces */
   int *buffer;           /* of every value: plan buffer + 1 */
+  const char **outputs;  /* of every value: the first output that it is, NULL: none */
+  moire__row_tables tables;
+  moire__loop_value *registers; /* of every value: see moire__lowering */
+  int *visited, visit;
   moire_plan_buffer *buffers;
   int n_buffers, buffer_capacity;
   moire_plan_step *steps;
@@ -131,18 +135,11 @@ static int add_buffer(lower_state *s, const char *name, moire_plan_role role, mo
   return s->n_buffers - 1;
 }
 
-static const char *output_name(const moire_graph *g, int32_t value) {
-  for (int i = 0; i < g->n_outputs; i++) {
-    if (g->outputs[i].value == value) return g->outputs[i].name;
-  }
-  return NULL;
-}
-
 static int buffer_of(lower_state *s, int32_t value) {
   if (s->buffer[value]) return s->buffer[value] - 1;
   const moire__value_info *info = &s->g->values[value];
   const moire__node *node = &s->g->nodes[info->node];
-  const char *output = output_name(s->g, value);
+  const char *output = s->outputs[value];
   moire_plan_role role = output ? MOIRE_PLAN_OUTPUT : MOIRE_PLAN_TEMPORARY;
   const char *name = output;
   if (node->op == MOIRE__OP_input || node->op == MOIRE__OP_state) {
@@ -260,12 +257,15 @@ static moire_status lower_group(lower_state *s, int kernel, moire_error *error) 
                        .scratch = &s->scratch,
                        .node = node,
                        .uses = s->uses,
+                       .visited = s->visited,
+                       .visit = &s->visit,
+                       .registers = s->registers,
                        .epilogue = nodes + 1,
                        .n_epilogue = product ? n - 1 : 0,
                        .stored = s->stored,
                        .lowered = &lowered};
   moire__group group = {kernel,    s->nodes[kernel], s->n_nodes[kernel], group_name(s, kernel),
-                        s->stored, s->in_place};
+                        s->stored, s->in_place,      &s->tables};
   bool row = op->op_class == MOIRE__CLASS_POINTWISE || moire__fuse_is_row_reduction(s->g, node);
   bool copy = op->op_class == MOIRE__CLASS_VIEW || op->op_class == MOIRE__CLASS_SOURCE;
   if (copy) { /* nodes sunk into it are computed where it reads them */
@@ -372,18 +372,36 @@ static moire_status lower_all(lower_state *s, moire_error *error) {
   return MOIRE_OK;
 }
 
+static void *of_values(lower_state *s, size_t size) {
+  return moire__arena_array(&s->m->arena, (size_t)s->g->n_values, size);
+}
+
+static void make_tables(lower_state *s) {
+  const moire_graph *g = s->g;
+  s->uses = moire__graph_count_uses(g, &s->m->arena);
+  s->stored = of_values(s, sizeof *s->stored);
+  s->last_reader = of_values(s, sizeof *s->last_reader);
+  s->mapped_reader = of_values(s, sizeof *s->mapped_reader);
+  s->in_place = of_values(s, sizeof *s->in_place);
+  s->buffer = of_values(s, sizeof *s->buffer);
+  s->outputs = of_values(s, sizeof *s->outputs);
+  s->registers = of_values(s, sizeof *s->registers);
+  s->visited = of_values(s, sizeof *s->visited);
+  s->tables = (moire__row_tables){.pass = of_values(s, sizeof *s->tables.pass),
+                                  .is_scalar = of_values(s, sizeof *s->tables.is_scalar),
+                                  .kept = of_values(s, sizeof *s->tables.kept),
+                                  .member = of_values(s, sizeof *s->tables.member),
+                                  .local = of_values(s, sizeof *s->tables.local),
+                                  .var = of_values(s, sizeof *s->tables.var)};
+  for (int v = 0; v < g->n_values; v++) s->last_reader[v] = s->mapped_reader[v] = -1;
+  for (int i = g->n_outputs - 1; i >= 0; i--) s->outputs[g->outputs[i].value] = g->outputs[i].name;
+}
+
 moire__module *moire__pass_lower(moire_graph *fused, moire__lower_target target, moire_error *error) {
   moire__module *m = moire__allocate(sizeof *m);
   m->graph = fused;
-  size_t n = (size_t)fused->n_values;
   lower_state s = {.m = m, .g = fused, .target = target};
-  s.uses = moire__graph_count_uses(fused, &m->arena);
-  s.stored = moire__arena_array(&m->arena, n, sizeof *s.stored);
-  s.last_reader = moire__arena_array(&m->arena, n, sizeof *s.last_reader);
-  s.mapped_reader = moire__arena_array(&m->arena, n, sizeof *s.mapped_reader);
-  s.in_place = moire__arena_array(&m->arena, n, sizeof *s.in_place);
-  s.buffer = moire__arena_array(&m->arena, n, sizeof *s.buffer);
-  for (size_t v = 0; v < n; v++) s.last_reader[v] = s.mapped_reader[v] = -1;
+  make_tables(&s);
   if (lower_all(&s, error) == MOIRE_OK) return m;
   moire__module_destroy(m);
   return NULL;

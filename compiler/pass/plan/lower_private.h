@@ -4,6 +4,17 @@
 
 #include "compiler/ir/loop/lower.h"
 
+/* What moire__lower_rows knows of every value; all zero between kernels, so that one costs no more than its
+ * nodes. */
+typedef struct moire__row_tables {
+  int *pass;       /* the pass that computes it (a reduction: in which it is complete, one later) */
+  bool *is_scalar; /* one a row */
+  bool *kept;      /* a later pass reads it */
+  bool *member;    /* a node of the group gives it */
+  moire__loop_buffer *local;
+  moire__loop_var *var;
+} moire__row_tables;
+
 /* The nodes of one kernel, in order. */
 typedef struct moire__group {
   int number;
@@ -12,6 +23,7 @@ typedef struct moire__group {
   const char *name;
   const bool *stored;      /* of every value: other kernels, outputs or updates read it */
   const int32_t *in_place; /* of every value: the state that it replaces where it stands, or 0 */
+  const moire__row_tables *tables;
 } moire__group;
 
 /* Element-wise nodes and reductions along rows: one kernel. */

@@ -21,13 +21,8 @@ typedef struct rows {
   moire_shape domain;
   int column_axis; /* the axis that a pass walks along; -1 for a scalar */
   bool has_reductions;
-  int *pass; /* of every value: the pass that computes it (a reduction: in which it is complete, one later) */
-  bool *is_scalar; /* of every value: one a row */
-  bool *kept;      /* of every value: a later pass reads it */
-  int32_t *member; /* of every value: 1 if a node of the group gives it */
-  moire__loop_buffer *local;
-  moire__loop_var *var;
-  moire__index row; /* of a row's scalar */
+  moire__row_tables of; /* every value */
+  moire__index row;     /* of a row's scalar */
   int n_passes;
 } rows;
 
@@ -41,7 +36,7 @@ static bool is_reduction(const moire__node *node) {
 static int32_t member_below(const rows *r, int32_t value) {
   const moire_graph *g = r->l->g;
   for (;;) {
-    if (r->member[value]) return value;
+    if (r->of.member[value]) return value;
     const moire__node *node = moire__node_of(g, value);
     if (node->op != MOIRE__OP_broadcast || node->kernel >= 0) return 0;
     value = node->operands[0];
@@ -69,19 +64,19 @@ static void find_passes(rows *r) {
     int pass = 0;
     for (int o = 0; o < node->n_operands; o++) {
       int32_t below = member_below(r, node->operands[o]);
-      if (below && r->pass[below] > pass) pass = r->pass[below];
+      if (below && r->of.pass[below] > pass) pass = r->of.pass[below];
     }
-    r->pass[v] = is_reduction(node) ? pass + 1 : pass;
-    r->is_scalar[v] = is_reduction(node) || !moire__shape_equal(&g->values[v].shape, &r->domain);
+    r->of.pass[v] = is_reduction(node) ? pass + 1 : pass;
+    r->of.is_scalar[v] = is_reduction(node) || !moire__shape_equal(&g->values[v].shape, &r->domain);
     if (pass + 1 > r->n_passes) r->n_passes = pass + 1;
-    if (r->pass[v] + 1 > r->n_passes && r->is_scalar[v]) r->n_passes = r->pass[v] + 1;
+    if (r->of.pass[v] + 1 > r->n_passes && r->of.is_scalar[v]) r->n_passes = r->of.pass[v] + 1;
   }
   for (int i = 0; i < r->group->n_nodes; i++) {
     const moire__node *node = node_at(r, i);
-    int reader = is_reduction(node) ? r->pass[node->first_result] - 1 : r->pass[node->first_result];
+    int reader = is_reduction(node) ? r->of.pass[node->first_result] - 1 : r->of.pass[node->first_result];
     for (int o = 0; o < node->n_operands; o++) {
       int32_t below = member_below(r, node->operands[o]);
-      if (below && !r->is_scalar[below] && r->pass[below] < reader) r->kept[below] = true;
+      if (below && !r->of.is_scalar[below] && r->of.pass[below] < reader) r->of.kept[below] = true;
     }
   }
 }
@@ -122,10 +117,10 @@ static void keep_elements(rows *r, int pass, moire__loop_value column) {
   moire__lowering *l = r->l;
   for (int i = 0; i < r->group->n_nodes; i++) {
     int32_t v = node_at(r, i)->first_result;
-    if (r->is_scalar[v] || r->pass[v] != pass) continue;
-    if (!r->kept[v]) continue;
+    if (r->of.is_scalar[v] || r->of.pass[v] != pass) continue;
+    if (!r->of.kept[v]) continue;
     moire_source before = moire__lower_serve(l, node_at(r, i));
-    moire__loop_store(&l->builder, r->local[v], column, l->registers[v]);
+    moire__loop_store(&l->builder, r->of.local[v], column, l->registers[v]);
     l->builder.at = before;
   }
 }
@@ -134,7 +129,7 @@ static void store_elements(rows *r, int pass, moire__index *index) {
   moire__lowering *l = r->l;
   for (int i = 0; i < r->group->n_nodes; i++) {
     int32_t v = node_at(r, i)->first_result;
-    if (r->is_scalar[v] || r->pass[v] != pass || !r->group->stored[v]) continue;
+    if (r->of.is_scalar[v] || r->of.pass[v] != pass || !r->group->stored[v]) continue;
     int32_t where = r->group->in_place[v] ? r->group->in_place[v] : v;
     moire_source before = moire__lower_serve(l, node_at(r, i));
     moire__lower_write(l, where, moire__lower_index_linear(l, index), l->registers[v]);
@@ -146,8 +141,8 @@ static void load_kept(rows *r, const moire__node *node, int pass, moire__loop_va
   moire__lowering *l = r->l;
   for (int o = 0; o < node->n_operands; o++) {
     int32_t below = member_below(r, node->operands[o]);
-    if (!below || r->is_scalar[below] || r->pass[below] >= pass || l->registers[below]) continue;
-    l->registers[below] = moire__loop_load(&l->builder, r->local[below], column);
+    if (!below || r->of.is_scalar[below] || r->of.pass[below] >= pass || l->registers[below]) continue;
+    l->registers[below] = moire__loop_load(&l->builder, r->of.local[below], column);
   }
 }
 
@@ -157,11 +152,11 @@ static void compute_columns(rows *r, int pass, moire__index *index, moire__loop_
     const moire__node *node = node_at(r, i);
     int32_t v = node->first_result;
     moire_source before = moire__lower_serve(l, node);
-    if (is_reduction(node) && r->pass[v] == pass + 1) {
+    if (is_reduction(node) && r->of.pass[v] == pass + 1) {
       load_kept(r, node, pass, column);
       moire__loop_value element = moire__lower_read(l, node->operands[0], index);
-      moire__loop_reduce(&l->builder, r->var[v], moire__reduction_of(node).combine, element);
-    } else if (!is_reduction(node) && !r->is_scalar[v] && r->pass[v] == pass) {
+      moire__loop_reduce(&l->builder, r->of.var[v], moire__reduction_of(node).combine, element);
+    } else if (!is_reduction(node) && !r->of.is_scalar[v] && r->of.pass[v] == pass) {
       load_kept(r, node, pass, column);
       l->registers[v] = moire__lower_compute(l, v, index);
     }
@@ -172,7 +167,7 @@ static void compute_columns(rows *r, int pass, moire__index *index, moire__loop_
 static void forget_columns(rows *r) {
   for (int i = 0; i < r->group->n_nodes; i++) {
     int32_t v = node_at(r, i)->first_result;
-    if (!r->is_scalar[v]) r->l->registers[v] = 0;
+    if (!r->of.is_scalar[v]) r->l->registers[v] = 0;
   }
 }
 
@@ -180,7 +175,8 @@ static bool pass_has_columns(const rows *r, int pass) {
   for (int i = 0; i < r->group->n_nodes; i++) {
     const moire__node *node = node_at(r, i);
     int32_t v = node->first_result;
-    if (is_reduction(node) ? r->pass[v] == pass + 1 : !r->is_scalar[v] && r->pass[v] == pass) return true;
+    if (is_reduction(node) ? r->of.pass[v] == pass + 1 : !r->of.is_scalar[v] && r->of.pass[v] == pass)
+      return true;
   }
   return false;
 }
@@ -190,10 +186,10 @@ static void declare_reductions(rows *r, int pass) {
   for (int i = 0; i < r->group->n_nodes; i++) {
     const moire__node *node = node_at(r, i);
     int32_t v = node->first_result;
-    if (!is_reduction(node) || r->pass[v] != pass + 1) continue;
+    if (!is_reduction(node) || r->of.pass[v] != pass + 1) continue;
     moire__loop_type type = moire__loop_type_from_dtype(r->l->g->values[v].dtype);
     moire_source before = moire__lower_serve(r->l, node);
-    r->var[v] = moire__loop_declare(b, moire__loop_const(b, type, moire__reduction_of(node).start));
+    r->of.var[v] = moire__loop_declare(b, moire__loop_const(b, type, moire__reduction_of(node).start));
     b->at = before;
   }
 }
@@ -205,15 +201,15 @@ static void compute_scalars(rows *r, int pass) {
   for (int i = 0; i < r->group->n_nodes; i++) {
     const moire__node *node = node_at(r, i);
     int32_t v = node->first_result;
-    if (!r->is_scalar[v] || r->pass[v] != pass) continue;
+    if (!r->of.is_scalar[v] || r->of.pass[v] != pass) continue;
     moire_source before = moire__lower_serve(l, node);
     l->registers[v] =
-        is_reduction(node) ? moire__loop_get(&l->builder, r->var[v]) : moire__lower_compute(l, v, &r->row);
+        is_reduction(node) ? moire__loop_get(&l->builder, r->of.var[v]) : moire__lower_compute(l, v, &r->row);
     l->builder.at = before;
   }
   for (int i = 0; i < r->group->n_nodes; i++) {
     int32_t v = node_at(r, i)->first_result;
-    if (!r->is_scalar[v] || r->pass[v] != pass || !r->group->stored[v]) continue;
+    if (!r->of.is_scalar[v] || r->of.pass[v] != pass || !r->group->stored[v]) continue;
     int32_t where = r->group->in_place[v] ? r->group->in_place[v] : v;
     moire_source before = moire__lower_serve(l, node_at(r, i));
     moire__lower_write(l, where, moire__lower_index_linear(l, &r->row), l->registers[v]);
@@ -239,7 +235,7 @@ static void walk_range(rows *r, int pass, const moire__index *base, moire__loop_
 }
 
 static bool is_reduced_in(const rows *r, const moire__node *node, int pass) {
-  return is_reduction(node) && r->pass[node->first_result] == pass + 1;
+  return is_reduction(node) && r->of.pass[node->first_result] == pass + 1;
 }
 
 /* Walks [low, high) in parts of moire__sum_parts[level], each with sums of its own. */
@@ -251,22 +247,22 @@ static void walk_parts(rows *r, int pass, const moire__index *base, int level, m
     walk_range(r, pass, base, low, high);
     return;
   }
-  moire__loop_var *whole = r->var;
-  size_t n = (size_t)l->g->n_values;
-  r->var = moire__arena_array(l->scratch, n, sizeof *r->var);
+  int n = r->group->n_nodes;
+  moire__loop_var *whole = moire__arena_array(l->scratch, (size_t)n, sizeof *whole); /* by node of the group */
+  for (int i = 0; i < n; i++) whole[i] = r->of.var[node_at(r, i)->first_result];
   moire__loop_value part = moire__loop_for(b, low, high, moire__sum_parts[level], 1);
   moire__loop_value end = moire__lower_add(l, part, moire__loop_index(b, moire__sum_parts[level]));
   declare_reductions(r, pass);
   walk_parts(r, pass, base, level - 1, part, moire__loop_binary(b, MOIRE__LOOP_min, end, high));
-  for (int i = 0; i < r->group->n_nodes; i++) {
+  for (int i = 0; i < n; i++) {
     const moire__node *node = node_at(r, i);
     int32_t v = node->first_result;
     if (!is_reduced_in(r, node, pass)) continue;
-    moire__loop_value now = moire__loop_get(b, whole[v]), more = moire__loop_get(b, r->var[v]);
-    moire__loop_set(b, whole[v], moire__loop_binary(b, moire__reduction_of(node).combine, now, more));
+    moire__loop_value now = moire__loop_get(b, whole[i]), more = moire__loop_get(b, r->of.var[v]);
+    moire__loop_set(b, whole[i], moire__loop_binary(b, moire__reduction_of(node).combine, now, more));
   }
   moire__loop_end(b);
-  r->var = whole;
+  for (int i = 0; i < n; i++) r->of.var[node_at(r, i)->first_result] = whole[i];
 }
 
 static void walk_columns(rows *r, int pass, const moire__index *base) {
@@ -295,9 +291,9 @@ static void add_parameters(rows *r) {
   }
   for (int i = 0; i < r->group->n_nodes; i++) {
     int32_t v = node_at(r, i)->first_result;
-    if (!r->kept[v]) continue;
+    if (!r->of.kept[v]) continue;
     moire__loop_type type = moire__loop_type_from_dtype(l->g->values[v].dtype);
-    r->local[v] =
+    r->of.local[v] =
         moire__loop_add_local(l->kernel, moire__arena_printf(l->arena, "row%d", i), type, columns_of(r));
   }
 }
@@ -348,17 +344,19 @@ static void lower_by_rows(rows *r) {
   moire__loop_end(b);
 }
 
+static void forget(rows *r) {
+  for (int i = 0; i < r->group->n_nodes; i++) {
+    int32_t v = node_at(r, i)->first_result;
+    r->of.pass[v] = r->of.local[v] = r->of.var[v] = 0;
+    r->of.is_scalar[v] = r->of.kept[v] = r->of.member[v] = false;
+    r->l->registers[v] = 0;
+  }
+}
+
 void moire__lower_rows(moire__lowering *l, const moire__group *group) {
-  size_t n = (size_t)l->g->n_values;
-  rows r = {.l = l, .group = group};
-  r.pass = moire__arena_array(l->scratch, n, sizeof *r.pass);
-  r.is_scalar = moire__arena_array(l->scratch, n, sizeof *r.is_scalar);
-  r.kept = moire__arena_array(l->scratch, n, sizeof *r.kept);
-  r.member = moire__arena_array(l->scratch, n, sizeof *r.member);
-  r.local = moire__arena_array(l->scratch, n, sizeof *r.local);
-  r.var = moire__arena_array(l->scratch, n, sizeof *r.var);
+  rows r = {.l = l, .group = group, .of = *group->tables};
   find_domain(&r);
-  for (int i = 0; i < group->n_nodes; i++) r.member[node_at(&r, i)->first_result] = 1;
+  for (int i = 0; i < group->n_nodes; i++) r.of.member[node_at(&r, i)->first_result] = true;
   find_passes(&r);
   moire__lower_begin(l, group->name);
   add_parameters(&r);
@@ -369,4 +367,5 @@ void moire__lower_rows(moire__lowering *l, const moire__group *group) {
     lower_by_rows(&r);
   }
   moire__lower_finish(l);
+  forget(&r);
 }
