@@ -140,6 +140,7 @@ static void lay_out_states(moire__ahead *a) {
 /* Offset of the bytes in the weights, at a multiple of 64. */
 static int64_t add_weights(moire__ahead *a, const void *bytes, int64_t n) {
   int64_t offset = a->weight_bytes, padded = (n + 63) / 64 * 64;
+  if (n == 0) return offset;
   if (a->weight_bytes + padded > a->weight_capacity) {
     a->weight_capacity = 2 * (a->weight_bytes + padded);
     a->weights = moire__resize(a->weights, (size_t)a->weight_capacity);

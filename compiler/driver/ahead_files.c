@@ -49,7 +49,8 @@ static moire_status write_weights(const moire__ahead *a, const moire__ahead_fold
                                   moire_error *error) {
   if (!a->model->weights) return MOIRE_OK;
   size_t n = (size_t)a->weight_bytes;
-  if (!a->options->external_weights) return moire__ahead_folder_write(folder, "weights", a->weights, n, error);
+  if (!a->options->external_weights)
+    return moire__ahead_folder_write(folder, "weights", n ? (const void *)a->weights : "", n, error);
   enum { HEAD = 64, FORMAT = 1 };
   unsigned char *file = moire__allocate(HEAD + n);
   memcpy(file, "moire wt", 8);
@@ -57,7 +58,7 @@ static moire_status write_weights(const moire__ahead *a, const moire__ahead_fold
   put_word(file + 16, a->signature);
   put_word(file + 24, n);
   put_word(file + 32, a->weight_hash);
-  memcpy(file + HEAD, a->weights, n);
+  if (n) memcpy(file + HEAD, a->weights, n);
   char name[MOIRE__AHEAD_LONGEST_NAME + 16];
   snprintf(name, sizeof name, "%s.weights", a->options->name);
   moire_status status = moire__ahead_folder_write(folder, name, file, HEAD + n, error);

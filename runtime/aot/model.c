@@ -12,8 +12,8 @@ static library_status moire__aot_find_block(const library_model *model, const mo
     *block = model->block;
     return LIBRARY_OK;
   }
-  if (!MOIRE__AOT_TABLES.weights) return LIBRARY_ERROR_MODEL;
-  *block = MOIRE__AOT_TABLES.weights + (*level)->weights;
+  if (!MOIRE__AOT_TABLES.weights && (*level)->block_bytes) return LIBRARY_ERROR_MODEL;
+  *block = MOIRE__AOT_TABLES.weights ? MOIRE__AOT_TABLES.weights + (*level)->weights : NULL; /* it reads none */
   return LIBRARY_OK;
 }
 
