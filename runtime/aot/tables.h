@@ -1,7 +1,7 @@
 /* What the compiler writes about a library that it has compiled ahead of time: plans as tables of constants.
  *
  * This folder is the run time of such a library. It stands on the C library alone and is compiled as one
- * translation unit: first this file, then the tables that compiler/driver/ahead_tables.c wrote, then library.c,
+ * translation unit: first this file, then the tables that compiler/driver/ahead/tables.c wrote, then library.c,
  * then the files of the library's interface.
  * On the way from here to there, the prefix library_ of every public name becomes the name of the library.
  *

@@ -1,5 +1,5 @@
 /* Which graphs compute the samples of a batch apart. */
-#include "compiler/driver/ahead_rows.h"
+#include "compiler/driver/ahead/rows.h"
 
 #include <criterion/criterion.h>
 

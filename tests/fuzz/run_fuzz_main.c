@@ -4,7 +4,7 @@
  *   run_fuzz_main [SECONDS [SEED]]       2 seconds, and a seed of the time, which is printed
  *   run_fuzz_main --graph SEED           one graph
  */
-#include "compiler/driver/ahead_rows.h"
+#include "compiler/driver/ahead/rows.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
 #include "tests/support/aot/aot_graph.h"

@@ -1,10 +1,10 @@
-/* Whether the samples of a batch are computed apart. See ahead_rows.h.
+/* Whether the samples of a batch are computed apart. See rows.h.
  *
  * On a copy of the graph with three samples, each op is asked (by its `demand` part) what the second sample of
  * its result needs: it must be the second sample of every operand that has samples, and all of those that have
  * none. Values along whose axis B the samples lie one after the other, factor by factor, are known by that axis
  * in the graph as it was. */
-#include "compiler/driver/ahead_rows.h"
+#include "compiler/driver/ahead/rows.h"
 
 #include "compiler/ir/graph/rewrite.h"
 #include "compiler/ir/op.h"

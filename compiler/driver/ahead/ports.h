@@ -2,7 +2,7 @@
 #ifndef MOIRE_COMPILER_DRIVER_AHEAD_PORTS_H
 #define MOIRE_COMPILER_DRIVER_AHEAD_PORTS_H
 
-#include "compiler/driver/ahead.h"
+#include "compiler/driver/ahead/ahead.h"
 
 typedef struct moire__ahead_port {
   const char *name, *field; /* the graph's, and the C identifier */

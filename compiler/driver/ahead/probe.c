@@ -1,6 +1,6 @@
 /* Trying a library's header together with those of the C library: its names may have a meaning there, as R_OK
  * has, or mq_close. */
-#include "compiler/driver/ahead_command.h"
+#include "compiler/driver/ahead/command.h"
 
 #include <string.h>
 

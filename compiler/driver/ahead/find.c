@@ -1,5 +1,5 @@
 /* Looking things up in what goes into a library, for all of its files. */
-#include "compiler/driver/ahead.h"
+#include "compiler/driver/ahead/ahead.h"
 #include "runtime/base/layout.h"
 
 #include <inttypes.h>

@@ -4,9 +4,9 @@
  * A port is an input or an output of the graph with its field in the structs. Its numbers are those of the
  * plans' inputs (in the order of `inputs`) or outputs; a complex one has two, for its planes. Where the samples
  * of a batch are computed apart it is cut into slices, otherwise computed at once. */
-#include "compiler/driver/ahead_interface.h"
-#include "compiler/driver/ahead_ports.h"
-#include "compiler/driver/ahead_rows.h"
+#include "compiler/driver/ahead/interface.h"
+#include "compiler/driver/ahead/ports.h"
+#include "compiler/driver/ahead/rows.h"
 #include "compiler/ir/op.h"
 #include "runtime/base/planes.h"
 

@@ -4,7 +4,7 @@
  * runtime/aot/library.h that carry its name, and brings files of runtime/aot/ that make calls of them. Nothing
  * else asks which interface a library has.
  *
- * A new one is a file ahead_NAME.c with a row of this type, its place in ahead_interface.c, sections
+ * A new one is a file NAME.c with a row of this type, its place in interface.c, sections
  *
  *     / * { NAME * / ... / * } NAME * /
  *
@@ -14,7 +14,7 @@
 #ifndef MOIRE_COMPILER_DRIVER_AHEAD_INTERFACE_H
 #define MOIRE_COMPILER_DRIVER_AHEAD_INTERFACE_H
 
-#include "compiler/driver/ahead.h"
+#include "compiler/driver/ahead/ahead.h"
 
 struct moire__ahead_interface {
   const char *name;                  /* as in moire_ahead_model; also of its sections in the header */
@@ -39,7 +39,7 @@ const moire__ahead_interface *moire__ahead_interface_named(const char *name, moi
 /* NULL if there is none of that name. */
 const moire__ahead_interface *moire__ahead_interface_find(const char *name, size_t n);
 
-/* Rows, defined in ahead_NAME.c. */
+/* Rows, defined in NAME.c. */
 extern const moire__ahead_interface moire__ahead_recommend, moire__ahead_code, moire__ahead_run;
 
 #endif

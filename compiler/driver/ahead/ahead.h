@@ -1,20 +1,19 @@
 /* What the files of the ahead-of-time compiler share: plans as tables, one set for each version of the code.
  *
- * ahead.c decides and orders, ahead_interface.h says what the library offers, ahead_plan.c makes
- * tables of plans, ahead_fold.c computes what depends on weights alone, ahead_find.c looks up what all of them
- * need, ahead_header.c and ahead_tables.c write the header and the tables as C, ahead_names.c names what
- * is public, ahead_files.c writes all files into the folder of ahead_folder.c, ahead_build.c runs the C
- * compiler by ahead_command.c, and ahead_sources.c (made by the build) holds the run time of such libraries as
- * text.
+ * ahead.c decides and orders, interface.h says what the library offers, plan.c makes tables of plans, fold.c
+ * computes what depends on weights alone, find.c looks up what all of them need, header.c and tables.c write
+ * the header and the tables as C, names.c names what is public, files.c writes all files into the folder of
+ * folder.c, build.c runs the C compiler by command.c, and ahead_sources.c (made by the build) holds the run
+ * time of such libraries as text.
  */
-#ifndef MOIRE_COMPILER_DRIVER_AHEAD_H
-#define MOIRE_COMPILER_DRIVER_AHEAD_H
+#ifndef MOIRE_COMPILER_DRIVER_AHEAD_AHEAD_H
+#define MOIRE_COMPILER_DRIVER_AHEAD_AHEAD_H
 
 #include "compiler/codegen/codegen.h"
 #include "compiler/pass/plan/module.h"
 #include "moire/ahead.h"
 
-/* As in runtime/aot/tables.h, whose enumerators ahead_tables.c writes. */
+/* As in runtime/aot/tables.h, whose enumerators tables.c writes. */
 typedef enum moire__ahead_place {
   MOIRE__AHEAD_INPUT,
   MOIRE__AHEAD_MODEL,
@@ -27,7 +26,7 @@ enum { MOIRE__AHEAD_EXTENTS = 3 }; /* the size 1, "B", and the tokens of a packe
 enum { MOIRE__AHEAD_COMMON_INPUTS = 9, MOIRE__AHEAD_MOST_FACTS = 8 };
 enum { MOIRE__AHEAD_MAX_BATCH = 1000000000 }; /* LIBRARY_MAX_BATCH of runtime/aot/library.h */
 
-typedef struct moire__ahead_interface moire__ahead_interface; /* ahead_interface.h */
+typedef struct moire__ahead_interface moire__ahead_interface; /* interface.h */
 
 typedef struct moire__ahead_buffer {
   moire__ahead_place place;
@@ -136,7 +135,7 @@ typedef struct moire__ahead {
   uint64_t signature, weight_hash;
 } moire__ahead;
 
-/* Looking up (ahead_find.c). Bytes of a buffer with `elements`, where named extents are 1, rounded up to 64. */
+/* Looking up (find.c). Bytes of a buffer with `elements`, where named extents are 1, rounded up to 64. */
 int64_t moire__ahead_bytes(moire_dtype dtype, moire_dim elements);
 /* NULL if there is none of that name. */
 const moire_ahead_weight *moire__ahead_find_weight(const moire__ahead *a, const char *name);
@@ -156,7 +155,7 @@ moire_status moire__ahead_make_plans(moire__ahead *a, moire__ahead_level *level,
 /* Makes the level's block of the model's weights for all plans that serve, which have their places. */
 moire_status moire__ahead_fold(moire__ahead *a, moire__ahead_level *level, moire_error *error);
 
-/* The header and the pkg-config file (ahead_header.c), and the tables as C. */
+/* The header and the pkg-config file (header.c), and the tables as C. */
 void moire__ahead_write_header(const moire__ahead *a, moire__text *out);
 void moire__ahead_write_package(const moire__ahead *a, moire__text *out);
 void moire__ahead_write_tables(const moire__ahead *a, moire__text *out);
@@ -166,7 +165,7 @@ void moire__ahead_write_training(const moire_training_options *options, moire__t
 void moire__ahead_add_levels(const moire__ahead *a, moire__text *out);
 /* "text" as a C string. */
 void moire__ahead_add_string(const char *text, moire__text *out);
-/* Names of libraries (ahead_names.c). Whether a library may be called so, as far as can be told without a
+/* Names of libraries (names.c). Whether a library may be called so, as far as can be told without a
  * compiler. */
 moire_status moire__ahead_check_name(const char *name, moire_error *error);
 /* The prefix NAME_, in upper case too. `out` has room for MOIRE__AHEAD_LONGEST_NAME + 2. Returns its length. */
@@ -197,11 +196,11 @@ moire_status moire__ahead_folder_write(const moire__ahead_folder *folder, const 
                                        size_t n, moire_error *error);
 /* Writes everything into the folder, builds, and renames the results into the options' directory. */
 moire_status moire__ahead_write_files(moire__ahead *a, const moire__ahead_folder *folder, moire_error *error);
-/* ahead_probe.c: refuses a name whose header, which lies in the folder, does not go with those of the C
+/* probe.c: refuses a name whose header, which lies in the folder, does not go with those of the C
  * library. */
 moire_status moire__ahead_try_header(const moire__ahead *a, const moire__ahead_folder *folder,
                                      moire_error *error);
-/* Compiles, links and archives what ahead_files.c has written into the folder: NAME.so and NAME.a appear there.
+/* Compiles, links and archives what files.c has written into the folder: NAME.so and NAME.a appear there.
  */
 moire_status moire__ahead_build(const moire__ahead *a, const moire__ahead_folder *folder, int n_objects,
                                 moire_error *error);

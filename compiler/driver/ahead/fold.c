@@ -3,7 +3,7 @@
  *
  * The interpreter does it, not compiled code, so that a library for another machine is made in the same way;
  * the steps are exact, so nobody can tell. */
-#include "compiler/driver/ahead.h"
+#include "compiler/driver/ahead/ahead.h"
 #include "runtime/base/layout.h"
 
 #include <inttypes.h>

@@ -3,7 +3,7 @@
  * Both plans read one block of constants. The one that decodes does nothing ahead: it reads states as they are,
  * so that those which the encoding plan reads too lie in the block once.
  */
-#include "compiler/driver/ahead_interface.h"
+#include "compiler/driver/ahead/interface.h"
 
 #include <inttypes.h>
 #include <stdio.h>

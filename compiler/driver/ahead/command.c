@@ -1,5 +1,5 @@
-/* Commands. See ahead_command.h. */
-#include "compiler/driver/ahead_command.h"
+/* Commands. See command.h. */
+#include "compiler/driver/ahead/command.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* The files of a library: sources, weights, objects and texts go to a folder, the C compiler makes libraries of
- * them (ahead_build.c), and what is for the caller is renamed into place. */
-#include "compiler/driver/ahead.h"
+ * them (build.c), and what is for the caller is renamed into place. */
+#include "compiler/driver/ahead/ahead.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -4,9 +4,9 @@
  * DIR/NAME.*
  *
  * Everything up to objects is what moire_compile does, so results are those of the JIT, bit for bit, on the
- * same version. What depends on weights alone is computed here (ahead_fold.c). The C part is the run time that
+ * same version. What depends on weights alone is computed here (fold.c). The C part is the run time that
  * lies under runtime/aot/, which this program carries as text. */
-#include "compiler/driver/ahead_interface.h"
+#include "compiler/driver/ahead/interface.h"
 
 #include "compiler/driver/compile.h"
 #include "runtime/base/hash.h"

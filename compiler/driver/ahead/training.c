@@ -1,6 +1,6 @@
 /* The options of training as tables of constants, for a library that trains. What they name, groups and what is
  * frozen, is compiled into its plans and left out. */
-#include "compiler/driver/ahead.h"
+#include "compiler/driver/ahead/ahead.h"
 
 #include <inttypes.h>
 

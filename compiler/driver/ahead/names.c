@@ -2,8 +2,8 @@
  * gets it.
  *
  * A name gives prefixes, NAME_ and in upper case too, that must go with every other name in sight: names within
- * the run time give way, those of the C library are found by ahead_probe.c. */
-#include "compiler/driver/ahead.h"
+ * the run time give way, those of the C library are found by probe.c. */
+#include "compiler/driver/ahead/ahead.h"
 
 #include <ctype.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
  * where an offset for an extent of 1, times the extent, serves every size.
  *
  * Requires: modules that were lowered for the level's target. Breaks nothing. */
-#include "compiler/driver/ahead_interface.h"
+#include "compiler/driver/ahead/interface.h"
 #include "compiler/pass/plan/prepare.h"
 #include "runtime/base/layout.h"
 

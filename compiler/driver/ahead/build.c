@@ -3,8 +3,8 @@
  * Commands run with the folder as their working directory and name files relative to it, so that nothing in the
  * results tells where they were made. What a command prints goes to a file, and from there into the sentence
  * about its failure. */
-#include "compiler/driver/ahead_command.h"
-#include "compiler/driver/ahead_interface.h"
+#include "compiler/driver/ahead/command.h"
+#include "compiler/driver/ahead/interface.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* The folder beside the results in which they are made, and the renaming at the end. */
-#include "compiler/driver/ahead.h"
+#include "compiler/driver/ahead/ahead.h"
 
 #include <errno.h>
 #include <fcntl.h>

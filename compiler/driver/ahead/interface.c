@@ -1,5 +1,5 @@
-/* The table of interfaces. See ahead_interface.h. */
-#include "compiler/driver/ahead_interface.h"
+/* The table of interfaces. See interface.h. */
+#include "compiler/driver/ahead/interface.h"
 
 #include <string.h>
 

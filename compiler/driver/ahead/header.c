@@ -2,7 +2,7 @@
  *
  * The header is runtime/aot/library.h with the library's name for library_, its numbers for the ones that stand
  * there, and without the sections (between lines with braces in comments) that it has nothing for. */
-#include "compiler/driver/ahead_interface.h"
+#include "compiler/driver/ahead/interface.h"
 #include "moire/version.h"
 
 #include <inttypes.h>

@@ -2,7 +2,7 @@
 #ifndef MOIRE_COMPILER_DRIVER_AHEAD_COMMAND_H
 #define MOIRE_COMPILER_DRIVER_AHEAD_COMMAND_H
 
-#include "compiler/driver/ahead.h"
+#include "compiler/driver/ahead/ahead.h"
 
 typedef struct moire__ahead_command {
   moire__arena arena;

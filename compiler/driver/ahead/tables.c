@@ -1,5 +1,5 @@
 /* The library's tables as C: what runtime/aot/tables.h declares. */
-#include "compiler/driver/ahead_interface.h"
+#include "compiler/driver/ahead/interface.h"
 #include "moire/version.h"
 
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /* The interface of sequential recommenders: scores and lists of the best items, and training on histories. */
-#include "compiler/driver/ahead_interface.h"
+#include "compiler/driver/ahead/interface.h"
 
 #include <inttypes.h>
 

@@ -1,5 +1,5 @@
-/* Fields of C for the inputs and outputs of a graph, in the header and in the tables. See ahead_ports.h. */
-#include "compiler/driver/ahead_ports.h"
+/* Fields of C for the inputs and outputs of a graph, in the header and in the tables. See ports.h. */
+#include "compiler/driver/ahead/ports.h"
 
 #include "runtime/base/layout.h"
 
