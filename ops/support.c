@@ -227,6 +227,8 @@ moire_value moire__sample_input(moire__sampler *s, moire_dtype dtype, moire_shap
 
 moire_dim moire__sample_batch(moire__sampler *s) { return moire_extent(s->g, "B"); }
 
+moire_dim moire__sample_time(moire__sampler *s) { return moire_extent(s->g, "T"); }
+
 moire_value moire__sample_emit(moire__sampler *s, moire__op op, const moire_value *operands, int n,
                                const moire__attr *attrs, int n_attrs) {
   return moire__graph_emit(s->g, MOIRE_HERE, op, operands, n, attrs, n_attrs);

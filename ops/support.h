@@ -86,6 +86,7 @@ void moire__demand_slice(moire__demand *c, int operand, int axis, int64_t start,
  */
 
 moire_dim moire__sample_batch(moire__sampler *s); /* the named extent B */
+moire_dim moire__sample_time(moire__sampler *s);  /* another one, T */
 /* Appends the node as it is, without what the language does for its callers (broadcast, promotion). */
 moire_value moire__sample_emit(moire__sampler *s, moire__op op, const moire_value *operands, int n,
                                const moire__attr *attrs, int n_attrs);

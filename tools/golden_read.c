@@ -111,7 +111,7 @@ static moire_status read_optimizer(tool_golden *g, moire_error *error) {
 static const char *shape_text(tool_golden *g, const moire_graph *graph, const moire_shape *shape) {
   const char *text = "";
   for (int i = 0; i < shape->rank; i++) {
-    int extent = moire__dim_extent(shape->dims[i]);
+    int extent = moire__dim_extents(shape->dims[i]);
     const char *comma = i ? ", " : "";
     text = extent
                ? moire__arena_printf(&g->arena, "%s%s%s", text, comma, graph->extents[extent])
@@ -125,7 +125,7 @@ static const char *shape_text(tool_golden *g, const moire_graph *graph, const mo
 static bool fits(tool_golden *g, const moire__st_tensor *t, int skipped, const moire_shape *shape) {
   if (t->rank != shape->rank + skipped) return false;
   for (int i = 0; i < shape->rank; i++) {
-    bool named = moire__dim_extent(shape->dims[i]) != 0;
+    bool named = moire__dim_extents(shape->dims[i]) != 0;
     if (named && g->batch < 0) g->batch = t->shape[i + skipped];
     if (t->shape[i + skipped] != (named ? g->batch : moire__dim_factor(shape->dims[i]))) return false;
   }

@@ -60,7 +60,8 @@ void moire__emit_analyse(const moire__loop_kernel *k, const moire__loop_statemen
 
 enum { MAX_TERMS = 16 };
 
-/* constant + sum of factor[i] * unknown[i]. An unknown is a value, or a named extent as its negated number. */
+/* constant + sum of factor[i] * unknown[i]. An unknown is a value, or the named
+ * extents of a dim as their negated number. */
 typedef struct linear {
   int64_t constant;
   int n;
@@ -103,7 +104,7 @@ static void add_value(const moire__loop_kernel *k, linear *sum, moire__loop_valu
     if (moire__dim_is_static(info->integer))
       sum->overflow |= __builtin_add_overflow(sum->constant, product, &sum->constant);
     else
-      add_term(sum, -(int64_t)moire__dim_extent(info->integer), product);
+      add_term(sum, -(int64_t)moire__dim_extents(info->integer), product);
     return;
   }
   if (!opaque && (info->op == MOIRE__LOOP_add || info->op == MOIRE__LOOP_sub)) {

@@ -9,9 +9,10 @@ static LLVMValueRef constant(moire__emitter *e, const moire__loop_value_info *in
 }
 
 static LLVMValueRef extent(moire__emitter *e, moire_dim dim) {
-  LLVMValueRef factor = moire__ir_index(&e->ir, moire__dim_factor(dim));
-  if (moire__dim_is_static(dim)) return factor;
-  return LLVMBuildNSWMul(e->ir.at, e->extents[moire__dim_extent(dim)], factor, "");
+  LLVMValueRef size = moire__ir_index(&e->ir, moire__dim_factor(dim));
+  for (int left = moire__dim_extents(dim); left; left >>= 4)
+    size = LLVMBuildNSWMul(e->ir.at, e->extents[left & 15], size, "");
+  return size;
 }
 
 moire__emit_value moire__emit_value_of(moire__emitter *e, moire__loop_value v) {

@@ -171,8 +171,7 @@ typedef struct moire__sample_range {
   double low, high; /* uniform in [low, high); integers: low .. high - 1; bool: 0 or 1 */
 } moire__sample_range;
 
-/* An input named x0, x1, … whose elements will be drawn from [low, high). The named extent B is 3 in samples.
- */
+/* An input named x0, x1, … whose elements will be drawn from [low, high). Named extents are 3 in samples. */
 moire_value moire__sample_input(moire__sampler *s, moire_dtype dtype, moire_shape shape, double low,
                                 double high);
 

@@ -48,11 +48,12 @@ typedef enum moire_dtype {
   MOIRE_C64, /* two f32 planes */
 } moire_dtype;
 
-/* One extent: a size, or a multiple of a named extent. The low 48 bits hold the size or the factor, the bits
- * above them the number of the named extent (0: none). Sizes are at least 0. */
+/* One extent: a size, or a multiple of one, two or three named extents (50*B, B*T). The low 48 bits hold the
+ * size or the factor, three fields of four bits above them the numbers of the named extents, in ascending
+ * order, 0 where there is none. So equal products are equal numbers. Sizes are at least 0. */
 typedef int64_t moire_dim;
 
-enum { MOIRE_MAX_RANK = 8, MOIRE_MAX_EXTENTS = 15 };
+enum { MOIRE_MAX_RANK = 8, MOIRE_MAX_EXTENTS = 15, MOIRE_MAX_FACTORS = 3 };
 
 typedef struct moire_shape {
   int rank;
@@ -118,8 +119,9 @@ void moire_graph_fail(moire_graph *g, moire_status status, const char *format, .
 
 /* A named extent, such as the batch: declared on first use, equal afterwards. The name is a C identifier. */
 moire_dim moire_extent(moire_graph *g, const char *name);
-/* factor * d, for axes that are merged; -1, which no operation takes, where it cannot be. */
-moire_dim moire_dim_times(moire_dim d, int64_t factor);
+/* factor * d, for axes that are merged: moire_dim_times(b, 50), moire_dim_times(b, t). -1, which no operation
+ * takes, where it cannot be: a fourth named extent, or a factor of 2^48 and more. */
+moire_dim moire_dim_times(moire_dim d, moire_dim factor);
 
 /* Scopes give the dotted prefix of state names: push "layers.0", push "attn", parameter "q" is
  * "layers.0.attn.q". printf style. */
@@ -152,7 +154,8 @@ moire_port moire_graph_find_input(const moire_graph *g, const char *name);
 moire_port moire_graph_find_output(const moire_graph *g, const char *name);
 /* The number that stands for itself or is multiplied with named extents: 50 of 50 and of 50*B. */
 int64_t moire_dim_factor(moire_dim d);
-/* The named extent `which` (from 0) that d is a multiple of; NULL past the last: at once for a plain number. */
+/* The named extents that d is a multiple of, one of them `which` (from 0); NULL past the last: for a plain
+ * number at once. */
 const char *moire_dim_extent_name(const moire_graph *g, moire_dim d, int which);
 
 /* The graph as text (returns owned, free with free()), and back. Reading what was printed gives the same text.

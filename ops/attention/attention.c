@@ -68,8 +68,10 @@ static moire_status attention_shapes(moire__infer *c, moire_shape *scores) {
   if (k[0] != v[0] || k[1] != v[1] || k[2] != v[2])
     return moire_fail(c->error, MOIRE_ERROR_SHAPE, "k and v do not fit: k is %s, v is %s",
                       moire__operand_type(c, 1).text, moire__operand_type(c, 2).text);
-  if (moire__node_int(c->node, "causal") && !(moire__dim_is_static(q[2]) && moire__dim_is_static(k[2])))
-    return moire_fail(c->error, MOIRE_ERROR_SHAPE, "causal needs fixed lengths: q is %s, k is %s",
+  bool placed = q[2] == k[2] || (moire__dim_is_static(q[2]) && moire__dim_is_static(k[2]));
+  if (moire__node_int(c->node, "causal") && !placed)
+    return moire_fail(c->error, MOIRE_ERROR_SHAPE,
+                      "causal needs lengths that are fixed or the same: q is %s, k is %s",
                       moire__operand_type(c, 0).text, moire__operand_type(c, 1).text);
   bool real = c->operands[0]->dtype != MOIRE_C64 && c->operands[1]->dtype != MOIRE_C64;
   if (moire__node_int(c->node, "score") == WAVES && real)
@@ -115,8 +117,8 @@ static moire_value allowed_keys(moire__expand *c, int valid, moire_shape scores)
   moire_value allowed = {0};
   if (moire__node_int(c->node, "causal")) {
     moire_shape pairs = MOIRE_SHAPE(1, 1, scores.dims[2], scores.dims[3]);
-    moire_value offset =
-        moire_constant(c->g, MOIRE_I32, pairs, (double)scores.dims[3] - (double)scores.dims[2]);
+    /* named lengths are the same */
+    moire_value offset = moire_constant(c->g, MOIRE_I32, pairs, (double)(scores.dims[3] - scores.dims[2]));
     allowed = moire_less_equal(moire_iota(c->g, pairs, 3), moire_add(moire_iota(c->g, pairs, 2), offset));
   }
   if (valid < 0) return allowed;
@@ -322,7 +324,7 @@ typedef struct attention_case {
 #define CCF {C64, C64, F32}
 
 static bool attention_row(moire__sampler *s, attention_case *found) {
-  moire_dim b = moire__sample_batch(s);
+  moire_dim b = moire__sample_batch(s), t = moire__sample_time(s);
   const attention_case cases[] = {
       {GOOD, FFF, S(2, 2, 5, 4), 5, 4, DOT, 0, 0, 0, SCALAR, SCALAR, {0}, 1, ACCEPTED},
       {GOOD, FFF, S(b, 2, 7, 8), 7, 8, DOT, 1, 1, 0, SCALAR, SCALAR, {0}, 1, ACCEPTED},
@@ -341,6 +343,8 @@ static bool attention_row(moire__sampler *s, attention_case *found) {
       {HARD, FFF, S(2, 1, 3, 4), 0, 4, DOT, 0, 1, 0, SCALAR, SCALAR, {0}, 1, ACCEPTED},
       {HARD, FFF, S(2, 1, 3, 0), 3, 4, DOT, 1, 1, 0, SCALAR, SCALAR, {0}, 1, ACCEPTED},
       {HARD, FFF, S(2, 1, 3, 4), b, 4, DOT, 0, 1, 0, SCALAR, SCALAR, {0}, 1, ACCEPTED},
+      {HARD, FFF, S(b, 2, t, 4), t, 5, DOT, 1, 1, 1, SCALAR, SCALAR, {0}, 1, ACCEPTED},
+      {HARD, CCC, S(b, 1, t, 3), t, 3, WAVES, 1, 0, 0, S(t, t), SCALAR, {0}, 1, ACCEPTED},
       {HARD, CCC, S(b, 2, 1, 4), 7, 4, WAVES, 1, 1, 1, SCALAR, S(b, 2, 7, 7), {0, 0, 6, 0}, 1, ACCEPTED},
       {WRONG, FFF, S(2, 2, 5, 4), 5, 4, WAVES, 0, 0, 0, SCALAR, SCALAR, {0}, 1, BAD_TYPE},
       {WRONG, {F32, I32, F32}, S(2, 2, 5, 4), 5, 4, DOT, 0, 0, 0, SCALAR, SCALAR, {0}, 1, BAD_TYPE},

@@ -36,7 +36,8 @@ moire_status moire__linear_infer(moire__infer *c) {
   if (shape.rank != 2) /* the expansion reshapes both */
     counted = counted && moire__shape_elements(&shape, &n) && moire__shape_elements(&result, &n);
   if (!counted)
-    return moire_fail(c->error, MOIRE_ERROR_SHAPE, "the rows of %s are too many, or have two named extents",
+    return moire_fail(c->error, MOIRE_ERROR_SHAPE,
+                      "the rows of %s are too many, or have more than 3 named extents",
                       moire__operand_type(c, 0).text);
   return moire__infer_result(c, 0, dtype, result);
 }
@@ -82,7 +83,7 @@ void moire__linear_reference(moire__reference *c) {
 }
 
 bool moire__linear_sample(moire__sampler *s) {
-  moire_dim b = moire__sample_batch(s);
+  moire_dim b = moire__sample_batch(s), t = moire__sample_time(s);
   const struct {
     moire__sample_kind kind;
     moire_dtype types[3]; /* the last is 0 where there is no bias */
@@ -102,10 +103,11 @@ bool moire__linear_sample(moire__sampler *s) {
       {HARD, {F32, F32, F32}, S(0, 3), 2, 3, 2, ACCEPTED},
       {HARD, {C64, C64, C64}, S(3, 0), 2, 0, 2, ACCEPTED},
       {HARD, {F32, F32, F32}, S(3, 2), 0, 2, 0, ACCEPTED},
+      {HARD, {F32, F32, F32}, S(b, t, 8), 5, 8, 5, ACCEPTED},
+      {HARD, {C64, F32, 0}, S(t, 2, b, t, 3), 4, 3, 4, ACCEPTED},
       {WRONG, {F32, F32, 0}, S(4, 8), 8, 5, 8, BAD_SHAPE},
       {WRONG, {F32, F32, F32}, S(4, 8), 5, 8, 8, BAD_SHAPE},
       {WRONG, {F32, F32, 0}, SCALAR, 5, 8, 5, BAD_SHAPE},
-      {WRONG, {F32, F32, 0}, S(b, b, 8), 5, 8, 5, BAD_SHAPE},
       {WRONG, {F32, I32, 0}, S(4, 8), 5, 8, 5, BAD_TYPE},
       {WRONG, {F64, F32, 0}, S(4, 8), 5, 8, 5, BAD_TYPE},
       {WRONG, {C64, C64, F64}, S(4, 8), 5, 8, 5, BAD_TYPE},

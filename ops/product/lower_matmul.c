@@ -328,6 +328,20 @@ static void lower_batched(product *p) {
   block_of_rows(p, low, high);
 }
 
+/* One piece is one member of the leading axes, whose rows are not known to be many. */
+static void lower_by_member(product *p) {
+  moire__lowering *l = p->l;
+  int64_t size = block_size(p);
+  moire__lower_body(l, p->batch, 1);
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value m = moire__loop_extent(b, p->m);
+  place_batch(p, l->kernel->parallel);
+  whole_k(p);
+  moire__loop_value low = moire__loop_for(b, moire__loop_index(b, 0), m, size, 1);
+  block_of_rows(p, low, smaller(l, moire__lower_add(l, low, moire__loop_index(b, size)), m));
+  moire__loop_end(b);
+}
+
 /* One piece is a block of rows of every member of the leading axes. */
 static void lower_by_rows(product *p) {
   moire__lowering *l = p->l;
@@ -393,6 +407,8 @@ static void lower(moire__lowering *l) {
   add_epilogue(&p, block_size(&p));
   if (p.batch != 1 && moire__dim_is_static(p.m)) {
     lower_batched(&p);
+  } else if (!moire__dim_is_static(p.batch)) {
+    lower_by_member(&p);
   } else {
     lower_by_rows(&p);
   }

@@ -140,14 +140,16 @@ static bool matmul_good(moire__sampler *s) {
 }
 
 static bool matmul_hard(moire__sampler *s) {
-  moire_dim b = moire__sample_batch(s);
+  moire_dim b = moire__sample_batch(s), t = moire__sample_time(s);
   const matmul_case cases[] = {
       {F32, F32, S(b, 2), 1, 7, 13}, {C64, C64, S(b), 13, 1, 1},
-      {F32, F32, SCALAR, b, 17, 33}, {C64, C64, SCALAR, moire__dim_make(5, moire__dim_extent(b)), 33, 17},
+      {F32, F32, SCALAR, b, 17, 33}, {C64, C64, SCALAR, moire__dim_make(5, moire__dim_extents(b)), 33, 17},
       {F32, C64, SCALAR, 7, b, 3},   {C64, C64, SCALAR, 17, b, 7},
       {F32, F32, SCALAR, 3, 17, b},  {F32, F32, SCALAR, 0, 3, 4},
       {F32, F32, SCALAR, 3, 0, 4},   {C64, C64, S(2), 3, 0, 4},
       {F32, F32, S(0), 3, 2, 0},     {F32, F32, S(1), 33, 65, 47},
+      {F32, F32, S(b, 2), t, 5, t},  {C64, C64, S(b), t, 4, 3},
+      {F32, C64, SCALAR, b, 3, b},   {F32, F32, S(2), t, b, 4},
   };
   enum { CASES = sizeof cases / sizeof *cases };
   if (s->index >= 4 * CASES) return false;

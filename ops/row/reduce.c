@@ -96,7 +96,7 @@ static bool reduce_sample(moire__sampler *s, moire__op op) {
       {HARD, S(17, 13), 1, {0}},     {HARD, S(7, 3, 13, 2), 2, {1, 3}},
       {HARD, S(3, 0), 1, {1}},       {HARD, S(0, 3), 1, {1}},
       {HARD, S(257), 1, {0}},        {HARD, S(b, 7), 0, {0}},
-      {HARD, SCALAR, 0, {0}},        {HARD, S(moire__dim_make(7, moire__dim_extent(b)), 17), 1, {0}},
+      {HARD, SCALAR, 0, {0}},        {HARD, S(moire__dim_make(7, moire__dim_extents(b)), 17), 1, {0}},
   };
   if (s->kind == MOIRE__SAMPLE_WRONG) return reduce_wrong(s, op);
   int types = op == MOIRE__OP_sum ? 2 : 1;

@@ -54,7 +54,7 @@ moire__conv_parts moire__conv_add_parts(moire__conv *c) {
   moire__conv_parts p = {0};
   moire__dim_multiply(c->x.dims[2], c->n_taps, &p.elements);
   moire_dim all =
-      moire__dim_make(moire__dim_factor(p.elements) * MOIRE__REDUCTION_PIECES, moire__dim_extent(p.elements));
+      moire__dim_make(moire__dim_factor(p.elements) * MOIRE__REDUCTION_PIECES, moire__dim_extents(p.elements));
   p.extra = moire__lower_new_extra(c->l, all);
   p.buffer = moire__lower_add_extra(c->l, p.extra, MOIRE__BUFFER_OUT);
   return p;

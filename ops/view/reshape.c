@@ -94,24 +94,32 @@ void moire__reshape_reference(moire__reference *c) {
 }
 
 bool moire__reshape_sample(moire__sampler *s) {
-  moire_dim b = moire__sample_batch(s), b6 = moire__dim_make(6, moire__dim_extent(b));
+  moire_dim b = moire__sample_batch(s), b6 = moire_dim_times(b, 6);
+  moire_dim t = moire__sample_time(s), all = moire_dim_times(b, t);
   const struct {
     moire_shape from, to;
-  } rows[][5] = {
+  } rows[][7] = {
       [MOIRE__SAMPLE_GOOD] = {{MOIRE_SHAPE(b, 5, 6), MOIRE_SHAPE(b, 5, 2, 3)},
                               {MOIRE_SHAPE(b, 2, 3), MOIRE_SHAPE(b6)},
                               {MOIRE_SHAPE(4, 6), MOIRE_SHAPE(3, 8)},
                               {MOIRE_SHAPE(6, 4, 5), MOIRE_SHAPE(2, 12, 5)},
-                              {MOIRE_SHAPE(b6, 4), MOIRE_SHAPE(2, b, 3, 4)}},
+                              {MOIRE_SHAPE(b6, 4), MOIRE_SHAPE(2, b, 3, 4)},
+                              {MOIRE_SHAPE(b, t, 4), MOIRE_SHAPE(all, 4)},
+                              {MOIRE_SHAPE(moire_dim_times(all, 2), 3), MOIRE_SHAPE(2, t, b, 3)}},
       [MOIRE__SAMPLE_HARD] = {{MOIRE_SCALAR, MOIRE_SHAPE(1, 1)},
                               {MOIRE_SHAPE(1, 7, 1), MOIRE_SHAPE(7)},
                               {MOIRE_SHAPE(0, 3), MOIRE_SHAPE(5, 0)},
                               {MOIRE_SHAPE(2, 1, 6, 1), MOIRE_SHAPE(1, 3, 1, 4)},
-                              {MOIRE_SHAPE(b, 0, 2), MOIRE_SHAPE(0, 7)}},
-      [MOIRE__SAMPLE_WRONG] = {{MOIRE_SHAPE(4, 6), MOIRE_SHAPE(5, 5)}, {MOIRE_SHAPE(b, 2), MOIRE_SHAPE(6)}},
+                              {MOIRE_SHAPE(b, 0, 2), MOIRE_SHAPE(0, 7)},
+                              {MOIRE_SHAPE(b, b, 6, t), MOIRE_SHAPE(t, b, 1, b6, 1)},
+                              {MOIRE_SHAPE(b, 3, t), MOIRE_SHAPE(all, 3)}},
+      [MOIRE__SAMPLE_WRONG] = {{MOIRE_SHAPE(4, 6), MOIRE_SHAPE(5, 5)},
+                               {MOIRE_SHAPE(b, 2), MOIRE_SHAPE(6)},
+                               {MOIRE_SHAPE(b, t, 2), MOIRE_SHAPE(b, b, 2)},
+                               {MOIRE_SHAPE(b, t), MOIRE_SHAPE(b)}},
   };
   bool is_wrong = s->kind == MOIRE__SAMPLE_WRONG;
-  if (s->index >= (is_wrong ? 2 : 5)) return false;
+  if (s->index >= (is_wrong ? 4 : 7)) return false;
   moire_dtype dtype = s->index == 2 ? MOIRE_C64 : MOIRE_F32;
   moire_value x = moire__sample_input(s, dtype, rows[s->kind][s->index].from, -3, 3);
   moire_value y = moire_reshape(x, rows[s->kind][s->index].to);

@@ -82,8 +82,12 @@ size_t moire__dtype_bytes(moire_dtype dtype) {
 bool moire__extent_size(moire_dim dim, const int64_t *extents, int64_t *size) {
   const int64_t most = (int64_t)1 << 47;
   int64_t factor = dim & (((int64_t)1 << 48) - 1);
-  int extent = (int)(dim >> 48);
+  bool fits = true, empty = factor == 0;
   *size = factor;
-  if (extent && __builtin_mul_overflow(factor, extents[extent], size)) return false;
-  return *size >= 0 && *size < most;
+  for (int left = (int)(dim >> 48); left; left >>= 4) {
+    empty = empty || extents[left & 15] == 0;
+    fits = fits && !__builtin_mul_overflow(*size, extents[left & 15], size);
+  }
+  if (empty) *size = 0;
+  return empty || (fits && *size >= 0 && *size < most);
 }

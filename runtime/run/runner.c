@@ -59,7 +59,10 @@ static moire_status broken(const moire_plan *plan, moire_error *error, const cha
 }
 
 static bool dim_is_known(const moire_plan *plan, moire_dim dim) {
-  return dim >= 0 && dim >> 48 <= plan->n_extents;
+  bool known = dim >= 0 && dim >> 60 == 0;
+  for (int left = known ? (int)(dim >> 48) : 0; left; left >>= 4)
+    known = known && (left & 15) >= 1 && (left & 15) <= plan->n_extents;
+  return known;
 }
 
 /* Everything that the runner later indexes by. */

@@ -179,6 +179,10 @@ static void multiple_batch(moire_graph *g) {
   moire_dim b = moire_dim_times(moire_extent(g, "B"), 3);
   moire_output(g, "y", moire_scale(moire_input(g, "x", MOIRE_F32, MOIRE_SHAPE(b)), 2));
 }
+static void all_pairs(moire_graph *g) {
+  moire_value x = moire_input(g, "x", MOIRE_F32, MOIRE_SHAPE(moire_extent(g, "B"), 4));
+  moire_output(g, "y", moire_sum(moire_softmax(moire_matmul(x, moire_swap_axes(x, 0, 1))), 0, false));
+}
 static void loss_alone(moire_graph *g) {
   moire_dim b = moire_extent(g, "B");
   moire_output(g, "loss", moire_mean_all(moire_input(g, "x", MOIRE_F32, MOIRE_SHAPE(b))));
@@ -205,6 +209,7 @@ Test(aot_run_border, refuses_graphs) {
   refuse(batch_behind, NULL, 0, "input x is f32[4,B]: a library that runs takes and gives B samples");
   refuse(two_extents, NULL, 0, "input y is f32[N]");
   refuse(multiple_batch, NULL, 0, "input x is f32[3*B]");
+  refuse(all_pairs, NULL, 0, "a size in it is a product of named extents");
   refuse(loss_alone, NULL, 0, "wanted an output beside the loss and the metrics");
   refuse(build, absent, 1, "has no output y");
   refuse(build, twice, 2, "asked for twice");

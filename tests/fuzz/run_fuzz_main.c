@@ -180,7 +180,7 @@ static void choose_outputs(bench *b, const moire_graph *g) {
     const moire_shape *shape = &g->values[g->outputs[i].value].shape;
     bool good = strcmp(g->outputs[i].name, "loss") != 0;
     for (int d = 0; d < shape->rank; d++) {
-      moire_dim first = moire__dim_make(1, moire__dim_extent(shape->dims[d]));
+      moire_dim first = moire__dim_make(1, moire__dim_extents(shape->dims[d]));
       good = good && (moire__dim_is_static(shape->dims[d]) || (d == 0 && shape->dims[d] == first));
     }
     if (good) b->outputs[b->n_outputs++] = g->outputs[i].name;

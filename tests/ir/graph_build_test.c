@@ -37,7 +37,11 @@ Test(graph_dims, products_are_partial) {
   cr_assert_eq(product, moire__dim_make(50, 1));
   cr_assert(moire__dim_multiply(4, c, &product));
   cr_assert_eq(product, moire__dim_make(12, 2));
-  cr_assert_not(moire__dim_multiply(b, c, &product));
+  cr_assert(moire__dim_multiply(c, b, &product));
+  cr_assert_eq(product, moire__dim_make(3, 1 | 2 << 4));
+  cr_assert(moire__dim_multiply(b, product, &product));
+  cr_assert_eq(product, moire__dim_make(3, 1 | 1 << 4 | 2 << 8));
+  cr_assert_not(moire__dim_multiply(product, b, &product), "a fourth named extent");
   cr_assert_not(moire__dim_multiply(end / 2, 2, &product));
   cr_assert(moire__dim_multiply(end / 2, 1, &product));
   cr_assert_not(moire__dim_multiply(-1, 2, &product));
@@ -45,6 +49,12 @@ Test(graph_dims, products_are_partial) {
   cr_assert_eq(product, 0);
   cr_assert_eq(moire_dim_times(b, 50), moire__dim_make(50, 1));
   cr_assert_eq(moire_dim_times(7, 6), 42);
+  cr_assert_eq(moire_dim_times(c, b), moire_dim_times(b, c));
+  cr_assert_eq(moire_dim_times(moire_dim_times(b, b), moire_dim_times(c, c)), -1);
+  cr_assert(moire__dim_is_sound(moire_dim_times(c, b), 2) && !moire__dim_is_sound(moire_dim_times(c, b), 1));
+  cr_assert_not(moire__dim_is_sound(moire__dim_make(1, 2 | 1 << 4), 2), "not in order");
+  cr_assert_not(moire__dim_is_sound(moire__dim_make(1, 1 << 4), 2), "the first field is empty");
+  cr_assert_not(moire__dim_is_sound(moire__dim_make(1, 1 | 1 << 12), 2), "a fourth field");
   cr_assert_eq(moire_dim_times(b, -1), -1);
   cr_assert_eq(moire_dim_times(end - 1, 2), -1);
 }
@@ -54,7 +64,10 @@ Test(graph_dims, elements_of_a_shape) {
   moire_shape shape = MOIRE_SHAPE(b, 50, 64);
   cr_assert(moire__shape_elements(&shape, &elements));
   cr_assert_eq(elements, moire__dim_make(3200, 1));
-  shape = MOIRE_SHAPE(b, b);
+  shape = MOIRE_SHAPE(b, 5, b);
+  cr_assert(moire__shape_elements(&shape, &elements));
+  cr_assert_eq(elements, moire__dim_make(5, 1 | 1 << 4));
+  shape = MOIRE_SHAPE(b, b, b, b);
   cr_assert_not(moire__shape_elements(&shape, &elements));
   shape = MOIRE_SHAPE((int64_t)1 << 40, (int64_t)1 << 40, 0);
   cr_assert(moire__shape_elements(&shape, &elements));
@@ -63,6 +76,7 @@ Test(graph_dims, elements_of_a_shape) {
   cr_assert(moire__shape_elements(&shape, &elements));
   cr_assert_eq(elements, 1);
   cr_assert_eq(moire__dim_size(moire__dim_make(50, 1), (const int64_t[]){0, 3}), 150);
+  cr_assert_eq(moire__dim_size(moire__dim_make(2, 1 | 2 << 4 | 2 << 8), (const int64_t[]){0, 3, 5}), 150);
 }
 
 Test(graph_dims, axes_count_from_both_ends) {

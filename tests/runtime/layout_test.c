@@ -64,9 +64,12 @@ Test(layout, the_smallest_gap_that_fits) {
 Test(layout, nothing) { cr_assert_eq(assign(NULL, 0, NULL), 0); }
 
 Test(layout, sizes_of_dims) {
-  const int64_t extents[] = {-1, 7, (int64_t)1 << 40};
+  const int64_t extents[] = {-1, 7, (int64_t)1 << 40, 0};
   int64_t size = 0;
   cr_assert(moire__extent_size(12, extents, &size) && size == 12);
   cr_assert(moire__extent_size((int64_t)1 << 48 | 50, extents, &size) && size == 350);
+  cr_assert(moire__extent_size((int64_t)0x311 << 48 | 2, extents, &size) && size == 0);
+  cr_assert(moire__extent_size((int64_t)0x11 << 48 | 2, extents, &size) && size == 98);
+  cr_assert_not(moire__extent_size((int64_t)0x21 << 48 | 30, extents, &size));
   cr_assert_not(moire__extent_size((int64_t)2 << 48 | 1000, extents, &size));
 }

@@ -89,7 +89,7 @@ test_feed test_feed_draw(const moire_graph *g, const test_range *ranges, int n_r
                          uint64_t seed) {
   test_feed feed = {.n_inputs = 0};
   moire__random random = moire__random_start(seed, 1);
-  for (int i = 1; i <= g->n_extents; i++) feed.extents[i] = size;
+  for (int i = 1; i <= g->n_extents; i++) feed.extents[i] = i == 1 ? size : (size + i) % 6;
   feed.inputs = moire__allocate_array(3 * (size_t)g->n_nodes + 1, sizeof *feed.inputs);
   feed.states = moire__allocate_array((size_t)g->n_states + 1, sizeof *feed.states);
   for (int i = 0; i < g->n_nodes; i++) {

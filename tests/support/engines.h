@@ -18,8 +18,8 @@ typedef struct test_range {
 } test_range;
 
 /* Values for all inputs (of complex ones also the planes) and states of g, exact in their type: uniform in the
- * range of their name, or in [-1, 1); integers from low to high - 1; bools 0 or 1. Named extents are all
- * `size`. The names are the graph's. */
+ * range of their name, or in [-1, 1); integers from low to high - 1; bools 0 or 1. The first named
+ * extent is `size`, others are up to 5. The names are the graph's. */
 test_feed test_feed_draw(const moire_graph *g, const test_range *ranges, int n_ranges, int64_t size,
                          uint64_t seed);
 void test_feed_free(test_feed *feed);

@@ -70,6 +70,16 @@ static moire_status find_interface(moire__ahead *a, moire_error *error) {
 
 /* ---- Lowering --------------------------------------------------------------------------------------- */
 
+/* Tables have one named extent for each size: no B*B. */
+static bool is_product(moire_dim d) { return moire__dim_extent(d, 1) != 0; }
+
+static bool has_products(const moire_plan *plan) {
+  bool found = false;
+  for (int i = 0; i < plan->n_buffers; i++) found = found || is_product(plan->buffers[i].elements);
+  for (int i = 0; i < plan->n_steps; i++) found = found || is_product(plan->steps[i].count);
+  return found;
+}
+
 /* A library gives the size of the batch, and of a packed plan the number of tokens. */
 static moire__module *lower(const moire_graph *graph, const moire_compile_options *options,
                             const moire__target *target, moire_error *error) {
@@ -77,8 +87,12 @@ static moire__module *lower(const moire_graph *graph, const moire_compile_option
   const moire_plan *plan = m ? &m->plan : NULL;
   bool good = m && plan->n_extents >= 1 && plan->n_extents <= 2 && !strcmp(plan->extents[1], "B");
   if (good && plan->n_extents == 2) good = plan->packing.extent == 2;
-  if (good || !m) return m;
-  moire_fail(error, MOIRE_ERROR_UNSUPPORTED, "the graph %s: wanted B as its only named extent", plan->name);
+  bool products = good && has_products(plan);
+  if (!m || (good && !products)) return m;
+  moire_fail(error, MOIRE_ERROR_UNSUPPORTED,
+             products ? "the graph %s: a size in it is a product of named extents, which libraries do not have"
+                      : "the graph %s: wanted B as its only named extent",
+             plan->name);
   moire__module_destroy(m);
   return NULL;
 }

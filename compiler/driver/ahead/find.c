@@ -26,7 +26,7 @@ const moire_plan_buffer *moire__ahead_find_buffer(const moire_plan *plan, moire_
 }
 
 bool moire__ahead_is_matrix(const moire_plan_buffer *b, moire_dtype dtype) {
-  return b && b->dtype == dtype && b->shape.rank == 2 && moire__dim_extent(b->shape.dims[0]) == 1;
+  return b && b->dtype == dtype && b->shape.rank == 2 && moire__dim_extents(b->shape.dims[0]) == 1;
 }
 
 moire_status moire__ahead_need_weight(const moire__ahead *a, const moire_plan_buffer *state, const void **data,

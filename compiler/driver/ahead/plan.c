@@ -71,7 +71,7 @@ static void make_steps(maker *k) {
     plan->steps[plan->n_steps++] = (moire__ahead_step){.kernel = intern_kernel(k, k->m->kernels[step->kernel]),
                                                        .first_argument = plan->n_arguments,
                                                        .n_arguments = step->n_buffers,
-                                                       .extent = moire__dim_extent(step->count),
+                                                       .extent = moire__dim_extents(step->count),
                                                        .count = moire__dim_factor(step->count),
                                                        .block = step->block,
                                                        .name = step->name};
@@ -175,7 +175,7 @@ static int64_t lay_out(maker *k, const moire__layout_item *lives, int extent) {
   size_t *offsets = moire__arena_array(&k->a->arena, n, sizeof *offsets);
   int *members = moire__arena_array(&k->a->arena, n, sizeof *members), n_members = 0;
   for (int b = 0; b < from->n_buffers; b++) {
-    bool is_here = moire__dim_extent(from->buffers[b].elements) == extent;
+    bool is_here = moire__dim_extents(from->buffers[b].elements) == extent;
     if (k->placed[b] || lives[b].first > lives[b].last || !is_here) continue;
     items[n_members] = lives[b];
     members[n_members++] = b;

@@ -87,7 +87,7 @@ static void add_comment(const moire__ahead_port *p, moire__text *out) {
 }
 
 static bool has_samples(const moire__ahead_port *p) {
-  return p->shape.rank > 0 && moire__dim_extent(p->shape.dims[0]) == 1;
+  return p->shape.rank > 0 && moire__dim_extents(p->shape.dims[0]) == 1;
 }
 
 /* Elements of a sample, or of all where every sample has the same. */

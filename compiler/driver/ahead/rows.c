@@ -25,7 +25,7 @@ typedef struct rows {
 static int batch_axis(const rows *s, int32_t value) {
   const moire_shape *shape = &s->g->values[value].shape;
   for (int i = 0; i < shape->rank; i++) {
-    if (moire__dim_extent(shape->dims[i]) == s->batch) return i;
+    if (moire__dim_extents(shape->dims[i]) == s->batch) return i;
   }
   return NONE;
 }
@@ -39,7 +39,7 @@ static moire__attr with_samples(rows *s, moire__attr attr) {
   if (attr.kind != MOIRE__ATTR_DIMS) return attr;
   int64_t *dims = moire__arena_array(&s->arena, (size_t)attr.n_ints + 1, sizeof *dims);
   for (int i = 0; i < attr.n_ints; i++) {
-    bool is_batch = moire__dim_extent(attr.ints[i]) == s->batch;
+    bool is_batch = moire__dim_extents(attr.ints[i]) == s->batch;
     dims[i] = is_batch ? SAMPLES * moire__dim_factor(attr.ints[i]) : attr.ints[i];
   }
   attr.ints = dims;

@@ -24,7 +24,7 @@ static void name_planes(moire__ahead *a, moire__ahead_port *p) {
 static bool is_laid_out(const moire__ahead_port *p) {
   for (int i = 0; i < p->shape.rank; i++) {
     moire_dim d = p->shape.dims[i];
-    if (!moire__dim_is_static(d) && (i > 0 || moire__dim_extent(d) != 1 || moire__dim_factor(d) != 1))
+    if (!moire__dim_is_static(d) && (i > 0 || moire__dim_extents(d) != 1 || moire__dim_factor(d) != 1))
       return false;
   }
   return true;

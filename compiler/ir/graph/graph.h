@@ -27,24 +27,34 @@ typedef enum moire__op {
   MOIRE__OP_COUNT
 } moire__op;
 
-/* ---- extents: dims are `factor` or `factor * named extent` ----------------------------------------------- */
+/* ---- extents: dims are a factor times up to MOIRE_MAX_FACTORS named extents -------------------------------
+ */
 
-static inline int moire__dim_extent(moire_dim d) { return (int)(d >> 48); } /* 0: static */
+/* The named extents of a dim as one number: 0 for a static dim, equal where the extents are the same. */
+static inline int moire__dim_extents(moire_dim d) { return (int)(d >> 48); }
+/* The i-th of them, 0 past the last. */
+static inline int moire__dim_extent(moire_dim d, int i) { return moire__dim_extents(d) >> 4 * i & 15; }
 static inline int64_t moire__dim_factor(moire_dim d) { return d & (((int64_t)1 << 48) - 1); }
-static inline moire_dim moire__dim_make(int64_t factor, int extent) { return factor | ((int64_t)extent << 48); }
-static inline bool moire__dim_is_static(moire_dim d) { return moire__dim_extent(d) == 0; }
-/* False if both are named or the product does not fit in 48 bits. */
+static inline moire_dim moire__dim_make(int64_t factor, int extents) {
+  return factor | ((int64_t)extents << 48);
+}
+static inline bool moire__dim_is_static(moire_dim d) { return moire__dim_extents(d) == 0; }
+/* Its named extents are among 1 to n, in order. */
+bool moire__dim_is_sound(moire_dim d, int n_extents);
+/* False if there are more named extents than a dim has room for, or the factor does not fit in 48 bits. */
 bool moire__dim_multiply(moire_dim a, moire_dim b, moire_dim *product);
 /* Elements of a shape; false as above. A product with a factor 0 is 0. */
 bool moire__shape_elements(const moire_shape *shape, moire_dim *elements);
 bool moire__shape_equal(const moire_shape *a, const moire_shape *b);
-/* Rank, dims and extents are ones that g can have, and there are fewer than 2^48 elements for extents of 1. */
+/* Rank, dims and extents are ones that g can have, and the number of elements is a dim. */
 moire_status moire__shape_check(const moire_graph *g, const moire_shape *shape, moire_error *error);
 /* Axis in [0, rank) from a possibly negative one; -1 if out of range. */
 int moire__axis(int axis, int rank);
 /* The size of d where extents[i] is the size of named extent i (extents[0] is unused). */
 static inline int64_t moire__dim_size(moire_dim d, const int64_t *extents) {
-  return moire__dim_factor(d) * (moire__dim_extent(d) ? extents[moire__dim_extent(d)] : 1);
+  int64_t size = moire__dim_factor(d);
+  for (int left = moire__dim_extents(d); left; left >>= 4) size *= extents[left & 15];
+  return size;
 }
 bool moire__dtype_is_float(moire_dtype dtype);                  /* f32, f64, bf16 */
 bool moire__dtype_is_int(moire_dtype dtype);                    /* i32, i64 */

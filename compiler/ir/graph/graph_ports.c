@@ -61,6 +61,7 @@ moire_port moire_graph_metric(const moire_graph *g, int index) {
 int64_t moire_dim_factor(moire_dim d) { return moire__dim_factor(d); }
 
 const char *moire_dim_extent_name(const moire_graph *g, moire_dim d, int which) {
-  int extent = moire__dim_extent(d);
-  return which == 0 && extent > 0 && extent <= g->n_extents ? g->extents[extent] : NULL;
+  if (which < 0 || which >= MOIRE_MAX_FACTORS || !moire__dim_is_sound(d, g->n_extents)) return NULL;
+  int extent = moire__dim_extent(d, which);
+  return extent ? g->extents[extent] : NULL;
 }

@@ -23,11 +23,15 @@ bool moire__scan_dim(moire__scan *s, const moire_graph *g, moire_dim *dim) {
     *dim = factor;
     if (!moire__scan_accept(s, "*")) return true;
   }
-  const char *word = moire__scan_word(s, "an extent");
-  if (!word) return false;
-  int extent = moire__graph_find_extent(g, word, strlen(word));
-  if (!extent) return moire__scan_fail(s, "there is no extent %s", word);
-  *dim = moire__dim_make(factor, extent);
+  *dim = factor;
+  do {
+    const char *word = moire__scan_word(s, "an extent");
+    if (!word) return false;
+    int extent = moire__graph_find_extent(g, word, strlen(word));
+    if (!extent) return moire__scan_fail(s, "there is no extent %s", word);
+    if (!moire__dim_multiply(*dim, moire__dim_make(1, extent), dim))
+      return moire__scan_fail(s, "more than %d extents in one", MOIRE_MAX_FACTORS);
+  } while (moire__scan_accept(s, "*"));
   return true;
 }
 

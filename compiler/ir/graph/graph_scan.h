@@ -5,7 +5,7 @@
 #include "compiler/ir/loop/loop_scan.h"
 
 bool moire__scan_dtype(moire__scan *s, moire_dtype *dtype);
-bool moire__scan_dim(moire__scan *s, const moire_graph *g, moire_dim *dim);       /* 50, B, 50*B */
+bool moire__scan_dim(moire__scan *s, const moire_graph *g, moire_dim *dim);       /* 50, B, 50*B, B*T */
 bool moire__scan_shape(moire__scan *s, const moire_graph *g, moire_shape *shape); /* [B,50,64] */
 
 #endif

@@ -149,7 +149,8 @@ const char *moire__metric_name(const char *name) {
 static bool is_metric(const moire__value_info *info) {
   if (info->dtype != MOIRE_F32 || info->shape.rank > 1) return false;
   moire_dim d = info->shape.dims[0];
-  return info->shape.rank == 0 || (!moire__dim_is_static(d) && moire__dim_factor(d) == 1);
+  return info->shape.rank == 0 ||
+         (moire__dim_factor(d) == 1 && moire__dim_extent(d, 0) && !moire__dim_extent(d, 1));
 }
 
 static void refuse_metric(moire_graph *g, moire_source at, const char *name, const moire__value_info *info) {

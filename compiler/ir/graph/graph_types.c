@@ -1,8 +1,8 @@
 /* Dims, shapes, element types and attributes: arithmetic, names, look-up, and how they are written.
  *
- * A dim is a number or a number times one named extent, so products of dims are partial: two named extents have
- * none. Everything here is total: garbage (a negative dim, an extent that is not declared) is answered with
- * false or printed as `?`, never undefined.
+ * A dim is a number times at most MOIRE_MAX_FACTORS named extents, so products of dims are partial. Everything
+ * here is total: garbage (a negative dim, an extent that is not declared) is answered with false or printed as
+ * `?`, never undefined.
  */
 #include "compiler/ir/op.h"
 
@@ -13,10 +13,35 @@
 
 static const int64_t factor_end = (int64_t)1 << 48;
 
-moire_dim moire_dim_times(moire_dim d, int64_t factor) {
+moire_dim moire_dim_times(moire_dim d, moire_dim factor) {
   moire_dim product = 0;
-  if (factor < 0 || factor >= factor_end || !moire__dim_multiply(d, factor, &product)) return -1;
-  return product;
+  return moire__dim_multiply(d, factor, &product) ? product : -1;
+}
+
+bool moire__dim_is_sound(moire_dim d, int n_extents) {
+  if (d < 0 || moire__dim_extents(d) >> 4 * MOIRE_MAX_FACTORS) return false;
+  int before = 0;
+  for (int left = moire__dim_extents(d); left; left >>= 4) {
+    int extent = left & 15;
+    if (extent < 1 || extent < before || extent > n_extents) return false;
+    before = extent;
+  }
+  return true;
+}
+
+/* Both lists of named extents as one, in order; -1: they are too many. */
+static int join_extents(int a, int b) {
+  int joined = 0;
+  for (int i = 0; a || b; i++) {
+    if (i == MOIRE_MAX_FACTORS) return -1;
+    bool first = a && (!b || (a & 15) <= (b & 15));
+    joined |= ((first ? a : b) & 15) << 4 * i;
+    if (first)
+      a >>= 4;
+    else
+      b >>= 4;
+  }
+  return joined;
 }
 
 bool moire__dim_multiply(moire_dim a, moire_dim b, moire_dim *product) {
@@ -28,8 +53,9 @@ bool moire__dim_multiply(moire_dim a, moire_dim b, moire_dim *product) {
     *product = 0;
     return true;
   }
-  if (!moire__dim_is_static(a) && !moire__dim_is_static(b)) return false;
-  *product = moire__dim_make(factor, moire__dim_extent(a) + moire__dim_extent(b));
+  int extents = join_extents(moire__dim_extents(a), moire__dim_extents(b));
+  if (extents < 0) return false;
+  *product = moire__dim_make(factor, extents);
   return true;
 }
 
@@ -66,7 +92,7 @@ moire_status moire__shape_check(const moire_graph *g, const moire_shape *shape, 
     if (d < 0) {
       return moire_fail(error, MOIRE_ERROR_SHAPE, "extent %" PRId64 " of axis %d is negative", d, i);
     }
-    if (moire__dim_extent(d) > g->n_extents) {
+    if (!moire__dim_is_sound(d, g->n_extents)) {
       return moire_fail(error, MOIRE_ERROR_SHAPE, "the extent of axis %d is not one of this graph's", i);
     }
     if (moire__dim_factor(d) == 0) elements = 0;
@@ -77,6 +103,9 @@ moire_status moire__shape_check(const moire_graph *g, const moire_shape *shape, 
       return moire_fail(error, MOIRE_ERROR_SHAPE, "there are 2^48 elements or more");
     }
   }
+  moire_dim count;
+  if (elements && !moire__shape_elements(shape, &count))
+    return moire_fail(error, MOIRE_ERROR_SHAPE, "it has more than %d named extents", MOIRE_MAX_FACTORS);
   return MOIRE_OK;
 }
 
@@ -113,16 +142,14 @@ moire_dtype moire__dtype_find(const char *name, size_t length) {
 }
 
 void moire__text_add_dim(moire__text *text, const moire_graph *g, moire_dim d) {
-  int extent = moire__dim_extent(d);
-  if (extent < 0 || extent > g->n_extents) {
+  int left = d < 0 ? 0 : moire__dim_extents(d);
+  if (!moire__dim_is_sound(d, g->n_extents)) {
     moire__text_add(text, "?");
-  } else if (extent == 0) {
-    moire__text_add(text, "%" PRId64, d);
-  } else if (moire__dim_factor(d) == 1) {
-    moire__text_add(text, "%s", g->extents[extent]);
-  } else {
-    moire__text_add(text, "%" PRId64 "*%s", moire__dim_factor(d), g->extents[extent]);
+    return;
   }
+  if (!left || moire__dim_factor(d) != 1)
+    moire__text_add(text, "%" PRId64 "%s", moire__dim_factor(d), left ? "*" : "");
+  for (; left; left >>= 4) moire__text_add(text, "%s%s", g->extents[left & 15], left >> 4 ? "*" : "");
 }
 
 void moire__text_add_dims(moire__text *text, const moire_graph *g, const moire_dim *dims, int n) {

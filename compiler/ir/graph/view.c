@@ -37,10 +37,10 @@ static bool view_slice(const moire__node *node, moire__view *v) {
   int axis = (int)moire__node_int(node, "axis");
   moire_dim shift = 0;
   if (!moire__dim_multiply(v->strides[axis], moire__node_int(node, "start"), &shift)) return false;
-  if (shift != 0 && v->offset != 0 && moire__dim_extent(shift) != moire__dim_extent(v->offset)) return false;
+  if (shift != 0 && v->offset != 0 && moire__dim_extents(shift) != moire__dim_extents(v->offset)) return false;
   if (shift != 0)
     v->offset =
-        moire__dim_make(moire__dim_factor(v->offset) + moire__dim_factor(shift), moire__dim_extent(shift));
+        moire__dim_make(moire__dim_factor(v->offset) + moire__dim_factor(shift), moire__dim_extents(shift));
   v->dims[axis] = moire__node_int(node, "length");
   return true;
 }
@@ -91,9 +91,10 @@ static bool view_reshape(const moire_shape *to, moire__view *v) {
     if (a_end < from.rank) left = from.dims[a_end++];
     if (d_end < to->rank) right = to->dims[d_end++];
     while (left != right) {
-      bool grow_left = a_end < from.rank &&
-                       (d_end == to->rank || moire__dim_factor(left) < moire__dim_factor(right) ||
-                        (moire__dim_factor(left) == moire__dim_factor(right) && moire__dim_is_static(left)));
+      bool grow_left =
+          a_end < from.rank && (d_end == to->rank || moire__dim_factor(left) < moire__dim_factor(right) ||
+                                (moire__dim_factor(left) == moire__dim_factor(right) &&
+                                 moire__dim_extents(left) < moire__dim_extents(right)));
       if (grow_left) {
         if (!moire__dim_multiply(left, from.dims[a_end++], &left)) return false;
       } else if (d_end < to->rank) {

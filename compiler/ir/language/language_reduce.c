@@ -71,7 +71,7 @@ moire_value moire_sum_all_at(moire_source at, moire_value x) {
   return moire_reshape_at(at, sum, MOIRE_SCALAR);
 }
 
-/* The count is one dim where there is at most one named extent; else the named ones are divided by in turn. */
+/* What of the count is no dim any more is divided by in turn. */
 moire_value moire_mean_all_at(moire_source at, moire_value x) {
   if (!has_mean(at, "mean_all", x)) return moire__null_like(x, x);
   const moire_shape shape = moire_value_shape(x);

@@ -46,16 +46,24 @@ static bool read_op(moire__scan *s, moire__loop_op *op) {
 
 /* ---- operands -------------------------------------------------------------------------------------------- */
 
-static bool read_extent(parser *p, int64_t factor, moire_dim *dim) {
-  const char *word = moire__scan_word(&p->scan, "a size or a named extent");
-  if (!word) return false;
-  for (int i = 1; i <= p->kernel->n_extents; i++) {
-    if (strcmp(p->kernel->extents[i], word) == 0) {
-      *dim = moire__dim_make(factor, i);
-      return true;
-    }
+static int find_extent(const moire__loop_kernel *k, const char *word) {
+  for (int i = 1; i <= k->n_extents; i++) {
+    if (strcmp(k->extents[i], word) == 0) return i;
   }
-  return moire__scan_fail(&p->scan, "the kernel has no extent %s", word);
+  return 0;
+}
+
+/* B or B*T: multiplies *dim. */
+static bool read_extents_of(parser *p, moire_dim *dim) {
+  do {
+    const char *word = moire__scan_word(&p->scan, "a size or a named extent");
+    if (!word) return false;
+    int extent = find_extent(p->kernel, word);
+    if (!extent) return moire__scan_fail(&p->scan, "the kernel has no extent %s", word);
+    if (!moire__dim_multiply(*dim, moire__dim_make(1, extent), dim))
+      return moire__scan_fail(&p->scan, "more than %d extents in one", MOIRE_MAX_FACTORS);
+  } while (moire__scan_accept(&p->scan, "*"));
+  return true;
 }
 
 static bool begins_number(moire__scan *s) {
@@ -70,7 +78,7 @@ static bool read_dim(parser *p, moire_dim *dim) {
   bool has_factor = begins_number(&p->scan);
   if (has_factor && !moire__scan_int(&p->scan, 0, largest, &factor)) return false;
   *dim = factor;
-  return (has_factor && !moire__scan_accept(&p->scan, "*")) || read_extent(p, factor, dim);
+  return (has_factor && !moire__scan_accept(&p->scan, "*")) || read_extents_of(p, dim);
 }
 
 /* A constant that is a word; 0 if none comes next. */

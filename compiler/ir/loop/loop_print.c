@@ -108,14 +108,17 @@ static void print_real(double x, moire__text *text) {
 }
 
 static void print_dim(const moire__loop_kernel *k, moire_dim dim, moire__text *text) {
-  int extent = moire__dim_extent(dim);
+  int left = dim < 0 ? 0 : moire__dim_extents(dim);
   int64_t factor = moire__dim_factor(dim);
-  if (!extent || factor != 1) moire__text_add(text, "%lld%s", (long long)factor, extent ? "*" : "");
-  if (!extent) return;
-  if (extent > 0 && extent <= k->n_extents) {
-    moire__loop_print_name(k->extents[extent], true, text);
-  } else {
-    moire__text_add(text, "?%d", extent);
+  if (!left || factor != 1) moire__text_add(text, "%lld%s", (long long)factor, left ? "*" : "");
+  for (; left; left >>= 4) {
+    int extent = left & 15;
+    if (extent > 0 && extent <= k->n_extents) {
+      moire__loop_print_name(k->extents[extent], true, text);
+    } else {
+      moire__text_add(text, "?%d", extent);
+    }
+    if (left >> 4) moire__text_add_char(text, '*');
   }
 }
 

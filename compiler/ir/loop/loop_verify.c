@@ -52,7 +52,7 @@ static bool is_register_type(moire__loop_type type) {
 /* ---- operands -------------------------------------------------------------------------------------------- */
 
 static bool dim_exists(const moire__loop_kernel *k, moire_dim dim) {
-  return dim >= 0 && moire__dim_extent(dim) <= k->n_extents;
+  return moire__dim_is_sound(dim, k->n_extents);
 }
 
 static bool constant_is_good(const moire__loop_kernel *k, const moire__loop_value_info *info) {

@@ -119,6 +119,7 @@ static void choose_extents(maker *m) {
   m->width = widths[random_below(m, sizeof widths / sizeof *widths)];
   m->rows = 2 + random_below(m, 9);
   if (random_chance(m, 5)) m->width = 50 + random_below(m, 40);
+  if (random_chance(m, 25)) m->time = moire_extent(m->g, "T");
 }
 
 void random_graph_make(random_graph *r, uint64_t seed, int limit) {

@@ -19,7 +19,7 @@ typedef struct maker {
   moire__random random;
   pooled pool[RANDOM_POOL];
   int n;
-  moire_dim batch;
+  moire_dim batch, time;       /* named extents; `time` is 0 in most graphs */
   int64_t length, width, rows; /* usual extents of this graph; rows of look-up tables */
   int n_inputs, n_parameters;
 } maker;

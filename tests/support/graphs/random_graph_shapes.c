@@ -36,8 +36,13 @@ static void random_reshape(maker *m, const pooled *p) {
       if (shape.rank > 4) return;
       for (int i = 0; i < shape.rank; i++) {
         int64_t factor = moire__dim_factor(shape.dims[i]), part = factor % 2 == 0 ? 2 : factor % 3 == 0 ? 3 : 1;
-        if (i == at) to.dims[to.rank++] = moire__dim_make(factor / part, moire__dim_extent(shape.dims[i]));
-        to.dims[to.rank++] = i == at ? part : shape.dims[i];
+        moire_dim rest = moire__dim_make(factor / part, moire__dim_extents(shape.dims[i])), cut = part;
+        if (moire__dim_extent(rest, 1) && random_chance(m, 60)) {
+          cut = moire__dim_make(part, moire__dim_extent(rest, 0));
+          rest = moire__dim_make(factor / part, moire__dim_extents(rest) >> 4);
+        }
+        if (i == at) to.dims[to.rank++] = rest;
+        to.dims[to.rank++] = i == at ? cut : shape.dims[i];
       }
   }
   random_put(m, moire_reshape(p->v, to), p->low, p->high);
@@ -58,6 +63,9 @@ static void random_broadcast(maker *m, const pooled *p) {
   moire_shape shape = moire_value_shape(p->v), to = shape;
   for (int i = 0; i < shape.rank; i++) {
     if (shape.dims[i] == 1 && random_chance(m, 70)) to.dims[i] = random_chance(m, 50) ? m->length : m->width;
+  }
+  for (int i = 0; m->time && i < shape.rank; i++) {
+    if (shape.dims[i] == 1 && random_chance(m, 30)) to.dims[i] = m->time;
   }
   if (to.rank < 4 && random_chance(m, 60)) {
     for (int i = to.rank; i > 0; i--) to.dims[i] = to.dims[i - 1];

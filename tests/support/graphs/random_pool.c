@@ -40,14 +40,16 @@ moire_dim random_dim(const pooled *p, int axis) { return moire_value_dim(p->v, a
 int64_t random_static(moire_dim d) { return moire__dim_is_static(d) ? d : 0; }
 
 bool random_fits(const moire_shape *shape) {
+  moire_dim all = 1;
   double elements = 1;
-  bool named = false;
   for (int i = 0; i < shape->rank; i++) {
     elements *= (double)moire__dim_factor(shape->dims[i]);
-    if (named && !moire__dim_is_static(shape->dims[i])) return false;
-    named = named || !moire__dim_is_static(shape->dims[i]);
+    if (!moire__dim_multiply(all, shape->dims[i], &all)) return false;
   }
-  return shape->rank <= 5 && elements * (named ? 3 : 1) <= RANDOM_ELEMENTS;
+  bool squared =
+      moire__dim_extent(all, 0) == 1 && moire__dim_extent(all, 1) == 1; /* the batch, which may be large */
+  for (int i = 0; moire__dim_extent(all, i); i++) elements *= squared ? 20 : 3;
+  return shape->rank <= 5 && elements <= RANDOM_ELEMENTS;
 }
 
 void random_put(maker *m, moire_value v, double low, double high) {
@@ -93,7 +95,7 @@ moire_value random_rows(maker *m, moire_shape shape) {
 }
 
 static moire_shape usual_shape(maker *m) {
-  moire_dim b = m->batch, l = m->length, d = m->width;
+  moire_dim b = m->batch, l = m->time && random_chance(m, 60) ? m->time : m->length, d = m->width;
   switch (random_below(m, 9)) {
     case 0:
     case 1:
