@@ -1,5 +1,5 @@
 /* moire train: from a configuration and a data set to a trained, tested model. */
-#include "tools/profile/profile.h"
+#include "compiler/profile/document.h"
 #include "tools/profile/profile_train.h"
 #include "tools/runs/run_folder.h"
 #include "tools/runs/sweep.h"
@@ -193,7 +193,7 @@ static moire_status train(const arguments *a, const moire__setup *setup, moire__
   moire_program *step = threads ? moire__setup_compile_step(setup, a->threads, error) : NULL;
   moire__trainer_task task = {0};
   moire_status status = step ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
-  if (!status && a->profile.directory) status = tool_profile_folder(a->profile.directory, error);
+  if (!status && a->profile.directory) status = moire__profile_folder(a->profile.directory, error);
   if (!status) status = setup->task->train(setup, a->threads, &task, error);
   if (!status) {
     moire__trainer_job job = {.model = setup->model->name,

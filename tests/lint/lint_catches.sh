@@ -11,7 +11,7 @@ failures=0
 # fresh: an empty tree of rooms, with one public header and one file that breaks no rule.
 fresh() {
   rm -rf "${tree:?}"/*
-  mkdir -p "$tree"/{include/moire,runtime/base,compiler/{ir,pass,codegen,driver},ops,models,tasks,tools,tests,docs/examples}
+  mkdir -p "$tree"/{include/moire,runtime/base,compiler/{ir,pass,codegen,driver,profile},ops,models,tasks,tools,tests,docs/examples}
   echo 'int moire_one(void);' >"$tree/include/moire/one.h"
   echo 'int moire__two(void);' | tee "$tree/compiler/ir/two.h" >"$tree/tasks/two.h"
   echo 'ROW(add)' >"$tree/ops/ops.def"

@@ -11,7 +11,7 @@ function room_of(path,   part) {
   if (path ~ /^include\/moire\//) return "include"
   if (path ~ /^runtime\/base\//) return "runtime/base"
   split(path, part, "/")
-  if (path ~ /^compiler\/(ir|pass|codegen|driver)\//) return "compiler/" part[2]
+  if (path ~ /^compiler\/(ir|pass|codegen|driver|profile)\//) return "compiler/" part[2]
   if (path ~ /^(runtime|ops|models|tasks|tools|tests)\//) return part[1]
   return ""
 }
@@ -37,6 +37,7 @@ BEGIN {
   allowed["compiler/codegen"] = compiler " compiler/codegen"
   allowed["compiler/driver"] = compiler " compiler/pass compiler/codegen compiler/driver"
   allowed["tasks"] = "include runtime/base runtime tasks"
+  allowed["compiler/profile"] = "include runtime/base runtime compiler/ir compiler/pass compiler/codegen compiler/driver compiler/profile"
   allowed["models"] = "include models"
   allowed["docs/examples"] = "include"
   allowed["tools"] = allowed["tests"] = "*"

@@ -1,5 +1,5 @@
 /* moire peaks: what this machine can do at most. */
-#include "tools/profile/profile.h"
+#include "compiler/profile/document.h"
 #include "tools/tool.h"
 
 #include "runtime/base/memory.h"
@@ -50,21 +50,8 @@ static void print_table(const moire__peaks *p) {
   }
 }
 
-json_t *tool_peaks_json(const moire__peaks *p) {
-  json_t *levels = json_array();
-  for (int i = 0; i < p->n_levels; i++) {
-    const moire__peak_level *l = &p->levels[i];
-    json_array_append_new(levels,
-                          json_pack("{s:s, s:I, s:i, s:[f, f]}", "name", l->name, "bytes", (json_int_t)l->bytes,
-                                    "sharers", l->sharers, "read", l->read.one, l->read.all));
-  }
-  return json_pack("{s:s, s:i, s:s, s:[f, f], s:s, s:[f, f], s:o}", "cpu", p->cpu, "threads", p->threads,
-                   "fma_unit", p->fma_unit, "fma", p->fma.one, p->fma.all, "matrix_unit", p->matrix_unit,
-                   "matrix", p->matrix.one, p->matrix.all, "levels", levels);
-}
-
 static void print_json(const moire__peaks *p) {
-  json_t *root = tool_peaks_json(p);
+  json_t *root = moire__peaks_json(p);
   json_dumpf(root, stdout, JSON_INDENT(2));
   putchar('\n');
   json_decref(root);

@@ -78,19 +78,19 @@ static json_t *describe(const arguments *a, const tool_profile_run *run, const m
   moire_graph *model =
       moire__setup_graph(&run->predictor.setup, a->job.infer ? MOIRE_INFERENCE : MOIRE_TRAINING, error);
   if (!model) return NULL;
-  tool_profile_input input = {.model = run->predictor.setup.model->name,
-                              .mode = a->job.infer ? "inference" : "training",
-                              .batch = run->batch,
-                              .program = run->program,
-                              .runner = run->runner,
-                              .recording = run->recording,
-                              .work = run->counter,
-                              .counters = run->counters.open ? &run->counters : NULL,
-                              .model_graph = model,
-                              .peaks = peaks,
-                              .batches = run->batches,
-                              .code = a->out != NULL};
-  json_t *profile = tool_profile_document(&input, error);
+  moire__profile_input input = {.model = run->predictor.setup.model->name,
+                                .mode = a->job.infer ? "inference" : "training",
+                                .batch = run->batch,
+                                .program = run->program,
+                                .runner = run->runner,
+                                .recording = run->recording,
+                                .work = run->counter,
+                                .counters = run->counters.open ? &run->counters : NULL,
+                                .model_graph = model,
+                                .peaks = peaks,
+                                .batches = run->batches,
+                                .code = a->out != NULL};
+  json_t *profile = moire__profile_document(&input, error);
   moire_graph_destroy(model);
   return profile;
 }
@@ -99,11 +99,11 @@ static json_t *measure(const arguments *a, moire_error *error) {
   tool_profile_run run = {0};
   moire__peaks peaks = {0};
   json_t *profile = NULL;
-  moire_status status = a->out ? tool_profile_folder(a->out, error) : MOIRE_OK;
+  moire_status status = a->out ? moire__profile_folder(a->out, error) : MOIRE_OK;
   if (!status) status = tool_profile_open(&run, &a->job, error);
-  bool known = !status && tool_profile_peaks("profile", a->job.sources.threads, &peaks);
+  bool known = !status && moire__profile_peaks("profile", a->job.sources.threads, &peaks);
   if (!status) status = tool_profile_record(&run, error);
-  if (!status) status = tool_profile_count(&run, tool_profile_cache_bytes(&peaks), error);
+  if (!status) status = tool_profile_count(&run, moire__profile_cache_bytes(&peaks), error);
   if (!status && !run.counters.open) fprintf(stderr, "moire profile: %s\n", run.no_counters.message);
   if (!status) profile = describe(a, &run, known ? &peaks : NULL, error);
   tool_profile_run_free(&run);
@@ -111,7 +111,7 @@ static json_t *measure(const arguments *a, moire_error *error) {
 }
 
 static moire_status report(const arguments *a, const json_t *profile, moire_error *error) {
-  moire_status status = a->out ? tool_profile_write(profile, a->out, error) : MOIRE_OK;
+  moire_status status = a->out ? moire__profile_write(profile, a->out, error) : MOIRE_OK;
   if (status) return status;
   if (a->json) {
     json_dumpf(profile, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
@@ -126,8 +126,8 @@ static moire_status report(const arguments *a, const json_t *profile, moire_erro
  */
 
 static moire_status compare(const arguments *a, moire_error *error) {
-  json_t *before = tool_profile_read(a->files[0], error);
-  json_t *after = before ? tool_profile_read(a->files[1], error) : NULL;
+  json_t *before = moire__profile_read(a->files[0], error);
+  json_t *after = before ? moire__profile_read(a->files[1], error) : NULL;
   if (after && a->json) {
     json_t *comparison = tool_profile_comparison(before, after);
     json_dumpf(comparison, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
@@ -145,7 +145,7 @@ static moire_status compare(const arguments *a, moire_error *error) {
 static moire_status profile(const arguments *a, moire_error *error) {
   if (a->compare) return compare(a, error);
   bool shown = !a->job.sources.config && a->n_files;
-  json_t *document = shown ? tool_profile_read(a->files[0], error) : measure(a, error);
+  json_t *document = shown ? moire__profile_read(a->files[0], error) : measure(a, error);
   moire_status status = document ? report(a, document, error) : MOIRE_ERROR_ARGUMENT;
   json_decref(document);
   return status;

@@ -94,7 +94,7 @@ moire_status tool_profile_open(tool_profile_run *r, const tool_profile_job *job,
 void tool_profile_run_free(tool_profile_run *r) {
   moire_runner_destroy(r->runner);
   moire__recording_destroy(r->recording);
-  tool_profile_counter_destroy(r->counter);
+  moire__profile_counter_destroy(r->counter);
   moire__train_step_free(&r->step);
   moire__samples_free(&r->queries);
   moire_store_destroy(r->store);
@@ -150,8 +150,8 @@ moire_status tool_profile_count(tool_profile_run *r, int64_t cache_bytes, moire_
   enum { MOST = 4 }; /* beside the first, which fills the caches */
   int n = r->job->steps < MOST ? r->job->steps : MOST;
   moire_status status = MOIRE_OK;
-  r->counter = tool_profile_counter_create(r->program, cache_bytes);
-  moire__runner_watch(r->runner, tool_profile_watch, r->counter);
+  r->counter = moire__profile_counter_create(r->program, cache_bytes);
+  moire__runner_watch(r->runner, moire__profile_watch, r->counter);
   for (int i = 0; i <= n && !status; i++) {
     status = tool_profile_step(r, r->job->warmup + (i ? i - 1 : 0), NULL, error);
   }

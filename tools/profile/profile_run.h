@@ -5,7 +5,7 @@
 #include "runtime/profile/counters.h"
 #include "runtime/profile/recording.h"
 #include "runtime/train/train_step.h"
-#include "tools/profile/profile_work.h"
+#include "compiler/profile/work.h"
 #include "tools/tool.h"
 
 /* What to run; strings are borrowed. */
@@ -29,10 +29,10 @@ typedef struct tool_profile_run {
   moire__samples queries; /* of inference */
   int64_t *order;         /* [n]: the first epoch's samples, or what is asked about, in order */
   int64_t n, batch;
-  int64_t *batches;              /* [steps]: nanoseconds of making each batch */
-  moire__counters counters;      /* of the recorded steps */
-  moire_error no_counters;       /* why there are none */
-  tool_profile_counter *counter; /* of tool_profile_count */
+  int64_t *batches;                /* [steps]: nanoseconds of making each batch */
+  moire__counters counters;        /* of the recorded steps */
+  moire_error no_counters;         /* why there are none */
+  moire__profile_counter *counter; /* of tool_profile_count */
 } tool_profile_run;
 
 /* Reads, compiles, and makes everything ready. */

@@ -3,7 +3,7 @@
 #include "tools/profile/profile_train.h"
 
 #include "runtime/base/memory.h"
-#include "tools/profile/profile.h"
+#include "compiler/profile/document.h"
 
 enum {
   SAMPLED = 3,
@@ -15,7 +15,7 @@ struct tool_train_profile {
   const moire__setup *setup;
   const moire_program *program;
   moire__recording *recording;
-  tool_profile_counter *counter;
+  moire__profile_counter *counter;
   moire__peaks peaks;
   bool has_peaks, failed;
   moire_error error;
@@ -27,17 +27,17 @@ static void make_document(tool_train_profile *p, moire_runner *runner) {
   moire__runner_watch(runner, NULL, NULL);
   if (p->document || p->failed || !moire__recording_count(p->recording)) return;
   moire_graph *model = moire__setup_graph(p->setup, MOIRE_TRAINING, &p->error);
-  tool_profile_input input = {.model = p->setup->model->name,
-                              .mode = "training",
-                              .batch = moire_config_int(p->setup->training, "batch_size"),
-                              .program = p->program,
-                              .runner = runner,
-                              .recording = p->recording,
-                              .work = tool_profile_counter_runs(p->counter) ? p->counter : NULL,
-                              .model_graph = model,
-                              .peaks = p->has_peaks ? &p->peaks : NULL,
-                              .code = true};
-  p->document = tool_profile_document(&input, &p->error);
+  moire__profile_input input = {.model = p->setup->model->name,
+                                .mode = "training",
+                                .batch = moire_config_int(p->setup->training, "batch_size"),
+                                .program = p->program,
+                                .runner = runner,
+                                .recording = p->recording,
+                                .work = moire__profile_counter_runs(p->counter) ? p->counter : NULL,
+                                .model_graph = model,
+                                .peaks = p->has_peaks ? &p->peaks : NULL,
+                                .code = true};
+  p->document = moire__profile_document(&input, &p->error);
   p->failed = !p->document;
   moire_graph_destroy(model);
 }
@@ -49,7 +49,7 @@ static void watch(void *context, moire_runner *runner, int64_t step) {
   if (step == p->window->first) moire__runner_record(runner, p->recording);
   if (step == end) {
     moire__runner_record(runner, NULL);
-    moire__runner_watch(runner, tool_profile_watch, p->counter);
+    moire__runner_watch(runner, moire__profile_watch, p->counter);
   }
   if (step == end + COUNTED || step < 0) make_document(p, runner);
 }
@@ -61,9 +61,9 @@ tool_train_profile *tool_train_profile_create(const tool_profile_window *window,
   p->window = window;
   p->setup = setup;
   p->program = program;
-  p->has_peaks = tool_profile_peaks("train", threads, &p->peaks);
+  p->has_peaks = moire__profile_peaks("train", threads, &p->peaks);
   p->recording = moire__recording_create(job->step->n_steps, threads, window->n, SAMPLED);
-  p->counter = tool_profile_counter_create(program, tool_profile_cache_bytes(&p->peaks));
+  p->counter = moire__profile_counter_create(program, moire__profile_cache_bytes(&p->peaks));
   job->watch = watch;
   job->watch_context = p;
   return p;
@@ -77,7 +77,7 @@ moire_status tool_train_profile_finish(tool_train_profile *p, moire_error *error
                       "--profile: the training ended before step %d, where the profile was to begin",
                       p->window->first);
   }
-  moire_status status = tool_profile_write(p->document, p->window->directory, error);
+  moire_status status = moire__profile_write(p->document, p->window->directory, error);
   if (!status) {
     fprintf(stderr, "%d steps from step %d on are profiled in %s/profile.json\n",
             moire__recording_count(p->recording), p->window->first, p->window->directory);
@@ -88,7 +88,7 @@ moire_status tool_train_profile_finish(tool_train_profile *p, moire_error *error
 void tool_train_profile_destroy(tool_train_profile *p) {
   if (!p) return;
   moire__recording_destroy(p->recording);
-  tool_profile_counter_destroy(p->counter);
+  moire__profile_counter_destroy(p->counter);
   json_decref(p->document);
   moire__release(p);
 }

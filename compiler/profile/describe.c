@@ -1,5 +1,5 @@
 /* A step of a plan in the words of the model: the nodes of the fused graph that its kernel computes. */
-#include "tools/profile/profile_describe.h"
+#include "compiler/profile/describe.h"
 
 #include "compiler/driver/compile.h"
 #include "compiler/ir/op.h"
@@ -21,8 +21,8 @@ static void mark(const moire_graph *g, int node, double *shares) {
   }
 }
 
-double *tool_profile_shares(const moire__module *m, const tool_profile_counter *work, int step,
-                            moire__arena *arena) {
+double *moire__profile_shares(const moire__module *m, const moire__profile_counter *work, int step,
+                              moire__arena *arena) {
   const moire_graph *g = m->graph;
   int group = m->steps[step].group, own = 0;
   double *shares = moire__arena_array(arena, (size_t)g->n_nodes + 1, sizeof *shares), sum = 0;
@@ -32,7 +32,7 @@ double *tool_profile_shares(const moire__module *m, const tool_profile_counter *
     own++;
     mark(g, i, shares);
   }
-  const double *cost = work ? tool_profile_counter_step(work, step)->cost : NULL;
+  const double *cost = work ? moire__profile_counter_step(work, step)->cost : NULL;
   for (int i = 0; cost && i < g->n_nodes; i++) sum += cost[i];
   for (int i = 0; i < g->n_nodes; i++) {
     if (sum > 0 && cost[i] > 0) shares[i] = cost[i] / sum;
@@ -44,12 +44,12 @@ double *tool_profile_shares(const moire__module *m, const tool_profile_counter *
 /* ---- Lines ------------------------------------------------------------------------------------------------
  */
 
-const char *tool_profile_file(const char *file) {
+const char *moire__profile_file(const char *file) {
   while (!strncmp(file, "../", 3)) file += 3;
   return file;
 }
 
-const char *tool_profile_phase(moire__phase phase) {
+const char *moire__profile_phase(moire__phase phase) {
   static const char *const names[] = {[MOIRE__PHASE_FORWARD] = "forward",
                                       [MOIRE__PHASE_BACKWARD] = "backward",
                                       [MOIRE__PHASE_OPTIMIZER] = "optimizer"};
@@ -58,7 +58,7 @@ const char *tool_profile_phase(moire__phase phase) {
 
 static void add_line(json_t *lines, moire_source at, const char *direction, double share) {
   if (!at.file) return;
-  const char *file = tool_profile_file(at.file);
+  const char *file = moire__profile_file(at.file);
   size_t i;
   json_t *line;
   json_array_foreach(lines, i, line) {
@@ -79,7 +79,7 @@ static json_t *lines_of(const moire__module *m, const double *shares) {
   for (int i = 0; i < m->graph->n_nodes; i++) {
     const moire__node *node = &m->graph->nodes[i];
     if (shares[i] < 0) continue;
-    const char *direction = tool_profile_phase(node->phase);
+    const char *direction = moire__profile_phase(node->phase);
     add_line(lines, node->source, direction, shares[i]);
     for (int j = 0; j < node->n_also; j++) add_line(lines, node->also[j], direction, 0);
   }
@@ -125,7 +125,7 @@ static json_t *buffers_of(const moire__module *m, int step) {
   return list;
 }
 
-void tool_profile_describe(const moire__module *m, int step, const double *shares, json_t *out) {
+void moire__profile_describe(const moire__module *m, int step, const double *shares, json_t *out) {
   int group = m->steps[step].group;
   const moire__node *last = NULL;
   for (int i = 0; i < m->graph->n_nodes; i++) {
@@ -133,15 +133,15 @@ void tool_profile_describe(const moire__module *m, int step, const double *share
   }
   json_object_set_new(out, "scope", json_string(last ? last->scope : ""));
   json_object_set_new(out, "direction",
-                      json_string(tool_profile_phase(last ? last->phase : MOIRE__PHASE_FORWARD)));
+                      json_string(moire__profile_phase(last ? last->phase : MOIRE__PHASE_FORWARD)));
   json_object_set_new(out, "words", names_of(m, group, true));
   json_object_set_new(out, "ops", names_of(m, group, false));
   json_object_set_new(out, "lines", lines_of(m, shares));
   json_object_set_new(out, "buffers", buffers_of(m, step));
-  json_object_set_new(out, "decisions", tool_profile_decisions(m, step));
+  json_object_set_new(out, "decisions", moire__profile_decisions(m, step));
 }
 
-json_t *tool_profile_code(const moire_program *program, int kernel, moire_error *error) {
+json_t *moire__profile_code(const moire_program *program, int kernel, moire_error *error) {
   const moire__module *m = moire__program_module(program);
   const moire__target *target = moire__program_target(program);
   const moire__loop_kernel *const one[] = {m->kernels[kernel]};

@@ -3,7 +3,7 @@
  * The reasons are those of compiler/pass/fuse/fuse.c, asked again of the finished graph: between a node and the
  * kernel that reads it stands a loop nest of its own, another way of reading, another shape, or the limit of
  * nodes. */
-#include "tools/profile/profile_describe.h"
+#include "compiler/profile/describe.h"
 
 #include "compiler/ir/op.h"
 #include "compiler/ir/graph/view.h"
@@ -110,7 +110,7 @@ static void add_loops(const moire__loop_kernel *k, const moire__loop_statement *
   }
 }
 
-json_t *tool_profile_decisions(const moire__module *m, int step) {
+json_t *moire__profile_decisions(const moire__module *m, int step) {
   const moire__loop_kernel *k = m->steps[step].kernel;
   int group = m->steps[step].group;
   json_t *apart = json_array();

@@ -1,11 +1,11 @@
 /* A profile as a JSON document: times from the recording, everything else from what the compiler knows. */
-#include "tools/profile/profile.h"
+#include "compiler/profile/document.h"
 
 #include "compiler/driver/compile.h"
 #include "moire/version.h"
 #include "runtime/base/layout.h"
 #include "runtime/base/memory.h"
-#include "tools/profile/profile_describe.h"
+#include "compiler/profile/describe.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +42,7 @@ static int64_t step_time(const moire__recorded_run *run, int step) {
  */
 
 typedef struct maker {
-  const tool_profile_input *in;
+  const moire__profile_input *in;
   const moire__module *module;
   const moire_plan *plan;
   int n_runs;
@@ -157,7 +157,7 @@ static void raise_roof(roof *r, double amount, moire__peak peak, const char *bou
   if (seconds > r->seconds) *r = (roof){seconds, bound};
 }
 
-static roof roof_of(const moire__peaks *p, const tool_profile_work *w, double runs) {
+static roof roof_of(const moire__peaks *p, const moire__profile_work *w, double runs) {
   roof r = {0, "arithmetic"};
   raise_roof(&r, w->flop / runs, p->fma, "arithmetic");
   if (p->n_levels < 2) return r;
@@ -170,8 +170,8 @@ static roof roof_of(const moire__peaks *p, const tool_profile_work *w, double ru
 
 /* Operations and bytes of one call, and what that makes of the median time. */
 static void add_work(const maker *m, int step, json_t *out) {
-  const tool_profile_work *w = tool_profile_counter_step(m->in->work, step);
-  int counted = tool_profile_counter_runs(m->in->work);
+  const moire__profile_work *w = moire__profile_counter_step(m->in->work, step);
+  int counted = moire__profile_counter_runs(m->in->work);
   double runs = counted ? counted : 1, flop = w->flop / runs, touched = w->touched / runs;
   double seconds = 1e-9 * json_number_value(json_object_get(out, "median_ns"));
   json_object_set_new(out, "flop", json_real(flop));
@@ -209,7 +209,7 @@ static json_t *kernel(const maker *m, int step) {
   json_object_set_new(out, "pieces", json_integer(count / s->block + (count % s->block != 0)));
   json_object_set_new(out, "block", json_integer(s->block));
   if (m->in->work) add_work(m, step, out);
-  tool_profile_describe(m->module, step, m->shares[step], out);
+  moire__profile_describe(m->module, step, m->shares[step], out);
   return out;
 }
 
@@ -281,7 +281,7 @@ static json_t *timeline(const maker *m) {
 static json_t *codes(const maker *m, moire_error *error) {
   json_t *list = json_array();
   for (int i = 0; i < m->module->n_kernels; i++) {
-    json_t *code = tool_profile_code(m->in->program, i, error);
+    json_t *code = moire__profile_code(m->in->program, i, error);
     if (!code) {
       json_decref(list);
       return NULL;
@@ -291,7 +291,7 @@ static json_t *codes(const maker *m, moire_error *error) {
   return list;
 }
 
-json_t *tool_profile_document(const tool_profile_input *in, moire_error *error) {
+json_t *moire__profile_document(const moire__profile_input *in, moire_error *error) {
   maker m = {.in = in,
              .module = moire__program_module(in->program),
              .plan = moire_program_plan(in->program),
@@ -299,19 +299,20 @@ json_t *tool_profile_document(const tool_profile_input *in, moire_error *error) 
   m.times = moire__allocate_array((size_t)m.n_runs + 1, sizeof *m.times);
   for (int i = 0; i < m.n_runs; i++) m.wall += wall_time(&m, i);
   m.shares = moire__arena_array(&m.arena, (size_t)m.plan->n_steps + 1, sizeof *m.shares);
-  for (int i = 0; i < m.plan->n_steps; i++) m.shares[i] = tool_profile_shares(m.module, in->work, i, &m.arena);
+  for (int i = 0; i < m.plan->n_steps; i++)
+    m.shares[i] = moire__profile_shares(m.module, in->work, i, &m.arena);
   json_t *out =
-      json_pack("{s:s, s:i, s:s, s:s, s:s, s:I, s:i, s:i, s:s}", "format", TOOL_PROFILE_FORMAT, "version",
-                TOOL_PROFILE_VERSION, "moire", MOIRE_VERSION, "model", in->model, "mode", in->mode, "batch",
+      json_pack("{s:s, s:i, s:s, s:s, s:s, s:I, s:i, s:i, s:s}", "format", MOIRE__PROFILE_FORMAT, "version",
+                MOIRE__PROFILE_VERSION, "moire", MOIRE_VERSION, "model", in->model, "mode", in->mode, "batch",
                 (json_int_t)in->batch, "threads", moire__recording_threads(in->recording), "steps", m.n_runs,
                 "target", moire__program_target(in->program)->name);
   json_object_set_new(out, "extents", extents(&m));
   json_object_set_new(out, "time", times(&m));
   if (m.plan->packing.extent) json_object_set_new(out, "packing", packing(&m));
   if (in->counters) json_object_set_new(out, "counters", counters(&m));
-  if (in->peaks) json_object_set_new(out, "machine", tool_peaks_json(in->peaks));
+  if (in->peaks) json_object_set_new(out, "machine", moire__peaks_json(in->peaks));
   json_object_set_new(out, "kernels", kernels(&m));
-  tool_profile_add_totals(m.module, m.shares, in->model_graph, out);
+  moire__profile_add_totals(m.module, m.shares, in->model_graph, out);
   json_object_set_new(out, "workspace_bytes",
                       json_integer((json_int_t)moire_runner_workspace_bytes(in->runner)));
   json_object_set_new(out, "buffers", buffers(&m));

@@ -1,6 +1,6 @@
 /* Time by line of the model, by scope and by operation: a kernel's time, divided among the nodes it computes.
  */
-#include "tools/profile/profile_describe.h"
+#include "compiler/profile/describe.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +39,7 @@ static void credit(json_t *row, int kernel, moire__phase phase, double time) {
 
 static json_t *line_row(json_t *rows, moire_source at) {
   char key[600];
-  const char *file = tool_profile_file(at.file);
+  const char *file = moire__profile_file(at.file);
   snprintf(key, sizeof key, "%.500s:%08d", file, at.line);
   return row_of(rows, key, json_pack("{s:s, s:i}", "file", file, "line", at.line));
 }
@@ -71,8 +71,8 @@ static json_t *finish(json_t *rows, double wall) {
   return list;
 }
 
-void tool_profile_add_totals(const moire__module *m, double *const *shares, const moire_graph *model,
-                             json_t *document) {
+void moire__profile_add_totals(const moire__module *m, double *const *shares, const moire_graph *model,
+                               json_t *document) {
   tables t = {json_object(), json_object(), json_object()};
   const json_t *time = json_object_get(json_object_get(document, "time"), "step");
   double wall = json_number_value(json_object_get(time, "total_ns"));

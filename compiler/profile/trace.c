@@ -1,5 +1,5 @@
 /* Profiles in the formats of other tools. */
-#include "tools/profile/profile_report.h"
+#include "compiler/profile/report.h"
 
 #include <string.h>
 
@@ -62,7 +62,7 @@ static void add_sample(json_t *events, const json_t *profile, const json_t *samp
   }
 }
 
-json_t *tool_report_trace(const json_t *profile) {
+json_t *moire__report_trace(const json_t *profile) {
   json_t *events = json_array(), *sample;
   size_t i;
   name_row(events, STEPS, "steps", 0);
@@ -77,7 +77,7 @@ static void add_frames(moire__text *stacks, const char *path, char separator) {
   for (; *path; path++) moire__text_add_char(stacks, *path == separator || *path == ';' ? ';' : *path);
 }
 
-void tool_report_stacks(const json_t *profile, moire__text *stacks) {
+void moire__report_stacks(const json_t *profile, moire__text *stacks) {
   json_t *kernel;
   size_t i;
   json_array_foreach(json_object_get(profile, "kernels"), i, kernel) {

@@ -1,6 +1,6 @@
 /* What is made of a profile for other eyes: a page, and the formats of other tools. */
-#ifndef MOIRE_TOOLS_PROFILE_PROFILE_REPORT_H
-#define MOIRE_TOOLS_PROFILE_PROFILE_REPORT_H
+#ifndef MOIRE_COMPILER_PROFILE_REPORT_H
+#define MOIRE_COMPILER_PROFILE_REPORT_H
 
 #include "moire/status.h"
 #include "runtime/base/text.h"
@@ -9,23 +9,23 @@
 
 /* Files of the source tree that the command carries: the parts of the page, and the models of the library. The
  * build makes the table. */
-typedef struct tool_asset {
+typedef struct moire__asset {
   const char *path;        /* "tools/report/page.html" */
   const char *begin, *end; /* a NUL stands at the end */
-} tool_asset;
-extern const tool_asset tool_assets[];
-extern const int tool_asset_count;
+} moire__asset;
+extern const moire__asset moire__assets[];
+extern const int moire__asset_count;
 
 /* One HTML file with everything in it: nothing is fetched when it is opened. */
-void tool_report_page(const json_t *profile, moire__text *page);
+void moire__report_page(const json_t *profile, moire__text *page);
 
 /* The sampled steps as a Chrome trace, which Perfetto opens. Owned. */
-json_t *tool_report_trace(const json_t *profile);
+json_t *moire__report_trace(const json_t *profile);
 
 /* Folded stacks: a line "model;layers;0;attn;softmax 1234" for each kernel, in nanoseconds of all steps. */
-void tool_report_stacks(const json_t *profile, moire__text *stacks);
+void moire__report_stacks(const json_t *profile, moire__text *stacks);
 
 /* Writes report.html, trace.json and stacks.txt into the directory, which is there. */
-moire_status tool_report_write(const json_t *profile, const char *directory, moire_error *error);
+moire_status moire__report_write(const json_t *profile, const char *directory, moire_error *error);
 
 #endif

@@ -4,7 +4,7 @@
  * touched, on a clock that counts touched bytes. A block that was touched less than a cache ago is taken to be
  * in it; any other comes from memory. So a value that the next kernel reads is in the cache if it fits there,
  * and a weight that comes up once a step is not if the step touches more than the cache holds. */
-#include "tools/profile/profile_work.h"
+#include "compiler/profile/work.h"
 
 #include "compiler/driver/compile.h"
 #include "runtime/base/layout.h"
@@ -20,21 +20,21 @@ typedef struct entry {
   double time;
 } entry;
 
-struct tool_profile_counter {
+struct moire__profile_counter {
   moire__arena arena;
   const moire__module *module;
   double cache, clock;
-  moire__loop_slice *slices; /* [n_steps] */
-  tool_profile_work *steps;  /* [n_steps] */
+  moire__loop_slice *slices;  /* [n_steps] */
+  moire__profile_work *steps; /* [n_steps] */
   int n_runs;
   bool primed;    /* the first run has filled the caches, and counts for nothing else if another follows */
   entry *entries; /* open addressing */
   size_t n_entries, capacity;
 };
 
-tool_profile_counter *tool_profile_counter_create(const moire_program *program, int64_t cache_bytes) {
+moire__profile_counter *moire__profile_counter_create(const moire_program *program, int64_t cache_bytes) {
   const moire__module *module = moire__program_module(program);
-  tool_profile_counter *c = moire__allocate(sizeof *c);
+  moire__profile_counter *c = moire__allocate(sizeof *c);
   int n = module->plan.n_steps;
   c->module = module;
   c->cache = (double)cache_bytes;
@@ -50,16 +50,16 @@ tool_profile_counter *tool_profile_counter_create(const moire_program *program, 
   return c;
 }
 
-void tool_profile_counter_destroy(tool_profile_counter *c) {
+void moire__profile_counter_destroy(moire__profile_counter *c) {
   if (!c) return;
   moire__release(c->entries);
   moire__arena_free(&c->arena);
   moire__release(c);
 }
 
-int tool_profile_counter_runs(const tool_profile_counter *c) { return c->n_runs; }
+int moire__profile_counter_runs(const moire__profile_counter *c) { return c->n_runs; }
 
-const tool_profile_work *tool_profile_counter_step(const tool_profile_counter *c, int step) {
+const moire__profile_work *moire__profile_counter_step(const moire__profile_counter *c, int step) {
   return &c->steps[step];
 }
 
@@ -72,7 +72,7 @@ static entry *find(entry *entries, size_t capacity, uintptr_t block) {
   return &entries[at];
 }
 
-static void grow(tool_profile_counter *c) {
+static void grow(moire__profile_counter *c) {
   size_t capacity = 2 * c->capacity;
   entry *entries = moire__allocate_array(capacity, sizeof *entries);
   for (size_t i = 0; i < c->capacity; i++) {
@@ -84,7 +84,7 @@ static void grow(tool_profile_counter *c) {
 }
 
 /* Bytes of [data, data + bytes) that no cache holds; they are touched `now`. */
-static double touch(tool_profile_counter *c, const void *data, double bytes, double now) {
+static double touch(moire__profile_counter *c, const void *data, double bytes, double now) {
   double missed = 0;
   uintptr_t first = (uintptr_t)data / BLOCK, n = (uintptr_t)((bytes + BLOCK - 1) / BLOCK);
   for (uintptr_t i = 0; i < n; i++) {
@@ -100,10 +100,10 @@ static double touch(tool_profile_counter *c, const void *data, double bytes, dou
 /* ---- Steps ------------------------------------------------------------------------------------------------
  */
 
-static void count_buffers(tool_profile_counter *c, int step, const moire__loop_work *work, void *const *buffers,
-                          const int64_t *extents) {
+static void count_buffers(moire__profile_counter *c, int step, const moire__loop_work *work,
+                          void *const *buffers, const int64_t *extents) {
   const moire__loop_kernel *k = c->module->steps[step].kernel;
-  tool_profile_work *out = &c->steps[step];
+  moire__profile_work *out = &c->steps[step];
   double now = c->clock;
   for (int i = 1; i <= k->n_parameters; i++) {
     double bytes = (double)moire__dim_size(k->buffers[i].elements, extents) *
@@ -116,7 +116,7 @@ static void count_buffers(tool_profile_counter *c, int step, const moire__loop_w
 }
 
 static void add_costs(const moire__loop_statement *s, const moire__loop_runs *runs,
-                      const moire__loop_work *work, tool_profile_work *out) {
+                      const moire__loop_work *work, moire__profile_work *out) {
   for (; s; s = s->next) {
     if (s->origin) out->cost[s->origin - 1] += work->cost[s->number];
     if (s->kind == MOIRE__LOOP_IF && s->body) {
@@ -127,26 +127,26 @@ static void add_costs(const moire__loop_statement *s, const moire__loop_runs *ru
   }
 }
 
-static void begin_run(tool_profile_counter *c) {
+static void begin_run(moire__profile_counter *c) {
   bool forget = c->n_runs == 1 && !c->primed;
   c->primed = c->primed || forget;
   if (!forget) c->n_runs++;
   for (int i = 0; forget && i < c->module->plan.n_steps; i++) {
-    tool_profile_work *w = &c->steps[i];
+    moire__profile_work *w = &c->steps[i];
     memset(w->cost, 0, (size_t)c->module->graph->n_nodes * sizeof *w->cost);
-    *w = (tool_profile_work){.cost = w->cost, .exact = w->exact};
+    *w = (moire__profile_work){.cost = w->cost, .exact = w->exact};
   }
 }
 
-void tool_profile_watch(void *context, int step, void *const *buffers, const int64_t *extents) {
-  tool_profile_counter *c = context;
+void moire__profile_watch(void *context, int step, void *const *buffers, const int64_t *extents) {
+  moire__profile_counter *c = context;
   const moire__loop_kernel *k = c->module->steps[step].kernel;
   moire__arena scratch = {0};
   moire__loop_runs runs = moire__loop_runs_make(k, &scratch);
   if (step == 0) begin_run(c);
   moire_status failed = moire__loop_count(k, &c->slices[step], buffers, extents, &runs, NULL);
   moire__loop_work work = moire__loop_work_make(k, &runs, &scratch);
-  tool_profile_work *out = &c->steps[step];
+  moire__profile_work *out = &c->steps[step];
   out->exact = out->exact && !failed;
   out->flop += work.flop;
   out->accessed += work.accessed;

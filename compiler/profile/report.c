@@ -3,7 +3,7 @@
  * The page draws itself from the profile; here nothing is known of it but its places, words between @. JSON
  * stands in a script element, so every < in it is written as an escape.
  */
-#include "tools/profile/profile_report.h"
+#include "compiler/profile/report.h"
 
 #include "runtime/base/memory.h"
 #include "runtime/files/file.h"
@@ -11,15 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const tool_asset *find_asset(const char *path) {
-  for (int i = 0; i < tool_asset_count; i++) {
-    if (!strcmp(tool_assets[i].path, path)) return &tool_assets[i];
+static const moire__asset *find_asset(const char *path) {
+  for (int i = 0; i < moire__asset_count; i++) {
+    if (!strcmp(moire__assets[i].path, path)) return &moire__assets[i];
   }
   return NULL;
 }
 
 static void add_asset(const char *path, moire__text *page) {
-  const tool_asset *asset = find_asset(path);
+  const moire__asset *asset = find_asset(path);
   if (asset) moire__text_add_bytes(page, asset->begin, (size_t)(asset->end - asset->begin));
 }
 
@@ -41,7 +41,7 @@ static void add_json(const json_t *value, moire__text *page) {
 static void add_source(json_t *sources, const char *file) {
   enum { MOST_BYTES = 1 << 20 };
   if (!file || json_object_get(sources, file)) return;
-  const tool_asset *asset = find_asset(file);
+  const moire__asset *asset = find_asset(file);
   char *text = NULL;
   size_t n = 0;
   json_t *content = NULL;
@@ -84,8 +84,8 @@ static void fill_place(const char *place, size_t n, const json_t *profile, moire
     add_asset(scripts[i], page);
 }
 
-void tool_report_page(const json_t *profile, moire__text *page) {
-  const tool_asset *form = find_asset("tools/report/page.html");
+void moire__report_page(const json_t *profile, moire__text *page) {
+  const moire__asset *form = find_asset("tools/report/page.html");
   const char *at = form ? form->begin : "";
   while (*at) {
     size_t n = strcspn(at, "@");
@@ -109,11 +109,11 @@ static moire_status write_file(const char *directory, const char *name, const mo
   return status;
 }
 
-moire_status tool_report_write(const json_t *profile, const char *directory, moire_error *error) {
+moire_status moire__report_write(const json_t *profile, const char *directory, moire_error *error) {
   moire__text page = {0}, stacks = {0}, events = {0};
-  tool_report_page(profile, &page);
-  tool_report_stacks(profile, &stacks);
-  json_t *trace = tool_report_trace(profile);
+  moire__report_page(profile, &page);
+  moire__report_stacks(profile, &stacks);
+  json_t *trace = moire__report_trace(profile);
   char *text = json_dumps(trace, JSON_COMPACT | JSON_REAL_PRECISION(12));
   moire__text_add_bytes(&events, text, strlen(text));
   moire_status status = write_file(directory, "report.html", &page, error);

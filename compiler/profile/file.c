@@ -1,10 +1,10 @@
 /* Profiles on disk. */
-#include "tools/profile/profile.h"
+#include "compiler/profile/document.h"
 
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
 #include "runtime/files/file.h"
-#include "tools/profile/profile_report.h"
+#include "compiler/profile/report.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,13 +16,13 @@ enum { MOST_BYTES = 1 << 30 };
 static moire_status check(const json_t *profile, const char *path, moire_error *error) {
   const char *format = json_string_value(json_object_get(profile, "format"));
   const json_t *version = json_object_get(profile, "version");
-  if (!format || strcmp(format, TOOL_PROFILE_FORMAT) != 0 || !json_is_integer(version)) {
+  if (!format || strcmp(format, MOIRE__PROFILE_FORMAT) != 0 || !json_is_integer(version)) {
     return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: is no profile of `moire profile`", path);
   }
-  if (json_integer_value(version) != TOOL_PROFILE_VERSION) {
+  if (json_integer_value(version) != MOIRE__PROFILE_VERSION) {
     return moire_fail(error, MOIRE_ERROR_FORMAT,
                       "%s: is a profile of version %lld; this program reads version %d", path,
-                      (long long)json_integer_value(version), TOOL_PROFILE_VERSION);
+                      (long long)json_integer_value(version), MOIRE__PROFILE_VERSION);
   }
   const json_t *step = json_object_get(json_object_get(profile, "time"), "step");
   if (!json_is_array(json_object_get(profile, "kernels")) || !json_is_object(step)) {
@@ -31,7 +31,7 @@ static moire_status check(const json_t *profile, const char *path, moire_error *
   return MOIRE_OK;
 }
 
-json_t *tool_profile_read(const char *path, moire_error *error) {
+json_t *moire__profile_read(const char *path, moire_error *error) {
   char *bytes = NULL;
   size_t n = 0;
   if (moire__file_read(path, MOST_BYTES, &bytes, &n, error)) return NULL;
@@ -47,13 +47,13 @@ json_t *tool_profile_read(const char *path, moire_error *error) {
   return NULL;
 }
 
-moire_status tool_profile_folder(const char *directory, moire_error *error) {
+moire_status moire__profile_folder(const char *directory, moire_error *error) {
   moire_status status = moire__file_make_directories(directory, error);
   if (status || !access(directory, W_OK | X_OK)) return status;
   return moire_fail(error, MOIRE_ERROR_IO, "%s: no file can be made there: %s", directory, strerror(errno));
 }
 
-moire_status tool_profile_write(const json_t *profile, const char *directory, moire_error *error) {
+moire_status moire__profile_write(const json_t *profile, const char *directory, moire_error *error) {
   moire_status status = moire__file_make_directories(directory, error);
   if (status) return status;
   moire__text path = {0};
@@ -62,5 +62,5 @@ moire_status tool_profile_write(const json_t *profile, const char *directory, mo
   status = moire__file_write_atomic(path.data, text, strlen(text), error);
   free(text);
   moire__text_free(&path);
-  return status ? status : tool_report_write(profile, directory, error);
+  return status ? status : moire__report_write(profile, directory, error);
 }
