@@ -216,7 +216,7 @@ static void train(aot_graph *m, const aot_graph_library *lib, const char *cpu, c
   lib->base.workspace_free(&workspace);
 }
 
-Test(aot_run, trains_as_the_jit_does) {
+static void train_by(const moire_training_options *options) {
   data *d = draw();
   for (size_t c = 0; c < sizeof cpus / sizeof *cpus; c++) {
     if (!aot_runs(cpus[c])) continue;
@@ -224,6 +224,7 @@ Test(aot_run, trains_as_the_jit_does) {
     test_make_directory(directory);
     aot_graph m = {0};
     aot_graph_make(&m, build, true, 7);
+    if (options) m.optimizer.training = *options;
     aot_graph_library lib =
         aot_graph_load(&m, &(aot_wish){.name = "net", .cpu = cpus[c], .training = true}, directory);
     train(&m, &lib, cpus[c], d);
@@ -232,6 +233,32 @@ Test(aot_run, trains_as_the_jit_does) {
     test_remove_directory(directory);
   }
   moire__release(d);
+}
+
+Test(aot_run, trains_as_the_jit_does) { train_by(NULL); }
+
+Test(aot_run, trains_by_the_options) {
+  static const char *const some[] = {"*a*"};
+  moire_training_options o = moire_training_defaults();
+  o.optimizer = MOIRE_OPTIMIZER_SGD;
+  o.lr = 0.05;
+  o.momentum = 0.9;
+  o.nesterov = true;
+  o.weight_decay = 0.01;
+  o.clip_norm = 0.5;
+  o.clip_value = 0.1;
+  o.accumulate = 2;
+  o.ema = 0.9;
+  o.schedule = (moire_schedule){
+      .kind = MOIRE_SCHEDULE_COSINE, .warmup_steps = 1, .total_steps = 3, .lr_min = 0.001, .step_size = 1};
+  moire_parameter_group group = moire_parameter_group_of(&o);
+  group.match = some;
+  group.n_match = 1;
+  group.lr = 0.2;
+  group.weight_decay = 0;
+  o.groups = &group;
+  o.n_groups = 1;
+  train_by(&o);
 }
 
 /* ---- Samples that meet ------------------------------------------------------------------------------ */
