@@ -1,6 +1,7 @@
 /* Trained models. See predictor.h. */
 #include "tasks/predictor.h"
 
+#include "runtime/base/memory.h"
 #include "runtime/files/checkpoint.h"
 #include "tasks/task.h"
 
@@ -60,14 +61,28 @@ const char *moire__predictor_where(const moire__predictor *t) {
   return t->sources->config ? t->sources->config : t->sources->checkpoint;
 }
 
+moire_status moire__predictor_check(const moire__predictor *t, moire_error *error) {
+  moire_graph *graph = moire__setup_graph(&t->setup, MOIRE_INFERENCE, error);
+  if (!graph) return MOIRE_ERROR_ARGUMENT;
+  int n = moire_graph_state_count(graph);
+  moire_port *states = moire__allocate_array((size_t)n + 1, sizeof *states);
+  for (int i = 0; i < n; i++) states[i] = moire_graph_state(graph, i);
+  moire_status status = moire__checkpoint_check(t->file, states, n, error);
+  moire__release(states);
+  moire_graph_destroy(graph);
+  return status;
+}
+
 moire_status moire__predictor_compile(moire__predictor *t, const char *const *outputs, int n,
                                       moire_error *error) {
+  moire_status status = moire__predictor_check(t, error);
+  if (status) return status;
   t->program = moire__setup_compile(&t->setup, outputs, n, t->sources->threads, error);
   t->threads = t->program ? moire_threads_create(t->sources->threads, error) : NULL;
   if (!t->threads) return MOIRE_ERROR_ARGUMENT;
   const moire_plan *plan = moire_program_plan(t->program);
   t->store = moire_store_create();
-  moire_status status = moire_store_declare(t->store, plan, 0, error);
+  status = moire_store_declare(t->store, plan, 0, error);
   if (!status) status = moire__checkpoint_load(t->file, t->store, MOIRE__CHECKPOINT_MODEL, error);
   if (status) return status;
   moire__safetensors_close(t->file);

@@ -34,6 +34,9 @@ moire_status moire__predictor_open(moire__predictor *predictor, const moire__sou
                                    moire_error *error);
 /* The file that a message about the configuration names. */
 const char *moire__predictor_where(const moire__predictor *predictor);
+/* The setup is built: does the checkpoint hold what its configuration claims? Says so before anything is
+ * compiled. */
+moire_status moire__predictor_check(const moire__predictor *predictor, moire_error *error);
 /* The setup is built: compiles these outputs, loads the weights and makes the runner. */
 moire_status moire__predictor_compile(moire__predictor *predictor, const char *const *outputs, int n,
                                       moire_error *error);

@@ -186,11 +186,13 @@ static moire_status load_weights(job *j, moire_error *error) {
   const moire__setup *setup = &j->predictor.setup;
   if (!file) return MOIRE_OK;
   static const char *const loss[] = {"loss"};
+  moire_status status = moire__predictor_check(&j->predictor, error);
+  if (status) return status;
   j->store = moire_store_create();
   moire__arena arena = {0};
   int n = 0;
   const char *const *served = setup->task->served(setup, &arena, &n, error);
-  moire_status status = served ? declare_states(j, j->inference, served, n, error) : MOIRE_ERROR_ARGUMENT;
+  status = served ? declare_states(j, j->inference, served, n, error) : MOIRE_ERROR_ARGUMENT;
   if (!status && j->training) status = declare_states(j, j->training, loss, 1, error);
   moire__arena_free(&arena);
   return status ? status : moire__checkpoint_load(file, j->store, MOIRE__CHECKPOINT_MODEL, error);

@@ -146,9 +146,11 @@ typedef struct moire_port {
 int moire_graph_input_count(const moire_graph *g);
 int moire_graph_output_count(const moire_graph *g);
 int moire_graph_metric_count(const moire_graph *g);
+int moire_graph_state_count(const moire_graph *g);
 moire_port moire_graph_input(const moire_graph *g, int index);
 moire_port moire_graph_output(const moire_graph *g, int index);
 moire_port moire_graph_metric(const moire_graph *g, int index);
+moire_port moire_graph_state(const moire_graph *g, int index); /* a complex state is two, .real and .imag */
 /* The input or output of that name; its name is NULL where there is none. */
 moire_port moire_graph_find_input(const moire_graph *g, const char *name);
 moire_port moire_graph_find_output(const moire_graph *g, const char *name);

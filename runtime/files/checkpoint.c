@@ -72,14 +72,18 @@ static void add_shape(moire__text *text, int rank, const int64_t *shape) {
   moire__text_add_char(text, ']');
 }
 
-static moire_status wrong_shape(const loader *l, const moire__st_tensor *t, const moire_plan_state *state) {
+static moire_status check_shape(const moire__safetensors *file, const moire__st_tensor *t,
+                                const moire_shape *shape, moire_error *error) {
+  bool same = t->rank == shape->rank;
+  for (int i = 0; same && i < t->rank; i++) same = t->shape[i] == shape->dims[i];
+  if (same) return MOIRE_OK;
   moire__text text = {0};
-  moire__text_add(&text, "%s: %s: wanted shape ", moire__safetensors_path(l->file), t->name);
-  add_shape(&text, state->shape.rank, state->shape.dims);
+  moire__text_add(&text, "%s: %s: wanted shape ", moire__safetensors_path(file), t->name);
+  add_shape(&text, shape->rank, shape->dims);
   moire__text_add(&text, ", but ");
   add_shape(&text, t->rank, t->shape);
   moire__text_add(&text, " came");
-  moire_status status = moire_fail(l->error, MOIRE_ERROR_SHAPE, "%s", text.data);
+  moire_status status = moire_fail(error, MOIRE_ERROR_SHAPE, "%s", text.data);
   moire__text_free(&text);
   return status;
 }
@@ -104,23 +108,41 @@ static moire_status check_type(const loader *l, const source *from, const moire_
                     moire__safetensors_path(l->file), t->name, (long long)bad);
 }
 
+static moire_status find_weight(const moire__checkpoint_names *names, const char *state, moire__weight *weight,
+                                moire_error *error) {
+  moire_status status = moire__checkpoint_names_find(names, state, weight, error);
+  if (status || weight->index >= 0) return status;
+  return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: has no tensor '%s'", moire__safetensors_path(names->file),
+                    state);
+}
+
 static moire_status check_state(loader *l, int index) {
   moire_plan_state state = moire_store_at(l->store, index);
   if (!belongs(state.name, l->part)) return MOIRE_OK;
   moire__weight weight;
-  moire_status status = moire__checkpoint_names_find(&l->names, state.name, &weight, l->error);
+  moire_status status = find_weight(&l->names, state.name, &weight, l->error);
   if (status) return status;
-  if (weight.index < 0)
-    return moire_fail(l->error, MOIRE_ERROR_FORMAT, "%s: has no tensor '%s'", moire__safetensors_path(l->file),
-                      state.name);
   source *from = &l->sources[index];
   const moire__st_tensor *t = moire__safetensors_at(l->file, weight.index);
   *from = (source){t, weight.plane};
-  bool same = t->rank == state.shape.rank;
-  for (int i = 0; same && i < t->rank; i++) same = t->shape[i] == state.shape.dims[i];
   status = check_type(l, from, &state);
-  if (!status && !same) return wrong_shape(l, t, &state);
+  if (!status) status = check_shape(l->file, t, &state.shape, l->error);
   l->used[weight.index] |= (uint8_t)(1 << weight.plane);
+  return status;
+}
+
+moire_status moire__checkpoint_check(const moire__safetensors *file, const moire_port *states, int n,
+                                     moire_error *error) {
+  moire__checkpoint_names names;
+  moire__checkpoint_names_read(&names, file);
+  moire_status status = MOIRE_OK;
+  for (int i = 0; i < n && !status; i++) {
+    moire__weight weight;
+    if (!belongs(states[i].name, MOIRE__CHECKPOINT_MODEL)) continue;
+    status = find_weight(&names, states[i].name, &weight, error);
+    if (!status) status = check_shape(file, moire__safetensors_at(file, weight.index), &states[i].shape, error);
+  }
+  moire__checkpoint_names_free(&names);
   return status;
 }
 

@@ -9,6 +9,7 @@
 #ifndef MOIRE_RUNTIME_FILES_CHECKPOINT_H
 #define MOIRE_RUNTIME_FILES_CHECKPOINT_H
 
+#include "moire/graph.h"
 #include "moire/run.h"
 #include "runtime/base/text.h"
 #include "runtime/files/safetensors.h"
@@ -24,6 +25,11 @@ typedef enum moire__checkpoint_part {
  * metadata give equal files. */
 moire_status moire__checkpoint_save(const char *path, const moire_store *store, moire__checkpoint_part part,
                                     const moire__st_metadata *metadata, int n_metadata, moire_error *error);
+
+/* Does the file have a tensor of the right shape for each of these states of a model? To be asked before
+ * anything is compiled or allocated for what a small file merely claims. */
+moire_status moire__checkpoint_check(const moire__safetensors *file, const moire_port *states, int n,
+                                     moire_error *error);
 
 /* Fills the states of the store from the file. Every state of `part` must be there with its shape, under a name
  * of runtime/files/checkpoint_names.h, floating point numbers of any width for floating point, the same type

@@ -43,6 +43,7 @@ static moire_status make_runner(tool_profile_run *r, moire_error *error) {
   moire__counters_open(&r->counters, &r->no_counters);
   r->threads = moire_threads_create(r->job->sources.threads, error);
   if (!r->threads) return MOIRE_ERROR_ARGUMENT;
+  if (r->predictor.file && moire__predictor_check(&r->predictor, error)) return MOIRE_ERROR_SHAPE;
   r->program = compile(r, error);
   if (!r->program) return MOIRE_ERROR_ARGUMENT;
   const moire_plan *plan = moire_program_plan(r->program);

@@ -37,6 +37,14 @@ moire_port moire_graph_output(const moire_graph *g, int index) {
   return port(g, g->outputs[index].name, g->outputs[index].value);
 }
 
+int moire_graph_state_count(const moire_graph *g) { return g->n_states; }
+
+moire_port moire_graph_state(const moire_graph *g, int index) {
+  if (index < 0 || index >= g->n_states) return (moire_port){0};
+  const moire__state_info *state = &g->states[index];
+  return (moire_port){state->name, state->dtype, state->shape};
+}
+
 moire_port moire_graph_find_output(const moire_graph *g, const char *name) {
   for (int i = 0; i < g->n_outputs; i++) {
     if (strcmp(g->outputs[i].name, name) == 0) return moire_graph_output(g, i);
