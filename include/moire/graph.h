@@ -349,8 +349,8 @@ typedef enum moire_score {
 typedef struct moire_attention_options {
   moire_score score;
   double scale;
-  double mask_value;     /* usually -10000 */
-  bool causal;           /* key j is allowed for query i only if j <= i + (keys - queries) */
+  double mask_value; /* usually -10000 */
+  bool causal;       /* key j is allowed for query i only if j <= i + (keys - queries); named lengths: equal */
   moire_value key_valid; /* bool[B, keys], or null: all valid */
   moire_value bias;      /* f32 broadcast to [B, H, queries, keys], or null; added to the scaled score */
   double dropout;        /* on the weights, in training graphs */
