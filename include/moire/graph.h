@@ -208,7 +208,8 @@ moire_value moire_atan2_at(moire_source at, moire_value y, moire_value x);
 /* sqrt(a^2 + b^2), whether or not the squares fit the type; gradient 0 where both are 0 */
 moire_value moire_hypot_at(moire_source at, moire_value a, moire_value b);
 moire_value moire_neg_at(moire_source at, moire_value x);
-moire_value moire_exp_at(moire_source at, moire_value x);
+moire_value moire_exp_at(moire_source at, moire_value x);   /* exp, log, sqrt, tanh, relu: also of c64 */
+moire_value moire_expm1_at(moire_source at, moire_value x); /* e^x - 1 to the last digits of a small x */
 /* e^x in single precision by every engine: for models that are published so (PyTorch's x.float()). */
 moire_value moire_single_exp_at(moire_source at, moire_value x);
 moire_value moire_log_at(moire_source at, moire_value x);
@@ -222,6 +223,16 @@ moire_value moire_sigmoid_at(moire_source at, moire_value x);
 moire_value moire_softplus_at(moire_source at, moire_value x);
 moire_value moire_relu_at(moire_source at, moire_value x);
 moire_value moire_silu_at(moire_source at, moire_value x);
+moire_value moire_leaky_relu_at(moire_source at, moire_value x, double slope); /* x > 0 ? x : slope x */
+moire_value moire_elu_at(moire_source at, moire_value x, double alpha);        /* x > 0 ? x : alpha (e^x - 1) */
+moire_value moire_log_sigmoid_at(moire_source at, moire_value x);
+moire_value moire_clamp_at(moire_source at, moire_value x, double low,
+                           double high); /* either may be infinite */
+moire_value moire_sign_at(moire_source at, moire_value x);
+moire_value moire_floor_at(moire_source at, moire_value x);
+moire_value moire_round_at(moire_source at, moire_value x); /* halves to the even number */
+moire_value moire_remainder_at(moire_source at, moire_value a,
+                               moire_value b);             /* with the sign of b; integers too */
 moire_value moire_gelu_at(moire_source at, moire_value x); /* x/2 (1 + erf(x/sqrt 2)); c64: by planes */
 moire_value moire_scale_at(moire_source at, moire_value x, double factor);
 moire_value moire_add_scalar_at(moire_source at, moire_value x, double term);
@@ -246,6 +257,9 @@ moire_value moire_abs_at(moire_source at, moire_value x);       /* also real; z:
 moire_value moire_abs2_at(moire_source at, moire_value z);      /* re^2 + im^2 */
 moire_value moire_angle_at(moire_source at, moire_value z);     /* atan2(im, re) */
 moire_value moire_hermitian_at(moire_source at, moire_value z); /* conjugate, last two axes swapped */
+/* relu(|z| + bias) z / |z|, 0 at 0; bias is real. */
+moire_value moire_modrelu_at(moire_source at, moire_value z, moire_value bias);
+moire_value moire_magnitude_softmax_at(moire_source at, moire_value z); /* softmax(|z|), real */
 
 /* ---- shape ----------------------------------------------------------------------------------------------- */
 
@@ -254,6 +268,14 @@ moire_value moire_permute_at(moire_source at, moire_value x, int rank, const int
 moire_value moire_swap_axes_at(moire_source at, moire_value x, int a, int b);
 moire_value moire_broadcast_at(moire_source at, moire_value x, moire_shape shape);
 moire_value moire_slice_at(moire_source at, moire_value x, int axis, int64_t start, int64_t length);
+/* x[start], x[start + step], ..: `length` elements of an axis with a fixed extent. */
+moire_value moire_slice_by_at(moire_source at, moire_value x, int axis, int64_t start, int64_t length,
+                              int64_t step);
+moire_value moire_flip_at(moire_source at, moire_value x, int axis);
+/* The element at i goes to (i + shift) mod n; the axis has a fixed extent. */
+moire_value moire_roll_at(moire_source at, moire_value x, int64_t shift, int axis);
+/* index[..] of integers -> dtype[.., n]: 1 at the index, 0 elsewhere. */
+moire_value moire_one_hot_at(moire_source at, moire_value index, int64_t n, moire_dtype dtype);
 moire_value moire_pad_at(moire_source at, moire_value x, int axis, int64_t before, int64_t after); /* zeros */
 moire_value moire_concat_at(moire_source at, const moire_value *parts, int n, int axis);
 moire_value moire_gather_at(moire_source at, moire_value table,
@@ -267,6 +289,20 @@ moire_value moire_embedding_at(moire_source at, moire_value table, moire_value r
 moire_value moire_sum_at(moire_source at, moire_value x, int axis, bool keep);
 moire_value moire_mean_at(moire_source at, moire_value x, int axis, bool keep);
 moire_value moire_max_at(moire_source at, moire_value x, int axis, bool keep);
+moire_value moire_min_at(moire_source at, moire_value x, int axis, bool keep);
+moire_value moire_prod_at(moire_source at, moire_value x, int axis, bool keep);
+/* The same over n axes. */
+moire_value moire_sum_axes_at(moire_source at, moire_value x, int n, const int *axes, bool keep);
+moire_value moire_mean_axes_at(moire_source at, moire_value x, int n, const int *axes, bool keep);
+moire_value moire_max_axes_at(moire_source at, moire_value x, int n, const int *axes, bool keep);
+moire_value moire_min_axes_at(moire_source at, moire_value x, int n, const int *axes, bool keep);
+moire_value moire_prod_axes_at(moire_source at, moire_value x, int n, const int *axes, bool keep);
+moire_value moire_any_at(moire_source at, moire_value x, int axis, bool keep); /* of bools */
+moire_value moire_all_at(moire_source at, moire_value x, int axis, bool keep);
+moire_value moire_logsumexp_at(moire_source at, moire_value x, int axis, bool keep);
+/* i32: the first index of the largest, or smallest, of up to 2^24 floats; a NaN counts as that. */
+moire_value moire_argmax_at(moire_source at, moire_value x, int axis, bool keep);
+moire_value moire_argmin_at(moire_source at, moire_value x, int axis, bool keep);
 
 /* ---- products ----------------------------------------------------------------------------------------------
  */
@@ -281,9 +317,16 @@ moire_value moire_linear_at(moire_source at, moire_value x, moire_value weight, 
 
 moire_value moire_softmax_at(moire_source at, moire_value x);
 moire_value moire_log_softmax_at(moire_source at, moire_value x);
-/* (x - mean) / sqrt(var + eps) * weight + bias; weight and bias [D]; var is the biased estimate. */
+/* (x - mean) / sqrt(var + eps) * weight + bias; weight and bias [D], or null; var is the biased estimate. c64:
+ * by planes, with those of weight and bias. */
 moire_value moire_layer_norm_at(moire_source at, moire_value x, moire_value weight, moire_value bias,
                                 double eps);
+/* x / sqrt(mean of |x|^2 + eps) * weight; weight [D], or null. */
+moire_value moire_rms_norm_at(moire_source at, moire_value x, moire_value weight, double eps);
+/* x [N, C, ..]: each of `groups` groups of channels of a sample is normalised as by layer_norm; weight and bias
+ * [C], or null. */
+moire_value moire_group_norm_at(moire_source at, moire_value x, int64_t groups, moire_value weight,
+                                moire_value bias, double eps);
 /* logits [B, C], targets i32[B] -> [B]: -log softmax(logits)[target] */
 moire_value moire_cross_entropy_at(moire_source at, moire_value logits, moire_value targets);
 /* The mean over all elements, as a scalar; extents may be named. */
@@ -292,6 +335,56 @@ moire_value moire_sum_all_at(moire_source at, moire_value x);
 /* Zero with probability p, otherwise scaled by 1/(1-p); c64: each plane by itself. The identity in inference.
  */
 moire_value moire_dropout_at(moire_source at, moire_value x, double p);
+
+/* ---- losses: names and meanings of torch.nn.functional
+ * -------------------------------------------------------
+ */
+
+typedef enum moire_reduction {
+  MOIRE_REDUCE_MEAN,
+  MOIRE_REDUCE_SUM,
+  MOIRE_REDUCE_NONE,
+  MOIRE_REDUCE_BATCH_MEAN, /* the sum divided by the first extent */
+} moire_reduction;
+
+moire_value moire_mse_loss_at(moire_source at, moire_value x, moire_value target, moire_reduction reduction);
+moire_value moire_l1_loss_at(moire_source at, moire_value x, moire_value target, moire_reduction reduction);
+moire_value moire_huber_loss_at(moire_source at, moire_value x, moire_value target, double delta,
+                                moire_reduction reduction);
+/* weight and pos_weight may be null; all are broadcast. */
+moire_value moire_binary_cross_entropy_with_logits_at(moire_source at, moire_value x, moire_value target,
+                                                      moire_value weight, moire_value pos_weight,
+                                                      moire_reduction reduction);
+
+typedef struct moire_cross_entropy_options {
+  moire_value weight; /* f32[C], or null: of every class; it gets no gradient */
+  double label_smoothing;
+  bool ignore;          /* rows whose target is ignore_index count nothing; false: those with -100 */
+  int64_t ignore_index; /* the mean is over the others, by weight */
+  moire_reduction reduction;
+} moire_cross_entropy_options;
+
+/* logits [rows.., C], targets i32[rows..] */
+moire_value moire_cross_entropy_loss_at(moire_source at, moire_value logits, moire_value targets,
+                                        moire_cross_entropy_options options);
+/* x: logarithms of probabilities; target: probabilities, or their logarithms if log_target. */
+moire_value moire_kl_div_at(moire_source at, moire_value x, moire_value target, bool log_target,
+                            moire_reduction reduction);
+
+/* Over the last axis. */
+moire_value moire_cosine_similarity_at(moire_source at, moire_value a, moire_value b, double eps);
+/* target 1: 1 - cos; -1: max(0, cos - margin) */
+moire_value moire_cosine_embedding_loss_at(moire_source at, moire_value a, moire_value b, moire_value target,
+                                           double margin, moire_reduction reduction);
+moire_value moire_triplet_margin_loss_at(moire_source at, moire_value anchor, moire_value positive,
+                                         moire_value negative, double margin, moire_reduction reduction);
+/* -ln sigmoid(positive - negative) */
+moire_value moire_bpr_loss_at(moire_source at, moire_value positive, moire_value negative,
+                              moire_reduction reduction);
+/* query and positive [N, D], negatives [K, D] for all rows, [N, K, D], or null: the positives of the other
+ * rows, where N is fixed. -ln of the positive's share of exp(cosine / temperature). */
+moire_value moire_info_nce_at(moire_source at, moire_value query, moire_value positive, moire_value negatives,
+                              double temperature, moire_reduction reduction);
 
 /* ---- sequences ---------------------------------------------------------------------------------------------
  */

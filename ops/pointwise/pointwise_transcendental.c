@@ -1,5 +1,5 @@
-/* Elementary functions: exp log sqrt rsqrt sin cos tanh erf atan2. Gradients are the plain formulas, infinite
- * where the derivative is. */
+/* Elementary functions: exp expm1 log sqrt rsqrt sin cos tanh erf atan2. Gradients are the plain formulas,
+ * infinite where the derivative is. */
 #include "ops/pointwise/pointwise.h"
 
 #include <math.h>
@@ -11,6 +11,18 @@ enum { REAL = MOIRE__SET_REAL };
 MOIRE__UNARY(exp, REAL, MOIRE__RANGE(-4, 4), MOIRE__RANGE(-85, 85), /**/
              exp(x), MOIRE__EMIT1(exp, x),                          /**/
              moire_mul(dy, y))
+
+/* With u = e^x as rounded, (u - 1) x / ln(u) makes good what the rounding of u lost near 0 (W. Kahan). */
+static moire__loop_value expm1_element(moire__loop_builder *to, moire__loop_value x) {
+  moire__loop_value one = MOIRE__NUMBER(x, 1), u = MOIRE__EMIT1(exp, x), step = MOIRE__EMIT2(sub, u, one);
+  moire__loop_value near = MOIRE__EMIT2(mul, step, MOIRE__EMIT2(div, x, MOIRE__EMIT1(log, u)));
+  near = MOIRE__EMIT3(select, MOIRE__EMIT2(eq, u, one), x, near);
+  return MOIRE__EMIT3(select, MOIRE__EMIT2(lt, one, MOIRE__EMIT1(abs, x)), step, near);
+}
+
+MOIRE__UNARY(expm1, REAL, MOIRE__RANGE(-4, 4), MOIRE__RANGE(-1e-3, 1e-3), /**/
+             expm1(x), expm1_element(to, x),                              /**/
+             moire_mul(dy, moire_add_scalar(y, 1)))
 
 MOIRE__UNARY(log, REAL, MOIRE__RANGE(0.25, 8), MOIRE__RANGE(1e-37, 1e-30), /**/
              log(x), MOIRE__EMIT1(log, x),                                 /**/

@@ -1,7 +1,7 @@
-/* sum and reduce_max: over attribute axes (ascending), which stay with extent 1.
+/* sum, reduce_max and reduce_prod: over attribute axes (ascending), which stay with extent 1.
  *
- * An empty reduction is 0 for the sum and -infinity for the maximum. Where an element is a NaN, the maximum is
- * a NaN or that of some of the others.
+ * An empty reduction is 0 for the sum, -infinity for the maximum and 1 for the product. Where an element is a
+ * NaN, the maximum is a NaN or that of some of the others.
  */
 #include <math.h>
 
@@ -56,7 +56,7 @@ static int64_t reduce_target(const moire__tensor *x, const bool reduced[MOIRE_MA
   return target;
 }
 
-/* ---- samples of both ---- */
+/* ---- samples of all ---- */
 
 static bool reduce_build(moire__sampler *s, moire__op op, moire_dtype dtype, moire_shape shape, int n,
                          const int64_t *axes) {
@@ -80,7 +80,7 @@ static bool reduce_wrong(moire__sampler *s, moire__op op) {
   return moire__sample_refuse(s, cases[s->index].expected);
 }
 
-/* Shapes and axes that both are sampled with; sums also with complex elements. */
+/* Shapes and axes that all are sampled with; sums also with complex elements. */
 static bool reduce_sample(moire__sampler *s, moire__op op) {
   moire_dim b = moire__sample_batch(s);
   const struct {
@@ -164,7 +164,7 @@ void moire__reduce_max_reference(moire__reference *c) {
   }
 }
 
-/* Beside those of both: ties, where finite differences mean nothing. */
+/* Beside those of all: ties, where finite differences mean nothing. */
 bool moire__reduce_max_sample(moire__sampler *s) {
   if (s->kind != MOIRE__SAMPLE_HARD || s->index > 0) {
     s->index -= s->kind == MOIRE__SAMPLE_HARD;
@@ -176,4 +176,54 @@ bool moire__reduce_max_sample(moire__sampler *s) {
   moire_value few = moire_cast(moire__sample_input(s, MOIRE_I32, MOIRE_SHAPE(5, 33), 0, 3), MOIRE_F32);
   moire__attr attr = moire__attr_make_ints("axes", (const int64_t[]){1}, 1);
   return moire__sample_finish(s, moire__sample_emit(s, MOIRE__OP_reduce_max, &few, 1, &attr, 1));
+}
+
+/* ---- reduce_prod ----------------------------------------------------------------------------------------- */
+
+moire_status moire__reduce_prod_infer(moire__infer *c) { return reduce_infer(c, MOIRE__SET_REAL); }
+
+static moire_value over_axes(moire_value x, moire__op op, const moire__node *node) {
+  int n = 0;
+  const int64_t *axes = moire__node_ints(node, "axes", &n);
+  moire__attr attr = moire__attr_make_ints("axes", axes, n);
+  return moire__graph_emit(x.graph, MOIRE_HERE, op, &x, 1, &attr, 1);
+}
+
+/* The product of the others. Where no element is 0 that is y / x; where one is, it alone has a gradient, the
+ * product of all that are not 0; where several are, nothing has. */
+void moire__reduce_prod_gradient(moire__gradient *c) {
+  moire_value x = c->operands[0];
+  moire_shape shape = moire_value_shape(x);
+  moire_dtype dtype = moire_value_dtype(x);
+  moire_value zero = moire_constant(c->g, dtype, shape, 0), one = moire_constant(c->g, dtype, shape, 1);
+  moire_value is_zero = moire_equal(x, zero), filled = moire_where(is_zero, one, x);
+  moire_value zeros = moire_broadcast(over_axes(moire_cast(is_zero, dtype), MOIRE__OP_sum, c->node), shape);
+  moire_value rest = moire_broadcast(over_axes(filled, MOIRE__OP_reduce_prod, c->node), shape);
+  moire_value alone = moire_where(moire_equal(zeros, one), rest, zero);
+  moire_value usual = moire_where(moire_equal(zeros, zero), moire_div(rest, filled), zero);
+  moire_value others = moire_where(is_zero, alone, usual);
+  c->operand_gradients[0] = moire_mul(moire_broadcast(c->result_gradients[0], shape), others);
+}
+
+bool moire__reduce_prod_demand(moire__demand *c) { return reduce_demand(c); }
+
+void moire__reduce_prod_reference(moire__reference *c) {
+  const moire__tensor *x = c->operands[0];
+  moire__tensor *y = c->results[0];
+  bool reduced[MOIRE_MAX_RANK];
+  reduced_axes(c->node, reduced);
+  for (int64_t i = 0; i < y->elements; i++) y->re[i] = 1;
+  for (int64_t i = 0; i < x->elements; i++) y->re[reduce_target(x, reduced, i)] *= x->re[i];
+}
+
+bool moire__reduce_prod_sample(moire__sampler *s) {
+  if (s->kind != MOIRE__SAMPLE_HARD || s->index > 0) {
+    s->index -= s->kind == MOIRE__SAMPLE_HARD;
+    bool more = reduce_sample(s, MOIRE__OP_reduce_prod);
+    s->index += s->kind == MOIRE__SAMPLE_HARD;
+    return more;
+  }
+  moire_value few = moire_cast(moire__sample_input(s, MOIRE_I32, MOIRE_SHAPE(17, 5), 0, 5), MOIRE_F32);
+  moire__attr attr = moire__attr_make_ints("axes", (const int64_t[]){1}, 1);
+  return moire__sample_finish(s, moire__sample_emit(s, MOIRE__OP_reduce_prod, &few, 1, &attr, 1));
 }

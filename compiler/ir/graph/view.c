@@ -143,7 +143,8 @@ bool moire__view_is_contiguous(const moire__view *view) {
 static bool view_through(const moire_graph *g, int32_t value, const bool *copied, moire__view *view) {
   const moire__value_info *info = &g->values[value];
   const moire__node *node = &g->nodes[info->node];
-  bool possible = node->op != MOIRE__OP_pad && !moire__is_lookup(node) && !is_empty(&info->shape);
+  bool possible = node->op != MOIRE__OP_pad && node->op != MOIRE__OP_flip && !moire__is_lookup(node) &&
+                  !is_empty(&info->shape);
   if (possible && !moire__view_where(g, node->operands[0], copied, view)) return false;
   if (possible && node->op == MOIRE__OP_permute) {
     possible = view_permute(node, view);

@@ -1,7 +1,7 @@
 /* The language: element-wise calls.
  *
  * Two operands are broadcast to one shape. Where a real and a complex one meet, add and sub read the real one
- * as complex; mul and div act on the planes, which is the same number with half of the work.
+ * as complex; mul and div by a real one act on the planes, which is the same number with half of the work.
  */
 #include "compiler/ir/language/language.h"
 
@@ -37,6 +37,7 @@ moire_value moire_mul_at(moire_source at, moire_value a, moire_value b) {
 
 moire_value moire_div_at(moire_source at, moire_value a, moire_value b) {
   if (moire__is_complex(a) && moire_value_dtype(b) == MOIRE_F32) return by_planes(at, MOIRE__OP_div, a, b);
+  if (moire__is_complex(b)) return binary(at, MOIRE__OP_complex_div, a, b, true);
   return binary(at, MOIRE__OP_div, a, b, false);
 }
 
@@ -50,6 +51,10 @@ moire_value moire_max_of_at(moire_source at, moire_value a, moire_value b) {
 
 moire_value moire_min_of_at(moire_source at, moire_value a, moire_value b) {
   return binary(at, MOIRE__OP_min_of, a, b, false);
+}
+
+moire_value moire_remainder_at(moire_source at, moire_value a, moire_value b) {
+  return binary(at, MOIRE__OP_remainder, a, b, false);
 }
 
 moire_value moire_atan2_at(moire_source at, moire_value y, moire_value x) {
@@ -93,18 +98,16 @@ moire_value moire_where_at(moire_source at, moire_value condition, moire_value y
   }
 
 UNARY(neg)
-UNARY(exp)
+UNARY(expm1)
+UNARY(floor)
+UNARY(round)
 UNARY(single_exp)
-UNARY(log)
-UNARY(sqrt)
 UNARY(rsqrt)
 UNARY(sin)
 UNARY(cos)
-UNARY(tanh)
 UNARY(erf)
 UNARY(sigmoid)
 UNARY(softplus)
-UNARY(relu)
 UNARY(silu)
 UNARY(stop_gradient)
 UNARY(not)

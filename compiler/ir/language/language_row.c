@@ -9,13 +9,6 @@ moire_value moire_log_softmax_at(moire_source at, moire_value x) {
   return moire__emit_unary(at, MOIRE__OP_log_softmax, x);
 }
 
-moire_value moire_layer_norm_at(moire_source at, moire_value x, moire_value weight, moire_value bias,
-                                double eps) {
-  if (moire_value_is_null(x)) return moire__null_like(x, weight);
-  const moire__attr attr = moire__attr_make_real("eps", eps);
-  return moire__graph_emit(x.graph, at, MOIRE__OP_layer_norm, (moire_value[]){x, weight, bias}, 3, &attr, 1);
-}
-
 moire_value moire_cross_entropy_at(moire_source at, moire_value logits, moire_value targets) {
   return moire__emit_binary(at, MOIRE__OP_cross_entropy, logits, targets);
 }

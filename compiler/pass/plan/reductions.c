@@ -13,5 +13,6 @@ bool moire__is_long_sum(moire_dim columns) {
 
 moire__reduction moire__reduction_of(const moire__node *node) {
   if (node->op == MOIRE__OP_sum) return (moire__reduction){MOIRE__LOOP_add, 0};
+  if (node->op == MOIRE__OP_reduce_prod) return (moire__reduction){MOIRE__LOOP_mul, 1};
   return (moire__reduction){MOIRE__LOOP_max, -__builtin_inf()};
 }

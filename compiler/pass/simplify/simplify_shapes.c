@@ -237,6 +237,7 @@ static const moire__simplify_rule rules[] = {
     {MOIRE__OP_add, "pad(x) + pad(y) = pad(concat(x, y)), where y begins at the end of x", add_padded},
     {MOIRE__OP_sum, "sum(x) = x, over extents of 1", reduce_less},
     {MOIRE__OP_reduce_max, "reduce_max(x) = x, over extents of 1", reduce_less},
+    {MOIRE__OP_reduce_prod, "reduce_prod(x) = x, over extents of 1", reduce_less},
     {MOIRE__OP_matmul, "matmul(a^T, b) = matmul(a, b; transpose_a)", matmul_transposed},
     {MOIRE__OP_cmatmul, "cmatmul(ar^T, ai^T, ..) = cmatmul(ar, ai, ..; transpose_a)", cmatmul_transposed},
     {MOIRE__OP_cmatmul, "cmatmul(ar, -ai, ..) = cmatmul(ar, ai, ..; conj_a)", cmatmul_conjugated},
