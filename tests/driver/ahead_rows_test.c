@@ -113,7 +113,13 @@ static moire_value total(moire_graph *g, const sources *s) {
   return moire_mean_all(s->x);
 }
 
+static moire_value number_of_samples(moire_graph *g, const sources *s) {
+  moire_value ones = moire_constant(g, MOIRE_F32, MOIRE_SHAPE(s->b, s->b), 1);
+  return moire_mul(moire_sum(s->x, 1, false), moire_sum(ones, 1, false));
+}
+
 Test(ahead_rows, samples_that_meet) {
+  cr_expect_not(are_apart(number_of_samples));
   cr_expect_not(are_apart(mean_of_batch));
   cr_expect_not(are_apart(softmax_of_batch));
   cr_expect_not(are_apart(softmax_of_turned));

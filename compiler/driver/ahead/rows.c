@@ -21,7 +21,21 @@ typedef struct rows {
   bool *needed; /* by value of g */
 } rows;
 
-/* The axis of B; NONE if the shape has none. A shape has at most one, since dims multiply. */
+/* Whether B is in the shape at most once, and by itself: nothing is made of pairs of samples. */
+static bool has_one_batch(const rows *s, int32_t value) {
+  const moire_shape *shape = &s->g->values[value].shape;
+  int found = 0;
+  for (int i = 0; i < shape->rank; i++) {
+    for (int j = 0; moire__dim_extent(shape->dims[i], j); j++) {
+      if (moire__dim_extent(shape->dims[i], j) != s->batch) continue;
+      if (moire__dim_extents(shape->dims[i]) != s->batch) return false;
+      found++;
+    }
+  }
+  return found < 2;
+}
+
+/* The axis of B; NONE if the shape has none. */
 static int batch_axis(const rows *s, int32_t value) {
   const moire_shape *shape = &s->g->values[value].shape;
   for (int i = 0; i < shape->rank; i++) {
@@ -156,7 +170,9 @@ bool moire__ahead_rows_are_apart(const moire_graph *g, const char *const *output
     const moire__node *node = &g->nodes[n];
     bool needed = false;
     for (int i = 0; i < node->n_results; i++) needed = needed || s.needed[node->first_result + i];
-    if (needed) apart = clone(&s, node) && is_apart(&s, node);
+    for (int i = 0; i < node->n_results && needed; i++)
+      apart = apart && has_one_batch(&s, node->first_result + i);
+    if (needed && apart) apart = clone(&s, node) && is_apart(&s, node);
   }
   moire__rewrite_abandon(&s.r);
   moire__arena_free(&s.arena);
