@@ -18,7 +18,8 @@ struct moire_train {
   moire_training_options options;
   const char *loss;
   int64_t batches;
-  int32_t rng[3]; /* seed low, seed high, batch */
+  int64_t given[MOIRE_MAX_EXTENTS + 1]; /* by moire_train_set_extent, and 1; 0: not */
+  int32_t rng[3];                       /* seed low, seed high, batch */
   float scalars[MOIRE_MOST_OPTIMIZER_SCALARS];
 };
 
@@ -114,47 +115,100 @@ void moire_train_destroy(moire_train *t) {
 /* ---- Steps --------------------------------------------------------------------------------------------------
  */
 
-static const moire_plan_buffer *find_input(const moire_plan *plan, const char *name) {
+/* The input's buffer, or one of both planes of a complex one. */
+static const moire_plan_buffer *find_input(const moire_plan *plan, const char *name, bool *is_complex) {
+  size_t length = strlen(name);
   for (int i = 0; i < plan->n_buffers; i++) {
     const moire_plan_buffer *b = &plan->buffers[i];
-    if (b->role == MOIRE_PLAN_INPUT && !strcmp(b->name, name)) return b;
+    if (b->role != MOIRE_PLAN_INPUT || strncmp(b->name, name, length) != 0) continue;
+    *is_complex = !strcmp(b->name + length, ".real") || !strcmp(b->name + length, ".imag");
+    if (!b->name[length] || *is_complex) return b;
   }
   return NULL;
 }
 
-/* Sets the extent that the input's size tells; `told` has for each extent the input that told it before. */
-static moire_status tell_extent(moire_train *t, const moire_train_input *input, const moire_train_input **told,
-                                int64_t *sizes, moire_error *error) {
-  const moire_plan_buffer *b = find_input(t->plan, input->name);
-  int extent = b ? (int)(b->elements >> 48) : 0;
-  int64_t factor = b ? b->elements & (((int64_t)1 << 48) - 1) : 0;
-  if (!extent || factor < 1) return MOIRE_OK;
-  const char *name = t->plan->extents[extent];
+/* Sizes of the named extents, and the input that told each. */
+typedef struct sizes {
+  int64_t size[MOIRE_MAX_EXTENTS + 1];
+  const char *told[MOIRE_MAX_EXTENTS + 1]; /* NULL: none has yet */
+} sizes;
+
+static sizes known_sizes(const moire_train *t) {
+  sizes s = {{0}, {NULL}};
+  for (int e = 1; e <= t->plan->n_extents; e++) {
+    s.size[e] = t->given[e] - 1;
+    if (t->given[e]) s.told[e] = "moire_train_set_extent";
+  }
+  return s;
+}
+
+/* Where all but one of the extents of the input are known, its size tells that one. *more: it did. */
+static moire_status tell_extent(moire_train *t, const moire_train_input *input, sizes *s, bool *more,
+                                moire_error *error) {
+  bool is_complex = false;
+  const moire_plan_buffer *b = find_input(t->plan, input->name, &is_complex);
+  if (!b)
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "the step of %s reads no input \"%s\"", t->plan->name,
+                      input->name);
+  int64_t factor = b->elements & (((int64_t)1 << 48) - 1);
+  int unknown = 0;
+  for (int k = 0; k < MOIRE_MAX_FACTORS; k++) {
+    int extent = (int)((b->elements >> (48 + 4 * k)) & 15);
+    if (extent && s->told[extent] && __builtin_mul_overflow(factor, s->size[extent], &factor)) return MOIRE_OK;
+    if (!extent || s->told[extent]) continue;
+    if (unknown) return MOIRE_OK;
+    unknown = extent;
+  }
+  if (!unknown && factor != input->elements)
+    return moire_fail(error, MOIRE_ERROR_SHAPE,
+                      "input \"%s\" has %" PRId64 " elements, wanted %" PRId64 " by the sizes of the others",
+                      input->name, input->elements, factor);
+  if (!unknown || factor < 1) return MOIRE_OK;
+  const char *name = t->plan->extents[unknown];
   if (input->elements < 0 || input->elements % factor)
     return moire_fail(error, MOIRE_ERROR_SHAPE,
                       "input \"%s\" has %" PRId64 " elements, wanted a multiple of %" PRId64
                       " for the extent %s",
                       input->name, input->elements, factor, name);
-  int64_t size = input->elements / factor;
-  if (told[extent] && sizes[extent] != size)
-    return moire_fail(error, MOIRE_ERROR_SHAPE,
-                      "the extent %s is %" PRId64 " by input \"%s\", but %" PRId64 " by input \"%s\"", name,
-                      sizes[extent], told[extent]->name, size, input->name);
-  told[extent] = input;
-  sizes[extent] = size;
-  return moire_runner_set_extent(t->runner, name, size, error);
+  s->told[unknown] = input->name;
+  s->size[unknown] = input->elements / factor;
+  *more = true;
+  return moire_runner_set_extent(t->runner, name, s->size[unknown], error);
+}
+
+static moire_status tell_extents(moire_train *t, const moire_train_input *inputs, int n, moire_error *error) {
+  sizes s = known_sizes(t);
+  moire_status status = MOIRE_OK;
+  for (bool more = true; more && !status;) {
+    more = false;
+    for (int i = 0; i < n && !status; i++) status = tell_extent(t, &inputs[i], &s, &more, error);
+  }
+  for (int e = 1; e <= t->plan->n_extents && !status; e++) {
+    if (!s.told[e] && e != t->plan->packing.extent)
+      status = moire_fail(error, MOIRE_ERROR_ARGUMENT,
+                          "no input tells the extent %s: wanted moire_train_set_extent", t->plan->extents[e]);
+  }
+  return status;
 }
 
 static moire_status set_inputs(moire_train *t, const moire_train_input *inputs, int n, moire_error *error) {
-  const moire_train_input *told[MOIRE_MAX_EXTENTS + 1] = {NULL};
-  int64_t sizes[MOIRE_MAX_EXTENTS + 1] = {0};
-  moire_status status = MOIRE_OK;
+  moire_status status = tell_extents(t, inputs, n, error);
   for (int i = 0; i < n && !status; i++) {
-    status = tell_extent(t, &inputs[i], told, sizes, error);
-    if (!status)
-      status = moire_runner_set_input(t->runner, inputs[i].name, inputs[i].data, inputs[i].elements, error);
+    const moire_train_input *x = &inputs[i];
+    bool is_complex = false;
+    if (find_input(t->plan, x->name, &is_complex) && is_complex)
+      status = moire_runner_set_complex_input(t->runner, x->name, x->data, x->elements, error);
+    else
+      status = moire_runner_set_input(t->runner, x->name, x->data, x->elements, error);
   }
   return status;
+}
+
+moire_status moire_train_set_extent(moire_train *t, const char *name, int64_t size, moire_error *error) {
+  for (int e = 1; e <= t->plan->n_extents; e++) {
+    if (!strcmp(t->plan->extents[e], name)) t->given[e] = size + 1;
+  }
+  return moire_runner_set_extent(t->runner, name, size, error);
 }
 
 moire_status moire_train_step(moire_train *t, const moire_train_input *inputs, int n, double *loss,

@@ -21,7 +21,7 @@ extern "C" {
 
 typedef struct moire_train moire_train;
 
-/* An input of the graph; `elements` of its type. */
+/* An input of the graph; `elements` of its type, a complex one is a pair of f32. */
 typedef struct moire_train_input {
   const char *name;
   const void *data;
@@ -36,18 +36,20 @@ moire_train *moire_train_create(const moire_graph *graph, const moire_compile_op
 void moire_train_destroy(moire_train *train); /* NULL is fine */
 
 /* One batch: with training.accumulate = n, every n-th makes a step of the optimizer. Named extents follow from
- * the inputs' elements, which must agree; one that no input tells must have been set on moire_train_runner.
- * *loss, which may be NULL, is the loss of this batch, before the step. The data are borrowed during the call.
- */
+ * the inputs' elements, which must agree. *loss, which may be NULL, is the loss of this batch, before the step.
+ * The data are borrowed during the call. */
 moire_status moire_train_step(moire_train *train, const moire_train_input *inputs, int n, double *loss,
                               moire_error *error);
+
+/* For an extent that the inputs do not tell, such as both of one input's [B, T]: its size from here on. */
+moire_status moire_train_set_extent(moire_train *train, const char *name, int64_t size, moire_error *error);
 
 /* Batches so far; set it to go on with states that were saved after as many. */
 int64_t moire_train_batches(const moire_train *train);
 void moire_train_set_batches(moire_train *train, int64_t batches);
 /* The states: parameters, and the optimizer's (moire_optimizer_owns). Borrowed. */
 moire_store *moire_train_store(moire_train *train);
-/* For other outputs of the last batch, and extents. Borrowed. */
+/* For other outputs of the last batch. Borrowed. */
 moire_runner *moire_train_runner(moire_train *train);
 
 #ifdef __cplusplus

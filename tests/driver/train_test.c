@@ -108,7 +108,7 @@ Test(train, refuses_with_a_sentence) {
   const float numbers[MOST * WIDTH] = {0};
   refuse_step(t, (moire_train_input[]){{"x", numbers, 7}, {"y", numbers, 2}}, 2, "wanted a multiple of 3");
   refuse_step(t, (moire_train_input[]){{"x", numbers, 6}, {"y", numbers, 3}}, 2,
-              "the extent B is 2 by input \"x\", but 3 by input \"y\"");
+              "input \"y\" has 3 elements, wanted 2 by the sizes of the others");
   refuse_step(t, (moire_train_input[]){{"x", numbers, 6}}, 1, "y");
   refuse_step(t, (moire_train_input[]){{"z", numbers, 6}}, 1, "z");
   cr_expect_eq(moire_train_batches(t), 0);
@@ -132,4 +132,38 @@ Test(train, refuses_with_a_sentence) {
   cr_expect_null(moire_train_create(g, &o, 1, 1, &error));
   cr_expect(strstr(error.message, "total_steps is 0"), "%s", error.message);
   moire_graph_destroy(g);
+}
+
+/* Two extents, of which only the one of the mask is told by an input of its own; and a complex input. */
+static moire_graph *build_tokens(void) {
+  moire_graph *g = moire_graph_create("tokens", MOIRE_TRAINING);
+  moire_dim b = moire_extent(g, "B"), t = moire_extent(g, "T");
+  moire_value x = moire_input(g, "x", MOIRE_F32, MOIRE_SHAPE(b, t, 2));
+  moire_value z = moire_input(g, "z", MOIRE_C64, MOIRE_SHAPE(t));
+  moire_value w = moire_parameter(g, "w", MOIRE_SHAPE(2), moire_init_constant(1));
+  moire_value error = moire_sub(moire_sum(moire_mul(x, w), -1, false), moire_abs2(z));
+  moire_output(g, "loss", moire_mean_all(moire_mul(error, error)));
+  return g;
+}
+
+Test(train, finds_the_sizes_of_products) {
+  moire_error error = {0};
+  moire_graph *g = build_tokens();
+  moire_compile_options o = moire_compile_defaults();
+  o.loss = "loss";
+  o.training.optimizer = MOIRE_OPTIMIZER_ADAM;
+  o.training.lr = 0.05;
+  moire_train *t = moire_train_create(g, &o, 1, 1, &error);
+  cr_assert(t, "%s", error.message);
+  moire_graph_destroy(g);
+  const float x[12] = {1, 0, 0, 1, 1, 1, 2, 0, 0, 2, 2, 2}, z[6] = {1, 0, 0, 1, 0.5, 0.5};
+  const moire_train_input inputs[] = {{"x", x, 12}, {"z", z, 3}};
+  double first = 0, last = 0;
+  for (int i = 0; i < 50; i++)
+    cr_assert_eq(moire_train_step(t, inputs, 2, i ? &last : &first, &error), MOIRE_OK, "%s", error.message);
+  cr_expect(last < first && first > 0, "%g to %g", first, last);
+  refuse_step(t, inputs, 1, "no input tells the extent");
+  cr_assert_eq(moire_train_set_extent(t, "T", 2, &error), MOIRE_OK);
+  refuse_step(t, inputs, 2, "input \"z\" has 3 elements, wanted 2");
+  moire_train_destroy(t);
 }
