@@ -147,13 +147,11 @@ static void build(moire_graph *g, const moire_config *config) {
 
 static const moire_config_field fields[] = {MOIRE_SEQUENTIAL_FIELDS};
 
-enum { N_FIELDS = sizeof fields / sizeof *fields };
-
-const moire_model moire_model_qia = {MOIRE_MODEL_ABI,
-                                     "sequences",
-                                     "qia",
-                                     "complex filter bank and interference attention",
-                                     fields,
-                                     N_FIELDS,
-                                     moire__sequential_check,
-                                     build};
+const moire_model moire_model_qia = {.abi = MOIRE_MODEL_ABI,
+                                     .task = "sequences",
+                                     .name = "qia",
+                                     .summary = "complex filter bank and interference attention",
+                                     .fields = fields,
+                                     .n_fields = (int)(sizeof fields / sizeof *fields),
+                                     .check = moire__sequential_check,
+                                     .build = build};

@@ -82,11 +82,18 @@ int moire_config_maps(const moire_config *config, const char *key,
 /* Whether nothing came for the key, whose default is null. */
 bool moire_config_is_nothing(const moire_config *config, const char *key);
 
+/* What was an enumeration before, for sources that say `.kind = MOIRE_MODEL_SEQUENTIAL`. */
+#define MOIRE_MODEL_SEQUENTIAL "sequences"
+#define MOIRE_MODEL_ITEM_CODER "items"
+
 enum { MOIRE_MODEL_ABI = 2 };
 
 typedef struct moire_model {
-  int abi;             /* MOIRE_MODEL_ABI */
-  const char *task;    /* "sequences", "items", "tensors" */
+  int abi; /* MOIRE_MODEL_ABI */
+  union {
+    const char *task; /* "sequences", "items", "tensors" */
+    const char *kind; /* the same, as it was called before there were more than two */
+  };
   const char *name;    /* a C identifier */
   const char *summary; /* one line */
   const moire_config_field *fields;
