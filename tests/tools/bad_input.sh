@@ -30,6 +30,15 @@ refused 2 --engine gpu -- "$MOIRE" verify --engine gpu x
 refused 2 --format pdf -- "$MOIRE" graph qia --format pdf
 refused 2 --burst 1.5 -- "$MOIRE" synth --burst 1.5
 refused 1 items -- "$MOIRE" synth --items 10
+refused 2 --kind radar signals -- "$MOIRE" synth --kind radar
+refused 2 --records 'of --kind signals' -- "$MOIRE" synth --records 10
+refused 2 --burst 'of --kind sequences' -- "$MOIRE" synth --burst 0.5 --kind signals -o s.safetensors
+refused 2 --out signals -- "$MOIRE" synth --kind signals
+refused 2 --records 0 -- "$MOIRE" synth --kind signals -o s.safetensors --records 0
+refused 1 length 15 -- "$MOIRE" synth --kind signals -o s.safetensors --length 15
+refused 1 'most snr' -- "$MOIRE" synth --kind signals -o s.safetensors --least-snr 5 --most-snr 4
+refused 1 no/such -- "$MOIRE" synth --kind signals -o no/such/s.safetensors --records 8
+[[ ! -e s.safetensors ]] || complain 'a refused synth leaves a file'
 refused 1 nosuch qia -- "$MOIRE" graph nosuch
 refused 1 nosuch select fuse -- "$MOIRE" graph qia --after nosuch
 
