@@ -6,12 +6,12 @@
  *
  * Frames of the samples pass a complex layer, then blocks of a filter over time for each channel, a gate, and a
  * complex layer over the channels, added to what came in. The gate looks at moduli alone, z s(g |z|^2 + b) with
- * the logistic s, and no complex layer has a bias: a signal turned by a phase gives the same features turned by
- * that phase, and the mean power over time, which the real head sees, does not depend on it. So a phase that is
+ * the logistic s, and no complex layer has a bias: a signal turned by a phase gives the same values turned by
+ * that phase, and the moments of their power, which the real head sees, do not depend on it. So a phase that is
  * random need not be learnt.
  *
- * With `field: real` the same network is real: I and Q are two channels, the gate is a GELU, and a width of
- * sqrt(2) times as many channels has as many parameters. Both get power in decibels.
+ * With `field: real` the same network is real: I and Q are two channels, and the gate is a GELU. The keys
+ * `width: 44`, `hidden: 30` then make 10,662 parameters, where the complex one has 10,664.
  */
 #include "moire/graph.h"
 #include "moire/model.h"
@@ -89,14 +89,19 @@ static void build(moire_graph *g, const moire_config *config) {
     moire_scope_pop(g);
   }
 
-  moire_value power = moire_log(moire_add_scalar(moire_mean(square(&n, x), 1, false), 1e-6));
-  power =
-      moire_layer_norm(power, vector(&n, "norm.weight", n.width, 1), vector(&n, "norm.bias", n.width, 0), 1e-5);
+  /* The mean power over time, and the mean of its square beside the square of its mean. */
+  int64_t features = 2 * n.width;
+  moire_value power = square(&n, x), squared = moire_mul(power, power);
+  moire_value mean = moire_log(moire_add_scalar(moire_mean(power, 1, false), 1e-6));
+  moire_value second = moire_log(moire_add_scalar(moire_mean(squared, 1, false), 1e-12));
+  moire_value seen = moire_concat((moire_value[]){mean, moire_sub(second, moire_scale(mean, 2))}, 2, 1);
+  moire_value norm = vector(&n, "norm.weight", features, 1), shift = vector(&n, "norm.bias", features, 0);
+  seen = moire_layer_norm(seen, norm, shift, 1e-5);
   n.complex = false; /* the head is real */
-  moire_value up = weight(&n, "up.weight", MOIRE_SHAPE(hidden, n.width), n.width);
+  moire_value up = weight(&n, "up.weight", MOIRE_SHAPE(hidden, features), features);
   moire_value down = weight(&n, "down.weight", MOIRE_SHAPE(CLASSES, hidden), hidden);
-  power = moire_gelu(moire_linear(power, up, vector(&n, "up.bias", hidden, 0)));
-  moire_value logits = moire_linear(power, down, vector(&n, "down.bias", CLASSES, 0));
+  seen = moire_gelu(moire_linear(seen, up, vector(&n, "up.bias", hidden, 0)));
+  moire_value logits = moire_linear(seen, down, vector(&n, "down.bias", CLASSES, 0));
   moire_output(g, "logits", logits);
 
   moire_value classes = moire_iota(g, MOIRE_SHAPE(1, CLASSES), 1);
