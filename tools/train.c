@@ -73,8 +73,11 @@ static void interrupt(int number) {
 /* The second signal ends the program as it would have without us. */
 static void listen_for_signals(void) {
   struct sigaction action = {.sa_handler = interrupt, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
+  struct sigaction before;
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
+  sigaction(SIGHUP, &action, &before);
+  if (before.sa_handler == SIG_IGN) sigaction(SIGHUP, &before, NULL); /* nohup */
 }
 
 /* A sweep that is killed takes its trainings with it: they stop as they do when they are interrupted. */

@@ -1,6 +1,8 @@
 /* Status names and the recording of the first failure. */
 #include "moire/status.h"
 
+#include "runtime/base/printable.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -25,6 +27,7 @@ moire_status moire_fail(moire_error *error, moire_status status, const char *for
     va_start(args, format);
     vsnprintf(error->message, sizeof error->message, format, args);
     va_end(args);
+    moire__make_printable(error->message);
     error->status = status;
   }
   return status;

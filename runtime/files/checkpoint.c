@@ -88,21 +88,24 @@ static moire_status check_shape(const moire__safetensors *file, const moire__st_
   return status;
 }
 
-static bool floats(const moire_plan_state *state) {
-  return state->dtype == MOIRE_F32 || state->dtype == MOIRE_F64;
+static moire_status check_dtype(const moire__safetensors *file, const source *from, moire_dtype dtype,
+                                moire_error *error) {
+  const moire__st_tensor *t = from->tensor;
+  moire__st_dtype wanted = file_dtype(dtype);
+  bool converts =
+      (dtype == MOIRE_F32 || dtype == MOIRE_F64) && (from->plane || moire__st_dtype_is_float(t->dtype));
+  if (t->dtype == wanted || converts) return MOIRE_OK;
+  return moire_fail(error, MOIRE_ERROR_TYPE, "%s: %s: wanted type %s%s, but %s came",
+                    moire__safetensors_path(file), t->name, moire__st_dtype_name(wanted),
+                    moire__st_dtype_is_float(wanted) ? " or another floating point type" : "",
+                    moire__safetensors_dtype_text(file, t));
 }
 
 static moire_status check_type(const loader *l, const source *from, const moire_plan_state *state) {
   const moire__st_tensor *t = from->tensor;
-  moire__st_dtype wanted = file_dtype(state->dtype);
-  bool converts = floats(state) && (from->plane || moire__st_dtype_is_float(t->dtype));
-  if (t->dtype != wanted && !converts)
-    return moire_fail(l->error, MOIRE_ERROR_TYPE, "%s: %s: wanted type %s%s, but %s came",
-                      moire__safetensors_path(l->file), t->name, moire__st_dtype_name(wanted),
-                      moire__st_dtype_is_float(wanted) ? " or another floating point type" : "",
-                      moire__safetensors_dtype_text(l->file, t));
-  int64_t bad = moire__st_find_nan(t);
-  if (bad < 0) return MOIRE_OK;
+  moire_status status = check_dtype(l->file, from, state->dtype, l->error);
+  int64_t bad = status ? -1 : moire__st_find_nan(t);
+  if (bad < 0) return status;
   return moire_fail(l->error, MOIRE_ERROR_FORMAT,
                     "%s: %s: element %lld is NaN, wanted weights that are numbers",
                     moire__safetensors_path(l->file), t->name, (long long)bad);
@@ -140,7 +143,10 @@ moire_status moire__checkpoint_check(const moire__safetensors *file, const moire
     moire__weight weight;
     if (!belongs(states[i].name, MOIRE__CHECKPOINT_MODEL)) continue;
     status = find_weight(&names, states[i].name, &weight, error);
-    if (!status) status = check_shape(file, moire__safetensors_at(file, weight.index), &states[i].shape, error);
+    if (status) break;
+    source from = {moire__safetensors_at(file, weight.index), weight.plane};
+    status = check_dtype(file, &from, states[i].dtype, error);
+    if (!status) status = check_shape(file, from.tensor, &states[i].shape, error);
   }
   moire__checkpoint_names_free(&names);
   return status;

@@ -1,6 +1,7 @@
 /* The training loop. See trainer.h for what it promises; trainer_files.c keeps those promises on disk. */
 #include "runtime/train/trainer.h"
 
+#include "runtime/base/printable.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
 #include "runtime/files/checkpoint.h"
@@ -204,6 +205,7 @@ static moire_status start_from(trainer *t, moire_error *error) {
   moire_status status = moire__safetensors_open(t->job->from, &file, error);
   if (!status) status = moire__checkpoint_load_fitting(file, t->store, &report, &fitted, error);
   if (!status) fprintf(stderr, "starting with %d weights of %s\n", fitted, t->job->from);
+  if (report.data) moire__make_printable(report.data);
   fputs(moire__text_string(&report), stderr); /* where nothing fits, too: it says why */
   moire__safetensors_close(file);
   moire__text_free(&report);

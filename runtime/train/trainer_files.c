@@ -74,6 +74,14 @@ moire_status moire__trainer_files_add_test(moire__trainer_files *files, const mo
   return write_journal(files, error);
 }
 
+/* Is the line one of JSON, an object? */
+static bool is_object(const char *line, size_t n) {
+  json_t *value = json_loadb(line, n, 0, NULL);
+  bool good = json_is_object(value);
+  json_decref(value);
+  return good;
+}
+
 /* The journal becomes the first `epochs` lines of metrics.jsonl, which the run that is resumed has written. */
 static moire_status read_journal(moire__trainer_files *files, int64_t epochs, moire_error *error) {
   char *bytes = NULL;
@@ -89,6 +97,10 @@ static moire_status read_journal(moire__trainer_files *files, int64_t epochs, mo
       status = moire_fail(error, MOIRE_ERROR_FORMAT,
                           "%s:%" PRId64 ": wanted the line of epoch %" PRId64 ", which %s knows",
                           files->metrics, epoch + 1, epoch, files->last);
+    } else if (!is_object(line, (size_t)(newline - line))) {
+      status = moire_fail(error, MOIRE_ERROR_FORMAT,
+                          "%s:%" PRId64 ": is no line of JSON, wanted that of epoch %" PRId64, files->metrics,
+                          epoch + 1, epoch);
     } else {
       line = newline + 1;
     }

@@ -42,3 +42,11 @@ Test(status, a_sentence_longer_than_the_room_is_cut_and_terminated) {
   moire_fail(&error, MOIRE_ERROR_ARGUMENT, "%s", longer);
   cr_assert_eq(strlen(error.message), sizeof error.message - 1);
 }
+
+Test(status, messages_hold_nothing_that_a_terminal_obeys) {
+  moire_error error = {0};
+  moire_fail(&error, MOIRE_ERROR_FORMAT, "%s",
+             "a\033[31mb\rc\x7f\xc2\x9b"
+             "2J\td\n\xc3\xa9");
+  cr_assert_str_eq(error.message, "a?[31mb?c???2J\td\n\xc3\xa9");
+}

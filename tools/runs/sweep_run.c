@@ -323,12 +323,15 @@ int tool_sweep_run(const tool_sweep_job *sweep) {
     free_jobs(&p);
     return tool_fail(sweep->command, &error);
   }
-  struct sigaction action = {.sa_handler = interrupt}, before[2];
+  struct sigaction action = {.sa_handler = interrupt}, before[3];
   sigaction(SIGINT, &action, &before[0]);
   sigaction(SIGTERM, &action, &before[1]);
+  sigaction(SIGHUP, &action, &before[2]);
+  if (before[2].sa_handler == SIG_IGN) sigaction(SIGHUP, &before[2], NULL); /* nohup */
   run_all(&p);
   sigaction(SIGINT, &before[0], NULL);
   sigaction(SIGTERM, &before[1], NULL);
+  sigaction(SIGHUP, &before[2], NULL);
   int failed = 0;
   for (int j = 0; j < p.n; j++) failed += p.jobs[j].state == FAILED;
   bool stopped = p.ended < p.n;

@@ -1,9 +1,11 @@
 /* The folder beside the results in which they are made, and the renaming at the end. */
 #include "compiler/driver/ahead/ahead.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +20,43 @@ static char *join(const char *folder, const char *path) {
   return joined;
 }
 
+static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *where) {
+  (void)info;
+  (void)kind;
+  (void)where;
+  return remove(path);
+}
+
+/* Is it a folder ".moire.PROCESS.XXXXXX" of the user's whose process is no more? */
+static bool is_left(int directory, const char *name) {
+  char rest[8];
+  int process = 0, length = 0;
+  struct stat info;
+  if (sscanf(name, ".moire.%d.%7[A-Za-z0-9]%n", &process, rest, &length) != 2 || name[length] ||
+      strlen(rest) != 6)
+    return false;
+  if (process <= 0 || kill(process, 0) == 0 || errno != ESRCH) return false;
+  return fstatat(directory, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode) &&
+         info.st_uid == geteuid();
+}
+
+/* What was killed before it could. */
+static void remove_left(const char *directory) {
+  DIR *at = opendir(directory);
+  for (struct dirent *d; at && (d = readdir(at));) {
+    if (!is_left(dirfd(at), d->d_name)) continue;
+    char *path = join(directory, d->d_name);
+    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    free(path);
+  }
+  if (at) closedir(at);
+}
+
 moire_status moire__ahead_folder_make(moire__ahead_folder *folder, const char *directory, moire_error *error) {
-  folder->path = join(directory, ".moire.XXXXXX");
+  char name[40];
+  remove_left(directory);
+  snprintf(name, sizeof name, ".moire.%ld.XXXXXX", (long)getpid());
+  folder->path = join(directory, name);
   if (!mkdtemp(folder->path)) {
     int cause = errno;
     free(folder->path);
@@ -29,13 +66,6 @@ moire_status moire__ahead_folder_make(moire__ahead_folder *folder, const char *d
   }
   folder->log = join(folder->path, "log");
   return MOIRE_OK;
-}
-
-static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *where) {
-  (void)info;
-  (void)kind;
-  (void)where;
-  return remove(path);
 }
 
 void moire__ahead_folder_remove(moire__ahead_folder *folder) {

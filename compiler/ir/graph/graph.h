@@ -181,7 +181,17 @@ struct moire_graph {
   moire_error error; /* the first mistake */
 };
 
-static inline const moire__value_info *moire__info(moire_value v) { return &v.graph->values[v.id]; }
+/* Ends the program with a sentence that names the call: a graph that is NULL can keep no mistake. */
+_Noreturn void moire__stop_without_graph(const char *call);
+#define MOIRE__NEED_GRAPH(g)                                                                                   \
+  do {                                                                                                         \
+    if (!(g)) moire__stop_without_graph(__func__);                                                             \
+  } while (0)
+
+static inline const moire__value_info *moire__info(moire_value v) {
+  MOIRE__NEED_GRAPH(v.graph);
+  return &v.graph->values[v.id];
+}
 static inline moire__node *moire__node_of(const moire_graph *g, int32_t value) {
   return &g->nodes[g->values[value].node];
 }

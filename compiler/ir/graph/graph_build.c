@@ -8,7 +8,13 @@
 #include "compiler/ir/op.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+void moire__stop_without_graph(const char *call) {
+  fprintf(stderr, "moire: %s: the graph is NULL\n", call);
+  abort();
+}
 
 moire_graph *moire_graph_create(const char *name, moire_mode mode) {
   moire_graph *g = moire__allocate(sizeof *g);
@@ -25,11 +31,15 @@ void moire_graph_destroy(moire_graph *g) {
   moire__release(g);
 }
 
-moire_mode moire_graph_mode(const moire_graph *g) { return g->mode; }
+moire_mode moire_graph_mode(const moire_graph *g) {
+  MOIRE__NEED_GRAPH(g);
+  return g->mode;
+}
 
 /* ---- scopes ------------------------------------------------------------------------------------- */
 
 void moire_scope_push(moire_graph *g, const char *format, ...) {
+  MOIRE__NEED_GRAPH(g);
   char piece[512];
   va_list args;
   va_start(args, format);
@@ -44,6 +54,7 @@ void moire_scope_push(moire_graph *g, const char *format, ...) {
 }
 
 void moire_scope_pop(moire_graph *g) {
+  MOIRE__NEED_GRAPH(g);
   if (g->scope_depth == 0) {
     moire_graph_fail(g, MOIRE_ERROR_ARGUMENT, "scope_pop: no scope is open");
     return;
@@ -179,8 +190,9 @@ static moire_status check_input(const moire_graph *g, const moire__node *node, m
 moire_value moire__graph_emit(moire_graph *g, moire_source at, moire__op op, const moire_value *operands,
                               int n_operands, const moire__attr *attrs, int n_attrs) {
   const moire_value null = {g, 0};
-  if (g->error.status) return null;
   const moire__op_info *info = moire__op_get(op);
+  if (!g) moire__stop_without_graph(info->name);
+  if (g->error.status) return null;
   int32_t ids[MOIRE__MAX_OPERANDS];
   for (int i = 0; i < n_operands; i++) {
     if (moire_value_is_null(operands[i])) return null;

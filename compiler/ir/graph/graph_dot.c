@@ -69,6 +69,7 @@ static void add_sinks(moire__text *text, const moire_graph *g, const char *what,
 }
 
 char *moire_graph_print_dot(const moire_graph *g) {
+  MOIRE__NEED_GRAPH(g);
   moire__text text = {0};
   moire__text_add(&text, "digraph \"");
   add_escaped(&text, g->name);

@@ -4,11 +4,13 @@
 #include <stdio.h>
 
 moire_status moire_graph_status(const moire_graph *g, moire_error *error) {
+  MOIRE__NEED_GRAPH(g);
   if (g->error.status == MOIRE_OK) return MOIRE_OK;
   return moire_fail(error, g->error.status, "%s", g->error.message);
 }
 
 void moire_graph_fail(moire_graph *g, moire_status status, const char *format, ...) {
+  MOIRE__NEED_GRAPH(g);
   va_list args;
   va_start(args, format);
   moire__graph_fail_at_v(g, (moire_source){NULL, 0}, NULL, status, format, args);

@@ -146,6 +146,7 @@ void moire__text_add_node(moire__text *text, const moire_graph *g, const moire__
 }
 
 char *moire_graph_print(const moire_graph *g) {
+  MOIRE__NEED_GRAPH(g);
   moire__text text = {0};
   moire__text_add(&text, "graph ");
   add_name(&text, '@', g->name);

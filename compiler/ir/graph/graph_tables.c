@@ -46,6 +46,7 @@ int moire__graph_declare_extent(moire_graph *g, const char *name, size_t length)
 }
 
 moire_dim moire_extent(moire_graph *g, const char *name) {
+  MOIRE__NEED_GRAPH(g);
   return moire__dim_make(1, moire__graph_declare_extent(g, name, strlen(name)));
 }
 

@@ -3,6 +3,7 @@
 
 moire_value moire_input_at(moire_source at, moire_graph *g, const char *name, moire_dtype dtype,
                            moire_shape shape) {
+  MOIRE__NEED_GRAPH(g);
   const moire__attr attrs[] = {
       moire__attr_make_text("name", name),
       moire__attr_make_int("dtype", dtype),
@@ -12,10 +13,12 @@ moire_value moire_input_at(moire_source at, moire_graph *g, const char *name, mo
 }
 
 void moire_output_at(moire_source at, moire_graph *g, const char *name, moire_value value) {
+  MOIRE__NEED_GRAPH(g);
   moire__graph_add_output(g, at, name, value);
 }
 
 void moire_metric_at(moire_source at, moire_graph *g, const char *name, moire_value value) {
+  MOIRE__NEED_GRAPH(g);
   if (g->error.status) return;
   if (!name[0]) {
     moire__graph_fail_at(g, at, "metric", MOIRE_ERROR_ARGUMENT, "the name is empty");
@@ -26,6 +29,7 @@ void moire_metric_at(moire_source at, moire_graph *g, const char *name, moire_va
 
 moire_value moire_constant_at(moire_source at, moire_graph *g, moire_dtype dtype, moire_shape shape,
                               double value) {
+  MOIRE__NEED_GRAPH(g);
   const moire__attr attrs[] = {
       moire__attr_make_real("value", value),
       moire__attr_make_int("dtype", dtype),
@@ -35,6 +39,7 @@ moire_value moire_constant_at(moire_source at, moire_graph *g, moire_dtype dtype
 }
 
 moire_value moire_iota_at(moire_source at, moire_graph *g, moire_shape shape, int axis) {
+  MOIRE__NEED_GRAPH(g);
   const int from_front = moire__axis(axis, shape.rank);
   const moire__attr attrs[] = {
       moire__attr_make_int("axis", from_front < 0 ? axis : from_front),

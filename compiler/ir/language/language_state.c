@@ -41,6 +41,7 @@ static moire_value read_complex_state(moire_source at, moire_graph *g, moire__st
 
 moire_value moire_parameter_at(moire_source at, moire_graph *g, const char *name, moire_shape shape,
                                moire_init init) {
+  MOIRE__NEED_GRAPH(g);
   return read_state(
       at, g,
       (moire__state_info){.name = name, .dtype = MOIRE_F32, .shape = shape, .init = init, .trained = true});
@@ -48,12 +49,14 @@ moire_value moire_parameter_at(moire_source at, moire_graph *g, const char *name
 
 moire_value moire_complex_parameter_at(moire_source at, moire_graph *g, const char *name, moire_shape shape,
                                        moire_init init) {
+  MOIRE__NEED_GRAPH(g);
   return read_complex_state(at, g,
                             (moire__state_info){.name = name, .shape = shape, .init = init, .trained = true});
 }
 
 moire_value moire_state_at(moire_source at, moire_graph *g, const char *name, moire_dtype dtype,
                            moire_shape shape, moire_init init) {
+  MOIRE__NEED_GRAPH(g);
   moire__state_info state = {.name = name, .dtype = dtype, .shape = shape, .init = init};
   return dtype == MOIRE_C64 ? read_complex_state(at, g, state) : read_state(at, g, state);
 }
@@ -65,6 +68,7 @@ static void update_planes(moire_source at, moire_graph *g, const char *const nam
 }
 
 void moire_update_at(moire_source at, moire_graph *g, const char *full_name, moire_value value) {
+  MOIRE__NEED_GRAPH(g);
   const char *names[2];
   bool complex = value.graph == g && value.id && moire__graph_find_state(g, full_name) < 0;
   for (int i = 0; i < 2 && complex; i++) {
