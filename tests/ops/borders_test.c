@@ -24,8 +24,9 @@ static moire_value clamp(moire_value x) { return moire_clamp(x, 0, 1); }
   static moire_value name##_of(moire_value x) { return moire_##name(x); }
 CALL(exp)
 CALL(log)
-CALL(sqrt) CALL(rsqrt) CALL(abs) CALL(tanh) CALL(erf) CALL(sigmoid) CALL(softplus) CALL(relu) CALL(silu)
-    CALL(gelu) CALL(sign) CALL(floor) CALL(round) CALL(expm1) CALL(log_sigmoid)
+CALL(sqrt)
+CALL(rsqrt) CALL(abs) CALL(tanh) CALL(erf) CALL(sigmoid) CALL(softplus) CALL(relu) CALL(silu) CALL(gelu)
+    CALL(sign) CALL(floor) CALL(round) CALL(expm1) CALL(log_sigmoid)
 
         typedef struct border {
   const char *name;

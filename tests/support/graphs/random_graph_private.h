@@ -58,6 +58,7 @@ moire_value random_rows(maker *m, moire_shape shape); /* i32 in [0, rows) */
 typedef void random_step(maker *m);
 random_step random_unary, random_binary, random_compare, random_integer, random_complex_step, random_view,
     random_pad_or_concat, random_look_up, random_reduce, random_product, random_row, random_sequence,
-    random_attention, random_transform, random_scan, random_source;
+    random_attention, random_transform, random_scan, random_source, random_function, random_place,
+    random_row_function;
 
 #endif
