@@ -27,6 +27,11 @@ static error_t parse(int key, char *text, struct argp_state *state) {
   }
 }
 
+static moire_status ask(moire__predictor *predictor, const void *job, moire_error *error) {
+  moire__decode_verb *decode = predictor->setup.task->decode;
+  return decode ? decode(predictor, job, error) : moire__task_refuse(&predictor->setup, "decode", error);
+}
+
 int tool_decode(int argc, char **argv) {
   static const struct argp parser = {
       options,
@@ -39,13 +44,5 @@ int tool_decode(int argc, char **argv) {
       NULL};
   arguments a = {.sources.threads = tool_default_threads()};
   argp_parse(&parser, argc, argv, 0, NULL, &a);
-  moire__predictor predictor = {0};
-  moire_error error = {0};
-  moire_status status = moire__predictor_open(&predictor, &a.sources, &error);
-  moire__decode_verb *decode = status ? NULL : predictor.setup.task->decode;
-  if (!status)
-    status =
-        decode ? decode(&predictor, &a.job, &error) : moire__task_refuse(&predictor.setup, "decode", &error);
-  moire__predictor_free(&predictor);
-  return status ? tool_fail("decode", &error) : 0;
+  return tool_ask("decode", &a.sources, ask, &a.job);
 }

@@ -33,6 +33,11 @@ static error_t parse(int key, char *text, struct argp_state *state) {
   }
 }
 
+static moire_status ask(moire__predictor *predictor, const void *job, moire_error *error) {
+  moire__encode_verb *encode = predictor->setup.task->encode;
+  return encode ? encode(predictor, job, error) : moire__task_refuse(&predictor->setup, "encode", error);
+}
+
 int tool_encode(int argc, char **argv) {
   static const struct argp parser = {
       options,
@@ -45,13 +50,5 @@ int tool_encode(int argc, char **argv) {
       NULL};
   arguments a = {.job = {.batch = 4096, .out = stdout}, .sources.threads = tool_default_threads()};
   argp_parse(&parser, argc, argv, 0, NULL, &a);
-  moire__predictor predictor = {0};
-  moire_error error = {0};
-  moire_status status = moire__predictor_open(&predictor, &a.sources, &error);
-  moire__encode_verb *encode = status ? NULL : predictor.setup.task->encode;
-  if (!status)
-    status =
-        encode ? encode(&predictor, &a.job, &error) : moire__task_refuse(&predictor.setup, "encode", &error);
-  moire__predictor_free(&predictor);
-  return status ? tool_fail("encode", &error) : 0;
+  return tool_ask("encode", &a.sources, ask, &a.job);
 }

@@ -48,16 +48,12 @@ static error_t parse(int key, char *text, struct argp_state *state) {
   }
 }
 
-static moire_status evaluate(const arguments *a, moire_error *error) {
-  moire__predictor predictor = {0};
+static moire_status ask(moire__predictor *predictor, const void *job, moire_error *error) {
+  const arguments *a = job;
   moire__measures measures = {0};
-  moire_status status = moire__predictor_open(&predictor, &a->sources, error);
-  const moire__task *task = predictor.setup.task;
-  if (!status) {
-    status = task->eval ? task->eval(&predictor, &a->job, &measures, error)
-                        : moire__task_refuse(&predictor.setup, "eval", error);
-  }
-  moire__predictor_free(&predictor);
+  moire__eval_verb *eval = predictor->setup.task->eval;
+  moire_status status =
+      eval ? eval(predictor, &a->job, &measures, error) : moire__task_refuse(&predictor->setup, "eval", error);
   if (status) return status;
   if (a->json) {
     moire__text text = {0};
@@ -83,6 +79,5 @@ int tool_eval(int argc, char **argv) {
       NULL};
   arguments a = {.sources.threads = tool_default_threads()};
   argp_parse(&parser, argc, argv, 0, NULL, &a);
-  moire_error error = {0};
-  return evaluate(&a, &error) ? tool_fail("eval", &error) : 0;
+  return tool_ask("eval", &a.sources, ask, &a);
 }

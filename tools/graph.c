@@ -41,23 +41,16 @@ static int choose(const struct argp_state *state, const char *option, const char
   return 0;
 }
 
-static void take_outputs(arguments *a, const struct argp_state *state, char *text) {
-  moire__release((void *)a->outputs);
-  a->outputs = moire__allocate_array(strlen(text) + 1, sizeof *a->outputs);
-  a->n_outputs = 0;
-  char *rest = NULL;
-  for (char *word = strtok_r(text, ",", &rest); word; word = strtok_r(NULL, ",", &rest))
-    a->outputs[a->n_outputs++] = word;
-  if (!a->n_outputs) argp_error(state, "--outputs: wanted names, separated by commas");
-}
-
 static error_t parse(int key, char *text, struct argp_state *state) {
   arguments *a = state->input;
   switch (key) {
     case AFTER: a->after = text; return 0;
     case FORMAT: a->dot = choose(state, "--format", text, "text|dot") == 1; return 0;
     case GOAL: a->goal = (goal)choose(state, "--goal", text, "infer|loss|train"); return 0;
-    case OUTPUTS: take_outputs(a, state, text); return 0;
+    case OUTPUTS:
+      moire__release((void *)a->outputs);
+      a->outputs = tool_names_argument(state, "--outputs", text, &a->n_outputs);
+      return 0;
     case ARGP_KEY_ARG:
       if (a->source) argp_error(state, "wanted one model, but '%s' came too", text);
       a->source = text;

@@ -3,8 +3,6 @@
 
 #include "runtime/base/memory.h"
 
-#include <string.h>
-
 typedef struct arguments {
   moire__sources sources;
   moire__predict_job job;
@@ -20,24 +18,17 @@ static const struct argp_option options[] = {
     {"batch", BATCH, "N", 0, "Rows at once (256); does not change the result", 0},
     {0}};
 
-static void take_outputs(arguments *a, const struct argp_state *state, char *text) {
-  moire__release((void *)a->outputs);
-  a->outputs = moire__allocate_array(strlen(text) + 1, sizeof *a->outputs);
-  a->job.n_outputs = 0;
-  char *rest = NULL;
-  for (char *word = strtok_r(text, ",", &rest); word; word = strtok_r(NULL, ",", &rest))
-    a->outputs[a->job.n_outputs++] = word;
-  if (!a->job.n_outputs) argp_error(state, "--tensors: wanted names of outputs, separated by commas");
-  a->job.outputs = a->outputs;
-}
-
 static error_t parse(int key, char *text, struct argp_state *state) {
   arguments *a = state->input;
   switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &a->sources; return 0;
     case DATA: a->job.files.data = text; return 0;
     case 'o': a->job.path = text; return 0;
-    case OUTPUTS: take_outputs(a, state, text); return 0;
+    case OUTPUTS:
+      moire__release((void *)a->outputs);
+      a->outputs = tool_names_argument(state, "--tensors", text, &a->job.n_outputs);
+      a->job.outputs = a->outputs;
+      return 0;
     case BATCH: a->job.batch = tool_int_argument(state, "--batch", text, 1, 1000000); return 0;
     case ARGP_KEY_END:
       if (!a->sources.checkpoint || !a->job.files.data || !a->job.path)
@@ -45,6 +36,11 @@ static error_t parse(int key, char *text, struct argp_state *state) {
       return 0;
     default: return ARGP_ERR_UNKNOWN;
   }
+}
+
+static moire_status ask(moire__predictor *predictor, const void *job, moire_error *error) {
+  moire__predict_verb *predict = predictor->setup.task->predict;
+  return predict ? predict(predictor, job, error) : moire__task_refuse(&predictor->setup, "predict", error);
 }
 
 int tool_predict(int argc, char **argv) {
@@ -59,14 +55,7 @@ int tool_predict(int argc, char **argv) {
       NULL};
   arguments a = {.sources.threads = tool_default_threads()};
   argp_parse(&parser, argc, argv, 0, NULL, &a);
-  moire__predictor predictor = {0};
-  moire_error error = {0};
-  moire_status status = moire__predictor_open(&predictor, &a.sources, &error);
-  moire__predict_verb *predict = status ? NULL : predictor.setup.task->predict;
-  if (!status)
-    status =
-        predict ? predict(&predictor, &a.job, &error) : moire__task_refuse(&predictor.setup, "predict", &error);
-  moire__predictor_free(&predictor);
+  int status = tool_ask("predict", &a.sources, ask, &a.job);
   moire__release((void *)a.outputs);
-  return status ? tool_fail("predict", &error) : 0;
+  return status;
 }

@@ -30,6 +30,12 @@ static error_t parse(int key, char *text, struct argp_state *state) {
   }
 }
 
+static moire_status ask(moire__predictor *predictor, const void *job, moire_error *error) {
+  moire__recommend_verb *recommend = predictor->setup.task->recommend;
+  return recommend ? recommend(predictor, job, error)
+                   : moire__task_refuse(&predictor->setup, "recommend", error);
+}
+
 int tool_recommend(int argc, char **argv) {
   static const struct argp parser = {
       options,
@@ -43,14 +49,5 @@ int tool_recommend(int argc, char **argv) {
       NULL};
   arguments a = {.job = {.top = 10, .out = stdout}, .sources.threads = tool_default_threads()};
   argp_parse(&parser, argc, argv, 0, NULL, &a);
-  moire__predictor predictor = {0};
-  moire_error error = {0};
-  moire_status status = moire__predictor_open(&predictor, &a.sources, &error);
-  moire__recommend_verb *recommend = status ? NULL : predictor.setup.task->recommend;
-  if (!status) {
-    status = recommend ? recommend(&predictor, &a.job, &error)
-                       : moire__task_refuse(&predictor.setup, "recommend", &error);
-  }
-  moire__predictor_free(&predictor);
-  return status ? tool_fail("recommend", &error) : 0;
+  return tool_ask("recommend", &a.sources, ask, &a.job);
 }

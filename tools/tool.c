@@ -31,6 +31,15 @@ const char *tool_precision_argument(const struct argp_state *state, const char *
   return text;
 }
 
+const char **tool_names_argument(const struct argp_state *state, const char *option, char *text, int *n) {
+  const char **names = moire__allocate_array(strlen(text) + 1, sizeof *names);
+  char *rest = NULL;
+  *n = 0;
+  for (char *word = strtok_r(text, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) names[(*n)++] = word;
+  if (!*n) argp_error(state, "%s: wanted names, separated by commas", option);
+  return names;
+}
+
 double tool_real_argument(const struct argp_state *state, const char *option, const char *text, double low,
                           double high) {
   char *end = NULL;
@@ -74,6 +83,15 @@ char *tool_default_directory(const char *config) {
   moire__text out = {0};
   moire__text_add(&out, "out/%.*s", (int)(dot && dot > name ? dot - name : (ptrdiff_t)strlen(name)), name);
   return out.data;
+}
+
+int tool_ask(const char *command, const moire__sources *sources, tool_question *ask, const void *job) {
+  moire__predictor predictor = {0};
+  moire_error error = {0};
+  moire_status status = moire__predictor_open(&predictor, sources, &error);
+  if (!status) status = ask(&predictor, job, &error);
+  moire__predictor_free(&predictor);
+  return status ? tool_fail(command, &error) : 0;
 }
 
 /* ---- Results ----------------------------------------------------------------------------------------------

@@ -41,6 +41,10 @@ double tool_real_argument(const struct argp_state *state, const char *option, co
 /* "f32" or "bf16", which `text` is; anything else ends the program likewise. */
 const char *tool_precision_argument(const struct argp_state *state, const char *text);
 
+/* The names in `text`, which is cut up, separated by commas: owned (moire__release), their number in *n; none
+ * at all ends the program likewise. */
+const char **tool_names_argument(const struct argp_state *state, const char *option, char *text, int *n);
+
 /* CPUs that this process may use. */
 int tool_default_threads(void);
 
@@ -62,6 +66,11 @@ extern const struct argp_child tool_sources_arguments[];
 
 /* The same for --data, --valid, --test and what goes with features: child_inputs[0] is a moire__data_files. */
 extern const struct argp_child tool_data_arguments[];
+
+/* Opens the trained model, has it asked, and frees it. Returns the exit status, after a sentence if `ask`
+ * fails. */
+typedef moire_status tool_question(moire__predictor *predictor, const void *job, moire_error *error);
+int tool_ask(const char *command, const moire__sources *sources, tool_question *ask, const void *job);
 
 /* ---- results --------------------------------------------------------------------------------------------- */
 
