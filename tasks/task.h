@@ -49,6 +49,10 @@ struct moire__task {
   /* Compiles what the training runs beside its step, and makes what the trainer asks. It borrows the setup. */
   moire_status (*train)(const moire__setup *setup, int threads, moire__trainer_task *task, moire_error *error);
 
+  /* Names of the files that the training's test leaves in a run's folder, NULL after the last; NULL: none. They
+   * are removed where another run begins. */
+  const char *const *leaves;
+
   /* Keys of the configuration that a state dict's tensors say; NULL: none. */
   moire_status (*complete)(moire__setup *setup, const moire__safetensors *file, moire_error *error);
   /* Is this what the input `name` of a golden may hold? NULL: anything. */

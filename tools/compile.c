@@ -107,7 +107,7 @@ static void check(const struct argp_state *state, const arguments *a) {
 static error_t parse(int key, char *text, struct argp_state *state) {
   arguments *a = state->input;
   switch (key) {
-    case 'o': a->output = text; return 0;
+    case 'o': a->output = tool_path_argument(state, "--output", "a name", text); return 0;
     case CHECKPOINT: a->sources.checkpoint = text; return 0;
     case MODEL: a->sources.model = text; return 0;
     case CONFIG: a->sources.config = text; return 0;

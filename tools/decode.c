@@ -18,7 +18,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
   switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &a->sources; return 0;
     case IDS: a->job.ids = text; return 0;
-    case 'o': a->job.path = text; return 0;
+    case 'o': a->job.path = tool_path_argument(state, "--output", "a file", text); return 0;
     case ARGP_KEY_END:
       if (!a->sources.checkpoint || !a->job.ids || !a->job.path)
         argp_error(state, "wanted --checkpoint FILE, --ids FILE and -o FILE");

@@ -23,7 +23,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case FEATURES: a->job.files.data = text; return 0;
     case TENSOR: a->job.files.tensor = text; return 0;
     case NAMES: a->job.files.names = text; return 0;
-    case 'o': a->job.path = text; return 0;
+    case 'o': a->job.path = tool_path_argument(state, "--output", "a file", text); return 0;
     case BATCH: a->job.batch = tool_int_argument(state, "--batch", text, 1, 1000000); return 0;
     case ARGP_KEY_END:
       if (!a->sources.checkpoint || !a->job.files.data)

@@ -23,7 +23,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
   switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &a->sources; return 0;
     case DATA: a->job.files.data = text; return 0;
-    case 'o': a->job.path = text; return 0;
+    case 'o': a->job.path = tool_path_argument(state, "--output", "a file", text); return 0;
     case OUTPUTS:
       moire__release((void *)a->outputs);
       a->outputs = tool_names_argument(state, "--tensors", text, &a->job.n_outputs);

@@ -69,7 +69,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
   if (key >= USERS && key <= BURST) a->of_sequences = name_of(key);
   if (key >= RECORDS && key <= FREQUENCY) a->of_signals = name_of(key);
   switch (key) {
-    case 'o': a->out = text; return 0;
+    case 'o': a->out = tool_path_argument(state, "--out", "a file or folder", text); return 0;
     case KIND: take_kind(state, a, text); return 0;
     case LENGTH:
       a->sequences.mean_length = a->signals.length = tool_int_argument(state, "--length", text, 1, most);

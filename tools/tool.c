@@ -25,6 +25,12 @@ int64_t tool_int_argument(const struct argp_state *state, const char *option, co
   return value;
 }
 
+const char *tool_path_argument(const struct argp_state *state, const char *option, const char *what,
+                               const char *text) {
+  if (!*text) argp_error(state, "%s: wanted %s, but an empty name came", option, what);
+  return text;
+}
+
 const char *tool_precision_argument(const struct argp_state *state, const char *text) {
   if (strcmp(text, "f32") != 0 && strcmp(text, "bf16") != 0)
     argp_error(state, "--precision: wanted f32 or bf16, but '%s' came", text);
@@ -77,11 +83,14 @@ int tool_refuse(const char *name, const char *format, ...) {
 /* ---- Models ------------------------------------------------------------------------------------------------
  */
 
-char *tool_default_directory(const char *config) {
+char *tool_run_directory(const char *out_option, const char *config) {
   const char *name = strrchr(config, '/') ? strrchr(config, '/') + 1 : config;
   const char *dot = strrchr(name, '.');
   moire__text out = {0};
-  moire__text_add(&out, "out/%.*s", (int)(dot && dot > name ? dot - name : (ptrdiff_t)strlen(name)), name);
+  if (out_option)
+    moire__text_add(&out, "%s", out_option);
+  else
+    moire__text_add(&out, "out/%.*s", (int)(dot && dot > name ? dot - name : (ptrdiff_t)strlen(name)), name);
   return out.data;
 }
 

@@ -38,6 +38,11 @@ int64_t tool_int_argument(const struct argp_state *state, const char *option, co
 double tool_real_argument(const struct argp_state *state, const char *option, const char *text, double low,
                           double high);
 
+/* `text`; an empty one, as of a shell's variable that is not set, ends the program likewise. `what` is "a
+ * folder" or "a file". */
+const char *tool_path_argument(const struct argp_state *state, const char *option, const char *what,
+                               const char *text);
+
 /* "f32" or "bf16", which `text` is; anything else ends the program likewise. */
 const char *tool_precision_argument(const struct argp_state *state, const char *text);
 
@@ -57,8 +62,9 @@ int tool_refuse(const char *name, const char *format, ...) __attribute__((format
 
 /* ---- a model --------------------------------------------------------------------------------------------- */
 
-/* out/ and the name of the configuration without folder and ending: owned (moire__release). */
-char *tool_default_directory(const char *config);
+/* Where a training goes: `out`, or, where it is NULL, out/ and the name of the configuration without folder and
+ * ending. Owned (moire__release). */
+char *tool_run_directory(const char *out, const char *config);
 
 /* The children of a parser that takes --checkpoint, --model, --config, --precision and --threads; at
  * ARGP_KEY_INIT it makes state->child_inputs[0] the address of its moire__sources, whose threads are set. */

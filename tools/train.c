@@ -2,6 +2,7 @@
 #include "compiler/profile/document.h"
 #include "tools/profile/profile_train.h"
 #include "tools/runs/run_folder.h"
+#include "tools/runs/run_lock.h"
 #include "tools/runs/sweep.h"
 
 #include "runtime/base/memory.h"
@@ -25,7 +26,8 @@ typedef struct arguments {
   int n_assignments;
   int threads, seeds;
   pid_t parent; /* 0: nobody's end matters */
-  bool resume, json;
+  int lock;     /* descriptor with the folder's lock; -1: to be taken */
+  bool resume, overwrite, json;
   tool_profile_window profile;
   moire__arena arena;
 } arguments;
@@ -39,10 +41,12 @@ enum {
   THREADS,
   RESUME,
   FROM,
+  OVERWRITE,
   JSON,
   PROFILE,
   PROFILE_STEPS,
-  PARENT
+  PARENT,
+  LOCK
 };
 
 static const struct argp_option options[] = {
@@ -58,8 +62,11 @@ static const struct argp_option options[] = {
     {"from", FROM, "CHECKPOINT", 0,
      "Start with its weights, as far as names and shapes fit; the rest is listed", 0},
     {"resume", RESUME, NULL, 0, "Continue the run in DIR after its last whole epoch", 0},
+    {"overwrite", OVERWRITE, NULL, 0,
+     "Replace the run in DIR, which stays as it is until this one's first epoch has ended", 0},
     {"json", JSON, NULL, 0, "Print the result as JSON", 0},
     {"parent", PARENT, "PROCESS", OPTION_HIDDEN, "Stop when this process, which started it, has ended", 0},
+    {"lock", LOCK, "DESCRIPTOR", OPTION_HIDDEN, "The lock of DIR, which the process that started it holds", 0},
     {0}};
 
 /* Written by the signal handler, which has no other way to tell. */
@@ -99,11 +106,13 @@ static void read_window(const char *text, const struct argp_state *state, tool_p
 static error_t parse(int key, char *text, struct argp_state *state) {
   arguments *a = state->input;
   switch (key) {
-    case OUT: a->out = text; return 0;
-    case PROFILE: a->profile.directory = text; return 0;
+    case OUT: a->out = tool_path_argument(state, "--out", "a folder", text); return 0;
+    case PROFILE: a->profile.directory = tool_path_argument(state, "--profile", "a folder", text); return 0;
     case PROFILE_STEPS: read_window(text, state, &a->profile); return 0;
     case FROM: a->from = text; return 0;
     case RESUME: a->resume = true; return 0;
+    case OVERWRITE: a->overwrite = true; return 0;
+    case LOCK: a->lock = (int)tool_int_argument(state, "--lock", text, 0, INT32_MAX); return 0;
     case JSON: a->json = true; return 0;
     case THREADS: a->threads = (int)tool_int_argument(state, "--threads", text, 1, 1024); return 0;
     case SET: a->assignments[a->n_assignments++] = text; return 0;
@@ -126,6 +135,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         argp_error(state, "--from starts anew, and --resume continues: wanted one of them");
       if (a->from && a->seeds > 0)
         argp_error(state, "--from with --seeds: the seeds would differ in nothing but the order");
+      if (a->resume && a->overwrite) argp_error(state, "--resume and --overwrite exclude each other");
+      if (a->seeds && a->overwrite)
+        argp_error(state, "--overwrite replaces one run, and --seeds trains several: wanted another --out DIR");
       return 0;
     default: return ARGP_ERR_UNKNOWN;
   }
@@ -172,26 +184,55 @@ static double now(void) {
   return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-/* The training itself, between what its folder gets before and after. */
-static moire_status run(const moire__setup *setup, const moire__trainer_job *job, moire__trainer_result *result,
-                        moire_error *error) {
+/* ---- The folder -------------------------------------------------------------------------------------------
+ */
+
+/* What the trainer calls back with, when the folder becomes this run's. */
+typedef struct claim {
+  const char *directory, *data;
+  const moire__setup *setup;
+} claim;
+
+static moire_status claim_folder(void *context, moire_error *error) {
+  const claim *c = context;
+  return tool_run_begin(c->directory, c->setup, c->data, error);
+}
+
+/* Takes the folder's lock, unless it has been given, and refuses a folder whose run is not to be touched.
+ * Before all is known to be well, `make` is false, and a folder that is not there is left so. */
+static moire_status enter_folder(const arguments *a, const char *directory, bool make, int *lock,
+                                 moire_error *error) {
+  moire_status status = MOIRE_OK;
+  if (a->lock >= 0) {
+    status = tool_run_lock_inherit(directory, a->lock, error);
+  } else if (*lock < 0) {
+    status = tool_run_lock(directory, make, lock, error);
+    if (!status && *lock == TOOL_LOCK_OTHERS)
+      status = moire_fail(error, MOIRE_ERROR_ARGUMENT,
+                          "%s: another training runs there (it holds %s/lock): wanted another --out DIR",
+                          directory, directory);
+  }
+  return status || a->overwrite ? status : tool_run_refuse(directory, a->resume, error);
+}
+
+/* The training itself, and its record. */
+static moire_status run(const arguments *a, const moire__setup *setup, const moire__trainer_job *job, int *lock,
+                        moire__trainer_result *result, moire_error *error) {
   double start = now();
-  moire_status status = moire__file_make_directories(job->directory, error);
-  if (!status) status = tool_run_begin(job->directory, setup, job->task->data, error);
+  const char *data = job->task->data;
+  moire_status status = enter_folder(a, job->directory, true, lock, error);
   if (status) {
     moire__trainer_task_free(job->task);
     return status;
   }
-  const char *data = job->task->data;
   status = moire__trainer_run(job, result, error);
   if (!status && !result->stopped)
     status = tool_run_finish(job->directory, setup, data, now() - start, result, error);
   return status;
 }
 
-static moire_status train(const arguments *a, const moire__setup *setup, moire__trainer_result *result,
-                          moire_error *error) {
-  char *directory = a->out ? NULL : tool_default_directory(a->config);
+static moire_status train_in(const arguments *a, const char *directory, int *lock, const moire__setup *setup,
+                             moire__trainer_result *result, moire_error *error) {
   moire_threads *threads = moire_threads_create(a->threads, error);
   moire_program *step = threads ? moire__setup_compile_step(setup, a->threads, error) : NULL;
   moire__trainer_task task = {0};
@@ -199,26 +240,39 @@ static moire_status train(const arguments *a, const moire__setup *setup, moire__
   if (!status && a->profile.directory) status = moire__profile_folder(a->profile.directory, error);
   if (!status) status = setup->task->train(setup, a->threads, &task, error);
   if (!status) {
+    claim folder = {directory, task.data, setup};
     moire__trainer_job job = {.model = setup->model->name,
                               .config = setup->config,
                               .training = setup->training,
                               .step = moire_program_plan(step),
                               .task = &task,
                               .threads = threads,
-                              .directory = a->out ? a->out : directory,
+                              .directory = directory,
                               .resume = a->resume,
                               .from = a->from,
+                              .claim = claim_folder,
+                              .claim_context = &folder,
                               .stop = &interrupted};
     tool_train_profile *profile =
         a->profile.directory ? tool_train_profile_create(&a->profile, setup, step, &job) : NULL;
     listen_for_signals();
     if (a->parent) follow(a->parent);
-    status = run(setup, &job, result, error);
+    status = run(a, setup, &job, lock, result, error);
     if (!status) status = tool_train_profile_finish(profile, error);
     tool_train_profile_destroy(profile);
   }
   moire_program_destroy(step);
   moire_threads_destroy(threads);
+  return status;
+}
+
+static moire_status train(const arguments *a, const moire__setup *setup, moire__trainer_result *result,
+                          moire_error *error) {
+  char *directory = tool_run_directory(a->out, a->config);
+  int lock = TOOL_LOCK_NONE;
+  moire_status status = enter_folder(a, directory, false, &lock, error);
+  if (!status) status = train_in(a, directory, &lock, setup, result, error);
+  if (lock >= 0) close(lock);
   moire__release(directory);
   return status;
 }
@@ -229,11 +283,11 @@ static int train_seeds(arguments *a, const moire__setup *setup) {
   int64_t first = moire_config_int(setup->training, "seed");
   for (int i = 0; i < a->seeds; i++) seeds[i] = moire__arena_printf(&a->arena, "%lld", (long long)first + i);
   tool_axis axis = {"seed", seeds, a->seeds};
-  char *directory = a->out ? NULL : tool_default_directory(a->config);
+  char *directory = tool_run_directory(a->out, a->config);
   tool_sweep_job sweep = {.command = "train",
                           .config = a->config,
                           .files = a->files,
-                          .out = a->out ? a->out : directory,
+                          .out = directory,
                           .assignments = a->assignments,
                           .n_assignments = a->n_assignments,
                           .axes = &axis,
@@ -275,11 +329,13 @@ int tool_train(int argc, char **argv) {
       "best for `patience` epochs, and tests "
       "the best. Writes best.safetensors, last.safetensors and metrics.jsonl "
       "into DIR, and config.yaml, ranks.txt and run.json for `moire runs`; interrupted "
-      "by Ctrl-C or killed, it continues with --resume to the same result.",
+      "by Ctrl-C or killed, it continues with --resume to the same result. A DIR that holds a run is refused "
+      "without "
+      "--resume or --overwrite, and one in which another training runs always.",
       tool_data_arguments,
       NULL,
       NULL};
-  arguments a = {.threads = tool_default_threads(), .profile = {NULL, 10, 20}};
+  arguments a = {.threads = tool_default_threads(), .lock = -1, .profile = {NULL, 10, 20}};
   a.assignments = moire__allocate_array((size_t)argc + 1, sizeof *a.assignments);
   argp_parse(&parser, argc, argv, 0, NULL, &a);
   int status = train_as_asked(&a);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,5 +175,22 @@ moire_status moire__file_make_directories(const char *path, moire_error *error) 
     moire__text_add_char(&prefix, *c);
   }
   moire__text_free(&prefix);
+  return status;
+}
+
+moire_status moire__file_rename(const char *from, const char *to, moire_error *error) {
+  if (rename(from, to))
+    return moire_fail(error, MOIRE_ERROR_IO, "%s: cannot be replaced: %s", to, strerror(errno));
+  const char *slash = strrchr(to, '/');
+  moire__text folder = {0};
+  moire__text_add_bytes(&folder, slash ? to : ".", slash && slash > to ? (size_t)(slash - to) : 1);
+  int directory = open(folder.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  /* EINVAL: a file system whose directories cannot be synced, and so need not be. */
+  bool synced = directory >= 0 && (!fsync(directory) || errno == EINVAL);
+  moire_status status =
+      synced ? MOIRE_OK
+             : moire_fail(error, MOIRE_ERROR_IO, "%s: cannot be synced: %s", folder.data, strerror(errno));
+  if (directory >= 0) close(directory);
+  moire__text_free(&folder);
   return status;
 }

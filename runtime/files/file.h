@@ -26,6 +26,9 @@ moire_status moire__file_write_pieces(const char *path, const moire__piece *piec
                                       moire_error *error);
 moire_status moire__file_write_atomic(const char *path, const void *bytes, size_t n, moire_error *error);
 
+/* Renames a file over another of the same directory, and syncs the directory. */
+moire_status moire__file_rename(const char *from, const char *to, moire_error *error);
+
 /* Makes the directory `path` and those on the way to it, where they are not there. */
 moire_status moire__file_make_directories(const char *path, moire_error *error);
 

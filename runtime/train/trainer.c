@@ -92,23 +92,27 @@ static void say(const trainer *t, const moire__epoch_record *record, bool best) 
 }
 
 /* Best, metrics, last: in this order, since a run is resumed from the last. */
+static moire_status save_epoch(trainer *t, const moire__epoch_record *record, bool best, moire_error *error) {
+  moire_status status = MOIRE_OK;
+  if (best) status = moire__trainer_files_save_best(&t->files, t->store, record->epoch, error);
+  if (!status) status = moire__trainer_files_add_epoch(&t->files, record, error);
+  return status ? status : moire__trainer_files_save_last(&t->files, t->store, &t->done, error);
+}
+
 static moire_status finish_epoch(trainer *t, const moire__epoch_record *record, int64_t steps,
                                  moire_error *error) {
   const moire__trainer_task *task = t->job->task;
   double value = moire__measures_value(&record->valid, task->monitored), least = t->done.best_value;
   bool best = t->done.best_epoch < 0 || (task->least ? value < least : value > least);
-  moire_status status = MOIRE_OK;
   if (best) {
     t->done.best_epoch = record->epoch;
     t->done.best_value = value;
-    moire__average_swap(t->store);
-    status = moire__trainer_files_save_best(&t->files, t->store, record->epoch, error);
-    moire__average_swap(t->store);
   }
   t->done.epochs++;
   t->done.steps += steps;
-  if (!status) status = moire__trainer_files_add_epoch(&t->files, record, error);
-  if (!status) status = moire__trainer_files_save_last(&t->files, t->store, &t->done, error);
+  moire_status status = t->files.fresh
+                            ? moire__trainer_files_save_first(&t->files, t->store, record, &t->done, error)
+                            : save_epoch(t, record, best, error);
   if (!status) say(t, record, best);
   return status;
 }
@@ -222,10 +226,10 @@ static moire_status find_start(trainer *t, moire_error *error) {
     if (found) fprintf(stderr, "resuming %s after %" PRId64 " epochs\n", t->files.last, t->done.epochs);
     if (!found) fprintf(stderr, "%s is not there: starting anew\n", t->files.last);
   }
-  if (found) return MOIRE_OK;
+  if (found) return t->job->claim ? t->job->claim(t->job->claim_context, error) : MOIRE_OK;
   const moire__trainer_task *task = t->job->task;
-  moire_status status = moire__trainer_files_start_anew(&t->files, error);
-  if (!status && task->begin) status = task->begin(task->context, t->job->stop, error);
+  t->files.fresh = true;
+  moire_status status = task->begin ? task->begin(task->context, t->job->stop, error) : MOIRE_OK;
   return status || !t->job->from ? status : start_from(t, error);
 }
 

@@ -13,6 +13,10 @@
  * already hold: lines of metrics.jsonl beyond the epochs that last.safetensors knows are dropped and written
  * again.
  *
+ * A new run leaves what the directory holds alone until its own first epoch has ended: those three files are
+ * then written beside, whole, before anything of an earlier run is removed and they take their places. Only one
+ * process may train in a directory at a time; that is for the caller to see to.
+ *
  * All randomness is a function of (seed, epoch, step), so that neither a resumption nor the number of threads
  * changes a bit of the result.
  */
@@ -37,6 +41,11 @@ typedef struct moire__trainer_job {
   const char *directory; /* made if it is not there */
   const char *from;      /* a checkpoint whose weights a new run starts with, as far as they fit; or NULL */
   bool resume;           /* from last.safetensors, if it is there */
+  /* Called once the directory becomes this run's: when it is resumed, or when the first checkpoint of a new run
+   * is whole and about to replace what an earlier run left. Removes what would be stale beside it; may be NULL.
+   */
+  moire_status (*claim)(void *context, moire_error *error);
+  void *claim_context;
   const volatile sig_atomic_t *stop; /* not 0: end after the current step; may be NULL */
   /* Called before each step with its number in this run, from 0, and with -1 when there are no more; may be
    * NULL. */

@@ -4,6 +4,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/files/checkpoint.h"
 #include "runtime/files/file.h"
+#include "runtime/train/average.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -20,6 +21,23 @@ static char *path_in(const char *directory, const char *name) {
   return text.data;
 }
 
+/* The files of a first epoch, until they take their places. */
+static moire__trainer_files staged_files(const moire__trainer_files *files) {
+  const char *directory = files->job->directory;
+  return (moire__trainer_files){.job = files->job,
+                                .best = path_in(directory, "best.safetensors.first"),
+                                .last = path_in(directory, "last.safetensors.first"),
+                                .metrics = path_in(directory, "metrics.jsonl.first")};
+}
+
+static void discard_staged(const moire__trainer_files *staged) {
+  char *const paths[] = {staged->best, staged->last, staged->metrics};
+  for (int i = 0; i < 3; i++) {
+    moire__file_remove_leftovers(paths[i]);
+    unlink(paths[i]);
+  }
+}
+
 moire_status moire__trainer_files_open(moire__trainer_files *files, const moire__trainer_job *job,
                                        moire_error *error) {
   *files = (moire__trainer_files){.job = job,
@@ -31,6 +49,9 @@ moire_status moire__trainer_files_open(moire__trainer_files *files, const moire_
   moire__file_remove_leftovers(files->best);
   moire__file_remove_leftovers(files->last);
   moire__file_remove_leftovers(files->metrics);
+  moire__trainer_files staged = staged_files(files);
+  discard_staged(&staged);
+  moire__trainer_files_close(&staged);
   return MOIRE_OK;
 }
 
@@ -39,12 +60,6 @@ void moire__trainer_files_close(moire__trainer_files *files) {
   moire__release(files->last);
   moire__release(files->metrics);
   moire__text_free(&files->journal);
-}
-
-moire_status moire__trainer_files_start_anew(moire__trainer_files *files, moire_error *error) {
-  if (!unlink(files->last) || errno == ENOENT) return MOIRE_OK;
-  return moire_fail(error, MOIRE_ERROR_IO, "%s: cannot be removed for a new run: %s", files->last,
-                    strerror(errno));
 }
 
 /* ---- Metrics ----------------------------------------------------------------------------------------------
@@ -137,12 +152,15 @@ static moire_status save(const moire__trainer_files *files, const char *path, co
   return status;
 }
 
-moire_status moire__trainer_files_save_best(const moire__trainer_files *files, const moire_store *store,
+moire_status moire__trainer_files_save_best(const moire__trainer_files *files, moire_store *store,
                                             int64_t epoch, moire_error *error) {
   char number[32];
   snprintf(number, sizeof number, "%" PRId64, epoch);
   const moire__st_metadata more[] = {{"epoch", number}};
-  return save(files, files->best, store, MOIRE__CHECKPOINT_MODEL, more, 1, error);
+  moire__average_swap(store);
+  moire_status status = save(files, files->best, store, MOIRE__CHECKPOINT_MODEL, more, 1, error);
+  moire__average_swap(store);
+  return status;
 }
 
 moire_status moire__trainer_files_load_best(const moire__trainer_files *files, moire_store *store,
@@ -163,6 +181,45 @@ moire_status moire__trainer_files_save_last(const moire__trainer_files *files, c
   moire_status status = save(files, files->last, store, MOIRE__CHECKPOINT_EVERYTHING, more, 2, error);
   moire__text_free(&state);
   moire__text_free(&training);
+  return status;
+}
+
+/* ---- The first epoch --------------------------------------------------------------------------------------
+ */
+
+static moire_status remove_old(const char *path, moire_error *error) {
+  if (!unlink(path) || errno == ENOENT) return MOIRE_OK;
+  return moire_fail(error, MOIRE_ERROR_IO, "%s: cannot be removed for a new run: %s", path, strerror(errno));
+}
+
+/* In an order in which every moment leaves something whole: the earlier run, which can be resumed as long as
+ * its last.safetensors is there; then no run to resume; then this one. */
+static moire_status put_in_place(const moire__trainer_files *files, const moire__trainer_files *staged,
+                                 moire_error *error) {
+  moire_status status = remove_old(files->last, error);
+  if (!status) status = remove_old(files->metrics, error);
+  if (!status) status = remove_old(files->best, error);
+  if (!status) status = moire__file_rename(staged->best, files->best, error);
+  if (!status) status = moire__file_rename(staged->metrics, files->metrics, error);
+  return status ? status : moire__file_rename(staged->last, files->last, error);
+}
+
+moire_status moire__trainer_files_save_first(moire__trainer_files *files, moire_store *store,
+                                             const moire__epoch_record *record, const moire__trained *trained,
+                                             moire_error *error) {
+  moire__trainer_files staged = staged_files(files);
+  const moire__trainer_job *job = files->job;
+  moire_status status = moire__trainer_files_save_best(&staged, store, record->epoch, error);
+  if (!status) status = moire__trainer_files_add_epoch(&staged, record, error);
+  if (!status) status = moire__trainer_files_save_last(&staged, store, trained, error);
+  if (!status && job->claim) status = job->claim(job->claim_context, error);
+  if (!status) status = put_in_place(files, &staged, error);
+  if (status) discard_staged(&staged);
+  files->fresh = status != MOIRE_OK;
+  moire__text_free(&files->journal);
+  files->journal = staged.journal;
+  staged.journal = (moire__text){0};
+  moire__trainer_files_close(&staged);
   return status;
 }
 

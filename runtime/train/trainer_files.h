@@ -16,6 +16,7 @@ typedef struct moire__trainer_files {
   const moire__trainer_job *job;
   char *best, *last, *metrics; /* paths, owned */
   moire__text journal;         /* what metrics.jsonl holds, or will hold when it is next written */
+  bool fresh;                  /* nothing of this run is on disk yet */
 } moire__trainer_files;
 
 /* One line of metrics.jsonl. */
@@ -30,18 +31,20 @@ moire_status moire__trainer_files_open(moire__trainer_files *files, const moire_
                                        moire_error *error);
 void moire__trainer_files_close(moire__trainer_files *files);
 
-/* Forgets the run that the directory holds, as far as resuming goes: best.safetensors stays until it is
- * replaced. */
-moire_status moire__trainer_files_start_anew(moire__trainer_files *files, moire_error *error);
-
 /* Fills the store and `trained` from last.safetensors and the journal from metrics.jsonl. Without
  * last.safetensors *found is false and nothing else happens. A run with another model, configuration or data
  * set is an error that names what differs. */
 moire_status moire__trainer_files_resume(moire__trainer_files *files, moire_store *store,
                                          moire__trained *trained, bool *found, moire_error *error);
 
-moire_status moire__trainer_files_save_best(const moire__trainer_files *files, const moire_store *store,
+/* The weights that were measured: the averages, where there are any (runtime/train/average.h). */
+moire_status moire__trainer_files_save_best(const moire__trainer_files *files, moire_store *store,
                                             int64_t epoch, moire_error *error);
+/* All three files of a run's first epoch, which is its best: they replace those of an earlier run at once, and
+ * anything that fails before leaves these as they were. Clears `fresh`. */
+moire_status moire__trainer_files_save_first(moire__trainer_files *files, moire_store *store,
+                                             const moire__epoch_record *record, const moire__trained *trained,
+                                             moire_error *error);
 moire_status moire__trainer_files_load_best(const moire__trainer_files *files, moire_store *store,
                                             moire_error *error);
 moire_status moire__trainer_files_save_last(const moire__trainer_files *files, const moire_store *store,

@@ -91,6 +91,8 @@ static moire_status check_input(const moire__setup *setup, const char *path, con
   return MOIRE_OK;
 }
 
+static const char *const leaves[] = {"ranks.txt", NULL};
+
 const moire__task moire__task_sequences = {.name = "sequences",
                                            .title = "a sequential model",
                                            .keys = {keys, (int)(sizeof keys / sizeof *keys)},
@@ -107,6 +109,7 @@ const moire__task moire__task_sequences = {.name = "sequences",
                                            .samples = samples,
                                            .queries = queries,
                                            .train = moire__sequences_train,
+                                           .leaves = leaves,
                                            .complete = complete,
                                            .check_input = check_input,
                                            .values = moire__sequences_values,

@@ -59,6 +59,8 @@ static moire__samples queries(const moire__setup *setup, int64_t batch) {
   return moire__tensors_samples(t, &t->test, batch);
 }
 
+static const char *const leaves[] = {"values.safetensors", NULL};
+
 const moire__task moire__task_tensors = {.name = "tensors",
                                          .title = "a model of tensors",
                                          .keys = {keys, (int)(sizeof keys / sizeof *keys)},
@@ -71,6 +73,7 @@ const moire__task moire__task_tensors = {.name = "tensors",
                                          .samples = samples,
                                          .queries = queries,
                                          .train = moire__tensors_train,
+                                         .leaves = leaves,
                                          .values = moire__tensors_values,
                                          .eval = moire__tensors_eval,
                                          .predict = moire__tensors_predict};

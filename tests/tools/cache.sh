@@ -8,7 +8,7 @@ small_data data.txt
 small_config config.yaml
 # run NAME CACHE: one epoch, compiled with the cache CACHE
 run() {
-  MOIRE_CACHE=$2 "$MOIRE" train config.yaml --data data.txt --out "$1" --set epochs=1 >/dev/null 2>"$1.log"
+  MOIRE_CACHE=$2 "$MOIRE" train config.yaml --data data.txt --out "$1" --overwrite --set epochs=1 >/dev/null 2>"$1.log"
 }
 same() {
   cmp -s plain/best.safetensors "$1/best.safetensors" || complain "$1: another result: $(cat "$1.log")"

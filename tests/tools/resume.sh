@@ -33,7 +33,7 @@ compare() {
   cmp whole/last.safetensors run/last.safetensors || complain "last differs, $*"
   sed 's/"[a-z]*_seconds":[0-9.]*//g' run/metrics.jsonl | cmp whole.jsonl - || complain "metrics differ, $*"
   cmp whole/ranks.txt run/ranks.txt || complain "ranks differ, $*"
-  [[ $(ls -A run) == $'best.safetensors\nconfig.yaml\nlast.safetensors\nmetrics.jsonl\nranks.txt\nrun.json' ]] ||
+  [[ $(ls -A run) == $'best.safetensors\nconfig.yaml\nlast.safetensors\nlock\nmetrics.jsonl\nranks.txt\nrun.json' ]] ||
     complain "left over: $(ls -A run)"
 }
 

@@ -45,9 +45,9 @@ awk 'NR == FNR { for (i = 2; i <= NF; i++) had[FNR, $i] = 1; next }
     for (i = 1; i <= n; i++) { if ((FNR, items[i]) in had || (FNR, items[i]) in seen) exit 1; seen[FNR, items[i]] = 1 } }
   END { exit FNR != 9 }' data.txt top.json || complain "recommend: $(cat top.json)"
 
-# AdamW with a decay is something else than Adam without; a new run replaces the old one.
+# AdamW with a decay is something else than Adam without; a new run replaces the old one where it is asked to.
 "$MOIRE" train config.yaml --data data.txt --out one --set epochs=1 >/dev/null 2>&1
-"$MOIRE" train config.yaml --data data.txt --out one --set epochs=1 --set optimizer=adamw --set weight_decay=0.1 \
+"$MOIRE" train config.yaml --data data.txt --out one --overwrite --set epochs=1 --set optimizer=adamw --set weight_decay=0.1 \
   >/dev/null 2>log.txt || complain "$(cat log.txt)"
 "$MOIRE" train config.yaml --data data.txt --out two --set epochs=1 >/dev/null 2>&1
 cmp -s one/best.safetensors two/best.safetensors && complain 'AdamW does as Adam'

@@ -44,7 +44,7 @@ grep -qa 'optimizer.momentum.position_' whole/last.safetensors && complain 'what
 # Each option counts: in the losses, or in the weights that are kept.
 losses() { grep -o '"train_loss": *[^,]*' "$1/metrics.jsonl"; }
 while read -r assignment; do
-  "$MOIRE" train config.yaml --data data.txt --out other --set epochs=3 --set "$assignment" >/dev/null 2>log.txt ||
+  "$MOIRE" train config.yaml --data data.txt --out other --overwrite --set epochs=3 --set "$assignment" >/dev/null 2>log.txt ||
     complain "$assignment: $(cat log.txt)"
   [[ $(losses whole) != "$(losses other)" ]] || ! cmp -s whole/best.safetensors other/best.safetensors ||
     complain "$assignment changes nothing"

@@ -57,7 +57,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case CHECKPOINT: job->sources.checkpoint = text; return 0;
     case MODEL: job->sources.model = text; return 0;
     case SET: a->assignments[job->sources.n_assignments++] = text; return 0;
-    case 'o': a->out = text; return 0;
+    case 'o': a->out = tool_path_argument(state, "--output", "a folder", text); return 0;
     case ALL: a->all = true; return 0;
     case COMPARE: a->compare = true; return 0;
     case JSON: a->json = true; return 0;

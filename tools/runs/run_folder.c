@@ -29,6 +29,41 @@ json_t *tool_run_config(const moire_config *config) {
   return object;
 }
 
+/* ---- What is there already ---------------------------------------------------------------------------------
+ */
+
+static bool has(const char *directory, const char *name) {
+  char *path = tool_path(directory, name);
+  bool there = access(path, F_OK) == 0;
+  moire__release(path);
+  return there;
+}
+
+/* What a run leaves, or NULL. */
+static const char *trace_of_run(const char *directory) {
+  static const char *const names[] = {"last.safetensors", "best.safetensors", "run.json", "metrics.jsonl",
+                                      "config.yaml"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    if (has(directory, names[i])) return names[i];
+  }
+  return NULL;
+}
+
+moire_status tool_run_refuse(const char *directory, bool resume, moire_error *error) {
+  const char *trace = trace_of_run(directory);
+  if (resume && has(directory, "run.json") && !has(directory, "last.safetensors"))
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT,
+                      "%s: holds a complete run without its last.safetensors, so there is nothing to resume: "
+                      "--overwrite replaces it, and --out DIR puts a new one elsewhere",
+                      directory);
+  if (resume || !trace) return MOIRE_OK;
+  return moire_fail(
+      error, MOIRE_ERROR_ARGUMENT,
+      "%s: holds a run already (%s): --resume continues it, --overwrite replaces it, and --out DIR puts "
+      "a new one elsewhere",
+      directory, trace);
+}
+
 /* ---- Writing --------------------------------------------------------------------------------------------- */
 
 /* "key: value" for each key; JSON's scalars and lists are YAML's. */
@@ -56,15 +91,24 @@ static moire_status write_in(const char *directory, const char *name, const moir
   return status;
 }
 
+static moire_status remove_old(const char *directory, const char *name, moire_error *error) {
+  char *path = tool_path(directory, name);
+  moire__file_remove_leftovers(path);
+  moire_status status = MOIRE_OK;
+  if (unlink(path) && errno != ENOENT)
+    status =
+        moire_fail(error, MOIRE_ERROR_IO, "%s: cannot be removed for a new run: %s", path, strerror(errno));
+  moire__release(path);
+  return status;
+}
+
 moire_status tool_run_begin(const char *directory, const moire__setup *setup, const char *data,
                             moire_error *error) {
-  char *record = tool_path(directory, "run.json");
-  bool gone = !unlink(record) || errno == ENOENT || errno == ENOTDIR;
-  moire_status status = gone ? MOIRE_OK
-                             : moire_fail(error, MOIRE_ERROR_IO, "%s: cannot be removed for a new run: %s",
-                                          record, strerror(errno));
-  moire__file_remove_leftovers(record);
-  moire__release(record);
+  moire_status status = remove_old(directory, "run.json", error);
+  for (int t = 0; t < moire__task_count(); t++) {
+    const char *const *leaves = moire__task_at(t)->leaves;
+    for (int i = 0; leaves && leaves[i] && !status; i++) status = remove_old(directory, leaves[i], error);
+  }
   if (status) return status;
   char *kept = tool_path(directory, "config.yaml");
   moire__file_remove_leftovers(kept);

@@ -14,7 +14,13 @@
 
 #include <jansson.h>
 
-/* Writes config.yaml and removes run.json: what is there is not complete. */
+/* Refuses a new run in a folder that holds anything of one (weights, metrics, a configuration, a record), with
+ * the ways out; with `resume`, one that can be neither continued nor taken for a run that was killed in its
+ * first epoch. */
+moire_status tool_run_refuse(const char *directory, bool resume, moire_error *error);
+
+/* Makes the folder this run's: removes run.json and what tests leave, since nothing of that is true of the
+ * weights that are about to be written, and writes config.yaml. */
 moire_status tool_run_begin(const char *directory, const moire__setup *setup, const char *data,
                             moire_error *error);
 /* Writes run.json. */

@@ -80,7 +80,7 @@ static void check_axes(const arguments *a, const struct argp_state *state) {
 static error_t parse(int key, char *text, struct argp_state *state) {
   arguments *a = state->input;
   switch (key) {
-    case OUT: a->out = text; return 0;
+    case OUT: a->out = tool_path_argument(state, "--out", "a folder", text); return 0;
     case GRID: add_axis(a, state, text); return 0;
     case SET: a->assignments[a->n_assignments++] = text; return 0;
     case STOP_METRIC: a->assignments[a->n_assignments++] = assignment(a, "stop_metric", text); return 0;
@@ -135,7 +135,7 @@ int tool_sweep(int argc, char **argv) {
   a.axes = moire__allocate_array((size_t)argc + 2, sizeof *a.axes);
   argp_parse(&parser, argc, argv, 0, NULL, &a);
   int cpus = tool_default_threads(), share = cpus / a.jobs > 1 ? cpus / a.jobs : 1;
-  char *directory = a.out ? NULL : tool_default_directory(a.config);
+  char *directory = tool_run_directory(a.out, a.config);
   moire_error error = {0};
   moire_status failed = add_seeds(&a, &error);
   int status = failed ? tool_fail("sweep", &error) : 0;
@@ -143,7 +143,7 @@ int tool_sweep(int argc, char **argv) {
     tool_sweep_job sweep = {.command = "sweep",
                             .config = a.config,
                             .files = a.files,
-                            .out = a.out ? a.out : directory,
+                            .out = directory,
                             .assignments = a.assignments,
                             .n_assignments = a.n_assignments,
                             .axes = a.axes,

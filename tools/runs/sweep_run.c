@@ -1,19 +1,18 @@
 /* Running a sweep. See sweep.h. */
 #include "tools/runs/run_folder.h"
+#include "tools/runs/run_lock.h"
 #include "tools/runs/sweep.h"
 
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
 #include "runtime/files/file.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -160,34 +159,17 @@ static void release_lock(job *j) {
   j->lock = -1;
 }
 
-/* False if somebody else trains there. */
-static bool take_lock(const pool *p, job *j, moire_status *status, moire_error *error) {
-  *status = moire__file_make_directories(j->directory, error);
-  if (*status) return false;
-  char *path = tool_path(j->directory, "lock");
-  j->lock = open(path, O_RDWR | O_CREAT, 0666);
-  if (j->lock < 0) {
-    *status = moire_fail(error, MOIRE_ERROR_IO, "%s: %s", path, strerror(errno));
-  } else if (flock(j->lock, LOCK_EX | LOCK_NB)) {
-    if (errno != EWOULDBLOCK)
-      *status = moire_fail(error, MOIRE_ERROR_IO, "%s: cannot be locked: %s", path, strerror(errno));
-    release_lock(j);
-  }
-  (void)p;
-  moire__release(path);
-  return j->lock >= 0;
-}
-
 static moire_status spawn(const pool *p, job *j, moire_error *error) {
   const tool_sweep_job *s = p->sweep;
   int n = 0, at = 0;
   const char **all = assignments_of(p, j, &n);
   const char **argv = moire__allocate_array((size_t)n * 2 + 24, sizeof *argv);
-  char threads[24], parent[24], *log = tool_path(j->directory, "log.txt");
+  char threads[24], parent[24], lock[24], *log = tool_path(j->directory, "log.txt");
   snprintf(threads, sizeof threads, "%d", s->threads);
   snprintf(parent, sizeof parent, "%ld", (long)getpid());
-  const char *first[] = {"moire",      "train",     s->config, "--resume", "--out",
-                         j->directory, "--threads", threads,   "--parent", parent};
+  snprintf(lock, sizeof lock, "%d", j->lock);
+  const char *first[] = {"moire",     "train", s->config,  "--resume", "--out",  j->directory,
+                         "--threads", threads, "--parent", parent,     "--lock", lock};
   for (size_t i = 0; i < sizeof first / sizeof *first; i++) argv[at++] = first[i];
   const char *files[][2] = {{"--data", s->files.data},
                             {"--valid", s->files.valid},
@@ -202,6 +184,7 @@ static moire_status spawn(const pool *p, job *j, moire_error *error) {
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log, O_WRONLY | O_CREAT | O_APPEND, 0666);
   posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, j->lock, j->lock); /* stays open in the child */
   int failure = posix_spawn(&j->process, "/proc/self/exe", &actions, NULL, (char **)(uintptr_t)argv, environ);
   posix_spawn_file_actions_destroy(&actions);
   moire__release(log);
@@ -222,7 +205,8 @@ static void end_job(pool *p, job *j, job_state state, const char *what) {
 static bool begin_job(pool *p, job *j) {
   moire_error error = {0};
   moire_status status = MOIRE_OK;
-  if (!take_lock(p, j, &status, &error)) {
+  status = tool_run_lock(j->directory, true, &j->lock, &error);
+  if (status || j->lock < 0) {
     if (status) end_job(p, j, FAILED, error.message);
     return status != MOIRE_OK;
   }
