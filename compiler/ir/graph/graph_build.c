@@ -8,13 +8,7 @@
 #include "compiler/ir/op.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-void moire__stop_without_graph(const char *call) {
-  fprintf(stderr, "moire: %s: the graph is NULL\n", call);
-  abort();
-}
 
 moire_graph *moire_graph_create(const char *name, moire_mode mode) {
   moire_graph *g = moire__allocate(sizeof *g);
