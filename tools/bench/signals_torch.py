@@ -8,6 +8,7 @@ FOLDER holds weights.safetensors and, as float32 and int32, iq.bin and labels.bi
     eager          seconds of a training step on the next batch, in PyTorch's complex numbers
     planes         the same in real numbers: planes, a product with [[re, -im], [im, re]], a filter by its taps
     compiled       the same as planes, by torch.compile (the first call compiles)
+    cpu            CPU seconds of the last step, of all threads
 
 --train reads a configuration as docs/examples/signals.yaml is one, and three files of `moire synth --kind signals`. It
 trains as `moire train` does, from weights of the same distribution, and prints the accuracy of each epoch, then that
@@ -159,11 +160,11 @@ class Trainer:
     def step(self):
         iq, labels = self.batches[self.at % len(self.batches)]
         self.at += 1
-        start = time.perf_counter()
+        start, work = time.perf_counter(), time.process_time()
         self.adam.zero_grad(set_to_none=True)
         self.loss(self.model, iq, labels).backward()
         self.adam.step()
-        return time.perf_counter() - start
+        return time.perf_counter() - start, time.process_time() - work
 
 
 def serve(folder, threads):
@@ -171,7 +172,7 @@ def serve(folder, threads):
     labels = np.fromfile(f"{folder}/labels.bin", np.int32).reshape(-1, 256)
     iq = np.fromfile(f"{folder}/iq.bin", np.float32).reshape(len(labels), 256, -1, 2)
     batches = [(torch.from_numpy(x), torch.from_numpy(y.astype(np.int64))) for x, y in zip(iq, labels)]
-    trainers = {}
+    trainers, cpu = {}, 0
     print("ready", flush=True)
     for line in sys.stdin:
         way = line.strip()
@@ -180,9 +181,13 @@ def serve(folder, threads):
                 answers = [loss_of(load_weights(Network(planes=p), folder), *batches[0]).item() for p in (True, False)]
             print(answers[0] if abs(answers[0] - answers[1]) < 1e-4 else math.nan, flush=True)
             continue
+        if way == "cpu":
+            print(cpu, flush=True)
+            continue
         if way not in trainers:
             trainers[way] = Trainer(way, folder, batches)
-        print(trainers[way].step(), flush=True)
+        seconds, cpu = trainers[way].step()
+        print(seconds, flush=True)
 
 
 # ---- a training --------------------------------------------------------------------------------------------------
