@@ -20,15 +20,25 @@ typedef moire_value function(moire_value x);
 static moire_value leaky_relu(moire_value x) { return moire_leaky_relu(x, 0.01); }
 static moire_value elu(moire_value x) { return moire_elu(x, 1); }
 static moire_value clamp(moire_value x) { return moire_clamp(x, 0, 1); }
-#define CALL(name)                                                                                             \
-  static moire_value name##_of(moire_value x) { return moire_##name(x); }
-CALL(exp)
-CALL(log)
-CALL(sqrt)
-CALL(rsqrt) CALL(abs) CALL(tanh) CALL(erf) CALL(sigmoid) CALL(softplus) CALL(relu) CALL(silu) CALL(gelu)
-    CALL(sign) CALL(floor) CALL(round) CALL(expm1) CALL(log_sigmoid)
+static moire_value exp_of(moire_value x) { return moire_exp(x); }
+static moire_value log_of(moire_value x) { return moire_log(x); }
+static moire_value sqrt_of(moire_value x) { return moire_sqrt(x); }
+static moire_value rsqrt_of(moire_value x) { return moire_rsqrt(x); }
+static moire_value abs_of(moire_value x) { return moire_abs(x); }
+static moire_value tanh_of(moire_value x) { return moire_tanh(x); }
+static moire_value erf_of(moire_value x) { return moire_erf(x); }
+static moire_value sigmoid_of(moire_value x) { return moire_sigmoid(x); }
+static moire_value softplus_of(moire_value x) { return moire_softplus(x); }
+static moire_value relu_of(moire_value x) { return moire_relu(x); }
+static moire_value silu_of(moire_value x) { return moire_silu(x); }
+static moire_value gelu_of(moire_value x) { return moire_gelu(x); }
+static moire_value sign_of(moire_value x) { return moire_sign(x); }
+static moire_value floor_of(moire_value x) { return moire_floor(x); }
+static moire_value round_of(moire_value x) { return moire_round(x); }
+static moire_value expm1_of(moire_value x) { return moire_expm1(x); }
+static moire_value log_sigmoid_of(moire_value x) { return moire_log_sigmoid(x); }
 
-        typedef struct border {
+typedef struct border {
   const char *name;
   function *f;
   float y[POINTS], slope[POINTS];
