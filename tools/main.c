@@ -1,6 +1,7 @@
 /* The command: finds the subcommand, and sees to it that what was printed has arrived. */
 #include "tools/tool.h"
 
+#include "compiler/codegen/codegen.h"
 #include "moire/version.h"
 
 #include <errno.h>
@@ -42,8 +43,8 @@ static void print_help(FILE *to) {
   for (int i = 0; i < N_SUBCOMMANDS; i++) {
     fprintf(to, "  %-10s %s\n", subcommands[i].name, subcommands[i].summary);
   }
-  fprintf(to,
-          "\n`moire SUBCOMMAND --help` explains one. Exit status: 0, 1 for a failure, 2 for wrong usage.\n");
+  fprintf(to, "\n`moire SUBCOMMAND --help` explains one. `moire --version` says what this is.\n"
+              "Exit status: 0, 1 for a failure, 2 for wrong usage.\n");
 }
 
 /* Characters to insert, delete or replace to get from a to b (Levenshtein), for words of at most 31. */
@@ -84,6 +85,14 @@ static int finish(int status) {
   return status ? status : TOOL_FAILURE;
 }
 
+static int print_version(void) {
+  moire__text llvm = {0};
+  moire__codegen_llvm_version(&llvm);
+  printf("moire " MOIRE_VERSION "\ncommit %s\nLLVM %s\n", tool_commit, moire__text_string(&llvm));
+  moire__text_free(&llvm);
+  return finish(0);
+}
+
 /* Large blocks go back to the system as soon as they are freed. By default the C library keeps more and more of
  * them, so that training would hold on to what validation has used. */
 static void give_back_memory(void) {
@@ -106,8 +115,7 @@ int main(int argc, char **argv) {
     return finish(0);
   }
   if (!strcmp(argv[1], "--version")) {
-    printf("moire " MOIRE_VERSION "\n");
-    return finish(0);
+    return print_version();
   }
   for (int i = 0; i < N_SUBCOMMANDS; i++) {
     if (strcmp(argv[1], subcommands[i].name) != 0) continue;

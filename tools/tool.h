@@ -12,6 +12,10 @@
 
 enum { TOOL_FAILURE = 1, TOOL_USAGE = 2 };
 
+/* The commit of the sources, made at build time: "e6c5f08", with "-dirty" where files differed; "release"
+ * without git. */
+extern const char tool_commit[];
+
 int tool_train(int argc, char **argv);
 int tool_eval(int argc, char **argv);
 int tool_recommend(int argc, char **argv);

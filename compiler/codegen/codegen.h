@@ -57,6 +57,9 @@ typedef struct moire__codegen_options {
   const char *const *symbols; /* ... or symbols[i] (a C identifier), if symbols is not NULL; borrows */
 } moire__codegen_options;
 
+/* "19.1.7": LLVM's that is loaded. */
+void moire__codegen_llvm_version(moire__text *text);
+
 /* What an object depends on beside its kernel: this version of the code generator, LLVM's, target and options
  * without symbols. For keys of objects that are kept. */
 void moire__codegen_describe(const moire__target *target, const moire__codegen_options *options,

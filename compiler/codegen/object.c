@@ -14,14 +14,19 @@ void moire__object_free(moire__object *object) {
 
 static const moire__codegen_options defaults;
 
+void moire__codegen_llvm_version(moire__text *text) {
+  unsigned major = 0, minor = 0, patch = 0;
+  LLVMGetVersion(&major, &minor, &patch);
+  moire__text_add(text, "%u.%u.%u", major, minor, patch);
+}
+
 void moire__codegen_describe(const moire__target *target, const moire__codegen_options *options,
                              moire__text *text) {
-  unsigned major = 0, minor = 0, patch = 0;
   if (!options) options = &defaults;
-  LLVMGetVersion(&major, &minor, &patch);
-  moire__text_add(text, "moire %s, LLVM %u.%u.%u\n%s %s %s %s\n%d %d %d\n", moire__codegen_sources, major,
-                  minor, patch, target->name, target->triple, target->cpu, target->features,
-                  options->no_optimize, options->no_contract, options->debug_info);
+  moire__text_add(text, "moire %s, LLVM ", moire__codegen_sources);
+  moire__codegen_llvm_version(text);
+  moire__text_add(text, "\n%s %s %s %s\n%d %d %d\n", target->name, target->triple, target->cpu,
+                  target->features, options->no_optimize, options->no_contract, options->debug_info);
 }
 
 moire_status moire__codegen_emit_object(const moire__loop_kernel *const *kernels, int n,
