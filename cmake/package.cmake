@@ -1,5 +1,5 @@
-# What `cmake --install` installs: the command, the library shared and static, the public headers, and the packages for
-# CMake and pkg-config through which other projects find them.
+# What `cmake --install` installs: the command with its man pages and completions, the library shared and static, the public
+# headers, and the packages for CMake and pkg-config through which other projects find them.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -29,6 +29,15 @@ set_target_properties(moire PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
 install(TARGETS moire RUNTIME)
 install(TARGETS moire_shared moire_static EXPORT moire-targets)
 install(DIRECTORY include/moire DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.h)
+
+# Man pages and completions, made of the command's own --help; Debian looks for zsh's in vendor-completions.
+file(GLOB help_scripts CONFIGURE_DEPENDS cmake/package/*)
+add_custom_command(OUTPUT ${PROJECT_BINARY_DIR}/help_files.stamp
+  COMMAND sh ${PROJECT_SOURCE_DIR}/cmake/package/help_files.sh $<TARGET_FILE:moire> ${PROJECT_BINARY_DIR}
+  COMMAND ${CMAKE_COMMAND} -E touch help_files.stamp
+  DEPENDS moire ${help_scripts} COMMENT "Making man pages and completions" VERBATIM)
+add_custom_target(help_files ALL DEPENDS ${PROJECT_BINARY_DIR}/help_files.stamp)
+install(DIRECTORY ${PROJECT_BINARY_DIR}/share/ DESTINATION ${CMAKE_INSTALL_DATAROOTDIR})
 
 set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/moire)
 install(EXPORT moire-targets NAMESPACE moire:: DESTINATION ${package_folder})

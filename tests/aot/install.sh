@@ -8,6 +8,9 @@ prefix=$work/prefix example=$SOURCE_DIR/docs/examples/embed
 
 cmake --install "$BUILD_DIR" --prefix "$prefix" >log.txt 2>&1 || complain "install: $(cat log.txt)"
 [[ $("$prefix/bin/moire" --version) == 'moire '* ]] || complain 'the installed command does not run'
+for file in man/man1/moire.1.gz man/man1/moire-train.1.gz bash-completion/completions/moire zsh/vendor-completions/_moire; do
+  [[ -s $prefix/share/$file ]] || complain "no share/$file"
+done
 libraries=$(dirname "$(find "$prefix" -name libmoire.so)")
 nm -D --defined-only "$libraries/libmoire.so" | awk '$3 !~ /^moire_[a-z]/ { print; bad = 1 } END { exit bad }' ||
   complain 'the names of libmoire.so'
