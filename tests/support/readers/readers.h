@@ -1,0 +1,27 @@
+/* Every reader of text or files, for fuzzing: what takes any bytes and must end with a result or a sentence.
+ *
+ * Seeds are made, not kept: `seed` gives the n-th well formed input. tests/fuzz/readers_main.c mutates them
+ * without help; tests/fuzz/coverage/ has libFuzzer do it (./dev fuzz, where clang is there).
+ */
+#ifndef MOIRE_TESTS_SUPPORT_READERS_READERS_H
+#define MOIRE_TESTS_SUPPORT_READERS_READERS_H
+
+#include "runtime/base/text.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct test_reader {
+  const char *name;
+  void (*read)(const uint8_t *bytes, size_t n);
+  bool (*seed)(int n, moire__text *out); /* false past the last */
+} test_reader;
+
+extern const test_reader test_readers[];
+extern const int test_reader_count;
+
+/* Of tasks/sequences/dataset.h, whose names do not go with those of the compiler. */
+void test_read_sequences(const uint8_t *bytes, size_t n);
+
+#endif
