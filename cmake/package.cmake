@@ -11,8 +11,16 @@ set(private_libraries ${LLVM_SHARED} ${JANSSON_LINK_LIBRARIES} ${YAML_LINK_LIBRA
   pthread ${CMAKE_DL_LIBS} m)
 
 add_library(moire_shared SHARED ${room_objects})
+# Where the loader finds libLLVM by itself, no path to it is recorded: that of the development package is absent elsewhere.
+file(REAL_PATH ${LLVM_SHARED} llvm_file)
+cmake_path(GET llvm_file PARENT_PATH llvm_folder)
+set(llvm_needs_path ON)
+if(llvm_folder STREQUAL "/usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}")
+  set(llvm_needs_path OFF)
+endif()
+
 set_target_properties(moire_shared PROPERTIES OUTPUT_NAME moire EXPORT_NAME moire VERSION ${PROJECT_VERSION}
-  SOVERSION ${PROJECT_VERSION_MAJOR} LINKER_LANGUAGE C INSTALL_RPATH_USE_LINK_PATH ON)
+  SOVERSION ${PROJECT_VERSION_MAJOR} LINKER_LANGUAGE C INSTALL_RPATH_USE_LINK_PATH ${llvm_needs_path})
 target_link_libraries(moire_shared PRIVATE -Wl,--as-needed ${private_libraries})
 target_link_options(moire_shared PRIVATE -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/exports.map
   -Wl,--no-undefined)
@@ -24,7 +32,7 @@ target_link_libraries(moire_static INTERFACE ${private_libraries})
 foreach(target moire_shared moire_static)
   target_include_directories(${target} INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 endforeach()
-set_target_properties(moire PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
+set_target_properties(moire PROPERTIES INSTALL_RPATH_USE_LINK_PATH ${llvm_needs_path})
 
 install(TARGETS moire RUNTIME)
 install(TARGETS moire_shared moire_static EXPORT moire-targets)
@@ -50,3 +58,19 @@ list(TRANSFORM private_libraries REPLACE "^([a-z]+)$" "-l\\1" OUTPUT_VARIABLE pr
 list(JOIN private_flags " " MOIRE_PRIVATE_FLAGS)
 configure_file(cmake/moire.pc.in moire.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/moire.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+# The package of Debian that `cpack` makes (./dev deb). What it needs at run time, dpkg-shlibdeps finds.
+install(FILES README.md CHANGES.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR})
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_CONTACT "Moire's authors <moire@moire.invalid>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "compiler and runtime of neural networks with complex values")
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_RELEASE 1)
+set(CPACK_DEBIAN_PACKAGE_SECTION science)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "gcc | c-compiler") # `moire compile` calls it
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "llvm-19-dev, libjansson-dev, libyaml-dev") # to link libmoire.a
+include(CPack)

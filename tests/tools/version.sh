@@ -8,6 +8,7 @@ grep -q "^project(moire VERSION $version " "$SOURCE_DIR/CMakeLists.txt" || compl
 "$MOIRE" --version >version.txt || complain 'it fails'
 [[ $(sed -n 1p version.txt) == "moire $version" ]] || complain "version: $(cat version.txt)"
 built=$(sed -n 's/.*tool_commit\[\] = "\(.*\)";$/\1/p' "$BUILD_DIR/commit.c")
+grep -q "^## $version$" "$SOURCE_DIR/CHANGES.md" || complain "CHANGES.md has nothing of $version"
 [[ -n $built && $(sed -n 2p version.txt) == "commit $built" ]] || complain "commit: $(cat version.txt), built of $built"
 [[ $(sed -n 3p version.txt) =~ ^LLVM\ 19\.[0-9]+\.[0-9]+$ ]] || complain "LLVM: $(cat version.txt)"
 [[ $(wc -l <version.txt) == 3 ]] || complain "more than three lines: $(cat version.txt)"
