@@ -243,7 +243,9 @@ moire_status tool_golden_open(tool_golden *g, const char *path, const char *mode
   if (!status && !model) status = need_metadata(g, "model", &stored, error);
   if (!status) status = need_metadata(g, "config", &config, error);
   if (!status) status = moire__config_table_add_json(&g->setup.table, path, config, error);
-  if (!status) status = moire__setup_find(&g->setup, model ? model : stored, path, error);
+  moire_error reason = {0};
+  if (!status && moire__setup_find(&g->setup, model ? model : stored, path, &reason))
+    status = moire_fail(error, reason.status, "%s: %s; --model gives another", path, reason.message);
   if (!status) status = moire__setup_build(&g->setup, path, error);
   if (!status) status = check_names(g, error);
   if (!status) status = read_training(g, error);

@@ -16,11 +16,13 @@ typedef struct arguments {
   const char *source, *after;
   goal goal;
   bool dot;
+  const char **assignments; /* of --set, in order; owned */
+  int n_assignments;
   const char **outputs; /* [n_outputs]; owned; NULL: nothing was said */
   int n_outputs;
 } arguments;
 
-enum { AFTER = 0x100, FORMAT, GOAL, OUTPUTS };
+enum { AFTER = 0x100, FORMAT, GOAL, OUTPUTS, SET };
 
 static const struct argp_option options[] = {
     {"after", AFTER, "PASS", 0, "As it is after PASS; `list` names the passes in their order", 0},
@@ -29,6 +31,7 @@ static const struct argp_option options[] = {
      "What is asked for to infer (what a trained model is asked for; of a text all but the loss)", 0},
     {"goal", GOAL, "train|loss|infer", 0,
      "A step of training, the loss and its gradients, or what it is asked for (train)", 0},
+    {"set", SET, "KEY=VALUE", 0, "Set a value of the configuration, or replace it; may come often", 0},
     {0}};
 
 static int choose(const struct argp_state *state, const char *option, const char *text, const char *choices) {
@@ -41,12 +44,18 @@ static int choose(const struct argp_state *state, const char *option, const char
   return 0;
 }
 
+static bool has_ending(const char *path, const char *ending) {
+  size_t n = strlen(path), m = strlen(ending);
+  return n > m && !strcmp(path + n - m, ending);
+}
+
 static error_t parse(int key, char *text, struct argp_state *state) {
   arguments *a = state->input;
   switch (key) {
     case AFTER: a->after = text; return 0;
     case FORMAT: a->dot = choose(state, "--format", text, "text|dot") == 1; return 0;
     case GOAL: a->goal = (goal)choose(state, "--goal", text, "infer|loss|train"); return 0;
+    case SET: a->assignments[a->n_assignments++] = text; return 0;
     case OUTPUTS:
       moire__release((void *)a->outputs);
       a->outputs = tool_names_argument(state, "--outputs", text, &a->n_outputs);
@@ -57,14 +66,11 @@ static error_t parse(int key, char *text, struct argp_state *state) {
       return 0;
     case ARGP_KEY_END:
       if (!a->source && !(a->after && !strcmp(a->after, "list"))) argp_error(state, "wanted a model");
+      if (a->n_assignments && a->source && has_ending(a->source, ".txt"))
+        argp_error(state, "--set: %s is a text, which has no configuration", a->source);
       return 0;
     default: return ARGP_ERR_UNKNOWN;
   }
-}
-
-static bool has_ending(const char *path, const char *ending) {
-  size_t n = strlen(path), m = strlen(ending);
-  return n > m && !strcmp(path + n - m, ending);
 }
 
 /* ---- Kernels as text --------------------------------------------------------------------------------------
@@ -192,13 +198,13 @@ static moire_status show_model(const arguments *a, moire_error *error) {
   moire__setup setup = {0};
   moire_status status = MOIRE_OK;
   const char *model = a->source;
-  if (has_ending(model, ".yaml") || has_ending(model, ".yml")) {
-    status = moire__config_table_add_yaml(&setup.table, a->source, error);
-    model = moire__config_table_text(&setup.table, "model");
-    if (!status && !model) {
-      status = moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: model: wanted the name of a model", a->source);
-    }
-  }
+  bool configured = has_ending(model, ".yaml") || has_ending(model, ".yml");
+  if (configured) status = moire__config_table_add_yaml(&setup.table, a->source, error);
+  for (int i = 0; i < a->n_assignments && !status; i++)
+    status = moire__config_table_set(&setup.table, "--set", a->assignments[i], error);
+  if (!status && (configured || moire__config_table_find(&setup.table, "model")))
+    model = moire__setup_model_name(&setup, a->source, error);
+  if (!model) status = MOIRE_ERROR_ARGUMENT;
   if (!status) status = moire__setup_find(&setup, model, a->source, error);
   if (!status) status = moire__setup_assume(&setup, a->source, 100, error);
   if (!status) status = moire__setup_build(&setup, a->source, error);
@@ -233,6 +239,7 @@ int tool_graph(int argc, char **argv) {
                                      NULL,
                                      NULL};
   arguments a = {.goal = GOAL_TRAIN};
+  a.assignments = moire__allocate_array((size_t)argc + 1, sizeof *a.assignments);
   argp_parse(&parser, argc, argv, 0, NULL, &a);
   if (a.after && !strcmp(a.after, "list")) {
     list_passes();
@@ -240,6 +247,7 @@ int tool_graph(int argc, char **argv) {
   }
   moire_error error = {0};
   moire_status status = has_ending(a.source, ".txt") ? show_text(&a, &error) : show_model(&a, &error);
+  moire__release(a.assignments);
   moire__release((void *)a.outputs);
   return status ? tool_fail("graph", &error) : 0;
 }

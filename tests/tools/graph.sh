@@ -52,6 +52,19 @@ cmp from_text.txt from_model.txt || complain 'a graph that was read is lowered d
 [[ $(grep -c '^  output' both.txt) == 2 ]] || complain "two outputs: $(grep output both.txt)"
 refused 1 nothing -- "$MOIRE" graph model.yaml --goal infer --outputs nothing --after lower
 
+# Values of a configuration, or of none.
+for source in model.yaml qia; do
+  "$MOIRE" graph $source --set hidden_size=12 --set num_attention_heads=3 --set item_size=30 >set.txt 2>log.txt ||
+    complain "--set: $(cat log.txt)"
+  grep -q 'item_embeddings.weight : f32\[30,12\]' set.txt || complain "$source --set: $(grep item_embeddings set.txt)"
+done
+"$MOIRE" graph model.yaml --set model=wearec --set max_seq_length=6 >set.txt 2>log.txt || complain "$(cat log.txt)"
+grep -q "^graph @wearec" set.txt || complain "another model: $(cat log.txt set.txt | head -n 3)"
+refused 1 --set nothing -- "$MOIRE" graph qia --set nothing=1
+refused 1 hidden_size -- "$MOIRE" graph model.yaml --set hidden_size=7
+refused 1 key=value -- "$MOIRE" graph qia --set hidden_size
+refused 2 graph.txt --set -- "$MOIRE" graph graph.txt --set hidden_size=12
+
 for after in '' --after=fuse; do
   "$MOIRE" graph model.yaml --format dot $after >drawing.txt
   [[ $(head -c 7 drawing.txt) == digraph ]] || complain "--format dot $after"
