@@ -199,9 +199,11 @@ static moire_status claim_folder(void *context, moire_error *error) {
 }
 
 /* Takes the folder's lock, unless it has been given, and refuses a folder whose run is not to be touched.
- * Before all is known to be well, `make` is false, and a folder that is not there is left so. */
-static moire_status enter_folder(const arguments *a, const char *directory, bool make, int *lock,
-                                 moire_error *error) {
+ * The same training again is let in. Before the data's fingerprint is known, a folder that is not there is left
+ * so. */
+static moire_status enter_folder(const arguments *a, const char *directory, const moire__setup *setup,
+                                 const uint64_t *fingerprint, int *lock, moire_error *error) {
+  bool make = fingerprint != NULL;
   moire_status status = MOIRE_OK;
   if (a->lock >= 0) {
     status = tool_run_lock_inherit(directory, a->lock, error);
@@ -212,7 +214,9 @@ static moire_status enter_folder(const arguments *a, const char *directory, bool
                           "%s: another training runs there (it holds %s/lock): wanted another --out DIR",
                           directory, directory);
   }
-  return status || a->overwrite ? status : tool_run_refuse(directory, a->resume, error);
+  if (status || a->overwrite) return status;
+  if (!a->resume && !a->from && tool_run_repeats(directory, setup, fingerprint)) return MOIRE_OK;
+  return tool_run_refuse(directory, a->resume, error);
 }
 
 /* The training itself, and its record. */
@@ -220,7 +224,7 @@ static moire_status run(const arguments *a, const moire__setup *setup, const moi
                         moire__trainer_result *result, moire_error *error) {
   double start = now();
   const char *data = job->task->data;
-  moire_status status = enter_folder(a, job->directory, true, lock, error);
+  moire_status status = enter_folder(a, job->directory, setup, &job->task->fingerprint, lock, error);
   if (status) {
     moire__trainer_task_free(job->task);
     return status;
@@ -270,7 +274,7 @@ static moire_status train(const arguments *a, const moire__setup *setup, moire__
                           moire_error *error) {
   char *directory = tool_run_directory(a->out, a->config);
   int lock = TOOL_LOCK_NONE;
-  moire_status status = enter_folder(a, directory, false, &lock, error);
+  moire_status status = enter_folder(a, directory, setup, NULL, &lock, error);
   if (!status) status = train_in(a, directory, &lock, setup, result, error);
   if (lock >= 0) close(lock);
   moire__release(directory);

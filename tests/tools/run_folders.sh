@@ -15,7 +15,15 @@ cp -r run kept
 kept() {
   diff -r run kept || complain "$*"
 }
-refused 1 'run: holds a run already' --resume --overwrite --out -- "${train[@]}" --out run
+# The same training again is let in, since it gives the same files; another one is not.
+cp -r run repeated
+"${train[@]}" --out repeated >/dev/null 2>log.txt || complain "the same again: $(cat log.txt)"
+for file in best.safetensors last.safetensors ranks.txt config.yaml; do
+  cmp run/$file repeated/$file || complain "the same again gives another $file"
+done
+sed '1s/$/ 1/' data.txt >other.txt
+refused 1 'repeated: holds a run already' -- "$MOIRE" train config.yaml --data other.txt --out repeated
+refused 1 'run: holds a run already' --resume --overwrite --out -- "${train[@]}" --out run --set lr=0.003
 refused 1 'run: holds a run already' -- "${train[@]}" --out run --set lr=0.002
 kept 'a refused run changed the folder'
 refused 1 last.safetensors lr -- "${train[@]}" --out run --resume --set lr=0.002

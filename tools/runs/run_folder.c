@@ -231,6 +231,17 @@ const char *tool_run_metric(const json_t *run, const char *wanted) {
   return task && task->headline ? task->headline : json_string_value(json_object_get(run, "monitored"));
 }
 
+bool tool_run_repeats(const char *directory, const moire__setup *setup, const uint64_t *fingerprint) {
+  moire_error ignored = {0};
+  json_t *run = tool_run_read(directory, &ignored);
+  char wanted[32] = "";
+  if (fingerprint) snprintf(wanted, sizeof wanted, "%016" PRIx64, *fingerprint);
+  bool same = run && tool_run_is(run, setup) &&
+              (!fingerprint || !strcmp(json_string_value(json_object_get(run, "fingerprint")), wanted));
+  json_decref(run);
+  return same;
+}
+
 bool tool_run_is(const json_t *run, const moire__setup *setup) {
   const char *const of_data[] = {setup->task->size_key, NULL};
   static const char *const of_training[] = {"data", "model", NULL};

@@ -19,6 +19,10 @@
  * first epoch. */
 moire_status tool_run_refuse(const char *directory, bool resume, moire_error *error);
 
+/* Does the folder hold a complete run of this configuration, on data with this fingerprint (NULL: on any)? The
+ * same training gives the same files again, so nothing is lost by it. */
+bool tool_run_repeats(const char *directory, const moire__setup *setup, const uint64_t *fingerprint);
+
 /* Makes the folder this run's: removes run.json and what tests leave, since nothing of that is true of the
  * weights that are about to be written, and writes config.yaml. */
 moire_status tool_run_begin(const char *directory, const moire__setup *setup, const char *data,
