@@ -1,5 +1,5 @@
 /* Steps of training of docs/examples/signals.c, the complex network with the keys of its defaults: batches of
- * 256 synthetic signals.
+ * 64 synthetic signals.
  *
  *   bench/signals [THREADS]       (2)
  *
@@ -22,7 +22,7 @@
 
 #define FOLDER "build/bench"
 #define MODEL "build/release/examples/signals.so"
-enum { LENGTH = 128, BATCH = 256, BATCHES = 8, STEPS = 21, SIDES = 4 };
+enum { LENGTH = 128, BATCH = 64, BATCHES = 8, STEPS = 41, SIDES = 4 };
 
 static float complex iq[BATCHES][BATCH * LENGTH];
 static int32_t labels[BATCHES][BATCH];
@@ -119,8 +119,9 @@ int main(int argc, char **argv) {
   static const float scalars[] = {1, 1, 1, 1, 1, 1e-3f, 1, 1};
   moire_error error = {0};
   int threads = bench_pin(argc > 1 ? atoi(argv[1]) : 2);
-  char count[16];
+  char count[16], size[16];
   snprintf(count, sizeof count, "%d", threads);
+  snprintf(size, sizeof size, "%d", BATCH);
   if (system("mkdir -p " FOLDER)) return 1;
   make_batches();
   moire_threads *pool = moire_threads_create(threads, &error);
@@ -139,7 +140,7 @@ int main(int argc, char **argv) {
   const char *python = getenv("MOIRE_PYTHON");
   if (!python) printf("MOIRE_PYTHON names no Python with PyTorch, so it is left out\n");
   bool other = python && bench_peer_start(&peer, (const char *const[]){python, "tools/bench/signals_torch.py",
-                                                                       FOLDER, count, NULL});
+                                                                       FOLDER, count, size, NULL});
   step(runner, 0);
   double mine = (double)*(const float *)moire_runner_output(runner, "loss", NULL);
   if (other) {

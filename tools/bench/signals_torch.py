@@ -1,6 +1,6 @@
 """The network of docs/examples/signals.c in PyTorch: its steps beside ours, or a training of its own.
 
-    signals_torch.py FOLDER THREADS                      answers bench/signals line by line; run by it
+    signals_torch.py FOLDER THREADS BATCH                answers bench/signals line by line; run by it
     signals_torch.py --train CONFIG TRAIN VALID TEST [KEY=VALUE...]
 
 FOLDER holds weights.safetensors and, as float32 and int32, iq.bin and labels.bin of some batches.
@@ -167,10 +167,10 @@ class Trainer:
         return time.perf_counter() - start, time.process_time() - work
 
 
-def serve(folder, threads):
+def serve(folder, threads, batch):
     torch.set_num_threads(threads)
-    labels = np.fromfile(f"{folder}/labels.bin", np.int32).reshape(-1, 256)
-    iq = np.fromfile(f"{folder}/iq.bin", np.float32).reshape(len(labels), 256, -1, 2)
+    labels = np.fromfile(f"{folder}/labels.bin", np.int32).reshape(-1, batch)
+    iq = np.fromfile(f"{folder}/iq.bin", np.float32).reshape(len(labels), batch, -1, 2)
     batches = [(torch.from_numpy(x), torch.from_numpy(y.astype(np.int64))) for x, y in zip(iq, labels)]
     trainers, cpu = {}, 0
     print("ready", flush=True)
@@ -242,4 +242,4 @@ def train(config, train_set, valid_set, test_set):
 if sys.argv[1] == "--train":
     train(read_config(sys.argv[2], sys.argv[6:]), *(read_data(path) for path in sys.argv[3:6]))
 else:
-    serve(sys.argv[1], int(sys.argv[2]))
+    serve(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
