@@ -266,14 +266,19 @@ static bool has_wanted_value(const composite *c, const test_subject *s, const te
   moire_error error = {0};
   bool good = test_run_graph(s->stages[0], feed, &values, &error) == MOIRE_OK;
   if (!good) moire__text_add(why, "%s", error.message);
-  static const char *const planes[] = {"y", "y.re", "y.im"};
+  static const char *const planes[] = {"y", "y.real", "y.imag"};
+  int64_t seen = 0;
   for (int n = 0; n < 3 && good; n++) {
     const test_value *y = test_values_find(&values, planes[n], false);
-    for (int64_t i = 0; y && i < y->elements && good; i++) {
+    for (int64_t i = 0; y && i < y->elements && good; i++, seen++) {
       double want = c->want(p, (int)i + (n == 2 ? ALL : 0));
       good = fabs(y->value[i] - want) <= 1e-9 * (1 + fabs(want));
       if (!good) moire__text_add(why, "%s[%d] is %.12g, wanted %.12g", planes[n], (int)i, y->value[i], want);
     }
+  }
+  if (good && seen == 0) {
+    moire__text_add(why, "there is no y");
+    good = false;
   }
   test_values_free(&values);
   return good;
