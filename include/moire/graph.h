@@ -402,6 +402,17 @@ moire_value moire_filter_bank_at(moire_source at, moire_value x, const moire_val
 moire_value moire_band_bank_at(moire_source at, moire_value x, const moire_value *weights,
                                const int64_t *dilations, int n);
 
+/* Names, layouts and meanings of torch.nn.functional: x [B, C, L], w [out, C / groups, k], bias [out] or null
+ * -> [B, out, (L + 2 padding - dilation (k - 1) - 1) / stride + 1]; real, complex or one of each. B may be
+ * named. */
+moire_value moire_conv1d_at(moire_source at, moire_value x, moire_value w, moire_value bias, int64_t stride,
+                            int64_t padding, int64_t dilation, int64_t groups);
+/* x [B, C, H, W], w [out, C / groups, kh, kw]; stride, padding and dilation are pairs, of H and of W, or NULL
+ * for 1, 0 and 1. */
+moire_value moire_conv2d_at(moire_source at, moire_value x, moire_value w, moire_value bias,
+                            const int64_t *stride, const int64_t *padding, const int64_t *dilation,
+                            int64_t groups);
+
 /* The orthonormal Fourier transform of a real sequence of n along an axis: c64 with the bins 0 to n/2 on it;
  * and the sequence of `length` that bins belong to (imaginary parts of bins 0 and length/2 count as 0). */
 moire_value moire_rfft_at(moire_source at, moire_value x, int axis);
