@@ -7,6 +7,7 @@
 
 #include "runtime/base/memory.h"
 #include "runtime/files/file.h"
+#include "runtime/train/log.h"
 #include "runtime/train/trainer.h"
 
 #include <inttypes.h>
@@ -46,7 +47,9 @@ enum {
   PROFILE,
   PROFILE_STEPS,
   PARENT,
-  LOCK
+  LOCK,
+  LOG,
+  QUIET
 };
 
 static const struct argp_option options[] = {
@@ -65,6 +68,9 @@ static const struct argp_option options[] = {
     {"overwrite", OVERWRITE, NULL, 0,
      "Replace the run in DIR, which stays as it is until this one's first epoch has ended", 0},
     {"json", JSON, NULL, 0, "Print the result as JSON", 0},
+    {"log", LOG, "text|json", 0,
+     "Tell of the training, on stderr, in sentences or as a JSON object a line (text)", 0},
+    {"quiet", QUIET, NULL, 0, "Tell of nothing but failures", 0},
     {"parent", PARENT, "PROCESS", OPTION_HIDDEN, "Stop when this process, which started it, has ended", 0},
     {"lock", LOCK, "DESCRIPTOR", OPTION_HIDDEN, "The lock of DIR, which the process that started it holds", 0},
     {0}};
@@ -103,6 +109,12 @@ static void read_window(const char *text, const struct argp_state *state, tool_p
   }
 }
 
+static void read_form(const char *text, const struct argp_state *state) {
+  bool json = !strcmp(text, "json");
+  if (!json && strcmp(text, "text") != 0) argp_error(state, "--log: wanted text or json, but '%s' came", text);
+  moire__log_set_form(json ? MOIRE__LOG_JSON : MOIRE__LOG_TEXT);
+}
+
 static error_t parse(int key, char *text, struct argp_state *state) {
   arguments *a = state->input;
   switch (key) {
@@ -114,6 +126,8 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case OVERWRITE: a->overwrite = true; return 0;
     case LOCK: a->lock = (int)tool_int_argument(state, "--lock", text, 0, INT32_MAX); return 0;
     case JSON: a->json = true; return 0;
+    case LOG: read_form(text, state); return 0;
+    case QUIET: moire__log_set_form(MOIRE__LOG_NONE); return 0;
     case THREADS: a->threads = (int)tool_int_argument(state, "--threads", text, 1, 1024); return 0;
     case SET: a->assignments[a->n_assignments++] = text; return 0;
     case STOP_METRIC:
@@ -135,6 +149,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
         argp_error(state, "--from starts anew, and --resume continues: wanted one of them");
       if (a->from && a->seeds > 0)
         argp_error(state, "--from with --seeds: the seeds would differ in nothing but the order");
+      if (a->seeds && moire__log_get_form() != MOIRE__LOG_TEXT)
+        argp_error(state,
+                   "--seeds has the log of each training in its folder: wanted neither --log nor --quiet");
       if (a->resume && a->overwrite) argp_error(state, "--resume and --overwrite exclude each other");
       if (a->seeds && a->overwrite)
         argp_error(state, "--overwrite replaces one run, and --seeds trains several: wanted another --out DIR");
@@ -321,7 +338,10 @@ static int train_as_asked(arguments *a) {
     if (result.stopped) exit_status = TOOL_INTERRUPTED;
   }
   moire__setup_free(&setup);
-  return status ? tool_fail("train", &error) : exit_status;
+  if (!status) return exit_status;
+  if (moire__log_get_form() != MOIRE__LOG_JSON) return tool_fail("train", &error);
+  moire__log("failed", NULL, "%s", error.message);
+  return TOOL_FAILURE;
 }
 
 int tool_train(int argc, char **argv) {

@@ -1,6 +1,8 @@
 /* The progress bar. The line is made by a pure function; everything else decides when to draw it. */
 #include "runtime/train/progress.h"
 
+#include "runtime/train/log.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static const double seconds_between_draws = 0.1;
+static const double seconds_between_draws = 0.1, seconds_between_events = 60;
 
 static double now(void) {
   struct timespec time;
@@ -22,7 +24,12 @@ static int terminal_columns(void) {
 }
 
 moire__progress moire__progress_start(const char *label, const char *unit, int64_t total) {
-  moire__progress progress = {.unit = unit, .total = total, .active = isatty(STDERR_FILENO)};
+  moire__log_form form = moire__log_get_form();
+  moire__progress progress = {
+      .unit = unit, .total = total, .active = form == MOIRE__LOG_TEXT && isatty(STDERR_FILENO)};
+  progress.every = progress.active           ? seconds_between_draws
+                   : form != MOIRE__LOG_NONE ? seconds_between_events
+                                             : 0;
   snprintf(progress.label, sizeof progress.label, "%s", label);
   progress.started = now();
   return progress;
@@ -53,7 +60,7 @@ void moire__progress_line(const moire__progress *progress, int64_t done, double 
   moire__text_add(line, "%s ", progress->label);
   if (total > 0) {
     double fraction = (double)done / (double)total;
-    add_bar(line, fraction < 1 ? fraction : 1);
+    if (columns >= 0) add_bar(line, fraction < 1 ? fraction : 1);
     moire__text_add(line, "%jd/%jd", (intmax_t)done, (intmax_t)total);
   } else {
     moire__text_add(line, "%jd", (intmax_t)done);
@@ -65,6 +72,7 @@ void moire__progress_line(const moire__progress *progress, int64_t done, double 
     moire__text_add(line, " left");
   }
   if (*note) moire__text_add(line, "  %s", note);
+  if (columns < 0) return;
   /* One column stays free: some terminals wrap when the last one is written. */
   size_t room = columns > 1 ? (size_t)columns - 1 : 0;
   if (line->length - start > room) {
@@ -73,16 +81,34 @@ void moire__progress_line(const moire__progress *progress, int64_t done, double 
   }
 }
 
+/* The event of progress where no bar is drawn. */
+static void tell(const moire__progress *progress, int64_t done, double elapsed, const char *note) {
+  moire__text line = {0}, fields = {0};
+  moire__progress_line(progress, done, elapsed, note, -1, &line);
+  moire__text_add(&fields, "\"what\":");
+  moire__log_add_string(&fields, progress->label);
+  moire__text_add(&fields, ",\"done\":%jd,\"total\":%jd,\"seconds\":%.1f,\"note\":", (intmax_t)done,
+                  (intmax_t)progress->total, elapsed);
+  moire__log_add_string(&fields, note);
+  moire__log("progress", moire__text_string(&fields), "%s", moire__text_string(&line));
+  moire__text_free(&line);
+  moire__text_free(&fields);
+}
+
 void moire__progress_update(moire__progress *progress, int64_t done, const char *format, ...) {
-  if (!progress->active) return;
-  double time = now();
-  if (progress->drawn > 0 && time - progress->drawn < seconds_between_draws) return;
+  if (!(progress->every > 0)) return;
+  double time = now(), last = progress->drawn > 0 || progress->active ? progress->drawn : progress->started;
+  if (last > 0 && time - last < progress->every) return;
   progress->drawn = time;
   char note[128];
   va_list args;
   va_start(args, format);
   vsnprintf(note, sizeof note, format, args);
   va_end(args);
+  if (!progress->active) {
+    tell(progress, done, time - progress->started, note);
+    return;
+  }
   moire__text line = {0};
   moire__progress_line(progress, done, time - progress->started, note, terminal_columns(), &line);
   fprintf(stderr, "\r%s\033[K", moire__text_string(&line));

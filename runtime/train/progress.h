@@ -1,5 +1,6 @@
-/* A progress bar on stderr, for people: drawn only if stderr is a terminal, and then at most ten times a
- * second.
+/* Progress on stderr: a bar for people where stderr is a terminal, drawn at most ten times a second; elsewhere,
+ * and for machines (runtime/train/log.h), an event of its own once a minute, so that logs of long epochs show
+ * life.
  *
  *   moire__progress bar = moire__progress_start("epoch 3", "step", 101);
  *   for (...) moire__progress_update(&bar, done, "loss %.4f", loss);
@@ -14,7 +15,8 @@
 #include <stdint.h>
 
 typedef struct moire__progress {
-  bool active; /* stderr is a terminal */
+  bool active;  /* a bar is drawn: stderr is a terminal, and people read it */
+  double every; /* seconds from one drawing or event to the next; 0: nothing is told */
   const char *unit;
   char label[64];
   int64_t total;
@@ -32,7 +34,7 @@ void moire__progress_update(moire__progress *progress, int64_t done, const char 
 void moire__progress_finish(moire__progress *progress);
 
 /* The line that a terminal of `columns` columns would show after `elapsed` seconds: label, bar, count, rate,
- * time left, note. */
+ * time left, note. With columns < 0 there is no bar, and no limit. */
 void moire__progress_line(const moire__progress *progress, int64_t done, double elapsed, const char *note,
                           int columns, moire__text *line);
 

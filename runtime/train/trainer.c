@@ -6,6 +6,7 @@
 #include "runtime/base/philox.h"
 #include "runtime/files/checkpoint.h"
 #include "runtime/train/average.h"
+#include "runtime/train/log.h"
 #include "runtime/train/progress.h"
 #include "runtime/train/train_step.h"
 #include "runtime/train/trainer_files.h"
@@ -13,6 +14,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -80,15 +82,45 @@ static moire_status train_epoch(trainer *t, double *mean_loss, int64_t *steps, m
 /* ---- Epochs -----------------------------------------------------------------------------------------------
  */
 
-static void say(const trainer *t, const moire__epoch_record *record, bool best) {
+static void say_start(const trainer *t, int64_t parameters) {
+  moire__text fields = {0};
+  moire__text_add(&fields, "\"model\":");
+  moire__log_add_string(&fields, t->job->model);
+  moire__text_add(&fields, ",\"directory\":");
+  moire__log_add_string(&fields, t->job->directory);
+  moire__text_add(&fields,
+                  ",\"parameters\":%" PRId64 ",\"samples\":%" PRId64 ",\"batch\":%" PRId64
+                  ",\"epochs_done\":%" PRId64,
+                  parameters, t->job->task->samples.n, t->batch, t->done.epochs);
+  moire__log("start", moire__text_string(&fields), NULL);
+  moire__text_free(&fields);
+}
+
+static void say_epoch(const trainer *t, const moire__epoch_record *record, bool best) {
   const moire__trainer_task *task = t->job->task;
-  moire__text more = {0};
+  moire__text more = {0}, fields = {0};
   if (task->describe) task->describe(&record->valid, task->monitored, &more);
-  fprintf(stderr, "epoch %" PRId64 ": loss %.4f (%.1f s), validation %s %.4f%s (%.1f s)%s\n", record->epoch,
-          record->train_loss, record->train_seconds, task->monitored,
-          moire__measures_value(&record->valid, task->monitored), moire__text_string(&more),
-          record->valid_seconds, best ? ", best so far" : "");
+  moire__trainer_files_add_record(record, &fields);
+  moire__text_add(&fields, ",\"best\":%s", best ? "true" : "false");
+  moire__log("epoch", moire__text_string(&fields),
+             "epoch %" PRId64 ": loss %.4f (%.1f s), validation %s %.4f%s (%.1f s)%s", record->epoch,
+             record->train_loss, record->train_seconds, task->monitored,
+             moire__measures_value(&record->valid, task->monitored), moire__text_string(&more),
+             record->valid_seconds, best ? ", best so far" : "");
   moire__text_free(&more);
+  moire__text_free(&fields);
+}
+
+static void say_test(const trainer *t, const moire__trainer_result *result) {
+  moire__text fields = {0};
+  moire__text_add(&fields, "\"best_epoch\":%" PRId64 ",\"test\":", t->done.best_epoch);
+  moire__measures_to_json(&result->test, &fields);
+  if (result->baseline.n) {
+    moire__text_add(&fields, ",\"%s\":", t->job->task->baseline);
+    moire__measures_to_json(&result->baseline, &fields);
+  }
+  moire__log("test", moire__text_string(&fields), NULL);
+  moire__text_free(&fields);
 }
 
 /* Best, metrics, last: in this order, since a run is resumed from the last. */
@@ -113,7 +145,7 @@ static moire_status finish_epoch(trainer *t, const moire__epoch_record *record, 
   moire_status status = t->files.fresh
                             ? moire__trainer_files_save_first(&t->files, t->store, record, &t->done, error)
                             : save_epoch(t, record, best, error);
-  if (!status) say(t, record, best);
+  if (!status) say_epoch(t, record, best);
   return status;
 }
 
@@ -147,8 +179,8 @@ static void say_what_is_tested(const trainer *t) {
   char time[40] = "?";
   if (stat(t->files.best, &file)) return;
   if (localtime_r(&file.st_mtime, &local)) strftime(time, sizeof time, "%Y-%m-%d %H:%M:%S", &local);
-  fprintf(stderr, "testing %s, epoch %" PRId64 ": %jd bytes, written %s\n", t->files.best, t->done.best_epoch,
-          (intmax_t)file.st_size, time);
+  moire__log("testing", NULL, "testing %s, epoch %" PRId64 ": %jd bytes, written %s", t->files.best,
+             t->done.best_epoch, (intmax_t)file.st_size, time);
 }
 
 static moire_status test_best(trainer *t, moire__trainer_result *result, moire_error *error) {
@@ -165,6 +197,7 @@ static moire_status test_best(trainer *t, moire__trainer_result *result, moire_e
   result->least = task->least;
   result->samples = task->n_tested;
   result->fingerprint = task->fingerprint;
+  say_test(t, result);
   return MOIRE_OK;
 }
 
@@ -174,7 +207,8 @@ static moire_status run(trainer *t, moire__trainer_result *result, moire_error *
   if (!status && !must_stop(t)) return test_best(t, result, error);
   result->stopped = !status;
   if (result->stopped) {
-    fprintf(stderr, "stopped in epoch %" PRId64 "; --resume continues from its start\n", t->done.epochs);
+    moire__log("stopped", NULL, "stopped in epoch %" PRId64 "; --resume continues from its start",
+               t->done.epochs);
   }
   return status;
 }
@@ -201,6 +235,14 @@ static moire_status make_runners(trainer *t, moire_error *error) {
                    : MOIRE_ERROR_ARGUMENT;
 }
 
+/* An event a line. */
+static void log_lines(const char *event, const char *text) {
+  for (size_t n = 0; *text; text += n + (text[n] == '\n')) {
+    n = strcspn(text, "\n");
+    moire__log(event, NULL, "%.*s", (int)n, text);
+  }
+}
+
 /* The weights of a checkpoint, and a line for each that does not fit. */
 static moire_status start_from(trainer *t, moire_error *error) {
   moire__safetensors *file = NULL;
@@ -208,9 +250,9 @@ static moire_status start_from(trainer *t, moire_error *error) {
   int fitted = 0;
   moire_status status = moire__safetensors_open(t->job->from, &file, error);
   if (!status) status = moire__checkpoint_load_fitting(file, t->store, &report, &fitted, error);
-  if (!status) fprintf(stderr, "starting with %d weights of %s\n", fitted, t->job->from);
+  if (!status) moire__log("from", NULL, "starting with %d weights of %s", fitted, t->job->from);
   if (report.data) moire__make_printable(report.data);
-  fputs(moire__text_string(&report), stderr); /* where nothing fits, too: it says why */
+  log_lines("misfit", moire__text_string(&report)); /* where nothing fits, too: it says why */
   moire__safetensors_close(file);
   moire__text_free(&report);
   return status;
@@ -223,8 +265,9 @@ static moire_status find_start(trainer *t, moire_error *error) {
   if (t->job->resume) {
     moire_status status = moire__trainer_files_resume(&t->files, t->store, &t->done, &found, error);
     if (status) return status;
-    if (found) fprintf(stderr, "resuming %s after %" PRId64 " epochs\n", t->files.last, t->done.epochs);
-    if (!found) fprintf(stderr, "%s is not there: starting anew\n", t->files.last);
+    if (found)
+      moire__log("resume", NULL, "resuming %s after %" PRId64 " epochs", t->files.last, t->done.epochs);
+    if (!found) moire__log("anew", NULL, "%s is not there: starting anew", t->files.last);
   }
   if (found) return t->job->claim ? t->job->claim(t->job->claim_context, error) : MOIRE_OK;
   const moire__trainer_task *task = t->job->task;
@@ -263,6 +306,7 @@ moire_status moire__trainer_run(const moire__trainer_job *job, moire__trainer_re
   result->parameters = count_parameters(t.store);
   if (!status) status = moire__trainer_files_open(&t.files, job, error);
   if (!status) status = find_start(&t, error);
+  if (!status) say_start(&t, result->parameters);
   if (!status) status = run(&t, result, error);
   if (job->watch && t.runner) job->watch(job->watch_context, t.runner, -1);
   free_trainer(&t);

@@ -70,14 +70,19 @@ static moire_status write_journal(const moire__trainer_files *files, moire_error
                                   error);
 }
 
-moire_status moire__trainer_files_add_epoch(moire__trainer_files *files, const moire__epoch_record *record,
-                                            moire_error *error) {
-  moire__text *out = &files->journal;
-  moire__text_add(out, "{\"epoch\":%" PRId64 ",\"train_loss\":", record->epoch);
+void moire__trainer_files_add_record(const moire__epoch_record *record, moire__text *out) {
+  moire__text_add(out, "\"epoch\":%" PRId64 ",\"train_loss\":", record->epoch);
   moire__config_add_real(out, record->train_loss);
   moire__text_add(out, ",\"train_seconds\":%.3f,\"valid\":", record->train_seconds);
   moire__measures_to_json(&record->valid, out);
-  moire__text_add(out, ",\"valid_seconds\":%.3f}\n", record->valid_seconds);
+  moire__text_add(out, ",\"valid_seconds\":%.3f", record->valid_seconds);
+}
+
+moire_status moire__trainer_files_add_epoch(moire__trainer_files *files, const moire__epoch_record *record,
+                                            moire_error *error) {
+  moire__text_add_char(&files->journal, '{');
+  moire__trainer_files_add_record(record, &files->journal);
+  moire__text_add(&files->journal, "}\n");
   return write_journal(files, error);
 }
 

@@ -50,6 +50,9 @@ moire_status moire__trainer_files_load_best(const moire__trainer_files *files, m
 moire_status moire__trainer_files_save_last(const moire__trainer_files *files, const moire_store *store,
                                             const moire__trained *trained, moire_error *error);
 
+/* The members of an epoch's object in metrics.jsonl, without the braces. */
+void moire__trainer_files_add_record(const moire__epoch_record *record, moire__text *out);
+
 /* Add a line to the journal and write metrics.jsonl. */
 moire_status moire__trainer_files_add_epoch(moire__trainer_files *files, const moire__epoch_record *record,
                                             moire_error *error);

@@ -3,6 +3,7 @@
 #include "tools/profile/profile_train.h"
 
 #include "runtime/base/memory.h"
+#include "runtime/train/log.h"
 #include "compiler/profile/document.h"
 
 enum {
@@ -79,8 +80,8 @@ moire_status tool_train_profile_finish(tool_train_profile *p, moire_error *error
   }
   moire_status status = moire__profile_write(p->document, p->window->directory, error);
   if (!status) {
-    fprintf(stderr, "%d steps from step %d on are profiled in %s/profile.json\n",
-            moire__recording_count(p->recording), p->window->first, p->window->directory);
+    moire__log("profile", NULL, "%d steps from step %d on are profiled in %s/profile.json",
+               moire__recording_count(p->recording), p->window->first, p->window->directory);
   }
   return status;
 }
