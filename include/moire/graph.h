@@ -413,6 +413,19 @@ moire_value moire_conv2d_at(moire_source at, moire_value x, moire_value w, moire
                             const int64_t *stride, const int64_t *padding, const int64_t *dilation,
                             int64_t groups);
 
+/* x [B, C, L]: the mean (padding counts as zeros) or the maximum (padding never wins) over windows, which are
+ * (L + 2 padding - kernel) / stride + 1; padding is at most half of the kernel. The maximum's gradient goes to
+ * the first of equals. */
+moire_value moire_avg_pool1d_at(moire_source at, moire_value x, int64_t kernel, int64_t stride,
+                                int64_t padding);
+moire_value moire_max_pool1d_at(moire_source at, moire_value x, int64_t kernel, int64_t stride,
+                                int64_t padding);
+/* x [B, C, H, W]; pairs of H and of W; stride NULL: the kernel, padding NULL: 0. */
+moire_value moire_avg_pool2d_at(moire_source at, moire_value x, const int64_t *kernel, const int64_t *stride,
+                                const int64_t *padding);
+moire_value moire_max_pool2d_at(moire_source at, moire_value x, const int64_t *kernel, const int64_t *stride,
+                                const int64_t *padding);
+
 /* The orthonormal Fourier transform of a real sequence of n along an axis: c64 with the bins 0 to n/2 on it;
  * and the sequence of `length` that bins belong to (imaginary parts of bins 0 and length/2 count as 0). */
 moire_value moire_rfft_at(moire_source at, moire_value x, int axis);
