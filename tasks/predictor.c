@@ -51,6 +51,7 @@ moire_status moire__predictor_open(moire__predictor *t, const moire__sources *s,
   if (status) return status;
   const char *model = model_of(s, moire__safetensors_metadata(t->file, "model"), error);
   if (!model) return MOIRE_ERROR_ARGUMENT;
+  t->setup.weights = t->file;
   status = read_config(t->file, &t->setup, s, error);
   if (!status) status = moire__setup_find(&t->setup, model, moire__predictor_where(t), error);
   if (!status && t->setup.task->complete) status = t->setup.task->complete(&t->setup, t->file, error);
@@ -86,7 +87,7 @@ moire_status moire__predictor_compile(moire__predictor *t, const char *const *ou
   if (!status) status = moire__checkpoint_load(t->file, t->store, MOIRE__CHECKPOINT_MODEL, error);
   if (status) return status;
   moire__safetensors_close(t->file);
-  t->file = NULL;
+  t->setup.weights = t->file = NULL;
   t->runner = moire_runner_create(plan, t->store, t->threads, error);
   return t->runner ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
 }

@@ -6,18 +6,20 @@
 #include "moire/compile.h"
 #include "moire/model.h"
 #include "runtime/files/config.h"
+#include "runtime/files/safetensors.h"
 
 typedef struct moire__task moire__task;
 
 /* Zero-initialise; free with moire__setup_free. */
 typedef struct moire__setup {
-  const moire_model *model;  /* NULL until moire__setup_find */
-  const moire__task *task;   /* its */
-  moire__config_table table; /* where the values came from */
-  moire_config *config;      /* of the model */
-  moire_config *training;    /* of the task's keys */
-  void *data;                /* the task's own; NULL until it has read */
-  bool keep_kernels;         /* programs keep what they were made of, for a profile */
+  const moire_model *model;          /* NULL until moire__setup_find */
+  const moire__task *task;           /* its */
+  moire__config_table table;         /* where the values came from */
+  moire_config *config;              /* of the model */
+  moire_config *training;            /* of the task's keys */
+  void *data;                        /* the task's own; NULL until it has read */
+  const moire__safetensors *weights; /* the file of a trained model, until it is compiled; NULL in training */
+  bool keep_kernels;                 /* programs keep what they were made of, for a profile */
 } moire__setup;
 
 /* What names the data on a command line; all but `data` may be NULL. */
@@ -25,6 +27,8 @@ typedef struct moire__data_files {
   const char *data;
   const char *valid, *test;   /* of their own, instead of parts of `data` */
   const char *tensor, *names; /* of features: which tensor, and the rows' names */
+  const char *format;         /* of interactions: instead of the configuration's `format` */
+  bool unmeasured;            /* nothing is held out of the data: users of any length will do */
 } moire__data_files;
 
 void moire__setup_free(moire__setup *setup);

@@ -10,10 +10,11 @@ typedef struct arguments {
   bool json;
 } arguments;
 
-enum { DATA = 0x100, SPLIT, RANKS, VALUES, BATCH, TENSOR, JSON };
+enum { DATA = 0x100, FORMAT, SPLIT, RANKS, VALUES, BATCH, TENSOR, JSON };
 
 static const struct argp_option options[] = {
     {"data", DATA, "FILE", 0, "Data, as `moire train` reads it", 0},
+    {"format", FORMAT, "FORMAT", 0, "What a line of interactions is: users, interactions, or auto", 0},
     {"split", SPLIT, "test|valid", 0, "Which part of it to measure (test; of tensors all)", 0},
     {"ranks", RANKS, "FILE", 0, "Write the rank of each user's target, one a line, in the order of the data",
      0},
@@ -31,6 +32,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case TENSOR: a->job.files.tensor = text; return 0;
     case RANKS: a->job.ranks = text; return 0;
     case VALUES: a->job.values = text; return 0;
+    case FORMAT: a->job.files.format = tool_format_argument(state, text); return 0;
     case JSON: a->json = true; return 0;
     case BATCH: a->job.batch = tool_int_argument(state, "--batch", text, 1, 1000000); return 0;
     case SPLIT:

@@ -6,19 +6,22 @@ typedef struct arguments {
   moire__recommend_job job;
 } arguments;
 
-enum { DATA = 0x100, TOP, USERS, JSON };
+enum { DATA = 0x100, FORMAT, TOP, USERS, JSON };
 
-static const struct argp_option options[] = {{"data", DATA, "FILE", 0, "Data set: one user a line", 0},
-                                             {"top", TOP, "K", 0, "Items for each user (10)", 0},
-                                             {"users", USERS, "N", 0, "The first N users only", 0},
-                                             {"json", JSON, NULL, 0, "Print JSON, one line a user", 0},
-                                             {0}};
+static const struct argp_option options[] = {
+    {"data", DATA, "FILE", 0, "What the users had, as `moire train` reads it", 0},
+    {"format", FORMAT, "FORMAT", 0, "What a line is: users, interactions, or auto", 0},
+    {"top", TOP, "K", 0, "Items for each user (10)", 0},
+    {"users", USERS, "N", 0, "The first N users only", 0},
+    {"json", JSON, NULL, 0, "Print JSON, one line a user", 0},
+    {0}};
 
 static error_t parse(int key, char *text, struct argp_state *state) {
   arguments *a = state->input;
   switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &a->sources; return 0;
     case DATA: a->job.files.data = text; return 0;
+    case FORMAT: a->job.files.format = tool_format_argument(state, text); return 0;
     case JSON: a->job.json = true; return 0;
     case TOP: a->job.top = (int)tool_int_argument(state, "--top", text, 1, 10000); return 0;
     case USERS: a->job.users = tool_int_argument(state, "--users", text, 1, INT64_MAX); return 0;
@@ -43,7 +46,7 @@ int tool_recommend(int argc, char **argv) {
       "--checkpoint FILE --data FILE",
       "Lists for each user the items that come next with the highest scores, without those the user had. A "
       "line "
-      "shows the number of the user, the end of the history, and the items, best first.",
+      "shows the user, as the data call it, the end of the history, and the items, best first.",
       tool_sources_arguments,
       NULL,
       NULL};

@@ -31,6 +31,12 @@ const char *tool_path_argument(const struct argp_state *state, const char *optio
   return text;
 }
 
+const char *tool_format_argument(const struct argp_state *state, const char *text) {
+  if (strcmp(text, "auto") != 0 && strcmp(text, "users") != 0 && strcmp(text, "interactions") != 0)
+    argp_error(state, "--format: wanted auto, users or interactions, but '%s' came", text);
+  return text;
+}
+
 const char *tool_precision_argument(const struct argp_state *state, const char *text) {
   if (strcmp(text, "f32") != 0 && strcmp(text, "bf16") != 0)
     argp_error(state, "--precision: wanted f32 or bf16, but '%s' came", text);

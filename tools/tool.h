@@ -47,6 +47,9 @@ double tool_real_argument(const struct argp_state *state, const char *option, co
 const char *tool_path_argument(const struct argp_state *state, const char *option, const char *what,
                                const char *text);
 
+/* "auto", "users" or "interactions", which `text` is; anything else ends the program likewise. */
+const char *tool_format_argument(const struct argp_state *state, const char *text);
+
 /* "f32" or "bf16", which `text` is; anything else ends the program likewise. */
 const char *tool_precision_argument(const struct argp_state *state, const char *text);
 

@@ -152,6 +152,8 @@ static moire_status save(const moire__trainer_files *files, const char *path, co
       {"format", MOIRE__CHECKPOINT_FORMAT}, {"model", files->job->model}, {"config", config.data}};
   int n = 3;
   for (int i = 0; i < n_more; i++) metadata[n++] = more[i];
+  const moire__trainer_task *task = files->job->task;
+  if (task->value) metadata[n++] = (moire__st_metadata){task->key, task->value};
   moire_status status = moire__checkpoint_save(path, store, part, metadata, n, error);
   moire__text_free(&config);
   return status;
@@ -240,7 +242,7 @@ static bool rate_depends_on_epochs(const json_t *config) {
 
 /* Keys that may differ between a run and its continuation without changing what has been computed. */
 static bool may_differ(const json_t *config, const char *key) {
-  static const char *const keys[] = {"epochs", "patience", "eval_batch_size", "data", "model"};
+  static const char *const keys[] = {"epochs", "patience", "eval_batch_size", "data", "model", "format"};
   if (!strcmp(key, "epochs") && rate_depends_on_epochs(config)) return false;
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     if (!strcmp(keys[i], key)) return true;

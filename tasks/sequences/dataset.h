@@ -1,9 +1,7 @@
 /* The sequence data set: who consumed what, in which order, and the batches made of it.
  *
- * A file has one user a line, `user item item ...`, oldest first, separated by blanks or tabs. The user token
- * is any word and is not interpreted. Items are 1 .. 2^31-1; 0 is padding. Lines may end in CR LF, the last one
- * need not end at all, and lines of nothing but blanks are skipped. A user needs at least 3 items: the last is
- * the target of the test, the one before that of the validation, and training needs what is left.
+ * Files are those of tasks/interactions/interactions.h. A user needs at least 3 items: the last is the target
+ * of the test, the one before that of the validation, and training needs what is left.
  *
  * With seq a user's items and L the longest input:
  *   training    t = seq[-(L+2) : -2]; for i = 1 .. len(t) one sample: input t[: i-1], answer t[i-1]
@@ -15,7 +13,7 @@
 #ifndef MOIRE_TASKS_SEQUENCES_DATASET_H
 #define MOIRE_TASKS_SEQUENCES_DATASET_H
 
-#include "moire/status.h"
+#include "tasks/interactions/interactions.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -37,6 +35,8 @@ typedef struct moire__dataset {
   int32_t *items;        /* [n_interactions], user after user */
   int64_t *first_item;   /* [n_users + 1] */
   int64_t *first_sample; /* [n_users + 1] */
+  moire__id_names users; /* [n_users]: what the file calls them */
+  moire__id_names names; /* of items: item i is number i - 1; none where items are the file's numbers */
 } moire__dataset;
 
 /* Reads the file at `path` for inputs of `max_length` >= 1 items. Errors name file and line. On success *out is
@@ -45,6 +45,11 @@ moire_status moire__dataset_load(const char *path, int max_length, moire__datase
 /* The same from bytes; `path` only names them in messages. */
 moire_status moire__dataset_parse(const char *path, const char *bytes, size_t n, int max_length,
                                   moire__dataset **out, moire_error *error);
+/* How these two read: any form, at least 3 items a user. */
+moire__interactions_options moire__dataset_reading(void);
+/* The same of what has been read, which it takes, on failure too. */
+moire_status moire__dataset_of(const char *path, moire__interactions *interactions, int max_length,
+                               moire__dataset **out, moire_error *error);
 void moire__dataset_free(moire__dataset *dataset); /* NULL is fine */
 
 /* 64-bit FNV-1a of what samples and targets are made of: equal for equal data, whatever the files are called.

@@ -8,17 +8,56 @@
 #include "tasks/sequences/samples.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #define METRICS "HR@5|NDCG@5|HR@10|NDCG@10|HR@20|NDCG@20"
 
 static const moire_config_field keys[] = {
-    MOIRE__TRAINER_FIELDS("data set: one user a line; --data replaces it", "200", "10"),
+    MOIRE__TRAINER_FIELDS("data set: users or interactions; --data replaces it", "200", "10"),
+    {"format", MOIRE_CONFIG_STRING, "auto", 0, 0, "auto|users|interactions", "what a line of the data is"},
     {"eval_batch_size", MOIRE_CONFIG_INT, "256", 1, 1000000, NULL, "users that are scored at once"},
     {"stop_metric", MOIRE_CONFIG_STRING, "NDCG@10", 0, 0, METRICS, "what the best epoch is best in"},
     MOIRE__TRAINER_SWITCHES};
 
 static const moire__task_need needs[] = {{"item_size", MOIRE_CONFIG_INT}, {"max_seq_length", MOIRE_CONFIG_INT}};
+
+/* What was read, and what of it was left out. */
+static void say(const char *path, const moire__interactions *read, const char *format) {
+  char form[120];
+  moire__form_describe(&read->form, form, sizeof form);
+  if (!strcmp(format, "auto"))
+    fprintf(stderr, "%s: %s: %" PRId64 " users, %" PRId64 " interactions\n", path, form, read->n_users,
+            read->n);
+  if (read->skipped)
+    fprintf(stderr, "%s: %" PRId64 " interactions with items that the model does not know are left out\n", path,
+            read->skipped);
+  if (read->skipped_users)
+    fprintf(stderr, "%s: %" PRId64 " users with too few interactions are left out\n", path,
+            read->skipped_users);
+}
+
+/* A trained model has its items, whose names its checkpoint keeps; in training the file says what they are. */
+static moire_status read_file(moire__setup *setup, const moire__data_files *files, bool from_data,
+                              moire_error *error) {
+  const char *format = files->format ? files->format : moire_config_string(setup->training, "format");
+  moire__interactions_options options = {
+      .format = format,
+      .known = setup->weights,
+      .map = setup->weights ? moire__safetensors_metadata(setup->weights, MOIRE__SEQUENCES_MAP) : NULL,
+      .item_size = from_data ? 0 : moire_config_int(setup->config, "item_size"),
+      .fewest = files->unmeasured ? 1 : moire__dataset_reading().fewest,
+      .skip_unknown = files->unmeasured};
+  moire__interactions read;
+  moire__dataset *data = NULL;
+  moire_status status = moire__interactions_read(files->data, &options, &read, error);
+  if (status) return status;
+  say(files->data, &read, format);
+  int length = (int)moire_config_int(setup->config, "max_seq_length");
+  status = moire__dataset_of(files->data, &read, length, &data, error);
+  setup->data = data;
+  return status;
+}
 
 /* The length of the inputs is needed to read the data, and the data to know how many items there are: where
  * nobody says, a first configuration is made with the fewest. */
@@ -28,17 +67,20 @@ static moire_status read_data(moire__setup *setup, const moire__data_files *file
   moire_status status = moire__setup_assume(setup, files->data, 2, error);
   if (!status) status = moire__setup_build(setup, where, error);
   if (status) return status;
-  moire__dataset *data = NULL;
-  status =
-      moire__dataset_load(files->data, (int)moire_config_int(setup->config, "max_seq_length"), &data, error);
+  status = read_file(setup, files, from_data, error);
   if (status) return status;
-  setup->data = data;
+  const moire__dataset *data = setup->data;
   if (from_data) {
     status = moire__setup_add_int(setup, files->data, "item_size", data->item_size, error);
     return status ? status : moire__setup_build(setup, where, error);
   }
   int64_t known = moire_config_int(setup->config, "item_size");
   if (data->item_size <= known) return MOIRE_OK;
+  if (data->names.n)
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT,
+                      "%s: has %" PRId64 " items, but %s says item_size %" PRId64 ": %" PRId64
+                      " items and the padding",
+                      files->data, data->names.n, where, known, known - 1);
   return moire_fail(error, MOIRE_ERROR_ARGUMENT,
                     "%s: has item %" PRId64 ", but %s says item_size %" PRId64 ": items up to %" PRId64,
                     files->data, data->item_size - 1, where, known, known - 1);

@@ -6,6 +6,9 @@
 #include "tasks/sequences/scoring.h"
 #include "tasks/task.h"
 
+/* The metadata of a checkpoint that names the items, one a line, where they are not the data's own numbers. */
+#define MOIRE__SEQUENCES_MAP "items"
+
 /* Validation and test rank all items for every user's target; the test leaves ranks.txt, the rank of each
  * user's target, in the run's directory; the baseline is a ranking by popularity. */
 moire_status moire__sequences_train(const moire__setup *setup, int threads, moire__trainer_task *task,

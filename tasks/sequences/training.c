@@ -15,6 +15,7 @@ typedef struct sequences {
   moire_threads *threads;
   moire_runner *runner;
   int64_t *ranks; /* [n_users] */
+  char *map;      /* the items' names, or NULL */
 } sequences;
 
 static moire_status open_task(void *context, moire_store *store, moire_threads *threads, moire_error *error) {
@@ -67,6 +68,7 @@ static void close_task(void *context) {
   moire_runner_destroy(s->runner);
   moire_program_destroy(s->scores);
   moire__release(s->ranks);
+  moire__release(s->map);
   moire__release(s);
 }
 
@@ -80,12 +82,15 @@ moire_status moire__sequences_train(const moire__setup *setup, int threads, moir
                    .dataset = dataset,
                    .training = setup->training,
                    .item_size = moire_config_int(setup->config, "item_size")};
+  s->map = moire__interactions_map(&dataset->names);
   s->ranks = moire__allocate_array((size_t)dataset->n_users + 1, sizeof *s->ranks);
   *task = (moire__trainer_task){
       .context = s,
       .samples = moire__samples_of_sequences(dataset, moire_config_int(setup->training, "batch_size")),
       .data = dataset->path,
       .fingerprint = moire__dataset_fingerprint(dataset),
+      .key = MOIRE__SEQUENCES_MAP,
+      .value = s->map,
       .n_tested = dataset->n_users,
       .baseline = "popularity",
       .monitored = moire_config_string(setup->training, "stop_metric"),

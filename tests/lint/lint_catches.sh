@@ -66,7 +66,7 @@ include a.c '<stdio.h>' 'a.c:1: the file lies in no room'
 # mention FILE LINE WANTED: a file with LINE.
 mention() {
   fresh
-  mkdir -p "$tree/tasks/tensors" "$tree/tasks/items"
+  mkdir -p "$tree/tasks/tensors" "$tree/tasks/items" "$tree/tasks/shared"
   printf '/* rows */\nMOIRE__TASK(items) /* one */\nMOIRE__TASK(tensors)\n' >"$tree/tasks/tasks.def"
   echo "$2" >"$tree/$1"
   expect tasks "$3"
@@ -78,6 +78,8 @@ mention tasks/items/a.c '#include "tasks/tensors/rows.h"' 'tasks/items/a.c inclu
 mention tasks/items/a.c '#include "tasks/items/rows.h"' ''
 mention runtime/a.c '#include "tasks/items/rows.h"' 'runtime/a.c includes a file of a task'
 mention tools/a.c 'puts("items of a list");' ''
+mention tasks/items/a.c '#include "tasks/shared/rows.h"' ''
+mention tools/a.c '#include "tasks/shared/rows.h"' 'tools/a.c includes a file of a task'
 
 # A function of exactly N lines, with a table, a prototype and a struct before it.
 function_of() {

@@ -91,10 +91,13 @@ Test(dataset, line_ends_blanks_and_user_words_do_not_matter) {
   }
 }
 
-Test(dataset, the_largest_item_is_accepted) {
-  const char *text = "1 1 2 2147483647";
+Test(dataset, numbers_far_apart_are_mapped_and_keep_their_names) {
+  const char *text = "1 7 100000000 2147483648\n2 100000000 9000000000000000000 7\n";
   moire__dataset *d = parse(text, strlen(text), 2);
-  cr_assert_eq(d->item_size, INT64_C(2147483648));
+  static const int32_t items[] = {1, 2, 3, 2, 4, 1};
+  cr_assert_eq(d->item_size, 5);
+  cr_assert_arr_eq(d->items, items, sizeof items);
+  cr_assert_str_eq(moire__id_names_at(&d->names, 3), "9000000000000000000");
   moire__dataset_free(d);
 }
 
@@ -119,7 +122,9 @@ Test(dataset, every_malformed_file_is_a_sentence_that_names_the_line) {
       {"1 2 3 4\n\n2 5 0 6\n", 0, "data.txt:3: item '0' is padding"},
       {"1 2 3 -0\n", 0, "data.txt:1: item '-0' is negative"},
       {"1 2 3 -4\n", 0, "data.txt:1: item '-4' is negative"},
-      {"1 2 3 2147483648\n", 0, "data.txt:1: item '2147483648' is past the largest item, 2147483647"},
+      {"1 2 3 4\n2 5 6 7\n1 8 9 10 11\n", 0, "data.txt:3: user '1' is there twice"},
+      {"1 2 3 4\n\x1b[31m 5 6 7\n", 0, "data.txt:2: user '?[31m' is not printable UTF-8"},
+      {"\xff 2 3 4\n", 0, "data.txt:1: user '?' is not printable UTF-8"},
       {"1 2 3 99999999999999999999999999\n", 0, "is past the largest item"},
       {"1 2 3 18446744073709551617\n", 0, "is past the largest item"},
       {"1 2 3 4\n2 5\n", 0, "data.txt:2: user '2' has 1 item, but needs 3"},

@@ -88,7 +88,7 @@ data </dev/null
 data :2: <<<$'u1 1 2 3 4\nu2 1 two 3'
 data :1: <<<'u1 1 0 3 4'
 data :1: <<<'u1 1 -2 3 4'
-data :3: <<<$'u1 1 2 3 4\nu2 1 2 3 4\nu3 1 2147483648 3 4'
+data :3: <<<$'u1 1 2 3 4\nu2 1 2 3 4\nu3 1 9223372036854775808 3 4'
 data :2: <<<$'u1 1 2 3 4\nu2 1'
 printf 'u1 1 2 3 4\nu2 1 2\0 3 4\n' | data :2:
 refused 1 nosuch.txt 'No such file' -- "$MOIRE" train good.yaml --data nosuch.txt

@@ -11,7 +11,7 @@ deb=$(echo out/moire_*.deb)
 version=$("$MOIRE" --version | sed -n '1s/^moire //p')
 [[ $deb == out/moire_"$version"-1_"$(dpkg --print-architecture)".deb ]] || complain "the name $deb"
 depends=$(dpkg-deb -f "$deb" Depends)
-for package in libc6 libllvm19 libjansson4 libyaml-0-2; do
+for package in libc6 libllvm19 libjansson4 libyaml-0-2 zlib1g; do
   grep -q "\<$package\>" <<<"$depends" || complain "it does not depend on $package: $depends"
 done
 grep -q -- '-dev\>' <<<"$depends" && complain "it depends on what builds need: $depends"

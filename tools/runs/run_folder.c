@@ -244,7 +244,7 @@ bool tool_run_repeats(const char *directory, const moire__setup *setup, const ui
 
 bool tool_run_is(const json_t *run, const moire__setup *setup) {
   const char *const of_data[] = {setup->task->size_key, NULL};
-  static const char *const of_training[] = {"data", "model", NULL};
+  static const char *const of_training[] = {"data", "model", "format", NULL};
   return !strcmp(json_string_value(json_object_get(run, "model")), setup->model->name) &&
          same_keys(json_object_get(run, "config"), setup->config, of_data) &&
          same_keys(json_object_get(run, "training"), setup->training, of_training);

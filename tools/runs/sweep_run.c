@@ -163,7 +163,7 @@ static moire_status spawn(const pool *p, job *j, moire_error *error) {
   const tool_sweep_job *s = p->sweep;
   int n = 0, at = 0;
   const char **all = assignments_of(p, j, &n);
-  const char **argv = moire__allocate_array((size_t)n * 2 + 24, sizeof *argv);
+  const char **argv = moire__allocate_array((size_t)n * 2 + 26, sizeof *argv);
   char threads[24], parent[24], lock[24], *log = tool_path(j->directory, "log.txt");
   snprintf(threads, sizeof threads, "%d", s->threads);
   snprintf(parent, sizeof parent, "%ld", (long)getpid());
@@ -171,11 +171,9 @@ static moire_status spawn(const pool *p, job *j, moire_error *error) {
   const char *first[] = {"moire",     "train", s->config,  "--resume", "--out",  j->directory,
                          "--threads", threads, "--parent", parent,     "--lock", lock};
   for (size_t i = 0; i < sizeof first / sizeof *first; i++) argv[at++] = first[i];
-  const char *files[][2] = {{"--data", s->files.data},
-                            {"--valid", s->files.valid},
-                            {"--test", s->files.test},
-                            {"--tensor", s->files.tensor},
-                            {"--names", s->files.names}};
+  const char *files[][2] = {{"--data", s->files.data},     {"--valid", s->files.valid},
+                            {"--test", s->files.test},     {"--tensor", s->files.tensor},
+                            {"--format", s->files.format}, {"--names", s->files.names}};
   for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
     if (files[i][1]) argv[at++] = files[i][0], argv[at++] = files[i][1];
   }

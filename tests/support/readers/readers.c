@@ -144,7 +144,9 @@ static bool seed_json(int n, moire__text *out) {
  */
 
 static bool seed_sequences(int n, moire__text *out) {
-  static const char *const seeds[] = {"1 3 1 4 1 5\n2 7 1 8 2\n3 1 2 3\n", "10 1 2 3 4\r\n11 4 3 2\r\n"};
+  static const char *const seeds[] = {"1 3 1 4 1 5\n2 7 1 8 2\n3 1 2 3\n", "10 1 2 3 4\r\n11 4 3 2\r\n",
+                                      "1\t9\t5\t30\n1\t8\t4\t20\n1\t7\t4\t10\n",
+                                      "userId,itemId,timestamp\na,x,2\na,y,1\na,z,3\n"};
   return seed_of(seeds, COUNT(seeds), n, out);
 }
 
