@@ -413,6 +413,12 @@ moire_value moire_conv2d_at(moire_source at, moire_value x, moire_value w, moire
                             const int64_t *stride, const int64_t *padding, const int64_t *dilation,
                             int64_t groups);
 
+/* x [B, C, L], w [C, out / groups, k], bias [out] or null -> [B, out, (L - 1) stride - 2 padding + dilation (k
+ * - 1)
+ * + output_padding + 1], by PyTorch's order of arguments; output_padding is below stride or dilation. */
+moire_value moire_conv_transpose1d_at(moire_source at, moire_value x, moire_value w, moire_value bias,
+                                      int64_t stride, int64_t padding, int64_t output_padding, int64_t groups,
+                                      int64_t dilation);
 /* x [B, C, L]: the mean (padding counts as zeros) or the maximum (padding never wins) over windows, which are
  * (L + 2 padding - kernel) / stride + 1; padding is at most half of the kernel. The maximum's gradient goes to
  * the first of equals. */

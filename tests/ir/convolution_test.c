@@ -17,6 +17,8 @@ typedef struct convolution {
   int axes;
   int64_t c, size[2], out, taps[2], stride[2], padding[2], dilation[2], groups; /* of one axis: the second */
   bool x_complex, w_complex, bias, named;
+  bool transposed; /* of one axis */
+  int64_t output_padding;
 } convolution;
 
 static const convolution cases[] = {
@@ -43,6 +45,84 @@ static const convolution cases[] = {
     {"2-d patches", 2, 2, {4, 7}, 3, {2, 3}, {2, 3}, {0, 1}, {1, 1}, 1, .bias = false},
     {"2-d kernel 1", 2, 2, {3, 4}, 3, {1, 1}, {1, 2}, {0, 0}, {1, 1}, 1, .bias = true},
     {"2-d, complex", 2, 2, {4, 5}, 3, {3, 3}, {1, 2}, {1, 1}, {1, 1}, 1, true, true, .bias = true},
+    {"transposed", 1, 3, {1, 5}, 4, {1, 3}, {1, 1}, {0, 0}, {1, 1}, 1, .bias = true, .transposed = true},
+    {"transposed, stride 2",
+     1,
+     2,
+     {1, 5},
+     3,
+     {1, 3},
+     {1, 2},
+     {0, 1},
+     {1, 1},
+     1,
+     .transposed = true,
+     .output_padding = 1},
+    {"transposed, dilation 3",
+     1,
+     4,
+     {1, 4},
+     6,
+     {1, 2},
+     {1, 2},
+     {0, 1},
+     {1, 3},
+     2,
+     .bias = true,
+     .transposed = true,
+     .output_padding = 2},
+    {"transposed, side by side",
+     1,
+     3,
+     {1, 4},
+     2,
+     {1, 3},
+     {1, 3},
+     {0, 1},
+     {1, 1},
+     1,
+     .transposed = true,
+     .output_padding = 2},
+    {"transposed, gaps",
+     1,
+     3,
+     {1, 4},
+     2,
+     {1, 2},
+     {1, 4},
+     {0, 0},
+     {1, 1},
+     1,
+     .bias = true,
+     .transposed = true,
+     .output_padding = 3},
+    {"transposed, complex",
+     1,
+     2,
+     {1, 5},
+     3,
+     {1, 3},
+     {1, 2},
+     {0, 1},
+     {1, 2},
+     1,
+     true,
+     true,
+     .bias = true,
+     .transposed = true},
+    {"transposed, named batch",
+     1,
+     4,
+     {1, 5},
+     4,
+     {1, 1},
+     {1, 2},
+     {0, 0},
+     {1, 1},
+     2,
+     .bias = true,
+     .named = true,
+     .transposed = true},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
@@ -68,10 +148,14 @@ static moire_graph *build(const convolution *c) {
   if (c->named) { /* the same signal for all samples, and an input */
     x = moire_add(x, moire_input(g, "more", MOIRE_F32, shape_of(c->axes, moire_extent(g, "B"), c->c, c->size)));
   }
-  moire_value w = operand(g, "w", shape_of(c->axes, c->out, c->c / c->groups, c->taps), c->w_complex);
+  moire_shape taps = c->transposed ? shape_of(1, c->c, c->out / c->groups, c->taps)
+                                   : shape_of(c->axes, c->out, c->c / c->groups, c->taps);
+  moire_value w = operand(g, "w", taps, c->w_complex);
   moire_value bias = {0};
   if (c->bias) bias = operand(g, "bias", MOIRE_SHAPE(c->out), c->x_complex && c->w_complex);
-  moire_value y = c->axes == 1
+  moire_value y = c->transposed ? moire_conv_transpose1d(x, w, bias, c->stride[1], c->padding[1],
+                                                         c->output_padding, c->groups, c->dilation[1])
+                  : c->axes == 1
                       ? moire_conv1d(x, w, bias, c->stride[1], c->padding[1], c->dilation[1], c->groups)
                       : moire_conv2d(x, w, bias, c->stride, c->padding, c->dilation, c->groups);
   moire_output(g, "y", y);
@@ -95,6 +179,9 @@ static wave element(const test_feed *feed, const char *name, bool is_complex, in
 }
 
 static int64_t places(const convolution *c, int axis) {
+  if (c->transposed && axis == 1)
+    return (c->size[1] - 1) * c->stride[1] - 2 * c->padding[1] + c->dilation[1] * (c->taps[1] - 1) +
+           c->output_padding + 1;
   return (c->size[axis] + 2 * c->padding[axis] - c->dilation[axis] * (c->taps[axis] - 1) - 1) /
              c->stride[axis] +
          1;
@@ -121,6 +208,20 @@ static wave wanted(const convolution *c, const test_feed *feed, int64_t b, int64
   return y;
 }
 
+/* Place t gives w[r] x[t] to t stride + r dilation - padding. */
+static wave wanted_transposed(const convolution *c, const test_feed *feed, int64_t b, int64_t o, int64_t j) {
+  const int64_t in = c->c / c->groups, out = c->out / c->groups, group = o / out;
+  wave y = c->bias ? element(feed, "bias", c->x_complex && c->w_complex, o) : 0;
+  for (int64_t k = group * in; k < (group + 1) * in; k++)
+    for (int64_t t = 0; t < c->size[1]; t++)
+      for (int64_t r = 0; r < c->taps[1]; r++) {
+        if (t * c->stride[1] + r * c->dilation[1] - c->padding[1] != j) continue;
+        y += element(feed, "w", c->w_complex, (k * out + o % out) * c->taps[1] + r) *
+             signal(c, feed, b, k, 0, t);
+      }
+  return y;
+}
+
 static bool has_wanted_value(const convolution *c, const test_subject *s, const test_feed *feed,
                              moire__text *why) {
   test_values values;
@@ -137,7 +238,8 @@ static bool has_wanted_value(const convolution *c, const test_subject *s, const 
       moire__text_add(why, "%s has %d elements, wanted %d", planes[n], y ? (int)y->elements : 0, (int)all);
     for (int64_t i = 0; good && i < all; i++) {
       int64_t j = i % columns, row = i / columns % rows, o = i / (columns * rows) % c->out;
-      wave want = wanted(c, feed, i / (columns * rows * c->out), o, row, j);
+      const int64_t b = i / (columns * rows * c->out);
+      wave want = c->transposed ? wanted_transposed(c, feed, b, o, j) : wanted(c, feed, b, o, row, j);
       double plane = n == 2 ? cimag(want) : creal(want);
       good = fabs(y->value[i] - plane) <= 1e-12 * (1 + fabs(plane));
       if (!good) moire__text_add(why, "%s[%d] is %.12g, wanted %.12g", planes[n], (int)i, y->value[i], plane);
@@ -215,4 +317,18 @@ Test(convolution, says_what_does_not_fit) {
     cr_expect_str_eq(error.message, wanted_message);
     moire_graph_destroy(g);
   }
+}
+
+Test(convolution, says_what_transposed_does_not_fit) {
+  moire_graph *g = moire_graph_create("mistake", MOIRE_TRAINING);
+  moire_value x = moire_input(g, "x", MOIRE_F32, MOIRE_SHAPE(moire_extent(g, "B"), 4, 8));
+  moire_value w = moire_parameter(g, "w", MOIRE_SHAPE(4, 6, 3), moire_init_constant(0));
+  moire_conv_transpose1d_at((moire_source){"m.c", 1}, x, w, (moire_value){0}, 2, 0, 2, 1, 1);
+  moire_error error = {0};
+  cr_expect_eq(moire_graph_status(g, &error), MOIRE_ERROR_SHAPE);
+  cr_expect_str_eq(
+      error.message,
+      "conv_transpose1d: stride 2, padding 0, output_padding 2, dilation 1, wanted at least 1, 0, 0, 1, "
+      "and output_padding below stride or dilation: x is f32[B,4,8], w is f32[4,6,3] (m.c:1)");
+  moire_graph_destroy(g);
 }

@@ -183,3 +183,83 @@ moire_value moire_conv2d_at(moire_source at, moire_value x, moire_value w, moire
   }
   return convolve(&c, x, w, bias);
 }
+
+/* ---- transposed ------------------------------------------------------------------------------------------ */
+
+/* Where the taps of a transposed convolution go: tap r of place t to t stride + r dilation - padding. */
+typedef struct spread {
+  int64_t places, taps, stride, padding, dilation, length;
+} spread;
+
+static bool spread_fits(const convolution *c, moire_value x, moire_value w, int64_t output_padding, spread *s) {
+  char why[200];
+  const int64_t most = INT32_MAX;
+  if (!moire__dim_is_static(moire_value_dim(x, 2))) return refuse(c, "wanted a fixed length", x, w);
+  s->places = moire_value_dim(x, 2);
+  if (s->places < 1 || s->places > most || s->taps > most)
+    return refuse(c, "wanted 1 to 2^31 - 1 places", x, w);
+  if (s->stride < 1 || s->stride > most || s->dilation < 1 || s->dilation > most || s->padding < 0 ||
+      s->padding > most || output_padding < 0 ||
+      (output_padding >= s->stride && output_padding >= s->dilation)) {
+    snprintf(why, sizeof why,
+             "stride %" PRId64 ", padding %" PRId64 ", output_padding %" PRId64 ", dilation %" PRId64
+             ", wanted at least 1, 0, 0, 1, and output_padding below stride or dilation",
+             s->stride, s->padding, output_padding, s->dilation);
+    return refuse(c, why, x, w);
+  }
+  s->length = (s->places - 1) * s->stride - 2 * s->padding + s->dilation * (s->taps - 1) + output_padding + 1;
+  return s->length >= 1 || refuse(c, "the padding leaves nothing of the result", x, w);
+}
+
+/* y [.., places, taps out]: what falls on the same place is added up, [.., length, out]. */
+static moire_value fold(const convolution *c, moire_value y, int axis, const spread *s) {
+  if (moire_value_is_null(y)) return y;
+  moire_shape shape = moire_value_shape(y), gaps = {.rank = shape.rank + 1};
+  const int64_t end = s->padding + s->length, step = s->places * s->stride;
+  int64_t there = step + s->dilation * (s->taps - 1);
+  shape.dims[axis] = step;
+  shape.dims[axis + 1] = c->out;
+  if (s->stride == s->taps && s->dilation == 1) { /* side by side */
+    y = moire_reshape_at(c->at, y, shape);
+    there = step;
+  } else {
+    for (int i = 0; i < axis; i++) gaps.dims[i] = shape.dims[i];
+    gaps.dims[axis] = s->places;
+    gaps.dims[axis + 1] = 1;
+    gaps.dims[axis + 2] = c->out;
+    moire_value sum = {0};
+    for (int64_t r = 0; r < s->taps; r++) {
+      moire_value tap = moire_slice_at(c->at, y, axis + 1, r * c->out, c->out);
+      if (s->stride > 1) {
+        tap = moire_pad_at(c->at, moire_reshape_at(c->at, tap, gaps), axis + 1, 0, s->stride - 1);
+        tap = moire_reshape_at(c->at, tap, shape);
+      }
+      if (there > step) tap = moire_pad_at(c->at, tap, axis, r * s->dilation, there - step - r * s->dilation);
+      sum = r ? moire_add_at(c->at, sum, tap) : tap;
+    }
+    y = sum;
+  }
+  if (there < end) y = moire_pad_at(c->at, y, axis, 0, end - there);
+  return moire_slice_at(c->at, y, axis, s->padding, s->length);
+}
+
+moire_value moire_conv_transpose1d_at(moire_source at, moire_value x, moire_value w, moire_value bias,
+                                      int64_t stride, int64_t padding, int64_t output_padding, int64_t groups,
+                                      int64_t dilation) {
+  convolution c = {.at = at, .what = "conv_transpose1d", .axes = 1, .groups = groups};
+  if (is_null(x, w, bias)) return moire__null_like(x, w);
+  if (!channels_fit(&c, x, w, bias, true)) return moire__null_like(x, w);
+  spread s = {.taps = moire_value_dim(w, 2), .stride = stride, .padding = padding, .dilation = dilation};
+  if (!spread_fits(&c, x, w, output_padding, &s)) return moire__null_like(x, w);
+  x = channels_last(&c, x);
+  w = moire_swap_axes_at(at, w, 1, 2); /* [in, taps, out] */
+  moire_value y = {0};
+  if (groups == 1) {
+    y = moire_matmul_at(at, x, moire_reshape_at(at, w, MOIRE_SHAPE(c.in, s.taps * c.out)));
+  } else {
+    y = grouped_product(&c, x, moire_reshape_at(at, w, MOIRE_SHAPE(groups, c.in, s.taps * c.out)));
+  }
+  y = fold(&c, y, 1 + (groups > 1), &s);
+  if (moire_value_is_null(y)) return moire__null_like(x, w);
+  return add_bias(&c, channels_first(&c, y), bias);
+}
