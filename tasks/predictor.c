@@ -8,11 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool is_path(const char *name) {
-  size_t n = strlen(name);
-  return strchr(name, '/') || (n > 3 && !strcmp(name + n - 3, ".so"));
-}
-
 static const char *model_of(const moire__sources *s, const char *stored, moire_error *error) {
   if (s->model) return s->model;
   if (!stored) {
@@ -21,7 +16,7 @@ static const char *model_of(const moire__sources *s, const char *stored, moire_e
     return NULL;
   }
   moire_error ignored = {0};
-  if (!is_path(stored) && moire_model_find(stored, &ignored)) return stored;
+  if (!moire__setup_is_path(stored) && moire_model_find(stored, &ignored)) return stored;
   moire_fail(error, MOIRE_ERROR_ARGUMENT,
              "%s: holds the model %.80s, which is not of the library: wanted --model PATH of its shared object",
              s->checkpoint, stored);

@@ -68,6 +68,11 @@ static const moire_model *find_model(moire__setup *setup, const char *model, moi
   return NULL;
 }
 
+bool moire__setup_is_path(const char *model) {
+  size_t n = strlen(model);
+  return strchr(model, '/') || (n > 3 && !strcmp(model + n - 3, ".so"));
+}
+
 moire_status moire__setup_find(moire__setup *setup, const char *model, const char *where, moire_error *error) {
   setup->model = find_model(setup, model, error);
   setup->task = setup->model ? moire__task_of(setup->model, model, error) : NULL;

@@ -39,6 +39,8 @@ moire_status moire__setup_read_yaml(moire__setup *setup, const char *config, con
 /* The model's name in the table, borrowed; NULL with a sentence that names `where`. */
 const char *moire__setup_model_name(const moire__setup *setup, const char *where, moire_error *error);
 
+/* Does the name mean a shared object? Whoever gives it has code loaded: a user may, a file may not. */
+bool moire__setup_is_path(const char *model);
 /* Finds the model and its task; `where` names the source in messages. */
 moire_status moire__setup_find(moire__setup *setup, const char *model, const char *where, moire_error *error);
 /* The key that the task's data say becomes `size`, where the table does not say it. The model has been found.

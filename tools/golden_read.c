@@ -241,6 +241,10 @@ moire_status tool_golden_open(tool_golden *g, const char *path, const char *mode
                         format);
   }
   if (!status && !model) status = need_metadata(g, "model", &stored, error);
+  if (!status && !model && moire__setup_is_path(stored))
+    status =
+        moire_fail(error, MOIRE_ERROR_ARGUMENT,
+                   "%s: metadata model: %.80s is no model of the library: wanted --model PATH", path, stored);
   if (!status) status = need_metadata(g, "config", &config, error);
   if (!status) status = moire__config_table_add_json(&g->setup.table, path, config, error);
   moire_error reason = {0};

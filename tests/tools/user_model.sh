@@ -99,4 +99,9 @@ const moire_model *moire_model_main(void) {
 END
 gcc -shared -fPIC -I"$SOURCE_DIR/include" old.c -o old.so
 refused 1 ./old.so 'version 999' -- "$MOIRE" graph ./old.so
+
+# Nor does a golden.
+header='{"__metadata__":{"format":"golden/1","model":"./echo.so","config":"{}"}}'
+printf "\\x$(printf %02x ${#header})\\0\\0\\0\\0\\0\\0\\0%s" "$header" >code.safetensors
+refused 1 code.safetensors ./echo.so --model -- "$MOIRE" verify code.safetensors
 finish
