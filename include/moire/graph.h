@@ -441,6 +441,10 @@ moire_value moire_irfft_at(moire_source at, moire_value z, int axis, int64_t len
  * [B, L, D]. Every channel d has a state of N: h_t = exp(dt_t a) h_{t-1} + dt_t x_t b_t, y_t = c_t . h_t. */
 moire_value moire_selective_scan_at(moire_source at, moire_value x, moire_value dt, moire_value a,
                                     moire_value b, moire_value c);
+/* A linear recurrence of every channel: a and b [B, L, D] -> h [B, L, D], h_t = a_t h_{t-1} + b_t, h_0 = b_0.
+ * Both are broadcast to their common shape, so that a of [D] is the same at every position; where one is
+ * complex, the result is. L and D are fixed extents. */
+moire_value moire_linear_scan_at(moire_source at, moire_value a, moire_value b);
 
 /* ---- codebooks ---------------------------------------------------------------------------------------------
  */

@@ -129,6 +129,7 @@
 #define moire_rfft(...) moire_rfft_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_irfft(...) moire_irfft_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_selective_scan(...) moire_selective_scan_at(MOIRE_HERE, __VA_ARGS__)
+#define moire_linear_scan(...) moire_linear_scan_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_nearest_code(...) moire_nearest_code_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_straight_through(...) moire_straight_through_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_ema_update(...) moire_ema_update_at(MOIRE_HERE, __VA_ARGS__)

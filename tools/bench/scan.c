@@ -1,4 +1,5 @@
-/* The selective scan and its gradient, and how near they are to what their arithmetic alone costs.
+/* The selective scan and its gradient, and how near they are to what their arithmetic alone costs; and a layer
+ * of a linear recurrent unit.
  *
  *   bench/scan
  *
@@ -113,6 +114,28 @@ static void measure(int64_t samples, int64_t length, int64_t channels, int64_t s
   moire_graph_destroy(t.graph);
 }
 
+/* A layer of a linear recurrent unit, D complex states: products of x and of the states around the scan. The
+ * scan's share is bound by memory, six complex arrays: b, h; the gradients of h and b; both again for that of
+ * a. */
+static void measure_lru(int64_t samples, int64_t length, int64_t channels, moire_threads *threads) {
+  task t = {.graph = moire_graph_create("lru", MOIRE_TRAINING)};
+  moire_graph *g = t.graph;
+  moire_shape row = MOIRE_SHAPE(channels), square = MOIRE_SHAPE(channels, channels);
+  moire_init weights = moire_init_normal(0, 0.1);
+  moire_value x = input(&t, MOIRE_SHAPE(samples, length, channels), -1, 1);
+  moire_value rate = moire_parameter(g, "rate", row, moire_init_uniform(-5, -1));
+  moire_value phase = moire_parameter(g, "phase", row, moire_init_uniform(0, 3));
+  moire_value b = moire_matmul(x, moire_complex_parameter(g, "in", square, weights));
+  moire_value h = moire_linear_scan(moire_polar(moire_exp(moire_neg(moire_exp(rate))), phase), b);
+  moire_value y = moire_real(moire_matmul(h, moire_complex_parameter(g, "out", square, weights)));
+  moire_output(g, "y", y);
+  moire_output(g, "loss", moire_mean_all(moire_mul(y, y)));
+  double forward = best_time(&t, "y", NULL, threads), both = best_time(&t, "loss", "loss", threads);
+  printf("LRU (%lld, %lld, %lld): forward %.1f ms, forward and backward %.1f ms\n", (long long)samples,
+         (long long)length, (long long)channels, forward * 1e3, both * 1e3);
+  moire_graph_destroy(g);
+}
+
 int main(void) {
   moire_error error = {0};
   moire_threads *one = moire_threads_create(1, &error);
@@ -122,6 +145,7 @@ int main(void) {
   printf("one thread, %.1f billion operations a second\n", rate * 1e-9);
   measure(256, 50, 128, 64, rate, one);
   measure(8, 2048, 128, 64, rate, one);
+  measure_lru(32, 1024, 64, one);
   moire_threads_destroy(one);
   return 0;
 }

@@ -33,3 +33,12 @@ moire_value moire_selective_scan_at(moire_source at, moire_value x, moire_value 
   if (moire_value_is_null(operands[2])) return operands[2];
   return moire__graph_emit(x.graph, at, MOIRE__OP_selective_scan, operands, 5, NULL, 0);
 }
+
+moire_value moire_linear_scan_at(moire_source at, moire_value a, moire_value b) {
+  moire_value pair[] = {a, b};
+  moire__promote(at, pair, 2);
+  moire__broadcast_together(at, "linear_scan", pair, 2);
+  if (moire_value_is_null(pair[0]) || moire_value_is_null(pair[1])) return moire__null_like(pair[0], pair[1]);
+  const moire__attr attrs[] = {moire__attr_make_int("reverse", 0), moire__attr_make_int("conj", 0)};
+  return moire__graph_emit(pair[0].graph, at, MOIRE__OP_linear_scan, pair, 2, attrs, 2);
+}

@@ -44,7 +44,9 @@ static need operand_need(const moire_graph *g, const moire__node *node, int oper
     case MOIRE__OP_attend_real_backward:
       return operand < 7 && operand != 4 && operand != 5 ? NEED_UNIT_STRIDE : NEED_CONTIGUOUS;
     case MOIRE__OP_selective_scan:
-    case MOIRE__OP_selective_scan_gradient: return NEED_UNIT_STRIDE;
+    case MOIRE__OP_selective_scan_gradient:
+    case MOIRE__OP_linear_scan:
+    case MOIRE__OP_clinear_scan: return NEED_UNIT_STRIDE;
     case MOIRE__OP_depthwise_conv:
     case MOIRE__OP_depthwise_conv_weight: return operand < 2 ? NEED_UNIT_STRIDE : NEED_CONTIGUOUS;
     default: return NEED_CONTIGUOUS;

@@ -315,7 +315,27 @@ void random_transform(maker *m) {
   if (length > 0) random_put_symmetric(m, moire_irfft(p->v, axis, length), size);
 }
 
+/* h_t = a_t h_{t-1} + b_t with |a| < 1/2, given per step or fixed; real, complex, or one of each. */
+static void linear_scan(maker *m, const pooled *p) {
+  moire_dim width = random_dim(p, 2);
+  bool complex = random_chance(m, 40);
+  moire_value a = random_chance(m, 50) ? p->v : random_parameter(m, MOIRE_SHAPE(width));
+  if (moire_value_dtype(a) != MOIRE_C64)
+    a = moire_scale(moire_tanh(a), 0.4);
+  else
+    a = moire_scale(moire_polar(moire_tanh(moire_real(a)), moire_imag(a)), 0.4);
+  if (complex && moire_value_dtype(a) != MOIRE_C64) a = moire_polar(a, random_parameter(m, MOIRE_SHAPE(width)));
+  random_put_symmetric(m, moire_linear_scan(a, p->v), 3 * random_size(p));
+}
+
 void random_scan(maker *m) {
+  const pooled *any = random_pick(m, random_is_number, 3);
+  bool fits =
+      any && random_rank(any) == 3 && random_static(random_dim(any, 1)) && random_static(random_dim(any, 2));
+  if (fits && random_chance(m, 50)) {
+    linear_scan(m, any);
+    return;
+  }
   const pooled *p = random_pick(m, random_is_f32, 3);
   if (!p || random_rank(p) != 3 || !random_static(random_dim(p, 1)) || !random_static(random_dim(p, 2))) return;
   moire_dim width = random_dim(p, 2);
