@@ -4,6 +4,7 @@
 
 #include "runtime/base/memory.h"
 #include "runtime/files/checkpoint.h"
+#include "runtime/train/log.h"
 #include "runtime/train/trainer_fields.h"
 #include "tasks/sequences/samples.h"
 
@@ -27,14 +28,15 @@ static void say(const char *path, const moire__interactions *read, const char *f
   char form[120];
   moire__form_describe(&read->form, form, sizeof form);
   if (!strcmp(format, "auto"))
-    fprintf(stderr, "%s: %s: %" PRId64 " users, %" PRId64 " interactions\n", path, form, read->n_users,
-            read->n);
+    moire__log("data", NULL, "%s: %s: %" PRId64 " users, %" PRId64 " interactions", path, form, read->n_users,
+               read->n);
   if (read->skipped)
-    fprintf(stderr, "%s: %" PRId64 " interactions with items that the model does not know are left out\n", path,
-            read->skipped);
+    moire__log("data", NULL,
+               "%s: %" PRId64 " interactions with items that the model does not know are left out", path,
+               read->skipped);
   if (read->skipped_users)
-    fprintf(stderr, "%s: %" PRId64 " users with too few interactions are left out\n", path,
-            read->skipped_users);
+    moire__log("data", NULL, "%s: %" PRId64 " users with too few interactions are left out", path,
+               read->skipped_users);
 }
 
 /* A trained model has its items, whose names its checkpoint keeps; in training the file says what they are. */

@@ -25,6 +25,7 @@ for i in 1 2 3; do # an epoch's event is its line of metrics.jsonl, and whether 
   grep '^{"event":"epoch"' log.txt | grep -qF ",$line,\"best\":" || complain "epoch $i is not as in metrics.jsonl: $line"
 done
 grep -q '"epoch":0,.*"best":true}$' log.txt || complain 'the first epoch is not the best so far'
+event data 'one user a line'
 event testing best.safetensors
 event test '"best_epoch":' "$(tail -n 1 'a "run"/metrics.jsonl' | sed 's/.*\("test":{.*}\)}$/\1/')" '"popularity":{"HR@5":'
 grep -q '^3 epochs of' out.txt || complain "the result: $(cat out.txt)"
@@ -41,7 +42,7 @@ event failed absent.txt
 
 # Without a terminal: a line an epoch and no bar; with --quiet nothing, and failures still.
 "$MOIRE" train config.yaml --data data.txt --out b >out.txt 2>log.txt || complain "$(cat log.txt)"
-[[ $(grep -c '^epoch [0-2]: loss ' log.txt) == 3 && $(wc -l <log.txt) == 4 ]] || complain "text: $(cat log.txt)"
+[[ $(grep -c '^epoch [0-2]: loss ' log.txt) == 3 && $(wc -l <log.txt) == 5 ]] || complain "text: $(cat log.txt)"
 grep -q $'[\r\033]' log.txt && complain 'a bar without a terminal'
 "$MOIRE" train config.yaml --data data.txt --out c --quiet --json >quiet.txt 2>log.txt || complain "$(cat log.txt)"
 [[ ! -s log.txt ]] || complain "--quiet says: $(cat log.txt)"
