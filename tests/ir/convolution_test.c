@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 
 #include "compiler/ir/graph/graph.h"
-#include "tests/support/slope.h"
+#include "tests/support/call_case.h"
 
 #include <complex.h>
 #include <math.h>
@@ -222,8 +222,9 @@ static wave wanted_transposed(const convolution *c, const test_feed *feed, int64
   return y;
 }
 
-static bool has_wanted_value(const convolution *c, const test_subject *s, const test_feed *feed,
+static bool has_wanted_value(const void *context, const test_subject *s, const test_feed *feed,
                              moire__text *why) {
+  const convolution *c = context;
   test_values values;
   moire_error error = {0};
   bool good = test_run_graph(s->stages[0], feed, &values, &error) == MOIRE_OK;
@@ -250,29 +251,12 @@ static bool has_wanted_value(const convolution *c, const test_subject *s, const 
 }
 
 Test(convolution, values_and_gradients, .timeout = 280) {
-  static const test_way ways[] = {{.target = "host"}};
-  static const char *const outputs[] = {"y", "loss"};
   test_pools pools = test_pools_make();
   for (int i = 0; i < CASES; i++) {
-    moire_graph *g = build(&cases[i]);
-    moire_compile_options options = moire_compile_defaults();
-    options.outputs = outputs;
-    options.n_outputs = 2;
-    options.loss = "loss";
-    options.keep_gradients = true;
     moire__text why = {0};
-    test_subject s;
-    bool good = test_subject_make(&s, g, &options, ways, 1, &why);
-    test_feed feed = {0};
-    if (good) feed = test_feed_draw(s.stages[s.reference], NULL, 0, B, 17);
-    good = good && has_wanted_value(&cases[i], &s, &feed, &why) &&
-           test_subject_judge(&s, &feed, TEST_CHECK_ALL, &pools, 3, &why) &&
-           test_slope_agrees(&s, &feed, 3, &why);
+    bool good = test_call_agrees(build(&cases[i]), B, has_wanted_value, &cases[i], &pools, &why);
     cr_expect(good, "%s: %s", cases[i].name, moire__text_string(&why));
-    test_feed_free(&feed);
-    test_subject_free(&s);
     moire__text_free(&why);
-    moire_graph_destroy(g);
   }
   test_pools_free(&pools);
 }

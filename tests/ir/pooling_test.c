@@ -4,7 +4,7 @@
 #include <criterion/criterion.h>
 
 #include "compiler/ir/graph/graph.h"
-#include "tests/support/slope.h"
+#include "tests/support/call_case.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -81,7 +81,9 @@ static int64_t places(const pooling *p, int axis) {
   return (p->size[axis] + 2 * p->padding[axis] - p->kernel[axis]) / p->stride[axis] + 1;
 }
 
-static bool has_wanted_value(const pooling *p, const test_subject *s, const test_feed *feed, moire__text *why) {
+static bool has_wanted_value(const void *context, const test_subject *s, const test_feed *feed,
+                             moire__text *why) {
+  const pooling *p = context;
   test_values values;
   moire_error error = {0};
   bool good = test_run_graph(s->stages[0], feed, &values, &error) == MOIRE_OK;
@@ -99,34 +101,13 @@ static bool has_wanted_value(const pooling *p, const test_subject *s, const test
   return good;
 }
 
-static bool compiled(test_subject *s, const moire_graph *g, moire__text *why) {
-  static const test_way ways[] = {{.target = "host"}};
-  static const char *const outputs[] = {"y", "loss"};
-  moire_compile_options options = moire_compile_defaults();
-  options.outputs = outputs;
-  options.n_outputs = 2;
-  options.loss = "loss";
-  options.keep_gradients = true;
-  return test_subject_make(s, g, &options, ways, 1, why);
-}
-
 Test(pooling, values_and_gradients, .timeout = 200) {
   test_pools pools = test_pools_make();
   for (int i = 0; i < CASES; i++) {
-    moire_graph *g = build(&cases[i]);
     moire__text why = {0};
-    test_subject s;
-    bool good = compiled(&s, g, &why);
-    test_feed feed = {0};
-    if (good) feed = test_feed_draw(s.stages[s.reference], NULL, 0, B, 17);
-    good = good && has_wanted_value(&cases[i], &s, &feed, &why) &&
-           test_subject_judge(&s, &feed, TEST_CHECK_ALL, &pools, 3, &why) &&
-           test_slope_agrees(&s, &feed, 3, &why);
+    bool good = test_call_agrees(build(&cases[i]), B, has_wanted_value, &cases[i], &pools, &why);
     cr_expect(good, "%s: %s", cases[i].name, moire__text_string(&why));
-    test_feed_free(&feed);
-    test_subject_free(&s);
     moire__text_free(&why);
-    moire_graph_destroy(g);
   }
   test_pools_free(&pools);
 }
@@ -139,7 +120,7 @@ Test(pooling, the_first_of_equals_gets_the_gradient) {
   moire_output(g, "loss", moire_sum_all(y));
   moire__text why = {0};
   test_subject s;
-  cr_assert(compiled(&s, g, &why), "%s", moire__text_string(&why));
+  cr_assert(test_call_compile(&s, g, &why), "%s", moire__text_string(&why));
   test_feed feed = test_feed_draw(s.stages[s.reference], NULL, 0, 1, 17);
   for (int i = 0; i < 16; i++) test_feed_find(&feed, "x")->re[i] = 1;
   test_values values;
