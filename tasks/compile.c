@@ -48,7 +48,7 @@ static moire_program *compile_outputs(const moire__setup *setup, moire_mode mode
   options.outputs = outputs;
   options.n_outputs = n;
   options.threads = threads;
-  options.keep_kernels = setup->keep_kernels;
+  options.keep_kernels = setup->keep_kernels || setup->plain;
   moire_program *program = moire_compile(graph, &options, error);
   moire_graph_destroy(graph);
   return program;
@@ -78,6 +78,7 @@ moire_program *moire__setup_compile_step(const moire__setup *setup, int threads,
   moire_program *program = NULL;
   if (outputs && !moire__setup_options(setup->training, -1, &room, &options, error)) {
     options.loss = "loss";
+    if (setup->plain) options.off |= 1u << MOIRE_OPTIMIZATION_fuse | 1u << MOIRE_OPTIMIZATION_epilogue;
     program = compile_outputs(setup, MOIRE_TRAINING, outputs, n, options, threads, error);
   }
   moire__arena_free(&arena);

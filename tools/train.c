@@ -1,4 +1,6 @@
 /* moire train: from a configuration and a data set to a trained, tested model. */
+#include "compiler/driver/compile.h"
+#include "compiler/profile/describe.h"
 #include "compiler/profile/document.h"
 #include "tools/profile/profile_train.h"
 #include "tools/runs/run_folder.h"
@@ -215,6 +217,25 @@ static moire_status claim_folder(void *context, moire_error *error) {
   return tool_run_begin(c->directory, c->setup, c->data, error);
 }
 
+/* What the trainer asks for when a loss is no number: the step with an operation a kernel, and their lines. */
+typedef struct plain {
+  moire__setup *setup;
+  moire_program *program;
+} plain;
+
+static const moire_plan *plain_step(void *context, moire_error *error) {
+  plain *p = context;
+  p->setup->plain = true;
+  p->program = moire__setup_compile_step(p->setup, 1, error);
+  p->setup->plain = false;
+  return p->program ? moire_program_plan(p->program) : NULL;
+}
+
+static void locate(void *context, int step, moire__text *out) {
+  const plain *p = context;
+  moire__profile_locate(moire__program_module(p->program), step, out);
+}
+
 /* Takes the folder's lock, unless it has been given, and refuses a folder whose run is not to be touched.
  * The same training again is let in. Before the data's fingerprint is known, a folder that is not there is left
  * so. */
@@ -252,7 +273,7 @@ static moire_status run(const arguments *a, const moire__setup *setup, const moi
   return status;
 }
 
-static moire_status train_in(const arguments *a, const char *directory, int *lock, const moire__setup *setup,
+static moire_status train_in(const arguments *a, const char *directory, int *lock, moire__setup *setup,
                              moire__trainer_result *result, moire_error *error) {
   moire_threads *threads = moire_threads_create(a->threads, error);
   moire_program *step = threads ? moire__setup_compile_step(setup, a->threads, error) : NULL;
@@ -262,6 +283,7 @@ static moire_status train_in(const arguments *a, const char *directory, int *loc
   if (!status) status = setup->task->train(setup, a->threads, &task, error);
   if (!status) {
     claim folder = {directory, task.data, setup};
+    plain plain_program = {.setup = setup};
     moire__trainer_job job = {.model = setup->model->name,
                               .config = setup->config,
                               .training = setup->training,
@@ -273,6 +295,9 @@ static moire_status train_in(const arguments *a, const char *directory, int *loc
                               .from = a->from,
                               .claim = claim_folder,
                               .claim_context = &folder,
+                              .plain = plain_step,
+                              .locate = locate,
+                              .plain_context = &plain_program,
                               .stop = &interrupted};
     tool_train_profile *profile =
         a->profile.directory ? tool_train_profile_create(&a->profile, setup, step, &job) : NULL;
@@ -281,13 +306,14 @@ static moire_status train_in(const arguments *a, const char *directory, int *loc
     status = run(a, setup, &job, lock, result, error);
     if (!status) status = tool_train_profile_finish(profile, error);
     tool_train_profile_destroy(profile);
+    moire_program_destroy(plain_program.program);
   }
   moire_program_destroy(step);
   moire_threads_destroy(threads);
   return status;
 }
 
-static moire_status train(const arguments *a, const moire__setup *setup, moire__trainer_result *result,
+static moire_status train(const arguments *a, moire__setup *setup, moire__trainer_result *result,
                           moire_error *error) {
   char *directory = tool_run_directory(a->out, a->config);
   int lock = TOOL_LOCK_NONE;

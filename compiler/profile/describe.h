@@ -4,6 +4,7 @@
 
 #include "compiler/pass/plan/module.h"
 #include "moire/compile.h"
+#include "runtime/base/text.h"
 #include "compiler/profile/work.h"
 
 #include <jansson.h>
@@ -16,6 +17,10 @@ double *moire__profile_shares(const moire__module *module, const moire__profile_
 /* "models/qia.c", whatever folder it was compiled from. */
 const char *moire__profile_file(const char *file);
 const char *moire__profile_phase(moire__phase phase); /* "forward", "backward", "optimizer" */
+
+/* Appends " (models/qia.c:88, 91; backward)": the lines of the model that the kernel of step `step` computes.
+ */
+void moire__profile_locate(const moire__module *module, int step, moire__text *out);
 
 /* Adds to `out` what step `step` of the plan is: scope, direction, ops, words, lines of the model, buffers. */
 void moire__profile_describe(const moire__module *module, int step, const double *shares, json_t *out);

@@ -3,7 +3,7 @@
  * Every state has a block of its own, so pointers stay valid while others are added. A first value is a
  * function of (seed, stream, index) alone: neither the order of declaration nor other states have a part in it.
  */
-#include "moire/run.h"
+#include "runtime/run/store.h"
 
 #include "runtime/base/memory.h"
 #include "runtime/run/initial.h"
@@ -107,4 +107,11 @@ moire_status moire_store_declare(moire_store *store, const moire_plan *plan, uin
     if (status) return status;
   }
   return MOIRE_OK;
+}
+
+void moire__store_restart(moire_store *store, uint64_t seed) {
+  for (int i = 0; i < store->n; i++) {
+    state *s = &store->states[i];
+    moire__initial_fill(&s->info.init, s->info.name, s->info.dtype, s->elements, seed, s->data);
+  }
 }

@@ -6,7 +6,9 @@
 #include "runtime/base/philox.h"
 #include "runtime/files/checkpoint.h"
 #include "runtime/train/average.h"
+#include "runtime/run/store.h"
 #include "runtime/train/log.h"
+#include "runtime/train/nonfinite.h"
 #include "runtime/train/progress.h"
 #include "runtime/train/train_step.h"
 #include "runtime/train/trainer_files.h"
@@ -29,6 +31,7 @@ typedef struct trainer {
   int64_t batch;
   int64_t *order; /* [n_samples] */
   int64_t steps;  /* in this run */
+  bool searching; /* the runner is another than the job's */
 } trainer;
 
 static double now(void) {
@@ -45,16 +48,124 @@ static bool must_stop(const trainer *t) { return t->job->stop && *t->job->stop; 
 /* Trains on samples[0..n) as step number `step`, from 0. */
 static moire_status train_step(trainer *t, const int64_t *samples, int64_t n, int64_t step, double *loss,
                                moire_error *error) {
-  if (t->job->watch) t->job->watch(t->job->watch_context, t->runner, t->steps++);
+  if (t->job->watch && !t->searching) t->job->watch(t->job->watch_context, t->runner, t->steps++);
   moire_status status = moire__train_step_prepare(&t->step, samples, n, step, error);
   if (!status) status = moire__train_step_run(&t->step, loss, error);
   if (status) return status;
   const moire__trainer_task *task = t->job->task;
-  if (isfinite(*loss))
-    return task->after_step ? task->after_step(task->context, t->runner, step, n, error) : MOIRE_OK;
-  return moire_fail(error, MOIRE_ERROR_ARGUMENT,
-                    "the loss became %g in epoch %" PRId64 ", step %" PRId64 "; a smaller lr than %g may help",
-                    *loss, t->done.epochs, step - t->done.steps, moire_config_real(t->job->training, "lr"));
+  bool on = isfinite(*loss) && task->after_step;
+  return on ? task->after_step(task->context, t->runner, step, n, error) : MOIRE_OK;
+}
+
+/* Step `i` of the epoch. */
+static moire_status train_on_batch(trainer *t, int64_t i, double *loss, moire_error *error) {
+  int64_t first = i * t->batch, left = t->job->task->samples.n - first;
+  return train_step(t, t->order + first, left < t->batch ? left : t->batch, t->done.steps + i, loss, error);
+}
+
+/* ---- A loss that is no number -----------------------------------------------------------------------------
+ *
+ * Every number is a function of (seed, epoch, step), so the epoch is run again, from the states that it began
+ * with, under watch.
+ */
+
+static moire_status start_from(trainer *t, moire_error *error);
+
+/* The states as they were before the first step of this epoch. */
+static moire_status return_to_start(trainer *t, moire_error *error) {
+  const moire__trainer_job *job = t->job;
+  if (!t->files.fresh) {
+    moire__trained done;
+    bool found = false;
+    return moire__trainer_files_resume(&t->files, t->store, &done, &found, error);
+  }
+  moire__store_restart(t->store, t->seed);
+  moire_status status = job->task->begin ? job->task->begin(job->task->context, job->stop, error) : MOIRE_OK;
+  return status || !job->from ? status : start_from(t, error);
+}
+
+/* From now on steps are run by `plan`; who watched the job's own steps is told that there are no more. */
+static moire_status change_runner(trainer *t, const moire_plan *plan, moire_error *error) {
+  const moire__trainer_job *job = t->job;
+  if (job->watch) job->watch(job->watch_context, t->runner, -1);
+  t->searching = true;
+  moire__samples samples = t->step.samples;
+  moire_runner *runner = moire_runner_create(plan, t->store, job->threads, error);
+  if (!runner) return MOIRE_ERROR_ARGUMENT;
+  t->step.samples = (moire__samples){0};
+  moire__train_step_free(&t->step);
+  moire_runner_destroy(t->runner);
+  t->runner = runner;
+  return moire__train_step_open(&t->step, runner, samples, job->training, error);
+}
+
+static void add_place(const trainer *t, const moire_plan *plan, const moire__nonfinite_place *place,
+                      moire__text *out) {
+  const moire_plan_buffer *buffer = &plan->buffers[place->buffer];
+  const char *kind = place->nan ? "NaN" : "infinity";
+  int64_t number = place->number - t->done.steps;
+  if (place->step < 0) {
+    moire__text_add(out, "; %s held the first %s, before step %" PRId64, buffer->name, kind, number);
+    return;
+  }
+  moire__text_add(out, "; the first %s came out of %s", kind, plan->steps[place->step].name);
+  t->job->locate(t->job->plain_context, place->step, out);
+  moire__text_add(out, " in step %" PRId64, number);
+  if (buffer->role != MOIRE_PLAN_TEMPORARY) moire__text_add(out, ", as %s", buffer->name);
+  if (place->infinite < 0) return;
+  moire__text_add(out, ", after infinities out of %s", plan->steps[place->infinite].name);
+  t->job->locate(t->job->plain_context, place->infinite, out);
+}
+
+/* Runs steps 0 … last of the epoch by `plan`, until something is found. */
+static moire_status search(trainer *t, const moire_plan *plan, int64_t last, moire__text *out,
+                           moire_error *error) {
+  moire_status status = return_to_start(t, error);
+  moire__nonfinite *watch = moire__nonfinite_create(plan);
+  moire__nonfinite_place place;
+  moire__progress bar = moire__progress_start("searching", "step", last + 1);
+  bool found = false;
+  for (int64_t i = 0; i <= last && !status && !found && !must_stop(t); i++) {
+    double loss = 0;
+    moire__nonfinite_begin(watch, t->runner, t->done.steps + i);
+    status = train_on_batch(t, i, &loss, error);
+    moire__nonfinite_end(watch, t->runner, isfinite(loss));
+    found = moire__nonfinite_found(watch, &place);
+    moire__progress_update(&bar, i + 1, "loss %.4g", loss);
+  }
+  moire__progress_finish(&bar);
+  if (!status && found) add_place(t, plan, &place, out);
+  if (!status && !found && !must_stop(t))
+    moire__text_add(out, "; in the second run, with an operation a kernel, it did not");
+  moire__nonfinite_destroy(watch);
+  return status;
+}
+
+/* The loss of step `i` of this epoch is no number: says so, and where it began. */
+static moire_status explain(trainer *t, double loss, int64_t i, moire_error *error) {
+  const char *what = isnan(loss) ? "NaN" : "infinite";
+  moire__text where = {0};
+  moire_status status = MOIRE_OK;
+  if (t->job->plain) {
+    moire__log("searching", NULL,
+               "the loss became %s in epoch %" PRId64 ", step %" PRId64
+               "; the epoch runs again up to there, to find what was not a number first",
+               what, t->done.epochs, i);
+    const moire_plan *plan = t->job->plain(t->job->plain_context, error);
+    status = plan ? change_runner(t, plan, error) : MOIRE_ERROR_ARGUMENT;
+    if (!status) status = search(t, plan, i, &where, error);
+  }
+  moire_error why = {0};
+  if (status && error) why = *error;
+  if (status) moire__text_add(&where, "; what was not a number first could not be found: %s", why.message);
+  bool trained = t->done.steps + i > 0; /* the first step has the weights that it was given */
+  double lr = moire_config_real(t->job->training, "lr");
+  if (trained) moire__text_add(&where, "; a smaller lr than %g may help, or clip_norm", lr);
+  status =
+      moire_fail(error, MOIRE_ERROR_ARGUMENT, "the loss became %s in epoch %" PRId64 ", step %" PRId64 "%s",
+                 what, t->done.epochs, i, moire__text_string(&where));
+  moire__text_free(&where);
+  return status;
 }
 
 /* All steps of the next epoch. *steps counts them; after `stop` the epoch is incomplete and worth nothing. */
@@ -67,10 +178,12 @@ static moire_status train_epoch(trainer *t, double *mean_loss, int64_t *steps, m
   double sum = 0;
   moire_status status = MOIRE_OK;
   for (*steps = 0; *steps < n_steps && !status && !must_stop(t); ++*steps) {
-    int64_t first = *steps * t->batch, left = n - first;
     double loss = 0;
-    status = train_step(t, t->order + first, left < t->batch ? left : t->batch, t->done.steps + *steps, &loss,
-                        error);
+    status = train_on_batch(t, *steps, &loss, error);
+    if (!status && !isfinite(loss)) {
+      moire__progress_finish(&bar);
+      return explain(t, loss, *steps, error);
+    }
     sum += loss;
     moire__progress_update(&bar, *steps + 1, "loss %.4f", sum / (double)(*steps + 1));
   }
@@ -308,7 +421,7 @@ moire_status moire__trainer_run(const moire__trainer_job *job, moire__trainer_re
   if (!status) status = find_start(&t, error);
   if (!status) say_start(&t, result->parameters);
   if (!status) status = run(&t, result, error);
-  if (job->watch && t.runner) job->watch(job->watch_context, t.runner, -1);
+  if (job->watch && t.runner && !t.searching) job->watch(job->watch_context, t.runner, -1);
   free_trainer(&t);
   return status;
 }

@@ -24,6 +24,7 @@
 #define MOIRE_RUNTIME_TRAIN_TRAINER_H
 
 #include "moire/run.h"
+#include "runtime/base/text.h"
 #include "runtime/files/config.h"
 #include "runtime/train/trainer_task.h"
 
@@ -51,6 +52,12 @@ typedef struct moire__trainer_job {
    * NULL. */
   void (*watch)(void *context, moire_runner *runner, int64_t step);
   void *watch_context;
+  /* For the message about a loss that is no number; both NULL, or neither. `plain`: the same step with an
+   * operation a kernel, borrowed from the caller, NULL with a sentence. `locate` appends where the kernel of
+   * one of its steps comes from: " (models/qia.c:88; forward)". */
+  const moire_plan *(*plain)(void *context, moire_error *error);
+  void (*locate)(void *context, int step, moire__text *out);
+  void *plain_context;
 } moire__trainer_job;
 
 typedef struct moire__trainer_result {
