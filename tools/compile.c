@@ -1,12 +1,14 @@
 /* moire compile: from a checkpoint, or a configuration, to a library that C programs call. */
 #include "tools/tool.h"
 
-#include "moire/ahead.h"
+#include "compiler/driver/ahead/ahead.h"
 #include "runtime/base/memory.h"
 #include "runtime/files/checkpoint.h"
 #include "runtime/train/trainer.h"
 
 #include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -259,6 +261,33 @@ static moire_status write_library(const arguments *a, const job *j, moire_error 
   return status;
 }
 
+/* Signals that would end the process come to a thread of their own, which can do what a handler may not: remove
+ * the folder in which the library is being made. Then the process ends by the signal. Those that are ignored
+ * stay so. */
+static void *wait_for_signals(void *context) {
+  const sigset_t *signals = context;
+  int number = 0;
+  if (sigwait(signals, &number)) return NULL;
+  moire__ahead_abandon();
+  signal(number, SIG_DFL);
+  pthread_sigmask(SIG_UNBLOCK, signals, NULL);
+  raise(number);
+  return NULL;
+}
+
+static void clean_up_on_signals(void) {
+  static sigset_t signals;
+  static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+  sigemptyset(&signals);
+  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+    struct sigaction now;
+    if (!sigaction(ends[i], NULL, &now) && now.sa_handler != SIG_IGN) sigaddset(&signals, ends[i]);
+  }
+  pthread_t thread;
+  pthread_sigmask(SIG_BLOCK, &signals, NULL); /* threads that are made from here on inherit it */
+  if (pthread_create(&thread, NULL, wait_for_signals, &signals)) pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+}
+
 int tool_compile(int argc, char **argv) {
   static const struct argp parser = {
       options,
@@ -276,6 +305,7 @@ int tool_compile(int argc, char **argv) {
   a.assignments = moire__allocate_array((size_t)argc, sizeof *a.assignments);
   a.sources.assignments = a.assignments;
   argp_parse(&parser, argc, argv, 0, NULL, &a);
+  clean_up_on_signals();
   job j = {0};
   moire_error error = {0};
   moire_status status = read_sources(&a, &j, &error);

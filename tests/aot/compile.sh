@@ -76,6 +76,20 @@ refused 1 'taken.so' 'folder' -- "${compile[@]}" -o lib/taken
 left=$(find lib -name '*bad*' -o -name 'taken.?' -o -name '.moire*')
 [[ -z $left ]] || complain "left behind: $left"
 
+# Ended by a signal at any moment, it leaves either nothing or a whole library.
+for signal in TERM INT HUP TERM TERM; do
+  "${compile[@]}" -o lib/bad >log.txt 2>&1 &
+  sleep "0.$((RANDOM % 4))$((RANDOM % 10))"
+  kill -s "$signal" $! 2>/dev/null || true
+  ended=0
+  wait $! || ended=$?
+  left=$(find lib -name '.moire*')
+  [[ -z $left ]] || complain "SIG$signal leaves behind: $left"
+  ((ended == 0 || ended > 128)) || complain "SIG$signal: exit status $ended: $(cat log.txt)"
+  [[ $ended == 0 || ! -e lib/bad.so || -e lib/bad.h ]] || complain "SIG$signal leaves half a library"
+  rm -f lib/bad*
+done
+
 # A full disk, as the compiler meets it.
 (ulimit -f 8 && exec "${compile[@]}" -o lib/full) >log.txt 2>&1 && complain 'it wrote through a full disk'
 left=$(find lib -name '*full*' -o -name '.moire*')

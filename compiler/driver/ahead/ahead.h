@@ -186,11 +186,16 @@ extern const int moire__ahead_source_count;
 /* A folder beside the results in which they are made. */
 typedef struct moire__ahead_folder {
   char *path, *log; /* log: what the last command printed */
+  struct moire__ahead_folder *next;
 } moire__ahead_folder;
 
 moire_status moire__ahead_folder_make(moire__ahead_folder *folder, const char *directory, moire_error *error);
 /* Removes it and all that is in it, and frees the paths. */
 void moire__ahead_folder_remove(moire__ahead_folder *folder);
+/* From another thread, before the process ends by a signal: removes every folder that is there. Results that
+ * are just being put in their places all get there first. Afterwards no folder can be made, and what works in
+ * one waits for the end. */
+void moire__ahead_abandon(void);
 /* Writes folder/path, with the folders on the way. */
 moire_status moire__ahead_folder_write(const moire__ahead_folder *folder, const char *path, const void *bytes,
                                        size_t n, moire_error *error);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,12 +53,20 @@ moire_status moire__ahead_run_command(moire__ahead_command *c, const moire__ahea
   posix_spawn_file_actions_addopen(&actions, 1, folder->log, O_WRONLY | O_CREAT | O_TRUNC, 0666);
   posix_spawn_file_actions_adddup2(&actions, 1, 2);
   posix_spawn_file_actions_addchdir_np(&actions, folder->path);
+  posix_spawnattr_t
+      attributes; /* a caller that waits for signals has blocked them, and the command would inherit it */
+  sigset_t none;
+  sigemptyset(&none);
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
   moire__ahead_add_word(c, "%s", "");
   char *name = c->words[0];
   c->words[c->n - 1] = NULL;
   pid_t child = 0;
-  int failure = posix_spawnp(&child, name, &actions, NULL, c->words, environ), result = 0;
+  int failure = posix_spawnp(&child, name, &actions, &attributes, c->words, environ), result = 0;
   posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
   moire_status status = MOIRE_OK;
   if (failure) {
     status = moire_fail(error, MOIRE_ERROR_UNSUPPORTED, "%s: could not be run: %s", name, strerror(failure));

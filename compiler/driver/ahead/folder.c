@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static char *join(const char *folder, const char *path) {
@@ -19,6 +21,10 @@ static char *join(const char *folder, const char *path) {
   moire__text_free(&text);
   return joined;
 }
+
+/* The folders that are there, of all threads. Whoever holds the lock may remove them. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static moire__ahead_folder *folders;
 
 static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *where) {
   (void)info;
@@ -57,8 +63,13 @@ moire_status moire__ahead_folder_make(moire__ahead_folder *folder, const char *d
   remove_left(directory);
   snprintf(name, sizeof name, ".moire.%ld.XXXXXX", (long)getpid());
   folder->path = join(directory, name);
-  if (!mkdtemp(folder->path)) {
-    int cause = errno;
+  pthread_mutex_lock(&lock);
+  char *made = mkdtemp(folder->path);
+  int cause = errno;
+  folder->next = folders;
+  if (made) folders = folder;
+  pthread_mutex_unlock(&lock);
+  if (!made) {
     free(folder->path);
     folder->path = NULL;
     return moire_fail(error, MOIRE_ERROR_IO, "%s: a folder to work in could not be made: %s", directory,
@@ -69,10 +80,26 @@ moire_status moire__ahead_folder_make(moire__ahead_folder *folder, const char *d
 }
 
 void moire__ahead_folder_remove(moire__ahead_folder *folder) {
-  if (folder->path) nftw(folder->path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+  pthread_mutex_lock(&lock);
+  if (folder->path) {
+    nftw(folder->path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    moire__ahead_folder **at = &folders;
+    while (*at != folder) at = &(*at)->next;
+    *at = folder->next;
+  }
+  pthread_mutex_unlock(&lock);
   free(folder->path);
   free(folder->log);
   *folder = (moire__ahead_folder){0};
+}
+
+/* A file that is written meanwhile may keep a folder from going: again, then. */
+void moire__ahead_abandon(void) {
+  pthread_mutex_lock(&lock);
+  for (const moire__ahead_folder *f = folders; f; f = f->next) {
+    for (int i = 0; i < 10 && nftw(f->path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) && errno != ENOENT; i++)
+      nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+  }
 }
 
 static void make_parents(char *path) {
@@ -113,6 +140,7 @@ static moire_status sync_file(const char *path, moire_error *error) {
 moire_status moire__ahead_folder_publish(const moire__ahead_folder *folder, const char *directory,
                                          const char *const *files, moire_error *error) {
   moire_status status = MOIRE_OK;
+  pthread_mutex_lock(&lock);
   for (int pass = 0; pass < 2; pass++) {
     for (int i = 0; files[i] && !status; i++) {
       char *from = join(folder->path, files[i]), *to = join(directory, files[i]);
@@ -126,5 +154,6 @@ moire_status moire__ahead_folder_publish(const moire__ahead_folder *folder, cons
       free(to);
     }
   }
+  pthread_mutex_unlock(&lock);
   return status;
 }
