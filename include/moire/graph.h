@@ -386,6 +386,25 @@ moire_value moire_bpr_loss_at(moire_source at, moire_value positive, moire_value
 moire_value moire_info_nce_at(moire_source at, moire_value query, moire_value positive, moire_value negatives,
                               double temperature, moire_reduction reduction);
 
+/* ---- graphs of rows: edges, and segments of them -----------------------------------------------------------
+ * source and target are integers [E]: an edge leads from row source[e] of one table to row target[e] of
+ * another, in any order. An edge whose source or target is no row (-1) takes no part. */
+
+/* scores [E] or [E, H], rows [E]: the softmax over the edges of each of n rows, each head by itself; 0 for
+ * edges that take no part. */
+moire_value moire_segment_softmax_at(moire_source at, moire_value scores, moire_value rows, moire_dim n);
+/* x [E, ..] -> [n, ..]: the sum over the edges of each row, 0 for a row without. */
+moire_value moire_segment_sum_at(moire_source at, moire_value x, moire_value rows, moire_dim n);
+/* Messages: y[t] = sum over the edges that arrive at t of weights[e] x[source[e]], [n, C]. With weights [E, H]
+ * each head has its own: x [N, H, C], or [N, C] seen by all, gives [n, H, C]. Null weights are 1. No message is
+ * ever stored, neither here nor for the gradient. */
+moire_value moire_edge_sum_at(moire_source at, moire_value weights, moire_value x, moire_value source,
+                              moire_value target, moire_dim n);
+/* How the ends of an edge agree: x [N, C] and y [n, C] -> [E], x[source[e]] . y[target[e]]; with heads, [N, H,
+ * C] and [n, H, C] -> [E, H]. */
+moire_value moire_edge_dot_at(moire_source at, moire_value x, moire_value y, moire_value source,
+                              moire_value target);
+
 /* ---- sequences ---------------------------------------------------------------------------------------------
  */
 
