@@ -282,6 +282,28 @@ moire_value moire_gather_at(moire_source at, moire_value table,
                             moire_value rows); /* table[rows]: rows i32[...] */
 /* A look-up whose row `padding` gets no gradient (it is read like any other). */
 moire_value moire_embedding_at(moire_source at, moire_value table, moire_value rows, int64_t padding);
+/* y[.., k, ..] = x[.., index[.., k, ..], ..] on the axis; all other extents are equal (torch.take_along_dim).
+ */
+moire_value moire_take_along_at(moire_source at, moire_value x, moire_value index, int axis);
+/* x with u[i.., j..] added to its row rows[i..]; or x and all such u, whichever is larger, whose gradient is
+ * shared equally among the largest. The number of rows may be named. */
+moire_value moire_scatter_add_at(moire_source at, moire_value x, moire_value rows, moire_value u);
+moire_value moire_scatter_max_at(moire_source at, moire_value x, moire_value rows, moire_value u);
+
+/* ---- order -----------------------------------------------------------------------------------------------
+ */
+
+/* What an axis holds in order, and where each of it stood (i32). Of equals the first comes first, in either
+ * direction; a NaN counts as the largest. */
+typedef struct moire_sorted {
+  moire_value values, indices;
+} moire_sorted;
+moire_sorted moire_sort_at(moire_source at, moire_value x, int axis, bool descending);
+/* The k largest, or smallest, in order. */
+moire_sorted moire_top_k_at(moire_source at, moire_value x, int64_t k, int axis, bool largest);
+/* i32: how many of an ascending row [n] are below each x, or not above it if `right` (torch.searchsorted). */
+moire_value moire_search_sorted_at(moire_source at, moire_value row, moire_value x, bool right);
+moire_value moire_cumsum_at(moire_source at, moire_value x, int axis); /* kept in double while it runs */
 
 /* ---- reductions: the axis stays with extent 1 if `keep` -----------------------------------------------------
  */
@@ -309,6 +331,9 @@ moire_value moire_argmin_at(moire_source at, moire_value x, int axis, bool keep)
 
 /* [..., M, K] x [..., K, N] -> [..., M, N]; leading axes broadcast; real, complex or one of each. */
 moire_value moire_matmul_at(moire_source at, moire_value a, moire_value b);
+/* Sums of products by names of axes, as torch.einsum reads them: "bqd,bkd->bqk", "...ij,...jk", "ii->i"; 1 to
+ * 16 operands, joined from the left. A mistake names the place in the equation. */
+moire_value moire_einsum_at(moire_source at, const char *equation, const moire_value *operands, int n);
 /* x [..., in], weight [out, in], bias [out] or null -> x weight^T + bias; real or complex. */
 moire_value moire_linear_at(moire_source at, moire_value x, moire_value weight, moire_value bias);
 

@@ -49,7 +49,8 @@ moire_status moire__ema_update_infer(moire__infer *c) {
 
 /* The sum of u[b] over the b where rows[b] = k, for every code k. */
 static moire_value members(moire__expand *c, moire_value u, int64_t n_codes) {
-  const moire__attr attrs[] = {moire__attr_make_int("size", n_codes), moire__attr_make_int("padding", -1)};
+  const moire_shape size = MOIRE_SHAPE(n_codes);
+  const moire__attr attrs[] = {moire__attr_make_dims("size", &size), moire__attr_make_int("padding", -1)};
   return moire__graph_emit(c->g, MOIRE_HERE, MOIRE__OP_scatter_add, (moire_value[]){c->operands[3], u}, 2,
                            attrs, 2);
 }

@@ -31,7 +31,8 @@ moire_status moire__gather_infer(moire__infer *c) {
 void moire__gather_gradient(moire__gradient *c) {
   if (!c->wanted[0]) return;
   moire_value operands[] = {c->operands[1], c->result_gradients[0]};
-  moire__attr attrs[] = {moire__attr_make_int("size", moire_value_dim(c->operands[0], 0)),
+  moire_shape size = MOIRE_SHAPE(moire_value_dim(c->operands[0], 0));
+  moire__attr attrs[] = {moire__attr_make_dims("size", &size),
                          moire__attr_make_int("padding", moire__node_int_or(c->node, "padding", -1))};
   c->operand_gradients[0] = moire__graph_emit(c->g, MOIRE_HERE, MOIRE__OP_scatter_add, operands, 2, attrs, 2);
 }
@@ -95,7 +96,8 @@ bool moire__gather_sample(moire__sampler *s) {
   moire_value at = moire__sample_input(s, rows[s->kind][s->index].index, rows[s->kind][s->index].rows, 0,
                                        s->kind == MOIRE__SAMPLE_WRONG ? 1 : (double)shape.dims[0]);
   s->no_gradient_check = rows[s->kind][s->index].dtype == MOIRE_I32;
-  moire_value y = moire_gather(table, at);
+  moire__attr padding = moire__attr_make_int("padding", -1);
+  moire_value y = moire__sample_emit(s, MOIRE__OP_gather, (moire_value[]){table, at}, 2, &padding, 1);
   if (s->kind != MOIRE__SAMPLE_WRONG) return moire__sample_finish(s, y);
   return moire__sample_refuse(s, s->index == 1 ? MOIRE_ERROR_TYPE : MOIRE_ERROR_SHAPE);
 }

@@ -89,7 +89,9 @@ static bool is_exact(moire__op op) {
     case MOIRE__OP_imag:
     case MOIRE__OP_conj:
     case MOIRE__OP_reduce_max:
-    case MOIRE__OP_concat: return true;
+    case MOIRE__OP_concat:
+    case MOIRE__OP_take_rows:
+    case MOIRE__OP_scatter_max: return true;
     default: return moire__op_get(op)->op_class == MOIRE__CLASS_VIEW;
   }
 }

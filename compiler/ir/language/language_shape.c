@@ -102,6 +102,9 @@ moire_value moire_gather_at(moire_source at, moire_value table, moire_value rows
 
 moire_value moire_embedding_at(moire_source at, moire_value table, moire_value rows, int64_t padding) {
   if (moire_value_is_null(table) || moire_value_is_null(rows)) return moire__null_like(table, rows);
-  const moire__attr attr = moire__attr_make_int("padding", padding);
+  const moire__attr lead = moire__attr_make_int("lead", 0), attr = moire__attr_make_int("padding", padding);
+  const moire_shape shape = moire_value_shape(table);
+  if (padding < 0 && shape.rank && !moire__dim_is_static(shape.dims[0]))
+    return moire__graph_emit(table.graph, at, MOIRE__OP_take_rows, (moire_value[]){table, rows}, 2, &lead, 1);
   return moire__graph_emit(table.graph, at, MOIRE__OP_gather, (moire_value[]){table, rows}, 2, &attr, 1);
 }

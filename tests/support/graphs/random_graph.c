@@ -97,6 +97,7 @@ static const struct {
     {random_reduce, 8},        {random_product, 9},  {random_row, 6},       {random_sequence, 4},
     {random_attention, 3},     {random_source, 5},   {random_transform, 3}, {random_scan, 4},
     {random_state, 3},         {random_function, 8}, {random_place, 4},     {random_row_function, 5},
+    {random_order, 6},
 };
 
 static void take_step(maker *m) {
