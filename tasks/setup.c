@@ -108,5 +108,8 @@ moire_status moire__setup_read(moire__setup *setup, const char *model, const cha
   if (status) return status;
   if (!named.data)
     return moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: names no data: wanted --data FILE", where);
-  return setup->task->read(setup, &named, where, error);
+  const char *before = moire__memory_purpose(named.data);
+  status = setup->task->read(setup, &named, where, error);
+  moire__memory_purpose(before);
+  return status;
 }

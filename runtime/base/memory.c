@@ -30,9 +30,18 @@ static void *heap_resize(void *context, void *block, size_t bytes) {
   return realloc(block, bytes);
 }
 
+static _Thread_local const char *purpose;
+
+const char *moire__memory_purpose(const char *what) {
+  const char *before = purpose;
+  purpose = what;
+  return before;
+}
+
 static void heap_out_of_memory(void *context, size_t bytes) {
   (void)context;
-  fprintf(stderr, "moire: out of memory: %zu bytes could not be had\n", bytes);
+  fprintf(stderr, "moire: out of memory: %zu bytes could not be had%s%s\n", bytes, purpose ? " for " : "",
+          purpose ? purpose : "");
   exit(1);
 }
 

@@ -32,6 +32,10 @@ void *moire__allocate_aligned(size_t bytes, size_t alignment); /* zeroed; free w
 void *moire__allocate_aligned_unset(size_t bytes, size_t alignment);
 void moire__release_aligned(void *block);
 
+/* What this thread takes memory for from now on, for the hook's sentence: "data.txt", "a step of qia (…)";
+ * NULL: not said. Borrows; returns what it was before, to be put back. */
+const char *moire__memory_purpose(const char *what);
+
 typedef struct moire__arena_chunk moire__arena_chunk;
 
 /* Zero-initialise: `moire__arena arena = {0};` draws from the heap. Not thread-safe. */

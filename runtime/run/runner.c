@@ -6,7 +6,7 @@
  *
  * Requires: a plan whose kernels write only what it says. Breaks nothing when a run is refused: states and
  * outputs are as before. */
-#include "moire/run.h"
+#include "runtime/run/runner.h"
 
 #include "runtime/base/memory.h"
 #include "runtime/base/layout.h"
@@ -15,6 +15,7 @@
 #include "runtime/profile/recording.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 typedef struct bound {
@@ -349,32 +350,64 @@ static bool in_workspace(moire_plan_role role) {
   return role == MOIRE_PLAN_TEMPORARY || role == MOIRE_PLAN_OUTPUT;
 }
 
-static void lay_out(moire_runner *r) {
+/* Sizes of extents with room for those of the next runs. */
+static void find_sizes(const moire_runner *r, int64_t sizes[MOIRE_MAX_EXTENTS + 1]) {
+  for (int i = 1; i <= r->plan->n_extents; i++) {
+    sizes[i] = r->laid_out[i];
+    if (r->extents[i] <= sizes[i]) continue;
+    bool tokens = i == r->plan->packing.extent; /* the next batch has a few tokens more */
+    sizes[i] = r->extents[i] + (tokens ? r->extents[i] / 8 : 0);
+  }
+}
+
+/* Bytes of a workspace for these sizes, and where in it buffers lie: offsets[n_buffers], or NULL. */
+static size_t find_offsets(const moire_runner *r, const int64_t *sizes, size_t *offsets) {
   const moire_plan *plan = r->plan;
   moire__arena scratch = {0};
   size_t n = (size_t)plan->n_buffers + 1;
   moire__layout_item *items = moire__arena_array(&scratch, n, sizeof *items);
-  size_t *offsets = moire__arena_array(&scratch, n, sizeof *offsets);
+  size_t *placed = moire__arena_array(&scratch, n, sizeof *placed);
   int *members = moire__arena_array(&scratch, n, sizeof *members), n_members = 0;
-  for (int i = 1; i <= plan->n_extents; i++) {
-    if (r->extents[i] <= r->laid_out[i]) continue;
-    int64_t room = i == plan->packing.extent ? r->extents[i] / 8 : 0; /* the next batch has a few tokens more */
-    r->laid_out[i] = r->extents[i] + room;
-  }
   for (int i = 0; i < plan->n_buffers; i++) {
     if (!in_workspace(plan->buffers[i].role)) continue;
     int64_t elements = 0;
-    moire__extent_size(plan->buffers[i].elements, r->laid_out, &elements);
+    moire__extent_size(plan->buffers[i].elements, sizes, &elements);
     items[n_members] = (moire__layout_item){bytes_of(r, i, elements), plan->buffers[i].first_step, r->last[i]};
     members[n_members++] = i;
   }
-  size_t bytes = moire__layout_assign(items, n_members, &scratch, offsets);
-  for (int i = 0; i < n_members; i++) r->buffers[members[i]].offset = offsets[i];
+  size_t bytes = moire__layout_assign(items, n_members, &scratch, placed);
+  for (int i = 0; i < n_members && offsets; i++) offsets[members[i]] = placed[i];
+  moire__arena_free(&scratch);
+  return bytes;
+}
+
+static void lay_out(moire_runner *r) {
+  int n = r->plan->n_buffers;
+  moire__arena scratch = {0};
+  size_t *offsets = moire__arena_array(&scratch, (size_t)n + 1, sizeof *offsets);
+  find_sizes(r, r->laid_out);
+  size_t bytes = find_offsets(r, r->laid_out, offsets);
+  for (int i = 0; i < n; i++) r->buffers[i].offset = offsets[i];
   moire__arena_free(&scratch);
   moire__release_aligned(r->workspace);
+  char purpose[200];
+  snprintf(purpose, sizeof purpose, "a run of %s: a smaller batch (batch_size, --batch) takes less",
+           r->plan->name);
+  const char *before = moire__memory_purpose(purpose);
   r->workspace = moire__allocate_aligned_unset(bytes ? bytes : 1, MOIRE__ALIGNMENT);
+  moire__memory_purpose(before);
   r->workspace_bytes = bytes;
   r->has_layout = true;
+}
+
+moire_status moire__runner_estimate(moire_runner *r, size_t *bytes, moire_error *error) {
+  int64_t sizes[MOIRE_MAX_EXTENTS + 1] = {0};
+  moire_status status = pack_inputs(r, error);
+  if (!status) status = check_run(r, error);
+  if (status) return status;
+  find_sizes(r, sizes);
+  *bytes = find_offsets(r, sizes, NULL);
+  return MOIRE_OK;
 }
 
 void moire_runner_rest(moire_runner *r) {

@@ -85,7 +85,9 @@ static moire_status add(moire_store *store, const moire_plan_state *wanted, uint
     double *values = moire__arena_array(&store->arena, n, sizeof *values);
     s.info.init.values = memcpy(values, wanted->init.values, n * sizeof *values);
   }
+  const char *before = moire__memory_purpose(s.info.name);
   s.data = moire__allocate_aligned((size_t)s.elements * size, MOIRE__ALIGNMENT);
+  moire__memory_purpose(before);
   moire__initial_fill(&s.info.init, s.info.name, s.info.dtype, s.elements, seed, s.data);
   MOIRE__PUSH(&store->arena, store->states, store->n, store->capacity, s);
   return MOIRE_OK;

@@ -12,6 +12,7 @@
 #include "runtime/train/progress.h"
 #include "runtime/train/train_step.h"
 #include "runtime/train/trainer_files.h"
+#include "runtime/train/trainer_memory.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -340,12 +341,21 @@ static int64_t count_parameters(const moire_store *store) {
 
 static moire_status make_runners(trainer *t, moire_error *error) {
   const moire__trainer_job *job = t->job;
-  moire_status status = moire_store_declare(t->store, job->step, t->seed, error);
+  moire_status status = moire__trainer_check_states(job->step, error);
+  if (!status) status = moire_store_declare(t->store, job->step, t->seed, error);
   if (!status) status = job->task->open(job->task->context, t->store, job->threads, error);
   if (status) return status;
   t->runner = moire_runner_create(job->step, t->store, job->threads, error);
   return t->runner ? moire__train_step_open(&t->step, t->runner, job->task->samples, job->training, error)
                    : MOIRE_ERROR_ARGUMENT;
+}
+
+/* By the first batch of the data, as they lie. */
+static moire_status check_memory(trainer *t, moire_error *error) {
+  int64_t n = t->job->task->samples.n < t->batch ? t->job->task->samples.n : t->batch;
+  for (int64_t i = 0; i < n; i++) t->order[i] = i;
+  moire_status status = moire__train_step_prepare(&t->step, t->order, n, 0, error);
+  return status ? status : moire__trainer_check_step(t->job->step, t->runner, t->batch, error);
 }
 
 /* An event a line. */
@@ -420,6 +430,7 @@ moire_status moire__trainer_run(const moire__trainer_job *job, moire__trainer_re
   if (!status) status = moire__trainer_files_open(&t.files, job, error);
   if (!status) status = find_start(&t, error);
   if (!status) say_start(&t, result->parameters);
+  if (!status) status = check_memory(&t, error);
   if (!status) status = run(&t, result, error);
   if (job->watch && t.runner && !t.searching) job->watch(job->watch_context, t.runner, -1);
   free_trainer(&t);

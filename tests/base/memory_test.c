@@ -7,6 +7,8 @@
 #include <setjmp.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,6 +91,29 @@ Test(heap, a_product_that_overflows_ends_the_program, .exit_code = 1) {
 
 Test(heap, a_product_past_the_address_space_ends_the_program, .exit_code = 1) {
   moire__allocate_array(SIZE_MAX / 4, 3);
+}
+
+Test(heap, what_the_memory_was_for_is_told) {
+  int ends[2];
+  cr_assert_eq(pipe(ends), 0);
+  pid_t child = fork();
+  if (!child) {
+    dup2(ends[1], 2);
+    moire__memory_purpose("bread");
+    const char *before = moire__memory_purpose("butter");
+    moire__memory_purpose(before);
+    moire__allocate_array(SIZE_MAX / 4, 3);
+    _exit(0);
+  }
+  close(ends[1]);
+  char text[200] = {0};
+  ssize_t n = read(ends[0], text, sizeof text - 1);
+  int status = 0;
+  waitpid(child, &status, 0);
+  close(ends[0]);
+  cr_assert_gt(n, 0);
+  cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+  cr_assert(strstr(text, "out of memory") && strstr(text, "could not be had for bread\n"), "%s", text);
 }
 
 #ifdef MOIRE_HOSTILE

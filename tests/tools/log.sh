@@ -42,7 +42,7 @@ event failed absent.txt
 
 # Without a terminal: a line an epoch and no bar; with --quiet nothing, and failures still.
 "$MOIRE" train config.yaml --data data.txt --out b >out.txt 2>log.txt || complain "$(cat log.txt)"
-[[ $(grep -c '^epoch [0-2]: loss ' log.txt) == 3 && $(wc -l <log.txt) == 5 ]] || complain "text: $(cat log.txt)"
+[[ $(grep -c '^epoch [0-2]: loss ' log.txt) == 3 && $(wc -l <log.txt) == 6 ]] || complain "text: $(cat log.txt)"
 grep -q $'[\r\033]' log.txt && complain 'a bar without a terminal'
 "$MOIRE" train config.yaml --data data.txt --out c --quiet --json >quiet.txt 2>log.txt || complain "$(cat log.txt)"
 [[ ! -s log.txt ]] || complain "--quiet says: $(cat log.txt)"
