@@ -14,7 +14,9 @@
   MODEL(pswrec_v1111)                                                                                          \
   MODEL(pm_ssd)                                                                                                \
   MODEL(wearec)                                                                                                \
-  MODEL(semantic_id)
+  MODEL(semantic_id)                                                                                           \
+  MODEL(indra)                                                                                                 \
+  MODEL(llama)
 
 #define DECLARE(name) extern const moire_model moire_model_##name;
 MODELS(DECLARE)

@@ -53,7 +53,7 @@ struct moire__task {
    * are removed where another run begins. */
   const char *const *leaves;
 
-  /* Keys of the configuration that a state dict's tensors say; NULL: none. */
+  /* Keys of the configuration that the tensors of a state dict say, or those of a golden; NULL: none. */
   moire_status (*complete)(moire__setup *setup, const moire__safetensors *file, moire_error *error);
   /* Is this what the input `name` of a golden may hold? NULL: anything. */
   moire_status (*check_input)(const moire__setup *setup, const char *path, const char *name,

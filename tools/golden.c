@@ -108,13 +108,17 @@ static moire_status set_inputs(tool_golden *g, tool_session *s, int64_t step, mo
   const moire_training_options *o = &g->optimizer.training;
   moire_batch_place place = moire_batch_place_at(step, 1);
   moire_optimizer_scalars(o, &place, scalars);
-  moire_status status = tool_session_set_extent(s, "B", g->batch, error);
+  moire_status status = MOIRE_OK;
+  for (int i = 0; i < g->n_extents && !status; i++)
+    status = tool_session_set_extent(s, g->extents[i].name, g->extents[i].size, error);
   for (int i = 0; i < g->n_inputs && !status; i++) {
     const tool_golden_input *input = &g->inputs[i];
     const double *values = input->values + (input->each_step ? step * input->n : 0);
     status = tool_session_set_input(s, input->name, values, input->n, error);
   }
   if (!status) status = tool_session_set_input(s, "rng", (const double[]){0, 0, (double)step}, 3, error);
+  double progress = (double)step / (double)(o->schedule.total_steps ? o->schedule.total_steps : 1);
+  if (!status) status = tool_session_set_input(s, "progress", &progress, 1, error);
   int n_scalars = moire_optimizer_scalar_count(o);
   if (!status) status = tool_session_set_input(s, "optimizer.scalars", scalars, n_scalars, error);
   return status;
@@ -272,57 +276,112 @@ static moire_status check_parameters(const tool_golden *g, const tool_session *s
   return MOIRE_OK;
 }
 
-/* What a golden holds of every step: the tensor NAME_losses is the output NAME, and train_losses the loss. */
+/* What a golden holds of every step: the tensor NAME_losses is the output NAME, train_losses the loss, and some
+ * have a column for each of several outputs. */
 typedef struct series {
-  const moire__st_tensor **want; /* [n] */
-  const char **outputs;          /* [n] */
-  double **got;                  /* [n], each [steps + 1] */
-  int n;
+  const moire__st_tensor *want;
+  const char *outputs[4]; /* NULL: the learning rate */
+  int columns;
+  int64_t rows; /* steps, or one more with what is after the last */
+  double *got;  /* [rows, columns] */
 } series;
 
-static moire_status find_series(tool_golden *g, series *s, moire_error *error) {
+typedef struct all_series {
+  series *at;
+  int n;
+  const char **outputs; /* of all of them */
+  int n_outputs;
+} all_series;
+
+static const struct {
+  const char *tensor;
+  int columns, more; /* more: rows beside one a step */
+  const char *outputs[4];
+} columns_of[] = {{"train_losses", 1, 1, {"loss"}},
+                  {"train_terms", 4, 1, {"ce", "kd", "phase_loss", "mag_loss"}},
+                  {"train_weights", 2, 1, {"kd_weight", "aux_weight"}},
+                  {"grad_norms", 1, 0, {MOIRE_GRADIENT_NORM}},
+                  {"learning_rates", 1, 0, {NULL}}};
+
+static bool describe_series(tool_golden *g, const moire__st_tensor *t, series *s) {
+  *s = (series){.want = t};
+  for (size_t i = 0; i < sizeof columns_of / sizeof *columns_of; i++) {
+    if (strcmp(columns_of[i].tensor, t->name) != 0) continue;
+    s->columns = columns_of[i].columns;
+    s->rows = g->steps + columns_of[i].more;
+    memcpy(s->outputs, columns_of[i].outputs, sizeof s->outputs);
+    return true;
+  }
+  const char *suffix = strstr(t->name, "_losses");
+  if (!suffix || strchr(t->name, '/')) return false;
+  s->columns = 1;
+  s->rows = g->steps + 1;
+  s->outputs[0] = moire__arena_printf(&g->arena, "%.*s", (int)(suffix - t->name), t->name);
+  return true;
+}
+
+static void want_output(all_series *all, const char *output) {
+  for (int i = 0; i < all->n_outputs; i++) {
+    if (!strcmp(all->outputs[i], output)) return;
+  }
+  all->outputs[all->n_outputs++] = output;
+}
+
+static moire_status find_series(tool_golden *g, all_series *all, moire_error *error) {
   size_t most = (size_t)moire__safetensors_count(g->file) + 1;
-  s->want = moire__arena_array(&g->arena, most, sizeof *s->want);
-  s->outputs = moire__arena_array(&g->arena, most, sizeof *s->outputs);
-  s->got = moire__arena_array(&g->arena, most, sizeof *s->got);
+  all->at = moire__arena_array(&g->arena, most, sizeof *all->at);
+  all->outputs = moire__arena_array(&g->arena, 4 * most, sizeof *all->outputs);
   for (int i = 0; i < moire__safetensors_count(g->file); i++) {
     const moire__st_tensor *t = moire__safetensors_at(g->file, i);
-    const char *suffix = strstr(t->name, "_losses");
-    if (!suffix || strchr(t->name, '/')) continue;
-    bool whole = begins(t->name, "train_");
-    s->want[s->n] = t;
-    s->outputs[s->n] =
-        whole ? "loss" : moire__arena_printf(&g->arena, "%.*s", (int)(suffix - t->name), t->name);
-    s->got[s->n++] = moire__arena_array(&g->arena, (size_t)g->steps + 1, sizeof **s->got);
-    if (t->count == g->steps + 1) continue;
-    return moire_fail(error, MOIRE_ERROR_SHAPE, "%s: %s: wanted %" PRId64 " of them, one more than steps",
-                      g->path, t->name, g->steps + 1);
+    series *s = &all->at[all->n];
+    if (!describe_series(g, t, s)) continue;
+    for (int c = 0; c < s->columns; c++) {
+      if (s->outputs[c]) want_output(all, s->outputs[c]);
+    }
+    s->got = moire__arena_array(&g->arena, (size_t)(s->rows * s->columns) + 1, sizeof *s->got);
+    all->n++;
+    if (t->count == s->rows * s->columns) continue;
+    return moire_fail(error, MOIRE_ERROR_SHAPE, "%s: %s: wanted %" PRId64 " of them, %s steps", g->path,
+                      t->name, s->rows * s->columns, s->rows > g->steps ? "one more than" : "as many as");
   }
   return MOIRE_OK;
 }
 
-static moire_status train(tool_golden *g, tool_engine engine, tool_session *s, const series *all,
+static moire_status read_step(const tool_golden *g, const tool_session *session, const series *s, int64_t step,
+                              moire_error *error) {
+  const moire_training_options *o = &g->optimizer.training;
+  moire_status status = MOIRE_OK;
+  for (int c = 0; c < s->columns && step < s->rows && !status; c++) {
+    double *got = &s->got[step * s->columns + c];
+    if (s->outputs[c])
+      status = tool_session_output(session, s->outputs[c], got, 1, error);
+    else
+      *got = moire_schedule_lr(&o->schedule, o->lr, step);
+  }
+  return status;
+}
+
+static moire_status train(tool_golden *g, tool_engine engine, tool_session *s, const all_series *all,
                           moire_error *error) {
   moire_status status = check_parameters(g, s, error);
   for (int64_t step = 0; step <= g->steps && !status; step++) {
     if (step == g->steps) status = compare_trained(g, engine, s, error);
     if (!status) status = set_inputs(g, s, step, error);
     if (!status) status = tool_session_run(s, error);
-    for (int i = 0; i < all->n && !status; i++)
-      status = tool_session_output(s, all->outputs[i], &all->got[i][step], 1, error);
+    for (int i = 0; i < all->n && !status; i++) status = read_step(g, s, &all->at[i], step, error);
   }
-  for (int i = 0; i < all->n && !status; i++) compare(g, TOOL_LOSSES, engine, all->want[i], all->got[i]);
+  for (int i = 0; i < all->n && !status; i++) compare(g, TOOL_LOSSES, engine, all->at[i].want, all->at[i].got);
   return status;
 }
 
 static moire_status check_training(tool_golden *g, tool_engine engine, moire_threads *threads,
                                    moire_error *error) {
-  series all = {0};
+  all_series all = {0};
   moire_compile_options options = g->optimizer;
   moire_status status = find_series(g, &all, error);
   if (status || !all.n) return status;
   options.outputs = all.outputs;
-  options.n_outputs = all.n;
+  options.n_outputs = all.n_outputs;
   options.loss = "loss";
   tool_session *s = start(g, engine, MOIRE_TRAINING, options, threads, error);
   if (!s) return MOIRE_ERROR_ARGUMENT;

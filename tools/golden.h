@@ -26,12 +26,20 @@ typedef struct tool_golden_input {
   bool each_step;
 } tool_golden_input;
 
+/* A named extent that the inputs' shapes say. */
+typedef struct tool_golden_extent {
+  const char *name;
+  int64_t size;
+} tool_golden_extent;
+
 /* Zero-initialise; free with tool_golden_free. */
 typedef struct tool_golden {
   const char *path;
   moire__safetensors *file;
   moire__setup setup;
-  int64_t batch, steps;
+  int64_t steps;
+  tool_golden_extent extents[16];
+  int n_extents;
   tool_golden_input *inputs; /* of the model, as far as the file has them */
   int n_inputs, input_capacity;
   moire_compile_options optimizer;

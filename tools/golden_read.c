@@ -120,14 +120,23 @@ static const char *shape_text(tool_golden *g, const moire_graph *graph, const mo
   return text;
 }
 
-/* Does the tensor, whose first `skipped` axes are set aside, have the input's shape? The first named extent
- * that an input has is the batch. */
-static bool fits(tool_golden *g, const moire__st_tensor *t, int skipped, const moire_shape *shape) {
+/* The size of a named extent, which the first tensor that has it says. */
+static int64_t extent_size(tool_golden *g, const char *name, int64_t size) {
+  for (int i = 0; i < g->n_extents; i++) {
+    if (!strcmp(g->extents[i].name, name)) return g->extents[i].size;
+  }
+  g->extents[g->n_extents++] = (tool_golden_extent){moire__arena_copy_string(&g->arena, name), size};
+  return size;
+}
+
+/* Does the tensor, whose first `skipped` axes are set aside, have the input's shape? */
+static bool fits(tool_golden *g, const moire_graph *graph, const moire__st_tensor *t, int skipped,
+                 const moire_shape *shape) {
   if (t->rank != shape->rank + skipped) return false;
   for (int i = 0; i < shape->rank; i++) {
-    bool named = moire__dim_extents(shape->dims[i]) != 0;
-    if (named && g->batch < 0) g->batch = t->shape[i + skipped];
-    if (t->shape[i + skipped] != (named ? g->batch : moire__dim_factor(shape->dims[i]))) return false;
+    const char *name = moire_dim_extent_name(graph, shape->dims[i], 0);
+    int64_t size = t->shape[i + skipped];
+    if (size != (name ? extent_size(g, name, size) : moire__dim_factor(shape->dims[i]))) return false;
   }
   return true;
 }
@@ -168,7 +177,7 @@ static moire_status read_input(tool_golden *g, const moire_graph *graph, const m
   if (!port.name)
     return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: %s: the model has no such input", g->path, t->name);
   bool each = t->rank == port.shape.rank + 1 && t->shape[0] == g->steps + 1;
-  if (!fits(g, t, each, &port.shape)) {
+  if (!fits(g, graph, t, each, &port.shape)) {
     const char *shape = shape_text(g, graph, &port.shape);
     return moire_fail(error, MOIRE_ERROR_SHAPE,
                       "%s: %s: wanted shape [%s], or [%" PRId64 ", %s] with a batch for each of the steps",
@@ -186,7 +195,6 @@ static moire_status read_inputs(tool_golden *g, moire_error *error) {
   moire_graph *graph = moire__setup_graph(&g->setup, MOIRE_TRAINING, error);
   if (!graph) return MOIRE_ERROR_ARGUMENT;
   moire_status status = MOIRE_OK;
-  g->batch = -1;
   for (int i = 0; i < moire__safetensors_count(g->file) && !status; i++) {
     const moire__st_tensor *t = moire__safetensors_at(g->file, i);
     if (begins(t->name, "input/")) status = read_input(g, graph, t, error);
@@ -204,10 +212,12 @@ static bool is_series(const char *name) {
 /* Every name must be of a kind that is compared or given. */
 static moire_status check_names(const tool_golden *g, moire_error *error) {
   static const char *const kinds[] = {"param/", "input/", "output/", "grad/", "trained/"};
+  static const char *const of_steps[] = {"grad_norms", "learning_rates", "train_terms", "train_weights"};
   for (int i = 0; i < moire__safetensors_count(g->file); i++) {
     const char *name = moire__safetensors_at(g->file, i)->name;
     bool known = !strcmp(name, "loss") || is_series(name);
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) known = known || begins(name, kinds[k]);
+    for (size_t k = 0; k < sizeof of_steps / sizeof *of_steps; k++) known = known || !strcmp(name, of_steps[k]);
     if (!known)
       return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: %s: is nothing that a golden holds", g->path, name);
   }
@@ -250,6 +260,7 @@ moire_status tool_golden_open(tool_golden *g, const char *path, const char *mode
   moire_error reason = {0};
   if (!status && moire__setup_find(&g->setup, model ? model : stored, path, &reason))
     status = moire_fail(error, reason.status, "%s: %s; --model gives another", path, reason.message);
+  if (!status && g->setup.task->complete) status = g->setup.task->complete(&g->setup, g->file, error);
   if (!status) status = moire__setup_build(&g->setup, path, error);
   if (!status) status = check_names(g, error);
   if (!status) status = read_training(g, error);

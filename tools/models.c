@@ -34,6 +34,8 @@ static const char *kind_name(moire_config_kind kind) {
     case MOIRE_CONFIG_INTS: return "ints";
     case MOIRE_CONFIG_STRINGS: return "strings";
     case MOIRE_CONFIG_MAPS: return "maps";
+    case MOIRE_CONFIG_REALS: return "reals";
+    case MOIRE_CONFIG_ANY: return "any";
   }
   return "?";
 }
@@ -57,7 +59,8 @@ static json_t *fields_json(const moire_config_field *fields, int n) {
     const moire_config_field *f = &fields[i];
     json_t *row = json_pack("{s:s, s:s, s:s?, s:s?}", "key", f->key, "kind", kind_name(f->kind), "default",
                             f->text, "help", f->help);
-    if (f->kind == MOIRE_CONFIG_INT || f->kind == MOIRE_CONFIG_REAL || f->kind == MOIRE_CONFIG_INTS) {
+    if (f->kind == MOIRE_CONFIG_INT || f->kind == MOIRE_CONFIG_REAL || f->kind == MOIRE_CONFIG_INTS ||
+        f->kind == MOIRE_CONFIG_REALS) {
       json_object_set_new(row, "min", json_real(f->min));
       json_object_set_new(row, "max", json_real(f->max));
     }

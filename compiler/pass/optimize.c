@@ -12,6 +12,9 @@
  * so that one compiled graph serves all steps. Of the parameters that the goal freezes and those without a path
  * to the loss nothing is changed, and they get no states.
  *
+ * The output "optimizer.grad_norm", if the goal wants it, is the norm of all gradients of the step, before it
+ * is clipped.
+ *
  * With several batches a step, each batch runs the whole step, and keeps of it the sum alone unless it is the
  * last: states become where(last, new, old).
  *
@@ -159,9 +162,8 @@ static moire_value sum_of_squares(const parameter *p) {
   return p->info->shape.rank ? moire_sum_all_at(MOIRE__NOWHERE, squares) : squares;
 }
 
-/* min(1, clip_norm / (norm + 1e-6)); NaN if the norm is. */
-static moire_value norm_factor(optimize *o) {
-  moire_graph *to = o->r.to;
+/* The norm of all gradients together. */
+static moire_value norm_of_all(optimize *o) {
   moire_value total = {0};
   for (int i = 0; i < o->n; i++) {
     pin(o, &o->parameters[i]);
@@ -169,8 +171,14 @@ static moire_value norm_factor(optimize *o) {
     total = i ? moire_add_at(MOIRE__NOWHERE, total, term) : term;
     unpin(o);
   }
+  return moire_sqrt_at(MOIRE__NOWHERE, total);
+}
+
+/* min(1, clip_norm / (norm + 1e-6)); NaN if the norm is. */
+static moire_value norm_factor(optimize *o, moire_value norm) {
+  moire_graph *to = o->r.to;
   pin(o, &o->parameters[o->n - 1]);
-  moire_value norm = moire_add_scalar_at(MOIRE__NOWHERE, moire_sqrt_at(MOIRE__NOWHERE, total), 1e-6);
+  norm = moire_add_scalar_at(MOIRE__NOWHERE, norm, 1e-6);
   moire_value one = moire_constant_at(MOIRE__NOWHERE, to, MOIRE_F32, MOIRE_SCALAR, 1);
   moire_value most = moire_constant_at(MOIRE__NOWHERE, to, MOIRE_F32, MOIRE_SCALAR, o->training->clip_norm);
   moire_value factor = moire_div_at(MOIRE__NOWHERE, most, norm);
@@ -180,9 +188,13 @@ static moire_value norm_factor(optimize *o) {
   return factor;
 }
 
-static void clip_norm(optimize *o) {
-  if (!(o->training->clip_norm > 0) || !o->n) return;
-  moire_value factor = norm_factor(o);
+static void clip_norm(optimize *o, bool report) {
+  bool clips = o->training->clip_norm > 0;
+  if ((!clips && !report) || !o->n) return;
+  moire_value norm = norm_of_all(o);
+  if (report) moire_output_at(MOIRE__NOWHERE, o->r.to, MOIRE_GRADIENT_NORM, norm);
+  if (!clips) return;
+  moire_value factor = norm_factor(o, norm);
   for (int i = 0; i < o->n; i++) {
     parameter *p = &o->parameters[i];
     pin(o, p);
@@ -307,7 +319,7 @@ static void add_parameter(optimize *o, const moire__state_info *info, const moir
   unpin(o);
 }
 
-static void step_all(optimize *o) {
+static void step_all(optimize *o, bool report_norm) {
   const moire_graph *from = o->r.from;
   const moire__node **nodes = state_nodes(from, &o->arena);
   o->parameters = moire__arena_array(&o->arena, (size_t)from->n_states + 1, sizeof *o->parameters);
@@ -322,7 +334,7 @@ static void step_all(optimize *o) {
     clip_value(o, &o->parameters[i]);
     unpin(o);
   }
-  clip_norm(o);
+  clip_norm(o, report_norm);
   for (int i = 0; i < o->n; i++) {
     pin(o, &o->parameters[i]);
     step(o, &o->parameters[i]);
@@ -344,7 +356,7 @@ moire_graph *moire__pass_optimize(const moire_graph *g, const moire__goal *goal,
     moire_update_at(MOIRE__NOWHERE, o.r.to, g->updates[i].name,
                     moire__rewrite_value(&o.r, g->updates[i].value));
   }
-  if (steps) step_all(&o);
+  if (steps) step_all(&o, moire__goal_wants(goal, MOIRE_GRADIENT_NORM));
   moire__arena_free(&o.arena);
   return moire__rewrite_finish_bare(&o.r, error);
 }

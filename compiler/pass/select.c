@@ -4,7 +4,7 @@
  * pass keeps the outputs that the goal names, and its loss, which autodiff drops again unless it is named too.
  * The model's own updates of states (statistics) belong to training and go where no optimizer is asked for.
  *
- * ensures: every output is wanted or the loss; nothing else is computed
+ * ensures: every output is wanted or the loss; nothing else is computed; the last named extent is used
  */
 #include "compiler/pass/walk.h"
 
@@ -30,11 +30,51 @@ static moire_status check_goal(const moire_graph *g, const moire__goal *goal, mo
     return moire_fail(error, MOIRE_ERROR_ARGUMENT, "graph %s: an optimizer needs a loss to minimise", g->name);
   if (goal->n_outputs == 0 && !goal->loss)
     return moire_fail(error, MOIRE_ERROR_ARGUMENT, "graph %s: no output is asked for", g->name);
+  bool steps = goal->training.optimizer != MOIRE_OPTIMIZER_NONE;
   for (int i = 0; i < goal->n_outputs; i++) {
+    if (steps && !strcmp(goal->outputs[i], MOIRE_GRADIENT_NORM)) continue; /* of the pass optimize */
     moire_status status = check_output(g, goal->outputs[i], "", error);
     if (status != MOIRE_OK) return status;
   }
   return goal->loss ? check_output(g, goal->loss, " to minimise", error) : MOIRE_OK;
+}
+
+static int most(int a, int b) { return a > b ? a : b; }
+
+static int last_of_dims(const moire_dim *dims, int n) {
+  int last = 0;
+  for (int i = 0; i < n; i++) {
+    for (int f = 0; f < MOIRE_MAX_FACTORS; f++) last = most(last, moire__dim_extent(dims[i], f));
+  }
+  return last;
+}
+
+/* The last named extent that a node uses. */
+static int last_extent(const moire_graph *g) {
+  int last = 0;
+  for (int n = 0; n < g->n_nodes; n++) {
+    const moire__node *node = &g->nodes[n];
+    for (int i = 0; i < node->n_results; i++) {
+      const moire_shape *shape = &g->values[node->first_result + i].shape;
+      last = most(last, last_of_dims(shape->dims, shape->rank));
+    }
+    for (int a = 0; a < node->n_attrs; a++) {
+      if (node->attrs[a].kind == MOIRE__ATTR_DIMS)
+        last = most(last, last_of_dims(node->attrs[a].ints, node->attrs[a].n_ints));
+    }
+  }
+  return last;
+}
+
+/* A run need not be told sizes that nothing has: extents after the last that is used go. Takes g. */
+static moire_graph *without_extents(moire_graph *g, moire_error *error) {
+  int last = last_extent(g);
+  if (last == g->n_extents) return g;
+  moire__rewrite r = moire__rewrite_begin_with(g, last);
+  for (int n = 0; n < g->n_nodes; n++) moire__rewrite_clone(&r, &g->nodes[n]);
+  moire_graph *fewer = moire__rewrite_finish(&r, error);
+  moire_graph_destroy(g);
+  return fewer;
 }
 
 moire_graph *moire__pass_select(const moire_graph *g, const moire__goal *goal, moire_error *error) {
@@ -52,5 +92,5 @@ moire_graph *moire__pass_select(const moire_graph *g, const moire__goal *goal, m
   if (!selected) return NULL;
   moire_graph *needed = moire__pass_dce(selected, goal, error);
   moire_graph_destroy(selected);
-  return needed;
+  return needed ? without_extents(needed, error) : NULL;
 }

@@ -48,13 +48,15 @@ typedef enum moire_config_kind {
   MOIRE_CONFIG_INTS,    /* a list of integers; min and max hold for each of its elements */
   MOIRE_CONFIG_STRINGS, /* a list of strings, or one string */
   MOIRE_CONFIG_MAPS,    /* a list of maps; not within maps */
+  MOIRE_CONFIG_REALS,   /* a list of numbers, each within min and max */
+  MOIRE_CONFIG_ANY,     /* accepted, whatever it is, and kept nowhere: only whether nothing came is known */
 } moire_config_kind;
 
 /* One key. `text` is the default as it would stand in YAML ("64", "[3, 7]", "gelu"), or NULL: the key must be
- * given; "null": nothing need be given, and nothing is 0 (INT and REAL alone; the range must hold 0). `min` and
- * `max` are inclusive and count for numbers alone. `choices` lists what a STRING may be, separated by '|', or
- * is NULL: anything; for MAPS it is an array of moire_config_field, the keys of each map, that ends with a NULL
- * key. */
+ * given; "null": nothing need be given, and nothing is 0 (INT, REAL and ANY alone; the range must hold 0).
+ * `min` and `max` are inclusive and count for numbers alone. `choices` lists what a STRING may be, separated by
+ * '|', or is NULL: anything; for MAPS it is an array of moire_config_field, the keys of each map, that ends
+ * with a NULL key. */
 typedef struct moire_config_field {
   const char *key;
   moire_config_kind kind;
@@ -75,6 +77,8 @@ bool moire_config_bool(const moire_config *config, const char *key);
 const char *moire_config_string(const moire_config *config, const char *key);
 int moire_config_ints(const moire_config *config, const char *key,
                       const int64_t **values); /* returns the count */
+int moire_config_reals(const moire_config *config, const char *key,
+                       const double **values); /* returns the count */
 int moire_config_strings(const moire_config *config, const char *key,
                          const char *const **values); /* returns the count */
 int moire_config_maps(const moire_config *config, const char *key,
@@ -120,6 +124,31 @@ typedef struct moire_model {
       {"n_bands", MOIRE_CONFIG_INT, "4", 1, 64, NULL, "bands of the filter bank"},                               \
       {"band_kernel_sizes", MOIRE_CONFIG_INTS, "[3, 7, 15, 31]", 1, 4096, NULL, "taps of each band"},            \
       {"band_dilations", MOIRE_CONFIG_INTS, "[1, 2, 4, 8]", 1, 4096, NULL, "distance between taps of each band"}
+
+/* The keys that every language model of the library has. */
+#define MOIRE_LANGUAGE_FIELDS                                                                                   \
+  {"sequence_length",                                                                                           \
+   MOIRE_CONFIG_INT,                                                                                            \
+   "null",                                                                                                      \
+   0,                                                                                                           \
+   1048576,                                                                                                     \
+   NULL,                                                                                                        \
+   "positions of all rows, if they are known beforehand; the data say them"},                                   \
+      {"distil",                                                                                                \
+       MOIRE_CONFIG_STRING,                                                                                     \
+       "none",                                                                                                  \
+       0,                                                                                                       \
+       0,                                                                                                       \
+       "none|full|top",                                                                                         \
+       "what the loss has of a teacher: all of its logits, or the largest"},                                    \
+      {"teacher_top", MOIRE_CONFIG_INT, "null", 0, 65536, NULL, "how many, of distil: top"},                    \
+      {"temperature", MOIRE_CONFIG_REAL, "2.0", 1e-6, 1e6, NULL, "of the softmax of teacher and student"},      \
+      {"kd_weight", MOIRE_CONFIG_REALS, "[0.01, 0.05]", 0, 1e6, NULL, "of the teacher's term: first, last"},    \
+      {"aux_weight", MOIRE_CONFIG_REALS, "[0.0, 0.1]", 0, 1e6, NULL, "of the terms of alignment: first, last"}, \
+      {"aux_from", MOIRE_CONFIG_REAL, "0.2", 0, 0.999, NULL, "part of training before the latter moves"},       \
+      {"mag_target_scale", MOIRE_CONFIG_REAL, "1.0", 0, 1e6, NULL, "magnitude of a certain state"},             \
+      {"kd_gate", MOIRE_CONFIG_REAL, "0.0", 0, 1, NULL, "certainty below which a teacher is not followed"},     \
+      {"aux_gate", MOIRE_CONFIG_REAL, "0.0", 0, 1, NULL, "the same of the terms of alignment"}
 
 /* The library's models. `name` may also be the path of a shared object (it has a '/' or ends in ".so"), which
  * is loaded and stays loaded. NULL with a sentence when there is no such model. */

@@ -100,6 +100,10 @@ moire_status moire_training_check(const moire_training_options *options, moire_e
 /* Whether a state of this name is the optimizer's: "adam." or "optimizer." and the name of a parameter. */
 bool moire_optimizer_owns(const char *state);
 
+/* The output of a compiled step, f32[], that may be asked for beside the model's own: the norm of all gradients
+ * together, before it is clipped. */
+#define MOIRE_GRADIENT_NORM "optimizer.grad_norm"
+
 /* Where a batch stands in a step. With weights in proportion to the batches' samples, and a scale that makes
  * their sum 1, gradients of means over samples add up to that of one batch of all samples. */
 typedef struct moire_batch_place {

@@ -20,6 +20,7 @@ typedef struct value {
   bool truth, nothing;
   int n; /* elements: 1 for INT */
   int64_t *ints;
+  double *reals;
   const char **strings;
   moire_config **maps; /* owned */
 } value;
@@ -111,6 +112,10 @@ static void add_wanted(moire__text *text, const moire_config_field *field) {
       break;
     case MOIRE_CONFIG_STRINGS: moire__text_add(text, "a word or a list of words"); break;
     case MOIRE_CONFIG_MAPS: moire__text_add(text, "a list of maps"); break;
+    case MOIRE_CONFIG_REALS:
+      moire__text_add(text, "a list of numbers from %g to %g", field->min, field->max);
+      break;
+    case MOIRE_CONFIG_ANY: moire__text_add(text, "anything"); break;
   }
 }
 
@@ -205,6 +210,17 @@ static bool parse_ints(moire__arena *arena, const moire__config_entry *entry, co
   return true;
 }
 
+static bool parse_reals(moire__arena *arena, const moire__config_entry *entry, const moire_config_field *field,
+                        value *out) {
+  out->n = entry->n;
+  out->reals = moire__arena_array(arena, (size_t)entry->n, sizeof *out->reals);
+  for (int i = 0; i < entry->n; i++) {
+    const moire__config_scalar *s = &entry->values[i];
+    if (s->quoted || !parse_real(s->text, &out->reals[i]) || !in_range(field, out->reals[i])) return false;
+  }
+  return true;
+}
+
 /* Nothing came, and the field takes that for 0: its own default is nothing. */
 static bool is_nothing(const moire__config_entry *entry, const moire_config_field *field) {
   return !entry->list && entry->values[0].null && field->text && !strcmp(field->text, "null");
@@ -223,7 +239,8 @@ static bool parse_strings(moire__arena *arena, const moire__config_entry *entry,
 static bool has_form(const moire__config_entry *entry, moire_config_kind kind) {
   if (kind == MOIRE_CONFIG_MAPS) return entry->list && (entry->maps || !entry->n);
   if (entry->maps) return false;
-  return kind == MOIRE_CONFIG_STRINGS || (kind == MOIRE_CONFIG_INTS) == entry->list;
+  if (kind == MOIRE_CONFIG_STRINGS || kind == MOIRE_CONFIG_ANY) return true;
+  return (kind == MOIRE_CONFIG_INTS || kind == MOIRE_CONFIG_REALS) == entry->list;
 }
 
 /* Of any kind but MAPS. */
@@ -241,6 +258,8 @@ static bool parse_value(moire__arena *arena, const moire__config_entry *entry, c
   switch (field->kind) {
     case MOIRE_CONFIG_INT:
     case MOIRE_CONFIG_INTS: return parse_ints(arena, entry, field, out);
+    case MOIRE_CONFIG_REALS: return parse_reals(arena, entry, field, out);
+    case MOIRE_CONFIG_ANY: return true;
     case MOIRE_CONFIG_REAL:
       return !first->quoted && parse_real(first->text, &out->real) && in_range(field, out->real);
     case MOIRE_CONFIG_BOOL: return !first->quoted && parse_bool(first->text, &out->truth);
@@ -400,8 +419,9 @@ void moire__config_free(moire_config *config) {
  */
 
 static const value *get(const moire_config *config, const char *key, moire_config_kind kind) {
-  static const char *const kinds[] = {
-      "an int", "a real", "a bool", "a string", "a list of ints", "a list of strings", "a list of maps"};
+  static const char *const kinds[] = {"an int",         "a real",          "a bool",
+                                      "a string",       "a list of ints",  "a list of strings",
+                                      "a list of maps", "a list of reals", "anything"};
   for (int i = 0; i < config->fields.n; i++) {
     const moire_config_field *field = &config->fields.fields[i];
     if (strcmp(field->key, key)) continue;
@@ -433,6 +453,12 @@ const char *moire_config_string(const moire_config *config, const char *key) {
 int moire_config_ints(const moire_config *config, const char *key, const int64_t **values) {
   const value *v = get(config, key, MOIRE_CONFIG_INTS);
   *values = v->ints;
+  return v->n;
+}
+
+int moire_config_reals(const moire_config *config, const char *key, const double **values) {
+  const value *v = get(config, key, MOIRE_CONFIG_REALS);
+  *values = v->reals;
   return v->n;
 }
 
@@ -482,6 +508,15 @@ static void add_strings(moire__text *out, const value *v) {
   moire__text_add_char(out, ']');
 }
 
+static void add_reals(moire__text *out, const value *v) {
+  moire__text_add_char(out, '[');
+  for (int i = 0; i < v->n; i++) {
+    if (i) moire__text_add(out, ", ");
+    moire__config_add_real(out, v->reals[i]);
+  }
+  moire__text_add_char(out, ']');
+}
+
 static void add_value(moire__text *out, const moire_config_field *field, const value *v) {
   switch (field->kind) {
     case MOIRE_CONFIG_INT: moire__text_add(out, "%" PRId64, v->ints[0]); break;
@@ -498,6 +533,8 @@ static void add_value(moire__text *out, const moire_config_field *field, const v
       break;
     case MOIRE_CONFIG_STRINGS: add_strings(out, v); break;
     case MOIRE_CONFIG_MAPS: moire__text_add(out, "[]"); break; /* in no map */
+    case MOIRE_CONFIG_REALS: add_reals(out, v); break;
+    case MOIRE_CONFIG_ANY: moire__text_add(out, "null"); break;
   }
 }
 

@@ -10,8 +10,12 @@
 #include <string.h>
 
 moire__rewrite moire__rewrite_begin(const moire_graph *from) {
+  return moire__rewrite_begin_with(from, from->n_extents);
+}
+
+moire__rewrite moire__rewrite_begin_with(const moire_graph *from, int n_extents) {
   moire_graph *to = moire_graph_create(from->name, from->mode);
-  for (int i = 1; i <= from->n_extents; i++) {
+  for (int i = 1; i <= n_extents; i++) {
     moire__graph_declare_extent(to, from->extents[i], strlen(from->extents[i]));
   }
   for (int i = 0; i < from->n_states; i++) moire__graph_declare_state(to, &from->states[i]);

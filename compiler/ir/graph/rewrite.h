@@ -16,6 +16,8 @@ typedef struct moire__rewrite {
 
 /* Makes `to` with the name, mode, extents and states of `from`. */
 moire__rewrite moire__rewrite_begin(const moire_graph *from);
+/* The same with the first n_extents extents alone: no node that is cloned may use another. */
+moire__rewrite moire__rewrite_begin_with(const moire_graph *from, int n_extents);
 /* The new value for an old one. */
 static inline moire_value moire__rewrite_value(const moire__rewrite *r, int32_t old) {
   return (moire_value){r->to, r->map[old]};
