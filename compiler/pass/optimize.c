@@ -171,7 +171,10 @@ static moire_value norm_of_all(optimize *o) {
     total = i ? moire_add_at(MOIRE__NOWHERE, total, term) : term;
     unpin(o);
   }
-  return moire_sqrt_at(MOIRE__NOWHERE, total);
+  pin(o, &o->parameters[o->n - 1]);
+  moire_value norm = moire_sqrt_at(MOIRE__NOWHERE, total);
+  unpin(o);
+  return norm;
 }
 
 /* min(1, clip_norm / (norm + 1e-6)); NaN if the norm is. */

@@ -26,6 +26,15 @@
  *
  * Task "tensors", everything else: any inputs whose first axis is the named extent "B", an output "loss" f32[],
  * any outputs, and metrics (moire_metric); an axis with another named extent is what the data have there.
+ *
+ * Task "tokens", language models (the keys vocab_size, sequence_length, distil and teacher_top;
+ * MOIRE_LANGUAGE_FIELDS has all but the first): T is `sequence_length`, or the named extent "T" where it is 0.
+ *   input   "input_ids", "lengths", "targets"  i32[B, T], i32[B], i32[B, T]: -100 counts nothing
+ *   input   "teacher_logits" f32[B, T, V], or "teacher_values", "teacher_indices" f32, i32[B, T, teacher_top]
+ *   input   "progress"       f32[]           how far training is, from 0 to 1
+ *   output  "logits"         f32[B, T, V]    0 behind the row's length
+ *   output  "loss"           f32[]           and its terms; "target_nll" and "target_rank" f32[B, T]
+ * and, to generate, what models/language_model.h says of rows that are continued.
  */
 #ifndef MOIRE_MODEL_H
 #define MOIRE_MODEL_H
@@ -95,7 +104,7 @@ enum { MOIRE_MODEL_ABI = 2 };
 typedef struct moire_model {
   int abi; /* MOIRE_MODEL_ABI */
   union {
-    const char *task; /* "sequences", "items", "tensors" */
+    const char *task; /* "sequences", "items", "tensors", "tokens" */
     const char *kind; /* the same, as it was called before there were more than two */
   };
   const char *name;    /* a C identifier */

@@ -398,11 +398,13 @@ static moire_status json_entry(moire__config_table *table, const char *origin, c
   moire__arena *arena = &table->arena;
   moire__config_entry entry = {.key = key, .origin = origin, .list = true};
   moire_status status = MOIRE_OK;
-  if (json_is_object(value)) { /* its keys with a point: "rope_scaling.type" */
+  if (json_object_size(value)) { /* its keys with a point: "rope_scaling.type" */
     const char *inner = NULL;
     json_t *part = NULL;
     json_object_foreach(value, inner, part) {
       const char *full = moire__arena_printf(arena, "%s.%s", key, inner);
+      if (find(&table->map, full))
+        return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: %.80s: duplicate key", origin, full);
       status = json_flat(arena, origin, full, part, &entry, error);
       if (status) return status;
       add_entry(arena, &table->map, entry);

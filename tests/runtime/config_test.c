@@ -261,6 +261,8 @@ Test(config, assignments_and_json_that_do_not_fit) {
       {"[1]", "ckpt: wanted a JSON object of keys and values: not an object"},
       {"{\"a\": 1, \"a\": 2}", "duplicate"},
       {"{\"a\": {}}", "ckpt: a: wanted a scalar or a list of scalars"},
+      {"{\"a\": {\"b\": {\"c\": 1}}}", "ckpt: a.b: wanted a scalar or a list of scalars"},
+      {"{\"a.b\": 1, \"a\": {\"b\": 1}}", "ckpt: a.b: duplicate key"},
       {"{\"a\": [[1]]}", "ckpt: a: wanted a scalar or a list of scalars"},
       {"{\"a\": 1} x", "wanted a JSON object"},
   };
@@ -447,4 +449,43 @@ Test(config, maps_that_are_wrong) {
     cr_assert_null(build_maps(cases[i].text, NULL, &error), "%s", cases[i].text);
     assert_says(&error, cases[i].says, cases[i].text);
   }
+}
+
+static const moire_config_field number_fields[] = {
+    {"weights", MOIRE_CONFIG_REALS, "[0.5, 1e-2]", 0, 1, NULL, "numbers"},
+    {"scaling", MOIRE_CONFIG_ANY, "null", 0, 0, NULL, "whatever"},
+    {"scaling.type", MOIRE_CONFIG_STRING, "default", 0, 0, "default", "of a map"}};
+
+/* Lists of numbers; what is accepted whatever it is; and the keys of an object in an object. */
+Test(config, reals_anything_and_objects) {
+  const moire__config_fields set = {number_fields, 3};
+  moire__config_table table = {0};
+  moire_config *config = NULL;
+  moire_error error = {0};
+  moire__text json = {0};
+  cr_assert_eq(moire__config_table_add_json(
+                   &table, "c", "{\"weights\": [0.25, 1], \"scaling\": {\"type\": \"default\"}}", &error),
+               MOIRE_OK);
+  cr_assert_eq(moire__config_build(&table, "c", &set, 1, &config, &error), MOIRE_OK, "%s", error.message);
+  const double *weights = NULL;
+  cr_assert_eq(moire_config_reals(config, "weights", &weights), 2);
+  cr_assert_float_eq(weights[0], 0.25, 0);
+  cr_assert_float_eq(weights[1], 1, 0);
+  cr_assert(moire_config_is_nothing(config, "scaling"));
+  moire__config_to_json(config, &json);
+  cr_assert_str_eq(json.data, "{\"weights\": [0.25, 1.0], \"scaling\": null, \"scaling.type\": \"default\"}");
+  moire__text_free(&json);
+  moire__config_free(config);
+  static const char *const bad[][2] = {{"weights=[2]", "a list of numbers from 0 to 1"},
+                                       {"weights=1", "a list of numbers from 0 to 1"},
+                                       {"scaling.type=yarn", "one of default"}};
+  for (int i = 0; i < 3; i++) {
+    moire_error reason = {0};
+    moire__config_table wrong = {0};
+    cr_assert_eq(moire__config_table_set(&wrong, "--set", bad[i][0], &reason), MOIRE_OK);
+    cr_assert_neq(moire__config_build(&wrong, "c", &set, 1, &config, &reason), MOIRE_OK);
+    assert_says(&reason, bad[i][1], bad[i][0]);
+    moire__config_table_free(&wrong);
+  }
+  moire__config_table_free(&table);
 }
