@@ -195,6 +195,32 @@ moire_value moire_constant_at(moire_source at, moire_graph *g, moire_dtype dtype
 moire_value moire_iota_at(moire_source at, moire_graph *g, moire_shape shape,
                           int axis); /* i32: index on axis */
 
+/* ---- random values -----------------------------------------------------------------------------------------
+ * Functions of the seed, the step, the call and the element, as the masks of dropout are (docs/language.md). */
+
+moire_value moire_uniform_at(moire_source at, moire_graph *g, moire_shape shape, double low, double high);
+moire_value moire_normal_at(moire_source at, moire_graph *g, moire_shape shape, double mean, double deviation);
+/* i32 in [low, high), fewer than 2^31 numbers. */
+moire_value moire_random_integers_at(moire_source at, moire_graph *g, moire_shape shape, int64_t low,
+                                     int64_t high);
+/* i32 in [0, n) for each n, i32; 0 where n <= 0. */
+moire_value moire_random_below_at(moire_source at, moire_value n);
+/* f32: 1 with probability p, of an f32 p that gets no gradient. */
+moire_value moire_bernoulli_at(moire_source at, moire_value p);
+
+typedef struct moire_negative_options {
+  int64_t low, high;   /* items are low .. high - 1 */
+  moire_value weights; /* f32[high - low], not negative: how often each comes; or null: all alike */
+  moire_value exclude; /* i32[.., E], or null: none of these items comes, in any order, some of them repeated or
+                          no items at all; `..` are the first extents of the shape that is drawn */
+  int redraws; /* with both: how often an excluded item is drawn again by weight before one of the others
+                  is taken uniformly; 0: 8, at most 64 */
+} moire_negative_options;
+
+/* i32[shape] of items. Where every item is excluded, high - 1 comes. */
+moire_value moire_negative_samples_at(moire_source at, moire_graph *g, moire_shape shape,
+                                      moire_negative_options options);
+
 /* ---- element-wise ---------------------------------------------------------------------------------------- */
 
 moire_value moire_add_at(moire_source at, moire_value a, moire_value b);

@@ -91,7 +91,8 @@ static bool is_exact(moire__op op) {
     case MOIRE__OP_reduce_max:
     case MOIRE__OP_concat:
     case MOIRE__OP_take_rows:
-    case MOIRE__OP_scatter_max: return true;
+    case MOIRE__OP_scatter_max:
+    case MOIRE__OP_word_unit: return true;
     default: return moire__op_get(op)->op_class == MOIRE__CLASS_VIEW;
   }
 }

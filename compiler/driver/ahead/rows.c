@@ -136,7 +136,7 @@ static bool is_apart(const rows *s, const moire__node *node) {
   for (int i = 0; i < node->n_operands && !has_samples; i++) {
     if (batch_axis(s, node->operands[i]) != NONE) return false; /* samples come together */
   }
-  if (!has_samples) return node->op != MOIRE__OP_random_mask;
+  if (!has_samples) return node->op != MOIRE__OP_random_mask && node->op != MOIRE__OP_random_word;
   if (node->op == MOIRE__OP_input) return batch_axis(s, result) == 0;
   if (node->op == MOIRE__OP_constant) return true;
   if (node->op == MOIRE__OP_iota) return moire__node_int(node, "axis") != batch_axis(s, result);

@@ -36,8 +36,8 @@ void moire__broadcast_together(moire_source at, const char *what, moire_value *v
 bool moire__broadcast_shape(const moire_shape *a, int keep_a, const moire_shape *b, int keep_b,
                             moire_shape *out);
 
-/* The three counters i32[3] (seed low, seed high, step) that random masks read: the input "rng", made on first
- * use. */
+/* The three counters i32[3] (seed low, seed high, step) that random masks and words read: the input "rng", made
+ * on first use; in inference zeros, unless the model has declared that input itself. */
 moire_value moire__graph_rng(moire_graph *g, moire_source at);
 
 /* "…: a is f32[2,3], b is f32[4]" recorded as a mistake of `what`; returns the null value. */

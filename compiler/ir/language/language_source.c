@@ -51,6 +51,7 @@ moire_value moire_iota_at(moire_source at, moire_graph *g, moire_shape shape, in
 moire_value moire__graph_rng(moire_graph *g, moire_source at) {
   const moire_shape shape = MOIRE_SHAPE(3);
   int32_t found = moire__graph_find_input(g, "rng");
+  if (!found && moire_graph_mode(g) == MOIRE_INFERENCE) return moire_constant_at(at, g, MOIRE_I32, shape, 0);
   if (!found) return moire_input_at(at, g, "rng", MOIRE_I32, shape);
   const moire__value_info *info = &g->values[found];
   if (info->dtype != MOIRE_I32 || !moire__shape_equal(&info->shape, &shape)) {

@@ -45,6 +45,10 @@ static moire_value reshape(moire_value x, const moire_shape *shape) {
   return moire__graph_emit(x.graph, MOIRE_HERE, MOIRE__OP_reshape, &x, 1, &attr, 1);
 }
 
+static bool is_flat_source(moire__op op) {
+  return op == MOIRE__OP_constant || op == MOIRE__OP_random_mask || op == MOIRE__OP_random_word;
+}
+
 /* The same source over another shape of as many elements: its values depend on the row-major offset alone. */
 static moire_value source_of_shape(moire_value x, const moire_shape *shape) {
   const moire__node *node = moire__node_of(x.graph, x.id);
@@ -72,7 +76,7 @@ static moire_value as_shape(flatten *f, moire_value x, const moire_shape *shape)
   int32_t root = root_of(f, x);
   if (root && moire__shape_equal(&x.graph->values[root].shape, shape)) return moire__value(x.graph, root);
   const moire__node *node = moire__node_of(x.graph, x.id);
-  if (node->op == MOIRE__OP_constant || node->op == MOIRE__OP_random_mask) return source_of_shape(x, shape);
+  if (is_flat_source(node->op)) return source_of_shape(x, shape);
   const moire_shape *own = &moire__info(x)->shape;
   bool same_last = own->rank && shape->rank && own->dims[own->rank - 1] == shape->dims[shape->rank - 1];
   if (is_row_broadcast(node, x.graph) && same_last) {

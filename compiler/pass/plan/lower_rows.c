@@ -93,7 +93,7 @@ static moire_dim columns_of(const rows *r) { return r->domain.rank ? r->domain.d
 static bool shows_mask(const moire_graph *g, int32_t value) {
   const moire__node *node = moire__node_of(g, value);
   if (node->kernel >= 0) return false;
-  if (node->op == MOIRE__OP_random_mask) return true;
+  if (node->op == MOIRE__OP_random_mask || node->op == MOIRE__OP_random_word) return true;
   return moire__is_view(node) && shows_mask(g, node->operands[0]);
 }
 

@@ -1,4 +1,4 @@
-/* Random steps: order, running sums, rows, and sums of products by the names of axes. */
+/* Random steps: order, running sums, rows, sums of products by the names of axes, and random values. */
 #include "tests/support/graphs/random_graph_private.h"
 
 /* Something to be sorted: what is given and not computed, since of two that are nearly equal either may come
@@ -63,10 +63,31 @@ static void einsum_step(maker *m, const pooled *p) {
   }
 }
 
+static void draw_step(maker *m, const pooled *p) {
+  moire_shape shape = moire_value_shape(p->v);
+  switch (random_below(m, 5)) {
+    case 0: random_put(m, moire_uniform(m->g, shape, -1, 2), -1, 2); return;
+    case 1: random_put_symmetric(m, moire_normal(m->g, shape, 0.5, 2), 13); return;
+    case 2: random_put(m, moire_random_integers(m->g, shape, -3, 9), -3, 8); return;
+    case 3:
+      if (random_is_f32(p)) random_put(m, moire_bernoulli(moire_sigmoid(p->v)), 0, 1);
+      return;
+    default: {
+      moire_negative_options options = {.low = 1, .high = 12};
+      moire_value row = random_rows(m, MOIRE_SHAPE(random_dim(p, 0), 3));
+      if (random_chance(m, 60)) options.exclude = row;
+      if (random_chance(m, 50)) options.weights = moire_abs(random_parameter(m, MOIRE_SHAPE(11)));
+      options.redraws = 2;
+      random_put(m, moire_negative_samples(m->g, MOIRE_SHAPE(random_dim(p, 0), 5), options), 1, 11);
+    }
+  }
+}
+
 void random_order(maker *m) {
   const pooled *p = random_pick(m, random_is_number, 1);
   if (!p) return;
-  switch (random_below(m, 4)) {
+  switch (random_below(m, 5)) {
+    case 4: draw_step(m, p); return;
     case 0: sort_step(m, p); return;
     case 1: rows_step(m, p); return;
     case 2: einsum_step(m, p); return;
