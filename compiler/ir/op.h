@@ -43,6 +43,9 @@ enum {
 
 enum { MOIRE__MAX_OPERANDS = 80, MOIRE__MAX_RESULTS = 8 };
 enum { MOIRE__MOST_TAPS = 1024 }; /* of a filter over positions */
+/* Columns of linear_log_softmax, which keeps a block of rows in local memory; and how few words are not worth
+ * it. */
+enum { MOIRE__HEAD_WIDEST = 4096, MOIRE__HEAD_FEWEST = 16 };
 
 /* A filter over the tokens of packed samples keeps what is read of a sample in memory of its own, rows rounded
  * up to vectors: are `length` positions of `width` channels few enough? */

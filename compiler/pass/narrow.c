@@ -7,8 +7,9 @@
  * weights, their moments, and what is no product of matrices (attention by `attend`, convolutions, scans).
  * Gradients are products like others, so they are narrowed, too.
  *
- * A search for the nearest code is marked likewise, nearest_code(x, codes) {bf16 = 1}; it compares in bf16
- * first, and finds the same codes.
+ * The head of a language model, products whose results are never stored, is marked as they are. A search for
+ * the nearest code is marked likewise, nearest_code(x, codes) {bf16 = 1}; it compares in bf16 first, and finds
+ * the same codes.
  *
  * Requires: autodiff, so that the gradients are there; composites are expanded. Ensures: no product in float32
  * is left. Breaks: results differ from float32's by the rounding of operands, a relative 2^-8 each
@@ -19,14 +20,16 @@
 #include "compiler/pass/pass.h"
 
 static bool is_wide(const moire_graph *g, const moire__node *node) {
-  bool is_product = node->op == MOIRE__OP_matmul || node->op == MOIRE__OP_cmatmul;
+  bool is_product = node->op == MOIRE__OP_matmul || node->op == MOIRE__OP_cmatmul ||
+                    node->op == MOIRE__OP_linear_log_softmax ||
+                    node->op == MOIRE__OP_linear_log_softmax_backward;
   if ((!is_product && node->op != MOIRE__OP_nearest_code) || moire__node_int_or(node, "bf16", 0)) return false;
   return g->values[node->first_result].dtype != MOIRE_F64;
 }
 
 static void narrow(moire__rewrite *r, const moire__node *node) {
   enum { MOST = 8 };
-  moire_value operands[4];
+  moire_value operands[MOIRE__MAX_OPERANDS];
   moire__attr attrs[MOST];
   int n = 0;
   for (int i = 0; i < node->n_operands; i++) operands[i] = moire__rewrite_value(r, node->operands[i]);

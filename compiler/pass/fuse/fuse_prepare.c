@@ -43,6 +43,9 @@ static need operand_need(const moire_graph *g, const moire__node *node, int oper
       return operand < 12 && operand != 8 && operand != 9 ? NEED_UNIT_STRIDE : NEED_CONTIGUOUS;
     case MOIRE__OP_attend_real_backward:
       return operand < 7 && operand != 4 && operand != 5 ? NEED_UNIT_STRIDE : NEED_CONTIGUOUS;
+    case MOIRE__OP_linear_log_softmax:
+    case MOIRE__OP_linear_log_softmax_backward:
+      return operand == 0 ? NEED_UNIT_STRIDE : operand == 1 ? NEED_STRIDES : NEED_CONTIGUOUS;
     case MOIRE__OP_selective_scan:
     case MOIRE__OP_selective_scan_gradient:
     case MOIRE__OP_linear_scan:
