@@ -9,7 +9,7 @@
 #define PIPELINE(PASS)                                                                                         \
   PASS(select, "keeps the outputs that are asked for, and what they need")                                     \
   PASS(recognise, "attention that is spelled in primitives becomes one op")                                    \
-  PASS(head, "scores of many words and the cross entropy that reads them become one op")                       \
+  PASS(wide_loss, "scores of many words and the cross entropy that reads them become one op")                  \
   PASS(demand, "slices move up to the operands: what nobody reads is not computed")                            \
   PASS(pack, "tokens that are padding are left out")                                                           \
   PASS(expand, "composites become other ops")                                                                  \
@@ -36,11 +36,11 @@
   ORDER(recognise, demand, "a slice passes attention as one step")                                             \
   ORDER(recognise, pack, "it leaves padding out of attention that it knows")                                   \
   ORDER(recognise, autodiff, "the gradient of the spelling keeps a value for each pair of query and key")      \
-  ORDER(select, head, "logits that are handed out are not recognised: they are needed")                        \
-  ORDER(head, demand, "a slice passes it as one step")                                                         \
-  ORDER(head, expand, "a linear map is recognised as one op")                                                  \
-  ORDER(head, autodiff, "the gradient of the spelling keeps the logits")                                       \
-  ORDER(head, narrow, "its products are narrowed, too")                                                        \
+  ORDER(select, wide_loss, "logits that are handed out are not recognised: they are needed")                   \
+  ORDER(wide_loss, demand, "a slice passes it as one step")                                                    \
+  ORDER(wide_loss, expand, "a linear map is recognised as one op")                                             \
+  ORDER(wide_loss, autodiff, "the gradient of the spelling keeps the logits")                                  \
+  ORDER(wide_loss, narrow, "its products are narrowed, too")                                                   \
   ORDER(demand, pack, "only the slice of the last position says that the others are not read")                 \
   ORDER(pack, expand, "attention is recognised as one op")                                                     \
   ORDER(pack, autodiff, "the backward pass of what is packed is packed, too")                                  \

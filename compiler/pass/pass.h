@@ -27,7 +27,7 @@ typedef moire_graph *moire__graph_pass(const moire_graph *g, const moire__goal *
 
 moire__graph_pass moire__pass_select;    /* keeps the outputs that the goal names, and what they need */
 moire__graph_pass moire__pass_recognise; /* attention in primitives becomes the composite */
-moire__graph_pass moire__pass_head;      /* scores that only a cross entropy reads become one op with it */
+moire__graph_pass moire__pass_wide_loss; /* scores that only a cross entropy reads become one op with it */
 moire__graph_pass moire__pass_demand; /* slices move up to the operands: only rows that are read are computed */
 moire__graph_pass moire__pass_pack;   /* padding is left out where nothing depends on it */
 moire__graph_pass moire__pass_expand; /* COMPOSITE ops become others */

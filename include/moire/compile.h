@@ -25,7 +25,7 @@ extern "C" {
  * results are the same with and without, but for rounding. `--set NAME=false` does so in the command. */
 #define MOIRE_OPTIMIZATIONS(X)                                                                                 \
   X(recognise, "attention that is spelled in primitives becomes one operation")                                \
-  X(head, "scores of many words that only a loss reads are never stored")                                      \
+  X(wide_loss, "scores of many words that only a loss reads are never stored")                                 \
   X(demand, "rows that nothing reads are not computed")                                                        \
   X(pack, "padding is left out")                                                                               \
   X(attend, "attention stores no scores")                                                                      \

@@ -64,7 +64,7 @@ static ours compile(const task *t, moire_precision precision, bool stored) {
   options.loss = "loss";
   options.keep_gradients = true;
   options.precision = precision;
-  if (stored) options.off = 1u << MOIRE_OPTIMIZATION_head;
+  if (stored) options.off = 1u << MOIRE_OPTIMIZATION_wide_loss;
   o.program = moire_compile(g, &options, &error);
   bench_require(error.status, &error);
   o.store = moire_store_create();

@@ -46,7 +46,7 @@ static machine start(bool ignores, bool stored, moire_precision precision, int t
   options.loss = "loss";
   options.keep_gradients = true;
   options.precision = precision;
-  if (stored) options.off = 1u << MOIRE_OPTIMIZATION_head;
+  if (stored) options.off = 1u << MOIRE_OPTIMIZATION_wide_loss;
   machine m = {.program = moire_compile(g, &options, &error)};
   cr_assert_not_null(m.program, "%s", error.message);
   const moire_plan *plan = moire_program_plan(m.program);
@@ -107,12 +107,12 @@ static void judge(bool ignores, int every, moire_precision precision, double tol
   stop(&spelled);
 }
 
-Test(head, is_as_spelled) { judge(false, 1, MOIRE_PRECISION_F32, 1e-5); }
-Test(head, is_as_spelled_where_rows_are_ignored) { judge(true, 3, MOIRE_PRECISION_F32, 1e-5); }
-Test(head, is_as_spelled_in_bf16) { judge(true, 2, MOIRE_PRECISION_BF16, 2e-2); }
+Test(wide_loss, is_as_spelled) { judge(false, 1, MOIRE_PRECISION_F32, 1e-5); }
+Test(wide_loss, is_as_spelled_where_rows_are_ignored) { judge(true, 3, MOIRE_PRECISION_F32, 1e-5); }
+Test(wide_loss, is_as_spelled_in_bf16) { judge(true, 2, MOIRE_PRECISION_BF16, 2e-2); }
 
 /* Operands and gradients, and no more than a twentieth of them. */
-Test(head, stores_no_logits) {
+Test(wide_loss, stores_no_logits) {
   machine m = start(true, false, MOIRE_PRECISION_F32, 1);
   size_t gradients = (size_t)(ROWS * WIDTH + WORDS * WIDTH + WORDS) * sizeof(float);
   size_t rows = (size_t)ROWS * (WIDTH + 16) * sizeof(float); /* the mean word and some numbers of each row */
@@ -122,7 +122,7 @@ Test(head, stores_no_logits) {
 }
 
 /* A row whose target is none leaves gradients of x that are zeros, and what stands in it does not matter. */
-Test(head, rows_that_do_not_count) {
+Test(wide_loss, rows_that_do_not_count) {
   int32_t ids[ROWS];
   draw_ids(ids, ROWS);
   machine m = start(true, false, MOIRE_PRECISION_F32, 2);

@@ -1,4 +1,4 @@
-/* head: scores of many words that only a cross entropy reads are never stored.
+/* wide_loss: scores of many words that only a cross entropy reads are never stored.
  *
  *   a = x w^T + bias,  loss = cross_entropy(a, targets)   ->   loss = -linear_log_softmax(x, w, targets, bias)
  *
@@ -254,7 +254,7 @@ static moire_value emit(const head *h, const moire__rewrite *r, moire_dim rows) 
   return moire_reshape(moire_neg(y), MOIRE_SHAPE(rows));
 }
 
-moire_graph *moire__pass_head(const moire_graph *g, const moire__goal *goal, moire_error *error) {
+moire_graph *moire__pass_wide_loss(const moire_graph *g, const moire__goal *goal, moire_error *error) {
   moire__arena arena = {0};
   const int *uses = moire__graph_count_uses(g, &arena);
   moire__rewrite r = moire__rewrite_begin(g);
