@@ -17,6 +17,8 @@ typedef struct moire__eval_job {
   int64_t batch;      /* samples at once; 0: the task's default */
   const char *ranks;  /* a file for the ranks of targets; NULL: none. Refused where there are no ranks. */
   const char *values; /* a file for the measures of each sample; NULL: none. Refused where there are none. */
+  const char
+      *teacher; /* a checkpoint or stored logits to compare with; NULL: none. Of language models alone. */
 } moire__eval_job;
 typedef moire_status moire__eval_verb(moire__predictor *predictor, const moire__eval_job *job,
                                       moire__measures *measures, moire_error *error);

@@ -10,7 +10,7 @@ typedef struct arguments {
   bool json;
 } arguments;
 
-enum { DATA = 0x100, FORMAT, SPLIT, RANKS, VALUES, BATCH, TENSOR, JSON };
+enum { DATA = 0x100, FORMAT, SPLIT, RANKS, VALUES, TEACHER, BATCH, TENSOR, JSON };
 
 static const struct argp_option options[] = {
     {"data", DATA, "FILE", 0, "Data, as `moire train` reads it", 0},
@@ -19,6 +19,7 @@ static const struct argp_option options[] = {
     {"ranks", RANKS, "FILE", 0, "Write the rank of each user's target, one a line, in the order of the data",
      0},
     {"values", VALUES, "FILE", 0, "Write the measures of each sample (safetensors)", 0},
+    {"teacher", TEACHER, "FILE", 0, "Of a language model: compare with this checkpoint, or stored logits", 0},
     {"tensor", TENSOR, "NAME", 0, "The tensor of a file of features, if it has several matrices", 0},
     {"batch", BATCH, "N", 0, "Samples at once; does not change the result", 0},
     {"json", JSON, NULL, 0, "Print JSON", 0},
@@ -31,6 +32,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case DATA: a->job.files.data = text; return 0;
     case TENSOR: a->job.files.tensor = text; return 0;
     case RANKS: a->job.ranks = text; return 0;
+    case TEACHER: a->job.teacher = tool_path_argument(state, "--teacher", "a file", text); return 0;
     case VALUES: a->job.values = text; return 0;
     case FORMAT: a->job.files.format = tool_format_argument(state, text); return 0;
     case JSON: a->json = true; return 0;
@@ -54,6 +56,10 @@ static moire_status ask(moire__predictor *predictor, const void *job, moire_erro
   const arguments *a = job;
   moire__measures measures = {0};
   moire__eval_verb *eval = predictor->setup.task->eval;
+  const moire__setup *setup = &predictor->setup;
+  if (a->job.teacher && !setup->task->takes_teacher)
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "--teacher: %s is %s, which has no teacher",
+                      setup->model->name, setup->task->title);
   moire_status status =
       eval ? eval(predictor, &a->job, &measures, error) : moire__task_refuse(&predictor->setup, "eval", error);
   if (status) return status;

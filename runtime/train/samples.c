@@ -44,5 +44,5 @@ moire__samples moire__samples_of_rows(const char *name, const float *values, int
   rows *r = moire__allocate(sizeof *r);
   *r = (rows){.name = name, .values = values, .width = width};
   r->batch = moire__allocate_aligned(most_rows(batch, n) * (size_t)width * sizeof *r->batch, 64);
-  return (moire__samples){r, n, give_rows, release_rows};
+  return (moire__samples){.context = r, .n = n, .give = give_rows, .release = release_rows};
 }

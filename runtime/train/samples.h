@@ -11,6 +11,9 @@ typedef struct moire__samples {
   moire_status (*give)(void *context, moire_runner *runner, const int64_t *samples, int64_t n,
                        moire_error *error);
   void (*release)(void *context);
+  /* What samples[0 .. n) count for beside the other batches of a step, where their loss is no mean over samples
+   * but over something else: how many of those they have. NULL: n. */
+  double (*weigh)(void *context, const int64_t *samples, int64_t n);
 } moire__samples;
 
 void moire__samples_free(moire__samples *samples); /* one that is zeroed is fine */

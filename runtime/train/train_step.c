@@ -28,6 +28,17 @@ static moire_batch_place find_place(const moire__train_step *t, int64_t number, 
                              .scale = (double)t->batch / (double)(left < all ? left : all)};
 }
 
+/* The same for samples that weigh by themselves: the batches of a step come one after the other, and the scale
+ * is read with the last of them. */
+static void weigh(moire__train_step *t, moire_batch_place *place, const int64_t *samples, int64_t n) {
+  if (!t->samples.weigh) return;
+  double weight = t->samples.weigh(t->samples.context, samples, n);
+  t->weight = place->first ? weight : t->weight + weight;
+  if (place->first && place->last) weight = t->weight = 1; /* the only one: even if nothing in it counts */
+  place->weight = weight;
+  place->scale = t->weight > 0 ? 1 / t->weight : 0;
+}
+
 /* ---- Steps --------------------------------------------------------------------------------------------------
  */
 
@@ -48,7 +59,9 @@ moire_status moire__train_step_open(moire__train_step *t, moire_runner *runner, 
   t->optimizer.options.accumulate = (int)moire_config_int(training, "accumulate");
   int64_t steps = moire_config_int(training, "epochs") * steps_of_epoch(t);
   moire_status status = moire__training_read(&t->optimizer, training, steps, error);
+  t->steps = t->optimizer.options.schedule.total_steps ? t->optimizer.options.schedule.total_steps : steps;
   if (!status) status = set_if_there(t, "rng", t->rng, 3, error);
+  if (!status) status = set_if_there(t, "progress", &t->progress, 1, error);
   int n_scalars = moire_optimizer_scalar_count(&t->optimizer.options);
   if (!status) status = set_if_there(t, "optimizer.scalars", t->scalars, n_scalars, error);
   return status;
@@ -62,6 +75,8 @@ void moire__train_step_free(moire__train_step *t) {
 moire_status moire__train_step_prepare(moire__train_step *t, const int64_t *samples, int64_t n, int64_t number,
                                        moire_error *error) {
   moire_batch_place place = find_place(t, number, n);
+  weigh(t, &place, samples, n);
+  t->progress = place.step < t->steps ? (float)((double)place.step / (double)t->steps) : 1;
   moire_optimizer_scalars_f32(&t->optimizer.options, &place, t->scalars);
   t->rng[2] = (int32_t)(uint32_t)number;
   moire_status status = moire_runner_set_extent(t->runner, "B", n, error);

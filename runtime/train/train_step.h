@@ -17,9 +17,13 @@ typedef struct moire__train_step {
   moire__training optimizer;    /* from the configuration */
   int64_t batch;                /* samples of a batch, but for the last of an epoch */
   float scalars[MOIRE_MOST_OPTIMIZER_SCALARS];
+  double weight;  /* of the step's batches so far, where samples weigh by themselves */
+  int64_t steps;  /* of the optimizer, in all: of the schedule, or of all epochs */
+  float progress; /* steps that are done / steps, at most 1 */
 } moire__train_step;
 
-/* `runner` runs the program of a step: inputs of the model, "rng", "optimizer.scalars"; output "loss". The
+/* `runner` runs the program of a step: inputs of the model, "rng", "progress", "optimizer.scalars"; output
+ * "loss". The
  * structure must stay where it is: the runner reads from it. Takes the samples, on failure too. */
 moire_status moire__train_step_open(moire__train_step *step, moire_runner *runner, moire__samples samples,
                                     const moire_config *training, moire_error *error);

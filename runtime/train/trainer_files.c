@@ -80,6 +80,8 @@ void moire__trainer_files_add_record(const moire__epoch_record *record, moire__t
 
 moire_status moire__trainer_files_add_epoch(moire__trainer_files *files, const moire__epoch_record *record,
                                             moire_error *error) {
+  const moire__trainer_task *task = files->job->task;
+  if (task->lines) task->lines(task->context, &files->journal);
   moire__text_add_char(&files->journal, '{');
   moire__trainer_files_add_record(record, &files->journal);
   moire__text_add(&files->journal, "}\n");
@@ -102,7 +104,20 @@ static bool is_object(const char *line, size_t n) {
   return good;
 }
 
-/* The journal becomes the first `epochs` lines of metrics.jsonl, which the run that is resumed has written. */
+/* Past the lines of steps, which come before their epoch's. */
+static const char *skip_steps(const char *line, const char *end) {
+  static const char begin[] = "{\"step\":";
+  size_t n = sizeof begin - 1;
+  while ((size_t)(end - line) > n && !memcmp(line, begin, n)) {
+    const char *newline = memchr(line, '\n', (size_t)(end - line));
+    if (!newline) break;
+    line = newline + 1;
+  }
+  return line;
+}
+
+/* The journal becomes the first `epochs` lines of metrics.jsonl with those of their steps, which the run that
+ * is resumed has written. */
 static moire_status read_journal(moire__trainer_files *files, int64_t epochs, moire_error *error) {
   char *bytes = NULL;
   size_t n = 0;
@@ -110,6 +125,7 @@ static moire_status read_journal(moire__trainer_files *files, int64_t epochs, mo
   if (status) return status;
   const char *line = bytes, *end = bytes + n;
   for (int64_t epoch = 0; epoch < epochs && !status; epoch++) {
+    line = skip_steps(line, end);
     const char *newline = memchr(line, '\n', (size_t)(end - line));
     char wanted[64];
     int length = snprintf(wanted, sizeof wanted, "{\"epoch\":%" PRId64 ",", epoch);

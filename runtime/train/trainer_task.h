@@ -31,6 +31,9 @@ typedef struct moire__trainer_task {
   /* After step `number`, from 0, of `n` samples, which `runner` has run; NULL: nothing. */
   moire_status (*after_step)(void *context, const moire_runner *runner, int64_t number, int64_t n,
                              moire_error *error);
+  /* Appends lines of JSON about the steps since it was last called, {"step":…}: they come before the epoch's in
+   * metrics.jsonl. NULL: none. */
+  void (*lines)(void *context, moire__text *out);
   moire_status (*validate)(void *context, moire__measures *measures, moire_error *error);
   /* Once, of the best. `directory` is the run's; `baseline`, which starts empty, is what the model has to beat.
    */

@@ -34,7 +34,8 @@ moire__samples moire__samples_of_sequences(const moire__dataset *dataset, int64_
   *s = (sequences){.dataset = dataset};
   s->ids = moire__allocate_array(rows * (size_t)dataset->max_length, sizeof *s->ids);
   s->answers = moire__allocate_array(rows, sizeof *s->answers);
-  return (moire__samples){s, dataset->n_samples, give_sequences, release_sequences};
+  return (moire__samples){
+      .context = s, .n = dataset->n_samples, .give = give_sequences, .release = release_sequences};
 }
 
 /* ---- Users ------------------------------------------------------------------------------------------------
@@ -66,5 +67,5 @@ moire__samples moire__samples_of_users(const moire__dataset *dataset, moire__spl
   *u = (users){.dataset = dataset, .split = split};
   size_t rows = (size_t)(batch < dataset->n_users ? batch : dataset->n_users);
   u->ids = moire__allocate_array(rows * (size_t)dataset->max_length, sizeof *u->ids);
-  return (moire__samples){u, dataset->n_users, give_users, release_users};
+  return (moire__samples){.context = u, .n = dataset->n_users, .give = give_users, .release = release_users};
 }

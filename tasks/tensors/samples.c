@@ -66,5 +66,5 @@ moire__samples moire__tensors_samples(const moire__tensors *t, const moire__tens
     if (t->inputs[i].dtype == MOIRE_C64)
       s->imaginary[i] = moire__allocate_aligned(elements * sizeof(float), 64);
   }
-  return (moire__samples){s, rows->n, give, release};
+  return (moire__samples){.context = s, .n = rows->n, .give = give, .release = release};
 }

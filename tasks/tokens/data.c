@@ -2,12 +2,14 @@
 #include "tasks/tokens/tokens.h"
 
 #include "runtime/base/memory.h"
+#include "tasks/tokens/teacher.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 void moire__tokens_free(void *data) {
   moire__tokens *t = data;
+  moire__teacher_close(t->teacher);
   for (int i = 0; i < 3; i++) moire__token_file_close(t->files[i]);
   moire__release(t);
 }
@@ -24,6 +26,13 @@ moire_status moire__tokens_fit(moire__setup *setup, const moire__token_file *fil
   return moire_fail(error, MOIRE_ERROR_ARGUMENT,
                     "%s: was made by a tokenizer of %" PRId64 " words, but %s says vocab_size %" PRId64, path,
                     file->words, where, known);
+}
+
+moire_status moire__tokens_distil(moire__setup *setup, const moire__teacher *teacher, moire_error *error) {
+  int64_t top = teacher ? moire__teacher_top(teacher) : 0;
+  const char *kind = !teacher ? "distil=none" : top ? "distil=top" : "distil=full";
+  moire_status status = moire__config_table_set(&setup->table, "teacher", kind, error);
+  return status ? status : moire__setup_add_int(setup, "teacher", "teacher_top", top, error);
 }
 
 /* Files that are read beside the first have its rows' length and its words. */
@@ -49,6 +58,7 @@ moire_status moire__tokens_read(moire__setup *setup, const moire__data_files *fi
                                 moire_error *error) {
   const char *paths[] = {files->data, path_of(setup, files->valid, "valid"),
                          path_of(setup, files->test, "test")};
+  const char *teacher = path_of(setup, NULL, "teacher");
   moire__tokens *t = setup->data = moire__allocate(sizeof *t);
   *t = (moire__tokens){0};
   moire_status status = MOIRE_OK;
@@ -59,6 +69,8 @@ moire_status moire__tokens_read(moire__setup *setup, const moire__data_files *fi
       status = moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: has no rows", paths[i]);
     if (!status && i) status = check_alike(t->files[0], t->files[i], error);
   }
+  if (!status && teacher) status = moire__teacher_open(teacher, t->files[0], &t->teacher, error);
+  if (!status) status = moire__tokens_distil(setup, t->teacher, error);
   if (status) return status;
   t->train = t->files[0];
   t->valid = t->files[1] ? t->files[1] : t->train;

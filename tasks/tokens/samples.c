@@ -2,6 +2,7 @@
 #include "tasks/tokens/tokens.h"
 
 #include "runtime/base/memory.h"
+#include "tasks/tokens/teacher.h"
 
 typedef struct token_samples {
   const moire__token_file *file;
@@ -38,7 +39,16 @@ static moire_status give(void *context, moire_runner *runner, const int64_t *sam
   if (!status) status = set_if_there(runner, "input_ids", s->ids, elements, error);
   if (!status) status = set_if_there(runner, "lengths", s->lengths, n, error);
   if (!status) status = set_if_there(runner, "targets", s->targets, elements, error);
-  return status;
+  if (status || !s->teacher) return status;
+  return moire__teacher_give(s->teacher, s->file, runner, samples, n, s->ids, s->lengths, error);
+}
+
+/* The loss is a mean over targets. */
+static double weigh(void *context, const int64_t *samples, int64_t n) {
+  token_samples *s = context;
+  int64_t targets = 0;
+  for (int64_t i = 0; i < n; i++) targets += moire__token_file_targets(s->file, samples[i]);
+  return (double)targets;
 }
 
 static void release(void *context) {
@@ -56,5 +66,5 @@ moire__samples moire__tokens_samples(const moire__token_file *file, moire__teach
   s->ids = moire__allocate_aligned(elements * sizeof *s->ids, 64);
   s->targets = moire__allocate_aligned(elements * sizeof *s->targets, 64);
   s->lengths = moire__allocate_aligned(rows * sizeof *s->lengths, 64);
-  return (moire__samples){s, file->n, give, release};
+  return (moire__samples){.context = s, .n = file->n, .give = give, .weigh = weigh, .release = release};
 }

@@ -54,11 +54,10 @@ static moire_status read_column(moire__token_file *f, const char *name, int64_t 
 
 static moire_status check_lengths(const moire__token_file *f, moire_error *error) {
   for (int64_t i = 0; i < f->n; i++) {
-    if (f->lengths[i] >= 0 && f->lengths[i] <= f->length && f->bytes[i] >= 0) continue;
-    bool length = f->lengths[i] < 0 || f->lengths[i] > f->length;
-    return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: row %" PRId64 " has %s %d, wanted 0 to %" PRId64,
-                      moire__token_file_path(f), i, length ? "length" : "bytes",
-                      length ? f->lengths[i] : f->bytes[i], length ? f->length : (int64_t)INT32_MAX);
+    if (f->lengths[i] >= 0 && f->lengths[i] <= f->length) continue;
+    return moire_fail(error, MOIRE_ERROR_FORMAT,
+                      "%s: row %" PRId64 " has length %d, wanted 0 to %" PRId64 ", the positions of a row",
+                      moire__token_file_path(f), i, f->lengths[i], f->length);
   }
   return MOIRE_OK;
 }

@@ -1,5 +1,6 @@
 /* The task of language models: its row. */
 #include "tasks/tokens/tokens.h"
+#include "tasks/tokens/charts.h"
 
 #include "runtime/base/memory.h"
 #include "runtime/train/trainer_fields.h"
@@ -11,6 +12,9 @@ static const moire_config_field keys[] = {
     MOIRE__TRAINER_FIELDS("token file to train on; --data replaces it", "20", "10"),
     {"valid", MOIRE_CONFIG_STRING, "\"\"", 0, 0, NULL, "token file to validate with; without one, `data`"},
     {"test", MOIRE_CONFIG_STRING, "\"\"", 0, 0, NULL, "token file to test with; without one, `valid`"},
+    {"teacher", MOIRE_CONFIG_STRING, "\"\"", 0, 0, NULL,
+     "checkpoint of a language model, or stored logits of `data`: the loss follows it"},
+    {"log_every", MOIRE_CONFIG_INT, "10", 1, 1000000, NULL, "steps between two lines of metrics.jsonl"},
     {"eval_batch_size", MOIRE_CONFIG_INT, "16", 1, 1000000, NULL, "rows that are measured at once"},
     {"stop_metric", MOIRE_CONFIG_STRING, "ce", 0, 0,
      "ce|perplexity|bits_per_byte|top1|top5|teacher_agreement|teacher_kl", "what the best epoch is best in"},
@@ -108,4 +112,8 @@ const moire__task moire__task_tokens = {.name = "tokens",
                                         .samples = samples,
                                         .queries = queries,
                                         .complete = complete,
+                                        .takes_teacher = true,
+                                        .train = moire__tokens_train,
+                                        .leaves = moire__tokens_charts,
+                                        .eval = moire__tokens_eval,
                                         .check_input = check_input};

@@ -26,7 +26,14 @@ void moire__tokens_free(void *data);
 moire_status moire__tokens_fit(moire__setup *setup, const moire__token_file *file, const char *where,
                                moire_error *error);
 
+/* The configuration's `distil` and `teacher_top` become what the teacher gives; NULL: none. */
+moire_status moire__tokens_distil(moire__setup *setup, const moire__teacher *teacher, moire_error *error);
+
 /* Rows as samples, at most `batch` at once. Borrows the file and the teacher, which may be NULL. */
 moire__samples moire__tokens_samples(const moire__token_file *file, moire__teacher *teacher, int64_t batch);
+
+moire_status moire__tokens_train(const moire__setup *setup, int threads, moire__trainer_task *task,
+                                 moire_error *error);
+moire__eval_verb moire__tokens_eval;
 
 #endif

@@ -1,0 +1,71 @@
+#!/bin/bash
+# Language models from token files to their measures: published numbers of two checkpoints, a training that is
+# interrupted and one with a teacher, and sentences for bad data.
+# shellcheck source=tests/support/tool.sh
+source "$(dirname "$0")/../support/tool.sh"
+need_shared data/tok512/stories_train.safetensors
+need_shared data/tok512/stories_valid.safetensors
+need_shared checkpoints/indra_tok512.safetensors
+need_shared checkpoints/llama_stories260k.safetensors
+data=$shared/data/tok512 checkpoints=$shared/checkpoints
+
+# The measures that the checkpoints' metadata say.
+near() { # JSON KEY WANT
+  jq -e --arg key "$2" --argjson want "$3" '.[$key] - $want | fabs < ($want * 1e-5)' "$1" > /dev/null ||
+    complain "$1: $2 is $(jq ".[\"$2\"]" "$1"), wanted $3"
+}
+"$MOIRE" eval --checkpoint "$checkpoints/llama_stories260k.safetensors" --data "$data/stories_valid.safetensors" --json > llama.json
+near llama.json ce 1.216824965
+near llama.json bits_per_byte 0.786709125
+near llama.json top1 0.661200787
+near llama.json top5 0.878740157
+"$MOIRE" eval --checkpoint "$checkpoints/indra_tok512.safetensors" --data "$data/stories_valid.safetensors" \
+  --teacher "$checkpoints/llama_stories260k.safetensors" --values rows.safetensors --json > indra.json
+near indra.json perplexity 26.853018587
+near indra.json top5 0.484015748
+near indra.json teacher_agreement 0.313622047
+near indra.json teacher_kl 2.076812851
+[[ -s rows.safetensors ]] || complain 'eval --values left no file'
+
+cat > small.yaml <<E2
+model: indra
+data: $data/stories_valid.safetensors
+d_model: 16
+n_layers: 1
+n_heads: 2
+max_positions: 128
+epochs: 2
+batch_size: 40
+optimizer: adamw
+lr: 0.003
+clip_norm: 1
+E2
+"$MOIRE" train small.yaml --out whole --quiet > /dev/null || complain 'train'
+"$MOIRE" train small.yaml --out parts --quiet --set epochs=1 > /dev/null || complain 'train: the first epoch'
+"$MOIRE" train small.yaml --out parts --quiet --resume > /dev/null || complain 'train --resume'
+cmp -s whole/best.safetensors parts/best.safetensors || complain 'a resumed training came out otherwise'
+diff <(grep '"step"' whole/metrics.jsonl) <(grep '"step"' parts/metrics.jsonl) > /dev/null || complain 'its steps differ'
+[[ $(grep -c '^{"step":' whole/metrics.jsonl) == 2 ]] || complain 'wanted the lines of steps 0 and 10'
+for chart in loss ce_kd magnitude_phase; do
+  grep -q '<polyline' "whole/$chart.svg" || complain "$chart.svg has no line"
+done
+for teacher in "$data/teacher_valid_top8.safetensors" "$checkpoints/llama_stories260k.safetensors"; do
+  "$MOIRE" train small.yaml --out taught --overwrite --quiet --set epochs=1 --set accumulate=2 --set "teacher=$teacher" \
+    > /dev/null || complain "train with the teacher $teacher"
+  head -1 taught/metrics.jsonl | jq -e '.kd > 0 and .phase > 0 and .mag > 0 and (.kd_weight - 0.01 | fabs) < 1e-6 and .aux_weight == 0' \
+    > /dev/null || complain "the terms of $teacher are not there"
+done
+
+# What is wrong is said in a sentence.
+train=("$MOIRE" train small.yaml --out bad)
+refused 1 vocab_size 512 -- "${train[@]}" --set vocab_size=100
+refused 1 'rows of 128' teacher_valid_top8 -- "${train[@]}" --set "teacher=$data/teacher_valid_top8.safetensors" \
+  --data "$data/stories_train.safetensors"
+refused 1 sequence_length max_positions -- "${train[@]}" --set max_positions=64
+refused 1 n_heads -- "${train[@]}" --set n_heads=3
+refused 1 tokens/1 -- "${train[@]}" --data "$checkpoints/indra_tok512.safetensors"
+refused 1 kd_weight -- "${train[@]}" --set 'kd_weight=[1]'
+refused 1 tokens/1 -- "$MOIRE" eval --checkpoint "$checkpoints/indra_tok512.safetensors" \
+  --data "$data/teacher_valid_top8.safetensors"
+refused 1 'a language model' -- "$MOIRE" recommend --checkpoint "$checkpoints/indra_tok512.safetensors" --data small.yaml
+finish
