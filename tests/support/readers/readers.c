@@ -6,6 +6,8 @@
 #include "moire/graph.h"
 #include "runtime/files/config.h"
 #include "runtime/files/safetensors.h"
+#include "runtime/text/tokenizer.h"
+#include "tests/support/vocabularies.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -178,6 +180,40 @@ static bool seed_safetensors(int n, moire__text *out) {
   return true;
 }
 
+/* ---- tokenizers: whatever was read encodes and decodes
+ * ------------------------------------------------------ */
+
+static void read_tokenizer(const uint8_t *bytes, size_t n) {
+  static const char text[] = "a ab  abc\xFF<s>\n";
+  moire__tokenizer *t = NULL;
+  if (moire__tokenizer_from_bytes(bytes, n, "fuzz", &t, NULL)) return;
+  int32_t *ids = NULL;
+  size_t n_ids = 0, n_text = 0;
+  if (moire__tokenizer_encode(t, text, sizeof text - 1, &ids, &n_ids, NULL)) abort();
+  for (size_t i = 0; i < n_ids; i++)
+    if (ids[i] < 0 || ids[i] >= moire__tokenizer_pieces(t)->n) abort();
+  moire__release(moire__tokenizer_decode(t, ids, n_ids, &n_text));
+  moire__release(ids);
+  moire__tokenizer_free(t);
+}
+
+static bool seed_tokenizer(int n, moire__text *out) {
+  if (n < 2) {
+    test_vocabulary_write(&(test_vocabulary){.bytes = n == 1, .front = true, .few = n == 0}, out);
+    return true;
+  }
+  moire__text_add_bytes(out, "\6\0\0\0", 4);
+  for (int id = 0; id < 264 && n == 2; id++) {
+    char name[8] = {(char)id, 0};
+    if (id >= 3 && id < 259) snprintf(name, sizeof name, "<0x%02X>", (unsigned)(id - 3));
+    uint32_t head[] = {0, (uint32_t)(id < 259 && id >= 3 ? 6 : 1)};
+    if (id >= 259) name[0] = (char)('a' + id - 259);
+    moire__text_add_bytes(out, (const char *)head, sizeof head);
+    moire__text_add_bytes(out, name, head[1]);
+  }
+  return n == 2;
+}
+
 const test_reader test_readers[] = {
     {"graph", read_graph, seed_graph},
     {"loop", read_loop, seed_loop},
@@ -186,5 +222,6 @@ const test_reader test_readers[] = {
     {"json", read_json, seed_json},
     {"sequences", test_read_sequences, seed_sequences},
     {"safetensors", read_safetensors, seed_safetensors},
+    {"tokenizer", read_tokenizer, seed_tokenizer},
 };
 const int test_reader_count = COUNT(test_readers);
