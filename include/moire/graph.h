@@ -378,6 +378,22 @@ moire_value moire_rms_norm_at(moire_source at, moire_value x, moire_value weight
  * [C], or null. */
 moire_value moire_group_norm_at(moire_source at, moire_value x, int64_t groups, moire_value weight,
                                 moire_value bias, double eps);
+/* x f32[N, C, ..]: each channel by the mean and the biased variance of the batch in training, by the running
+ * ones in inference; weight and bias [C], or null. running_mean and running_var are f32[C] states of the
+ * model's (begun with 0 and 1), which a step moves by `momentum` towards the mean and the unbiased variance of
+ * its batch; or both null: the batch's own, in inference too. As torch.nn.functional.batch_norm. */
+moire_value moire_batch_norm_at(moire_source at, moire_value x, moire_value running_mean,
+                                moire_value running_var, moire_value weight, moire_value bias, double momentum,
+                                double eps);
+/* z c64[N, C, ..]: planes whitened by the inverse root of their covariance + eps, then multiplied by the
+ * symmetric matrix weight f32[C, 3] (rr, ri, ii), plus bias c64[C]; either may be null. The states are c64[C]
+ * (begun with 0) and f32[C, 3] (begun with a covariance, such as 1, 0, 1). */
+moire_value moire_complex_batch_norm_at(moire_source at, moire_value z, moire_value running_mean,
+                                        moire_value running_covariance, moire_value weight, moire_value bias,
+                                        double momentum, double eps);
+/* The same of each row, over the last axis; weight f32[D, 3], bias c64[D], or null. */
+moire_value moire_complex_layer_norm_at(moire_source at, moire_value z, moire_value weight, moire_value bias,
+                                        double eps);
 /* logits [B, C], targets i32[B] -> [B]: -log softmax(logits)[target] */
 moire_value moire_cross_entropy_at(moire_source at, moire_value logits, moire_value targets);
 /* The mean over all elements, as a scalar; extents may be named. */

@@ -36,6 +36,9 @@ void moire__broadcast_together(moire_source at, const char *what, moire_value *v
 bool moire__broadcast_shape(const moire_shape *a, int keep_a, const moire_shape *b, int keep_b,
                             moire_shape *out);
 
+/* x divided by the size of a dim, which may depend on the run. */
+moire_value moire__divide_by_dim(moire_source at, moire_value x, moire_dim count);
+
 /* The three counters i32[3] (seed low, seed high, step) that random masks and words read: the input "rng", made
  * on first use; in inference zeros, unless the model has declared that input itself. */
 moire_value moire__graph_rng(moire_graph *g, moire_source at);

@@ -82,7 +82,7 @@ moire_value moire_prod_axes_at(moire_source at, moire_value x, int n, const int 
 }
 
 /* x divided by the size of a dim, which may depend on the run. */
-static moire_value divide_by_dim(moire_source at, moire_value x, moire_dim count) {
+moire_value moire__divide_by_dim(moire_source at, moire_value x, moire_dim count) {
   if (moire_value_is_null(x)) return x;
   if (moire__dim_is_static(count)) return moire_scale_at(at, x, 1.0 / (double)count);
   const moire_shape shape = moire_value_shape(x), per = MOIRE_SHAPE(count);
@@ -108,13 +108,14 @@ moire_value moire_mean_at(moire_source at, moire_value x, int axis, bool keep) {
   if (!has_mean(at, "mean", x)) return moire__null_like(x, x);
   moire_value sum = reduce(at, "mean", MOIRE__OP_sum, x, axis, keep);
   if (moire_value_is_null(sum)) return sum;
-  return divide_by_dim(at, sum, moire_value_dim(x, axis));
+  return moire__divide_by_dim(at, sum, moire_value_dim(x, axis));
 }
 
 moire_value moire_mean_axes_at(moire_source at, moire_value x, int n, const int *axes, bool keep) {
   if (!has_mean(at, "mean_axes", x)) return moire__null_like(x, x);
   moire_value y = reduce_over(at, "mean_axes", MOIRE__OP_sum, x, n, axes, keep);
-  for (int i = 0; i < n && !moire_value_is_null(y); i++) y = divide_by_dim(at, y, moire_value_dim(x, axes[i]));
+  for (int i = 0; i < n && !moire_value_is_null(y); i++)
+    y = moire__divide_by_dim(at, y, moire_value_dim(x, axes[i]));
   return y;
 }
 
@@ -140,9 +141,9 @@ moire_value moire_mean_all_at(moire_source at, moire_value x) {
     if (moire__dim_multiply(count, shape.dims[i], &product)) {
       count = product;
     } else {
-      mean = divide_by_dim(at, mean, count);
+      mean = moire__divide_by_dim(at, mean, count);
       count = shape.dims[i];
     }
   }
-  return divide_by_dim(at, mean, count);
+  return moire__divide_by_dim(at, mean, count);
 }

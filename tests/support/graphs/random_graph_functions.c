@@ -79,7 +79,28 @@ void random_place(maker *m) {
   random_put(m, moire_slice_by(p->v, axis, start, 1 + random_below(m, (int)most), step), p->low, p->high);
 }
 
+/* By statistics of the batch, or whitened row by row. */
+static void normalise(maker *m) {
+  const pooled *p = random_pick(m, random_is_number, 2);
+  if (!p) return;
+  moire_value none = {0}, y = none;
+  int64_t width = random_static(random_dim(p, -1)), channels = random_static(random_dim(p, 1));
+  if (random_is_complex(p) && width > 0 && random_chance(m, 50)) {
+    moire_value w = random_parameter(m, MOIRE_SHAPE(width, 3));
+    y = moire_complex_layer_norm(p->v, w, random_complex_parameter(m, MOIRE_SHAPE(width)), 0.1);
+  } else if (channels > 0) {
+    moire_value w = random_parameter(m, MOIRE_SHAPE(channels));
+    y = random_is_complex(p) ? moire_complex_batch_norm(p->v, none, none, none, none, 0.1, 0.1)
+                             : moire_batch_norm(p->v, none, none, w, none, 0.1, 0.1);
+  }
+  random_put_symmetric(m, y, 20);
+}
+
 void random_row_function(maker *m) {
+  if (random_chance(m, 20)) {
+    normalise(m);
+    return;
+  }
   const pooled *p = random_pick(m, random_is_f32, 1);
   if (!p) return;
   int axis = random_below(m, random_rank(p)), last = -1;

@@ -26,7 +26,7 @@ static void sort_step(maker *m, const pooled *p) {
 static void rows_step(maker *m, const pooled *p) {
   moire_shape shape = moire_value_shape(p->v), table = shape;
   if (!random_static(shape.dims[0]) && random_chance(m, 50)) { /* a table with a row for every sample */
-    moire_value first = random_input(m, MOIRE_I32, MOIRE_SHAPE(m->length), 0, 1);
+    moire_value first = random_input(m, MOIRE_I32, MOIRE_SHAPE(shape.dims[0]), 0, 1);
     random_put(m, moire_gather(p->v, first), p->low, p->high);
     return;
   }
