@@ -33,6 +33,7 @@ static const subcommand subcommands[] = {
     {"graph", "prints a model's graph, kernels or plan at any stage", tool_graph},
     {"models", "lists the models and the keys of their configurations", tool_models},
     {"peaks", "measures what this machine can do at most", tool_peaks},
+    {"tokenize", "makes a token file of texts, for language models", tool_tokenize},
     {"synth", "writes a synthetic data set", tool_synth},
     {"cache", "shows what is kept of compiled kernels, or removes it", tool_cache},
 };
