@@ -31,8 +31,15 @@ moire__module *moire__driver_lower(const moire_graph *graph, const moire_compile
                                    const moire__target *target, moire_error *error) {
   if (moire_graph_status(graph, error) != MOIRE_OK) return NULL;
   moire__goal goal = moire__goal_from_options(options);
+  moire__text remarks = {0};
+  goal.remarks = &remarks;
+  if (goal.off >> MOIRE_OPTIMIZATION_pack & 1)
+    moire__text_add(&remarks, "padding is computed, too: pack is off\n");
   moire_graph *fused = moire__driver_run_passes(graph, &goal, NULL, NULL, error);
-  if (!fused) return NULL;
+  if (!fused) {
+    moire__text_free(&remarks);
+    return NULL;
+  }
   moire__lower_target shape = {target->vector_bits / 32, target->n_vector_registers, target->has_bf16, false,
                                target->has_tiles};
 #ifdef MOIRE_HOSTILE
@@ -40,7 +47,10 @@ moire__module *moire__driver_lower(const moire_graph *graph, const moire_compile
   shape.registers = 13;
   shape.small_blocks = true;
 #endif
-  return moire__pass_lower(fused, shape, error);
+  moire__module *module = moire__pass_lower(fused, shape, error);
+  if (module) module->remarks = moire__arena_copy_string(&module->arena, moire__text_string(&remarks));
+  moire__text_free(&remarks);
+  return module;
 }
 
 /* A kernel's symbol comes from its key: distinct among the kernels of a program, the same in all programs. */

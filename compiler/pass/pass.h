@@ -8,6 +8,7 @@
 #define MOIRE_COMPILER_PASS_PASS_H
 
 #include "compiler/ir/graph/graph.h"
+#include "runtime/base/text.h"
 #include "moire/compile.h"
 
 /* What is compiled from a model's graph. */
@@ -21,6 +22,7 @@ typedef struct moire__goal {
   bool bf16;    /* operands of products are rounded to bf16 */
   unsigned off; /* as in moire_compile_options; passes of these names are not run, but for fuse, which puts
                    every node, views included, in a kernel of its own */
+  moire__text *remarks; /* sentences for whoever looks at a profile, a line each; NULL: nobody does */
 } moire__goal;
 
 typedef moire_graph *moire__graph_pass(const moire_graph *g, const moire__goal *goal, moire_error *error);

@@ -92,22 +92,63 @@ static void visit(const moire_graph *g, int kernel, const moire__node *to, const
   }
 }
 
-/* "50*B in pieces of 128; rows; vector 32": what is walked over, and how. */
-static void add_loops(const moire__loop_kernel *k, const moire__loop_statement *s, moire__text *out) {
+/* The loops of one level, in order; equal ones that follow each other are counted. */
+typedef struct level {
+  moire__text list;
+  const char *last;
+  int times, n;
+} level;
+
+static void end_run(level *l) {
+  if (!l->times) return;
+  moire__text_add(&l->list, "%s", l->n++ ? ", " : "");
+  if (l->times > 1) moire__text_add(&l->list, "%d x ", l->times);
+  moire__text_add(&l->list, "%s", l->last);
+  l->times = 0;
+}
+
+static void add_level(const moire__loop_statement *s, level *l, moire__arena *arena);
+
+/* "for > (vector 16, 2 x by 4 > vector 16)": what a loop is, and what is in it. */
+static const char *describe_loop(const moire__loop_statement *s, moire__arena *arena) {
+  level inner = {0};
+  moire__text text = {0};
+  if (s->lanes > 1)
+    moire__text_add(&text, "vector %d", s->lanes);
+  else
+    moire__text_add(&text, s->step > 1 ? "by %lld" : "for", (long long)s->step);
+  add_level(s->body, &inner, arena);
+  end_run(&inner);
+  const char *list = moire__text_string(&inner.list);
+  if (inner.n) moire__text_add(&text, inner.n > 1 ? " > (%s)" : " > %s", list);
+  const char *copy = moire__arena_copy_string(arena, moire__text_string(&text));
+  moire__text_free(&text);
+  moire__text_free(&inner.list);
+  return copy;
+}
+
+static void add_level(const moire__loop_statement *s, level *l, moire__arena *arena) {
   for (; s; s = s->next) {
-    if (s->kind == MOIRE__LOOP_FOR) {
-      moire__text_add(out, "(");
-      if (s->lanes > 1) {
-        moire__text_add(out, "vector %d", s->lanes);
-      } else {
-        moire__text_add(out, s->step > 1 ? "by %lld" : "for", (long long)s->step);
-      }
-      add_loops(k, s->body, out);
-      moire__text_add(out, ")");
-    } else {
-      add_loops(k, s->body, out);
+    if (s->kind != MOIRE__LOOP_FOR) {
+      add_level(s->body, l, arena);
+      continue;
     }
+    const char *loop = describe_loop(s, arena);
+    if (l->times && strcmp(loop, l->last) != 0) end_run(l);
+    l->last = loop;
+    l->times++;
   }
+}
+
+/* The nest from the outside in. */
+static void add_loops(const moire__loop_statement *s, moire__text *out) {
+  moire__arena arena = {0};
+  level outer = {0};
+  add_level(s, &outer, &arena);
+  end_run(&outer);
+  moire__text_add(out, "%s", moire__text_string(&outer.list));
+  moire__text_free(&outer.list);
+  moire__arena_free(&arena);
 }
 
 json_t *moire__profile_decisions(const moire__module *m, int step) {
@@ -125,7 +166,7 @@ json_t *moire__profile_decisions(const moire__module *m, int step) {
   moire__text walk = {0}, loops = {0};
   moire__text_add_dim(&walk, m->graph, k->count);
   moire__text_add(&walk, " in pieces of %lld", (long long)k->block);
-  add_loops(k, k->body, &loops);
+  add_loops(k->body, &loops);
   json_t *out =
       json_pack("{s:i, s:o, s:s, s:s, s:I}", "nodes", nodes_in(m->graph, group), "apart", apart, "schedule",
                 walk.data, "loops", moire__text_string(&loops), "local_bytes", (json_int_t)locals);

@@ -149,7 +149,7 @@ static json_t *threads_of(const maker *m, int step, double *balance) {
 /* How long the machine must take at least, and for what. */
 typedef struct roof {
   double seconds;
-  const char *bound; /* "arithmetic", "L1", "L3", "memory" */
+  const char *bound; /* "arithmetic", "L1", "L2", "L3", "memory" */
 } roof;
 
 static void raise_roof(roof *r, double amount, moire__peak peak, const char *bound) {
@@ -161,10 +161,8 @@ static roof roof_of(const moire__peaks *p, const moire__profile_work *w, double 
   roof r = {0, "arithmetic"};
   raise_roof(&r, w->flop / runs, p->fma, "arithmetic");
   if (p->n_levels < 2) return r;
-  const moire__peak_level *near = &p->levels[0], *far = &p->levels[p->n_levels - 1], *cache = far - 1;
-  raise_roof(&r, w->accessed / runs, near->read, near->name);
-  raise_roof(&r, (w->touched - w->memory) / runs, cache->read, cache->name);
-  raise_roof(&r, w->memory / runs, far->read, far->name);
+  raise_roof(&r, w->accessed / runs, p->levels[0].read, p->levels[0].name);
+  for (int i = 1; i < p->n_levels; i++) raise_roof(&r, w->from[i] / runs, p->levels[i].read, p->levels[i].name);
   return r;
 }
 
@@ -188,9 +186,14 @@ static void add_work(const maker *m, int step, json_t *out) {
   }
   if (!m->in->peaks) return;
   roof r = roof_of(m->in->peaks, w, runs);
+  json_t *levels = json_object();
+  for (int i = 0; i < m->in->peaks->n_levels; i++)
+    json_object_set_new(levels, m->in->peaks->levels[i].name, json_real(w->from[i] / runs));
+  json_object_set_new(json_object_get(out, "bytes"), "levels", levels);
+  double share = seconds > 0 ? r.seconds / seconds : 0;
   json_object_set_new(out, "roofline",
-                      json_pack("{s:f, s:s, s:f}", "share", seconds > 0 ? r.seconds / seconds : 0, "bound",
-                                r.bound, "ceiling_ns", 1e9 * r.seconds));
+                      json_pack("{s:f, s:s, s:f, s:b}", "share", share, "bound", r.bound, "ceiling_ns",
+                                1e9 * r.seconds, "exceeds", share > 1.02));
 }
 
 static json_t *kernel(const maker *m, int step) {
@@ -291,6 +294,15 @@ static json_t *codes(const maker *m, moire_error *error) {
   return list;
 }
 
+static json_t *lines(const char *text) {
+  json_t *list = json_array();
+  for (size_t n = 0; *text; text += n + (text[n] == '\n')) {
+    n = strcspn(text, "\n");
+    json_array_append_new(list, json_stringn(text, n));
+  }
+  return list;
+}
+
 json_t *moire__profile_document(const moire__profile_input *in, moire_error *error) {
   maker m = {.in = in,
              .module = moire__program_module(in->program),
@@ -309,6 +321,7 @@ json_t *moire__profile_document(const moire__profile_input *in, moire_error *err
   json_object_set_new(out, "extents", extents(&m));
   json_object_set_new(out, "time", times(&m));
   if (m.plan->packing.extent) json_object_set_new(out, "packing", packing(&m));
+  if (m.module->remarks) json_object_set_new(out, "remarks", lines(m.module->remarks));
   if (in->counters) json_object_set_new(out, "counters", counters(&m));
   if (in->peaks) json_object_set_new(out, "machine", moire__peaks_json(in->peaks));
   json_object_set_new(out, "kernels", kernels(&m));

@@ -41,8 +41,6 @@ json_t *moire__profile_read(const char *path, moire_error *error);
 /* The figures of this machine for so many threads; why they are not known goes to stderr, and false is
  * returned. */
 bool moire__profile_peaks(const char *tool, int threads, moire__peaks *peaks);
-/* Its largest cache, or what is usual. */
-int64_t moire__profile_cache_bytes(const moire__peaks *peaks);
 
 /* Makes DIR and sees to it that files can be made there: to be asked before the work is done. */
 moire_status moire__profile_folder(const char *directory, moire_error *error);

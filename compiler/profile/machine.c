@@ -9,12 +9,6 @@ bool moire__profile_peaks(const char *tool, int threads, moire__peaks *peaks) {
   return peaks->n_levels > 1;
 }
 
-int64_t moire__profile_cache_bytes(const moire__peaks *peaks) {
-  enum { USUAL = 32 << 20 };
-  int64_t bytes = peaks->n_levels > 1 ? peaks->levels[peaks->n_levels - 2].bytes : 0;
-  return bytes ? bytes : USUAL;
-}
-
 json_t *moire__peaks_json(const moire__peaks *p) {
   json_t *levels = json_array();
   for (int i = 0; i < p->n_levels; i++) {

@@ -55,7 +55,7 @@ moire_profile *moire_profile_start(const moire_profile_options *options, const m
     p->has_peaks = p->peaks.n_levels > 1;
   p->recording = moire__recording_create(moire_program_plan(program)->n_steps, options->threads, options->runs,
                                          options->sampled);
-  p->counter = moire__profile_counter_create(program, moire__profile_cache_bytes(&p->peaks));
+  p->counter = moire__profile_counter_create(program, &p->peaks);
   moire__runner_record(runner, p->recording);
   moire__runner_watch(runner, watch, p);
   return p;

@@ -2,8 +2,9 @@
  *
  * Where bytes come from is a matter of the plan: memory is divided into blocks, each with the time it was last
  * touched, on a clock that counts touched bytes. A block that was touched less than a cache ago is taken to be
- * in it; any other comes from memory. So a value that the next kernel reads is in the cache if it fits there,
- * and a weight that comes up once a step is not if the step touches more than the cache holds. */
+ * in it, the nearest one that is large enough; any other comes from memory. So a value that the next kernel
+ * reads is in the cache if it fits there, and a weight that comes up once a step is not if the step touches
+ * more than the cache holds. */
 #include "compiler/profile/work.h"
 
 #include "compiler/driver/compile.h"
@@ -23,7 +24,9 @@ typedef struct entry {
 struct moire__profile_counter {
   moire__arena arena;
   const moire__module *module;
-  double cache, clock;
+  double cache[MOIRE__MOST_LEVELS]; /* bytes that the caches of a level hold together; nearest first */
+  int n_caches;
+  double clock;
   moire__loop_slice *slices;  /* [n_steps] */
   moire__profile_work *steps; /* [n_steps] */
   int n_runs;
@@ -32,12 +35,24 @@ struct moire__profile_counter {
   size_t n_entries, capacity;
 };
 
-moire__profile_counter *moire__profile_counter_create(const moire_program *program, int64_t cache_bytes) {
+/* Every thread has a cache of its own, or shares one. That each holds what its thread will want is more than
+ * can be hoped for; but a roof must not be too low. */
+static void find_caches(moire__profile_counter *c, const moire__peaks *peaks) {
+  enum { USUAL = 32 << 20 };
+  for (int i = 0; i + 1 < peaks->n_levels; i++) {
+    const moire__peak_level *l = &peaks->levels[i];
+    int caches = l->sharers > 0 ? (peaks->threads + l->sharers - 1) / l->sharers : 1;
+    c->cache[c->n_caches++] = (double)l->bytes * (caches > 0 ? caches : 1);
+  }
+  if (!c->n_caches) c->cache[c->n_caches++] = USUAL;
+}
+
+moire__profile_counter *moire__profile_counter_create(const moire_program *program, const moire__peaks *peaks) {
   const moire__module *module = moire__program_module(program);
   moire__profile_counter *c = moire__allocate(sizeof *c);
   int n = module->plan.n_steps;
   c->module = module;
-  c->cache = (double)cache_bytes;
+  find_caches(c, peaks);
   c->slices = moire__arena_array(&c->arena, (size_t)n + 1, sizeof *c->slices);
   c->steps = moire__arena_array(&c->arena, (size_t)n + 1, sizeof *c->steps);
   for (int i = 0; i < n; i++) {
@@ -83,18 +98,18 @@ static void grow(moire__profile_counter *c) {
   c->capacity = capacity;
 }
 
-/* Bytes of [data, data + bytes) that no cache holds; they are touched `now`. */
-static double touch(moire__profile_counter *c, const void *data, double bytes, double now) {
-  double missed = 0;
+/* [data, data + bytes) is touched `now`: adds its bytes to those of the levels that hold them. */
+static void touch(moire__profile_counter *c, const void *data, double bytes, double now, double *from) {
   uintptr_t first = (uintptr_t)data / BLOCK, n = (uintptr_t)((bytes + BLOCK - 1) / BLOCK);
   for (uintptr_t i = 0; i < n; i++) {
     if (2 * c->n_entries >= c->capacity) grow(c);
     entry *e = find(c->entries, c->capacity, first + i);
-    if (!e->block || now - e->time > c->cache) missed += bytes / (double)n;
+    int level = e->block ? 0 : c->n_caches;
+    while (level < c->n_caches && now - e->time > c->cache[level]) level++;
+    from[level] += bytes / (double)n;
     c->n_entries += !e->block;
     *e = (entry){first + i, now};
   }
-  return missed;
 }
 
 /* ---- Steps ------------------------------------------------------------------------------------------------
@@ -110,7 +125,9 @@ static void count_buffers(moire__profile_counter *c, int step, const moire__loop
                    (double)moire__loop_type_bytes(k->buffers[i].type);
     if (work->buffers[i] < bytes) bytes = work->buffers[i];
     out->touched += bytes;
-    out->memory += touch(c, buffers[i - 1], bytes, now);
+    double before = out->from[c->n_caches];
+    touch(c, buffers[i - 1], bytes, now, out->from);
+    out->memory += out->from[c->n_caches] - before;
     c->clock += bytes;
   }
 }

@@ -269,7 +269,7 @@ static void pack_first(product *p) {
   moire__lowering *l = p->l;
   if (!is_packed_first(p)) return;
   const char *name = l->kernel->name;
-  moire__lower_begin(l, moire__arena_printf(l->arena, "%s.pack", name));
+  moire__lower_begin(l, moire__arena_printf(l->arena, "%s, packed operand", name));
   for (int i = 0; i < p->planes; i++) moire__lower_add_reads(l, l->node->operands[p->planes + i]);
   for (int i = 0; i < p->n_packed; i++) p->packed[i] = new_packed(p);
   add_packed(p, MOIRE__BUFFER_OUT);

@@ -103,7 +103,7 @@ static json_t *measure(const arguments *a, moire_error *error) {
   if (!status) status = tool_profile_open(&run, &a->job, error);
   bool known = !status && moire__profile_peaks("profile", a->job.sources.threads, &peaks);
   if (!status) status = tool_profile_record(&run, error);
-  if (!status) status = tool_profile_count(&run, moire__profile_cache_bytes(&peaks), error);
+  if (!status) status = tool_profile_count(&run, &peaks, error);
   if (!status && !run.counters.open) fprintf(stderr, "moire profile: %s\n", run.no_counters.message);
   if (!status) profile = describe(a, &run, known ? &peaks : NULL, error);
   tool_profile_run_free(&run);

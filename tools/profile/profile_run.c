@@ -147,11 +147,11 @@ moire_status tool_profile_record(tool_profile_run *r, moire_error *error) {
   return status;
 }
 
-moire_status tool_profile_count(tool_profile_run *r, int64_t cache_bytes, moire_error *error) {
+moire_status tool_profile_count(tool_profile_run *r, const moire__peaks *peaks, moire_error *error) {
   enum { MOST = 4 }; /* beside the first, which fills the caches */
   int n = r->job->steps < MOST ? r->job->steps : MOST;
   moire_status status = MOIRE_OK;
-  r->counter = moire__profile_counter_create(r->program, cache_bytes);
+  r->counter = moire__profile_counter_create(r->program, peaks);
   moire__runner_watch(r->runner, moire__profile_watch, r->counter);
   for (int i = 0; i <= n && !status; i++) {
     status = tool_profile_step(r, r->job->warmup + (i ? i - 1 : 0), NULL, error);

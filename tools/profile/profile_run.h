@@ -40,7 +40,7 @@ moire_status tool_profile_open(tool_profile_run *run, const tool_profile_job *jo
 /* The job's warm-up, then its steps, recorded. */
 moire_status tool_profile_record(tool_profile_run *run, moire_error *error);
 /* Runs the first of the recorded steps once more, and counts their work. */
-moire_status tool_profile_count(tool_profile_run *run, int64_t cache_bytes, moire_error *error);
+moire_status tool_profile_count(tool_profile_run *run, const moire__peaks *peaks, moire_error *error);
 /* Makes batch `number` and runs it; *batch_ns (may be NULL) is what making it took. */
 moire_status tool_profile_step(tool_profile_run *run, int64_t number, int64_t *batch_ns, moire_error *error);
 void tool_profile_run_free(tool_profile_run *run);

@@ -75,6 +75,10 @@ static void print_head(const json_t *profile, FILE *to) {
     fprintf(to, "%.0f of %.0f positions are computed, the rest is padding\n", number(packing, "tokens"),
             number(packing, "positions"));
   }
+  size_t i;
+  json_t *remark;
+  json_array_foreach(json_object_get(profile, "remarks"), i, remark)
+      fprintf(to, "%s\n", json_string_value(remark));
   print_counters(json_object_get(profile, "counters"), to);
   fprintf(to, "\n");
 }
@@ -101,12 +105,18 @@ static void add_lines(const json_t *kernel, moire__text *out) {
   }
 }
 
+/* More than the machine can do by its peaks. */
+static bool exceeds(const json_t *k) {
+  return json_is_true(json_object_get(json_object_get(k, "roofline"), "exceeds"));
+}
+
 static void print_kernel(const json_t *k, FILE *to) {
   const json_t *bytes = json_object_get(k, "bytes"), *roofline = json_object_get(k, "roofline");
   moire__text lines = {0}, roof = {0};
   add_lines(k, &lines);
   if (roofline)
-    moire__text_add(&roof, "%.0f%% %.6s", 100 * number(roofline, "share"), string(roofline, "bound"));
+    moire__text_add(&roof, "%.0f%%%s %.6s", 100 * number(roofline, "share"), exceeds(k) ? "!" : "",
+                    string(roofline, "bound"));
   fprintf(to, "%6.0f %9.1f %9.2f %5.1f%% %8.2f %8.2f %8.2f %7.1f %6.1f %7.2f  %-11s %4.2f  %-48s %s\n",
           number(k, "calls"), number(k, "median_ns") * 1e-3, number(k, "total_ns") * 1e-6,
           100 * number(k, "share"), number(k, "flop") * 1e-6, number(bytes, "memory") * 1e-6,
@@ -123,8 +133,16 @@ static void print_kernels(const json_t *profile, bool all, FILE *to) {
   fprintf(to, "%6s %9s %9s %6s %8s %8s %8s %7s %6s %7s  %-11s %4s  %-48s %s\n", "calls", "median us",
           "total ms", "share", "MFLOP", "MB mem", "MB cache", "GFLOP/s", "GB/s", "FLOP/B", "of roofline",
           "bal.", "kernel", "lines");
-  for (size_t i = 0; i < shown; i++) print_kernel(rows[i], to);
+  bool above = false;
+  for (size_t i = 0; i < shown; i++) {
+    print_kernel(rows[i], to);
+    above = above || exceeds(rows[i]);
+  }
   say_rest(rows, shown, n, to);
+  if (above)
+    fprintf(to,
+            "! above the roof: what was counted lay nearer than assumed, or the peaks (moire peaks) are too "
+            "low\n");
   moire__release(rows);
 }
 

@@ -64,7 +64,7 @@ tool_train_profile *tool_train_profile_create(const tool_profile_window *window,
   p->program = program;
   p->has_peaks = moire__profile_peaks("train", threads, &p->peaks);
   p->recording = moire__recording_create(job->step->n_steps, threads, window->n, SAMPLED);
-  p->counter = moire__profile_counter_create(program, moire__profile_cache_bytes(&p->peaks));
+  p->counter = moire__profile_counter_create(program, &p->peaks);
   job->watch = watch;
   job->watch_context = p;
   return p;

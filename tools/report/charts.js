@@ -93,7 +93,8 @@ function drawRoofline(element, report) {
     const r = 2.2 + 17 * Math.sqrt(k.total / most);
     drawing.append(kernelMark(k, "circle", {cx: x(k.flop / k.bytes), cy: y(k.rate), r}));
   }
-  fill(element, drawing, legend(report));
+  const speeds = html("div", {class: "legend"}, ...(peaks ? peaks.levels : []).map(level => html("span", {}, `${level.name} ${quantity(level.read, "B/s")}`)));
+  fill(element, drawing, legend(report), speeds);
 }
 
 function drawRoofs(drawing, peaks, scale) {
@@ -107,10 +108,11 @@ function drawRoofs(drawing, peaks, scale) {
     const start = Math.max(x0, y0 / level.read), end = peaks.flops / level.read;
     const memory = i === peaks.levels.length - 1;
     drawing.append(svg("line", {class: `roof${memory ? "" : " low"}`, x1: x(start), y1: y(start * level.read), x2: x(end), y2: y(peaks.flops)}));
-    const at = Math.exp((Math.log(start) + 2 * Math.log(end)) / 3) / 1.05;
+    const part = 0.3 + 0.5 * i / peaks.levels.length; /* one beside the other, since the lines lie close together */
+    const at = Math.exp((1 - part) * Math.log(start) + part * Math.log(end));
     const angle = -Math.atan2(y(at * level.read) - y(2 * at * level.read), x(2 * at) - x(at)) * 180 / Math.PI;
     drawing.append(svg("text", {transform: `translate(${x(at)} ${y(at * level.read) - 4}) rotate(${angle})`, "text-anchor": "middle"},
-      `${level.name} ${quantity(level.read, "B/s")}`));
+      level.name));
   });
 }
 

@@ -74,7 +74,7 @@ function modelPane(report, rows, colours) {
   for (const [file, lines] of wanted) {
     pane.append(html("div", {class: "gap"}, file));
     const source = report.sources[file], shown = new Set();
-    for (const line of lines) for (let near = line - 2; near <= line + 2; near++) shown.add(near);
+    for (const line of lines) for (let near = line - 8; near <= line + 8; near++) shown.add(near);
     let last = 0;
     const indent = source ? Math.min(...[...shown].map(line => source[line - 1]).filter(text => text && text.trim()).map(text => text.search(/\S/))) : 0;
     for (const line of source ? [...shown].sort((a, b) => a - b) : lines) {

@@ -1,7 +1,7 @@
 /* The report: reads the profile, draws everything, and keeps one kernel chosen in all of it. */
 
 const report = {profile: JSON.parse(document.getElementById("profile").textContent), sources: {}, chosen: null, tab: 0,
-  sort: {column: "total", down: true}, view: {from: 0, to: 1}, sample: 0};
+  sort: {column: "total", down: true}, open: new Set(), view: {from: 0, to: 1}, sample: 0};
 const byId = id => document.getElementById(id);
 const chart = id => byId(id).querySelector(".chart");
 
@@ -15,7 +15,7 @@ function readProfile() {
     return {id: k.id, name: k.name, what: at > 0 ? k.name.slice(at + 2) : k.name, scope: k.scope, kind: k.direction || "forward",
       total: k.total_ns / steps, median: k.median_ns, share: k.share, balance: k.balance, pieces: k.pieces, block: k.block,
       words: k.words || [], uses: k.buffers || [], code: k.code, lines: k.lines || [], decisions: k.decisions,
-      flop: k.flop || 0, bytes: k.bytes ? k.bytes.touched : 0, memory: k.bytes ? k.bytes.memory : 0, roof: roof.share, bound: roof.bound,
+      flop: k.flop || 0, bytes: k.bytes ? k.bytes.touched : 0, memory: k.bytes ? k.bytes.memory : 0, roof: roof.share, bound: roof.bound, exceeds: roof.exceeds,
       rate: k.flop && k.median_ns ? k.flop / k.median_ns * 1e9 : 0};
   });
   const samples = p.timeline || []; /* the quickest says most of the code, and least of the machine's other programs */
@@ -36,6 +36,7 @@ function drawHead() {
     ["a step, median", duration(p.time.step.median_ns)], ["of it in kernels", percent(p.time.kernels_ns / Math.max(1, p.time.step.total_ns))],
     ["kernels", `${report.kernels.length}`], ["workspace", bytes(p.workspace_bytes || 0)]];
   if (flop) figures.splice(2, 0, ["work of a step", quantity(flop, "FLOP")], ["speed", quantity(flop / p.time.step.median_ns * 1e9, "FLOP/s")]);
+  fill(byId("remarks"), ...(p.remarks || []).map(text => html("p", {}, text)));
   fill(byId("figures"), ...figures.map(([name, value]) => html("div", {}, html("dt", {}, name), html("dd", {}, value))));
 }
 
@@ -47,12 +48,30 @@ const columns = [
   {key: "share", title: "share", show: k => html("span", {}, percent(k.share), html("span", {class: `share ${k.kind}`,
     style: `width: ${(60 * k.share / report.most).toFixed(1)}px; margin-right: ${(60 - 60 * k.share / report.most).toFixed(1)}px`}))},
   {key: "rate", title: "FLOP/s", needs: "flop", show: k => k.rate ? quantity(k.rate, "") : "–"},
-  {key: "roof", title: "of its roof", needs: "roof", show: k => k.roof === undefined || k.roof === null ? "–" : percent(k.roof)},
+  {key: "roof", title: "of its roof", needs: "roof", show: k => k.roof === undefined || k.roof === null ? "–" : html("span", k.exceeds ? {class: "exceeds", title: "above its roof: what was counted lay nearer than assumed, or the peaks are too low"} : {}, `${percent(k.roof)}${k.exceeds ? " !" : ""}`)},
 ];
 
 function matches(kernel, words) {
   const text = `${kernel.name} ${kernel.scope} ${kernel.words.join(" ")} ${kernel.lines.map(l => `${l.file}:${l.line}`).join(" ")}`.toLowerCase();
   return words.every(word => text.includes(word));
+}
+
+/* Kernels of one code are one row, which opens: the same layer again, or the same work on another weight. */
+function groupsOf(kernels) {
+  const byCode = new Map();
+  for (const k of kernels) byCode.set(k.code, [...(byCode.get(k.code) || []), k]);
+  return [...byCode].map(([code, list]) => {
+    const sum = key => list.reduce((all, k) => all + (k[key] || 0), 0), most = list.reduce((a, b) => b.total > a.total ? b : a);
+    return {...most, kernels: list, code, name: list.length > 1 ? `${list.length} × ${common(list.map(k => k.name))}` : most.name,
+      total: sum("total"), share: sum("share"), rate: sum("total") ? sum("flop") / sum("median") * 1e9 : 0};
+  });
+}
+
+/* What the names have in common, word by word; "…" where they differ. */
+function common(names) {
+  const words = names.map(name => name.split(/(?<=[.: ])/)), first = words[0];
+  if (words.some(other => other.length !== first.length)) return names[0].replace(/^[^:]*: /, "… ");
+  return first.map((word, i) => words.every(other => other[i] === word) ? word : word.replace(/[^.: ]+/, "…")).join("");
 }
 
 function drawTable() {
@@ -61,16 +80,24 @@ function drawTable() {
   const words = byId("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
   report.most = Math.max(1e-9, ...report.kernels.map(k => k.share));
   const order = (a, b) => column === "name" ? a.name.localeCompare(b.name) : (a[column] || 0) - (b[column] || 0);
-  report.rows = report.kernels.filter(k => matches(k, words)).sort((a, b) => (down ? -1 : 1) * order(a, b) || a.id - b.id);
+  report.groups = groupsOf(report.kernels.filter(k => matches(k, words))).sort((a, b) => (down ? -1 : 1) * order(a, b) || a.kernels[0].id - b.kernels[0].id);
+  for (const group of report.groups) group.kernels.sort((a, b) => (down ? -1 : 1) * order(a, b) || a.id - b.id);
+  report.rows = report.groups.flatMap(group => group.kernels);
   fill(table.tHead, html("tr", {}, ...shown.map(c => {
     const head = html("th", {class: c.text ? "text" : null, scope: "col", "aria-sort": c.key === column ? (down ? "descending" : "ascending") : null}, c.title);
     head.onclick = () => { report.sort = {column: c.key, down: c.key === column ? !down : !c.text}; drawTable(); };
     return head;
   })));
-  fill(table.tBodies[0], ...report.rows.map(k => html("tr", {"data-kernel": k.id, tabindex: "-1", "aria-selected": `${k.id === report.chosen}`},
-    ...shown.map(c => html("td", {class: c.text ? "text" : null}, c.show(k))))));
+  const row = (k, attributes) => html("tr", {tabindex: "-1", ...attributes}, ...shown.map(c => html("td", {class: c.text ? "text" : null, title: c.text ? k.name : null}, c.show(k))));
+  const member = k => row(k, {"data-kernel": k.id, "aria-selected": `${k.id === report.chosen}`});
+  fill(table.tBodies[0], ...report.groups.flatMap(group => {
+    if (group.kernels.length === 1) return [member(group.kernels[0])];
+    const open = report.open.has(group.code), head = row(group, {"data-group": group.code, "aria-expanded": `${open}`});
+    head.onclick = () => { report.open[open ? "delete" : "add"](group.code); drawTable(); };
+    return open ? [head, ...group.kernels.map(k => { const inner = member(k); inner.classList.add("inner"); return inner; })] : [head];
+  }));
   const share = report.rows.reduce((sum, k) => sum + k.share, 0);
-  byId("count").textContent = words.length ? `${report.rows.length} of ${report.kernels.length}, ${percent(share)}` : `${report.rows.length}`;
+  byId("count").textContent = words.length ? `${report.rows.length} of ${report.kernels.length}, ${percent(share)}` : `${report.rows.length} in ${report.groups.length} codes`;
 }
 
 /* By line of the model, if the profile says so. */
@@ -97,13 +124,13 @@ function facts(k) {
     ["in", `${k.pieces} piece${k.pieces === 1 ? "" : "s"} of ${k.block}`], ["balance", k.balance.toFixed(2)]];
   if (k.flop) list.push(["work", quantity(k.flop, "FLOP")], ["speed", quantity(k.rate, "FLOP/s")]);
   if (k.bytes) list.push(["touches", bytes(k.bytes)], ["of that from memory", bytes(k.memory)], ["intensity", `${(k.flop / k.bytes).toPrecision(3)} FLOP/B`]);
-  if (k.roof) list.push(["of its roof", `${percent(k.roof)}, bound by ${k.bound}`]);
+  if (k.roof) list.push(["of its roof", `${percent(k.roof)}${k.exceeds ? " (more than the machine can: counted farther away than it lay)" : ""}, bound by ${k.bound}`]);
   return html("dl", {}, ...list.map(([name, value]) => html("div", {}, html("dt", {}, name), html("dd", {}, value))));
 }
 
 function decisions(d) {
   const list = [`${d.nodes} node${d.nodes === 1 ? "" : "s"} of the graph in one kernel; ${d.schedule}`];
-  if (d.loops) list.push(`loops: ${cut(d.loops, 160)}`);
+  if (d.loops) list.push(`loops: ${d.loops.replace(/ > /g, " › ").replace(/(\d+) x /g, "$1 × ")}`);
   if (d.local_bytes) list.push(`${bytes(d.local_bytes)} of rows and tiles of its own`);
   return list.concat((d.apart || []).slice(0, 6));
 }
@@ -146,6 +173,8 @@ function mark() {
 
 function choose(id) {
   report.chosen = id;
+  const group = (report.groups || []).find(g => g.kernels.length > 1 && g.kernels.some(k => k.id === id));
+  if (group && !report.open.has(group.code)) { report.open.add(group.code); drawTable(); }
   drawKernel();
   mark();
   const row = byId("kernels").querySelector(`tr[data-kernel="${id}"]`);

@@ -18,6 +18,7 @@
  * Requires: attention as a composite (before expand), slices moved up (after demand). Ensures: same outputs and
  * gradients. The runtime computes the inputs "<ids>.tokens", ... that the pass adds (runtime/base/packing.h).
  */
+#include "compiler/ir/graph/view.h"
 #include "compiler/pass/pack/pack_private.h"
 #include "compiler/pass/pass.h"
 #include "compiler/pass/walk.h"
@@ -199,6 +200,27 @@ static bool find_batch(moire__pack *p) {
   return false;
 }
 
+/* Looked up by ids i32[B, L], as histories are: what may have padding. */
+static bool has_histories(const moire_graph *g) {
+  for (int i = 0; i < g->n_nodes; i++) {
+    const moire__node *node = &g->nodes[i];
+    if (!moire__is_lookup(node)) continue;
+    const moire__node *ids = moire__node_of(g, node->operands[1]);
+    const moire_shape *shape = &g->values[node->operands[1]].shape;
+    if (ids->op == MOIRE__OP_input && shape->rank == 2 && !moire__dim_is_static(shape->dims[0])) return true;
+  }
+  return false;
+}
+
+/* Why padding is computed. */
+static void say_why(const moire_graph *g, const moire__goal *goal, bool found, moire__text *out) {
+  if (!out || !has_histories(g)) return;
+  const char *why = "the attention that hides it stands between operations that mix positions";
+  if (!found) why = "no causal attention with a mask ids > 0 of -1000 or less hides it";
+  if (!goal->pack) why = "no input is one that the runtime may compute";
+  moire__text_add(out, "padding is computed, too: %s\n", why);
+}
+
 moire_graph *moire__pass_pack(const moire_graph *g, const moire__goal *goal, moire_error *error) {
   moire__rewrite all = {0};
   moire__pack p = {.g = g, .filters = !(goal->off >> MOIRE_OPTIMIZATION_taps & 1)};
@@ -218,6 +240,7 @@ moire_graph *moire__pass_pack(const moire_graph *g, const moire__goal *goal, moi
     moire__arena_free(&p.arena);
     return packed;
   }
+  say_why(g, goal, p.packed != NULL, goal->remarks);
   moire__arena_free(&p.arena);
   all = moire__rewrite_all(g);
   return moire__rewrite_finish(&all, error);

@@ -12,6 +12,7 @@
 #include "compiler/pass/plan/lower_private.h"
 #include "compiler/ir/graph/rewrite.h"
 #include "compiler/pass/plan/module.h"
+#include "compiler/pass/plan/weight_names.h"
 
 #include <string.h>
 
@@ -31,6 +32,7 @@ typedef struct lower_state {
   int32_t *in_place;     /* of every value: the state's value that it replaces */
   int *buffer;           /* of every value: plan buffer + 1 */
   const char **outputs;  /* of every value: the first output that it is, NULL: none */
+  moire__weight_names weights;
   moire__row_tables tables;
   moire__loop_value *registers; /* of every value: see moire__lowering */
   int *visited, visit;
@@ -160,8 +162,27 @@ static bool says(const char *const *words, int n, const char *word) {
   return false;
 }
 
-/* "layers.0.attn.q_proj: complex_linear+bias": the scope of the last node, and the words of the model that the
- * nodes come from, in order, each once; "backward" or "optimizer" if that is where the last node belongs. */
+/* " of q_proj.weight", " through" it where a gradient goes on to what it multiplied, " for" it where the
+ * gradient is its own; without what the scope says already. */
+static void add_weight(const lower_state *s, int kernel, const char *scope, moire__phase phase,
+                       moire__text *name) {
+  const char *reads = NULL, *gives = NULL;
+  for (int i = 0; i < s->n_nodes[kernel]; i++) {
+    int node = s->nodes[kernel][i];
+    if (s->weights.reads[node]) reads = s->weights.reads[node];
+    if (s->weights.gives[node]) gives = s->weights.gives[node];
+  }
+  const char *weight = gives ? gives : reads;
+  if (!weight || phase == MOIRE__PHASE_OPTIMIZER) return;
+  size_t n = strlen(scope);
+  bool within = n && !strncmp(weight, scope, n) && weight[n] == '.';
+  const char *relation = gives ? "for" : phase == MOIRE__PHASE_BACKWARD ? "through" : "of";
+  moire__text_add(name, " %s %s", relation, within ? weight + n + 1 : weight);
+}
+
+/* "layers.0.attn.q_proj: complex_linear+bias of weight": the scope of the last node, and the words of the model
+ * that the nodes come from, in order, each once; "backward" or "optimizer" if that is where the last node
+ * belongs; and the parameter that a product is about. */
 static const char *group_name(lower_state *s, int kernel) {
   static const char *const phases[] = {[MOIRE__PHASE_FORWARD] = "",
                                        [MOIRE__PHASE_BACKWARD] = " backward",
@@ -179,6 +200,7 @@ static const char *group_name(lower_state *s, int kernel) {
     words[n++] = word;
   }
   moire__text_add(&name, "%s", phases[last->phase]);
+  add_weight(s, kernel, last->scope, last->phase, &name);
   const char *copy = moire__arena_copy_string(&s->m->arena, moire__text_string(&name));
   moire__text_free(&name);
   return copy;
@@ -347,6 +369,7 @@ static moire_status lower_all(lower_state *s, moire_error *error) {
   find_readers(s);
   find_state_values(s);
   find_in_place(s);
+  s->weights = moire__weight_names_find(s->g, &s->m->arena);
   for (int k = 0; k < s->n_groups; k++) {
     moire_status status = lower_group(s, k, error);
     moire__arena_free(&s->scratch);

@@ -17,6 +17,7 @@ typedef struct moire__module {
   moire_graph *graph;           /* owned: the fused graph, whose strings the plan borrows */
   moire__loop_kernel **kernels; /* distinct; steps of the same text share one */
   int n_kernels, kernel_capacity;
+  const char *remarks;             /* of the passes, a line each */
   moire__names texts;              /* of the kernels, by number: as moire__loop_print_bare writes them */
   const moire__module_step *steps; /* [plan.n_steps]; NULL for a plan that was read from text */
   moire_plan plan;                 /* its kernels are NULL until code is there */
