@@ -37,6 +37,13 @@ for from in echo.yaml "--checkpoint run/best.safetensors --model $echo_so"; do
 done
 refused 1 run/best.safetensors echo --model -- "$MOIRE" profile --checkpoint run/best.safetensors --data data.txt
 
+# One that draws negatives in its step: it trains, and eval finds what training has found.
+sed "s|model: .*|model: $BUILD_DIR/examples/sasrec.so|; /reach/d" echo.yaml >sasrec.yaml
+"$MOIRE" train sasrec.yaml --data data.txt --out sasrec --json >result.json 2>log.txt || complain "train: $(cat log.txt)"
+"$MOIRE" eval --checkpoint sasrec/best.safetensors --data data.txt --model "$BUILD_DIR/examples/sasrec.so" --json \
+  >eval.json 2>log.txt || complain "eval: $(cat log.txt)"
+grep -qF "$(cat eval.json)" result.json || complain "eval says $(cat eval.json), training said $(cat result.json)"
+
 # verify: y = x * w with w (2, 3) at x (1, 1) and (2, -1), the mean of y as the loss, and its gradient.
 cat >scale.c <<'END'
 #include "moire/graph.h"
