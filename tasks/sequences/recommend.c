@@ -2,6 +2,7 @@
 #include "tasks/sequences/sequences.h"
 
 #include "runtime/base/memory.h"
+#include "runtime/base/printable.h"
 
 #include <string.h>
 
@@ -62,6 +63,7 @@ static void print_user(const printer *p, int64_t user, const int32_t *items, int
     moire__text_add_char(&text, ' ');
     add_item(p, &text, items[i]);
   }
+  moire__make_printable(text.data); /* names are the file's */
   fprintf(p->out, "%s\n", text.data);
   moire__text_free(&text);
 }

@@ -61,6 +61,9 @@ printf 'zo\xc3\xab %s\nann %s %s nothing\nnobody nothing\n' "$1" "$2" "$3" >some
 grep -qE $'^\{"user":"zo\xc3\xab","items":\["i[0-9]+","i[0-9]+","i[0-9]+"\],"scores":\[' some.json || complain "$(cat some.json)"
 grep -q 'some.txt: 2 interactions with items that the model does not know are left out' log.txt || complain "$(cat log.txt)"
 grep -q 'some.txt: 1 users with too few' log.txt || complain "$(cat log.txt)"
+printf 'red\033[31m %s\n' "$1" >colour.txt
+refused 1 colour.txt:1 'not printable' -- "${recommend[@]}" --data colour.txt
+grep -q $'\033' stderr.txt && complain 'an escape sequence of a name reaches the terminal'
 printf 'a %s %s %s\nb %s nothing %s %s\n' "$1" "$2" "$3" "$1" "$2" "$3" >unknown.txt
 refused 1 unknown.txt:2 nothing 'the model knows' -- "$MOIRE" eval --checkpoint named/best.safetensors --data unknown.txt
 "$MOIRE" eval --checkpoint named/best.safetensors --data named.csv --json >eval.json 2>log.txt || complain "$(cat log.txt)"

@@ -222,6 +222,7 @@ const test_reader test_readers[] = {
     {"json", read_json, seed_json},
     {"sequences", test_read_sequences, seed_sequences},
     {"safetensors", read_safetensors, seed_safetensors},
+    {"npy", test_read_npy, test_seed_npy},
     {"tokenizer", read_tokenizer, seed_tokenizer},
 };
 const int test_reader_count = COUNT(test_readers);

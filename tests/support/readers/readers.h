@@ -24,4 +24,8 @@ extern const int test_reader_count;
 /* Of tasks/sequences/dataset.h, whose names do not go with those of the compiler. */
 void test_read_sequences(const uint8_t *bytes, size_t n);
 
+/* .npy files: what is well formed is read in every type that it can be read as. */
+void test_read_npy(const uint8_t *bytes, size_t n);
+bool test_seed_npy(int n, moire__text *out);
+
 #endif
