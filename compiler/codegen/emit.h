@@ -107,6 +107,9 @@ void moire__emit_open_tiles(moire__emitter *e);
 void moire__emit_close_tiles(moire__emitter *e);
 void moire__emit_tile(moire__emitter *e, const moire__loop_statement *s);
 
+/* emit_turn.c: a square of one vector a side */
+void moire__emit_turn(moire__emitter *e, const moire__loop_statement *s);
+
 /* emit_reduce.c */
 void moire__emit_reduce(moire__emitter *e, const moire__loop_statement *s);
 /* Around a vector loop: makes the accumulators of the variables reduced in it, and folds them into the

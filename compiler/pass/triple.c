@@ -17,8 +17,6 @@
  */
 #include "compiler/pass/walk.h"
 
-#include <string.h>
-
 static const double PACK = 10, SUM = 16, KEEP = 4;
 enum { ROWS = 64 };
 
@@ -45,18 +43,6 @@ static bool can_be(const moire_graph *g, const moire__node *node, const int *use
          !moire__node_int_or(node, "triple", 0);
 }
 
-static void mark(moire__rewrite *r, const moire__node *node) {
-  enum { MOST = 8 };
-  moire__attr attrs[MOST];
-  moire__node marked = *node;
-  int n = 0;
-  while (n < node->n_attrs && n < MOST - 1) attrs[n] = node->attrs[n], n++;
-  attrs[n++] = moire__attr_make_int("triple", 1);
-  marked.attrs = attrs;
-  marked.n_attrs = n;
-  moire__rewrite_clone(r, &marked);
-}
-
 moire_graph *moire__pass_triple(const moire_graph *g, const moire__goal *goal, moire_error *error) {
   (void)goal;
   moire__arena arena = {0};
@@ -64,7 +50,7 @@ moire_graph *moire__pass_triple(const moire_graph *g, const moire__goal *goal, m
   moire__rewrite r = moire__rewrite_begin(g);
   for (int i = 0; i < g->n_nodes; i++) {
     if (can_be(g, &g->nodes[i], uses) && pays(g, &g->nodes[i]))
-      mark(&r, &g->nodes[i]);
+      moire__rewrite_mark(&r, &g->nodes[i], "triple");
     else
       moire__rewrite_clone(&r, &g->nodes[i]);
   }

@@ -23,6 +23,18 @@ moire__rewrite moire__rewrite_all(const moire_graph *g) {
   return r;
 }
 
+void moire__rewrite_mark(moire__rewrite *r, const moire__node *node, const char *flag) {
+  enum { MOST = 8 };
+  moire__attr attrs[MOST];
+  moire__node marked = *node;
+  int n = 0;
+  while (n < node->n_attrs && n < MOST - 1) attrs[n] = node->attrs[n], n++;
+  attrs[n++] = moire__attr_make_int(flag, 1);
+  marked.attrs = attrs;
+  marked.n_attrs = n;
+  moire__rewrite_clone(r, &marked);
+}
+
 bool moire__goal_wants(const moire__goal *goal, const char *output) {
   for (int i = 0; i < goal->n_outputs; i++) {
     if (strcmp(goal->outputs[i], output) == 0) return true;

@@ -15,6 +15,9 @@ bool *moire__live_nodes(const moire_graph *g, moire__arena *arena);
 /* A rewrite of g in which every node has been cloned, so that the pass goes on appending. */
 moire__rewrite moire__rewrite_all(const moire_graph *g);
 
+/* Clones the node with the attribute `flag` = 1. */
+void moire__rewrite_mark(moire__rewrite *r, const moire__node *node, const char *flag);
+
 /* Whether the goal names this output. */
 bool moire__goal_wants(const moire__goal *goal, const char *output);
 

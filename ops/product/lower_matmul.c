@@ -20,8 +20,9 @@
  * by a kernel before.
  */
 #include "compiler/ir/loop/lower.h"
-#include "ops/product/narrow.h"
 #include "ops/parts.h"
+#include "ops/product/blocked.h"
+#include "ops/product/narrow.h"
 #include "ops/product/tiles.h"
 #include "ops/product/triple.h"
 
@@ -35,7 +36,8 @@ typedef struct product {
   moire_dim m, k, n, batch;
   moire__loop_value offset_c;  /* of the leading axes */
   moire__loop_buffer parts[2]; /* cut along k: where the planes of the pieces go */
-  bool bf16, is_triple;
+  bool bf16, is_triple, is_blocked;
+  moire__blocked blocked;
   moire__narrow narrow;
   moire__triple triple;
   int packed[2];                  /* extra buffers that b is packed into beforehand, -1: none */
@@ -57,6 +59,7 @@ static product describe(moire__lowering *l) {
   p.tiles.b.conjugate = moire__node_int_or(node, "conj_b", 0) != 0;
   bool whole = !p.tiles.skip[0] && !p.tiles.skip[1];
   p.is_triple = moire__node_int_or(node, "triple", 0) != 0 && whole;
+  p.is_blocked = moire__node_int_or(node, "blocks", 0) != 0;
   p.n_packed = p.bf16 ? p.planes : 1;
   int rank = p.a[0].rank;
   p.m = p.a[0].dims[rank - 2];
@@ -144,11 +147,20 @@ static void finish_element(product *p, moire__loop_value m, moire__loop_value n)
   }
 }
 
+/* The stretch of p's tiles, of a block of rows that may have been copied. */
+static void panel_of_block(product *p, const moire__tiles *block) {
+  moire__tiles panel = p->tiles;
+  panel.a = block->a;
+  moire__blocked_panel(p->l, &panel, &p->blocked);
+}
+
 static void stretches_of_rows(product *p) {
   moire__lowering *l = p->l;
   moire__loop_builder *b = &l->builder;
   int64_t wide = stretch_of(p);
   if (p->is_triple) moire__triple_begin(l, &p->tiles, &p->triple);
+  moire__tiles block = p->tiles;
+  if (p->is_blocked) block = moire__blocked_begin(l, &p->tiles, &p->blocked);
   moire__loop_value columns = moire__loop_extent(b, p->n);
   p->first_column = moire__loop_for(b, moire__loop_index(b, 0), columns, wide, 1);
   moire__loop_value end = moire__lower_add(l, p->first_column, moire__loop_index(b, wide));
@@ -158,6 +170,8 @@ static void stretches_of_rows(product *p) {
   p->tiles.finish = keep_row;
   if (p->is_triple)
     moire__triple_panel(l, &p->tiles, &p->triple);
+  else if (p->is_blocked)
+    panel_of_block(p, &block);
   else
     moire__tiles_emit(l, &p->tiles);
   moire__loop_value m = moire__loop_for(b, p->tiles.m_low, p->tiles.m_high, 1, 1);
@@ -196,6 +210,8 @@ static void block_of_rows(product *p, moire__loop_value low, moire__loop_value h
     moire__narrow_emit(p->l, &p->tiles, &p->narrow);
   else if (p->is_triple)
     moire__triple_emit(p->l, &p->tiles, &p->triple);
+  else if (p->is_blocked)
+    moire__blocked_emit(p->l, &p->tiles, &p->blocked);
   else
     moire__tiles_emit(p->l, &p->tiles);
 }
@@ -235,11 +251,27 @@ static void place_batch(product *p, moire__loop_value batch) {
 /* ---- packed operands ---------------------------------------------------------------------------------------
  */
 
-static void choose_form(product *p, int64_t most_rows) {
+static void choose_blocks(product *p, bool cut) {
+  const moire__view *a = &p->a[0], *b = &p->b[0];
+  int row = a->rank - 2, column = a->rank - 1;
+  const moire__blocked_shape shape = {.m = p->m,
+                                      .k = p->k,
+                                      .n = p->n,
+                                      .a_row = a->strides[row],
+                                      .a_column = a->strides[column],
+                                      .b_row = b->strides[row],
+                                      .b_column = b->strides[column],
+                                      .batched = p->batch != 1,
+                                      .cut = cut};
+  p->blocked = moire__blocked_choose(p->l, &p->tiles, &shape);
+}
+
+static void choose_form(product *p, int64_t most_rows, bool cut) {
   const moire__view *a = &p->a[0];
   int rank = a->rank;
   bool along_k = a->strides[rank - 1] == 1 || a->dims[rank - 1] == 1;
   if (p->bf16) p->narrow = moire__narrow_choose(p->l, &p->tiles, p->m, p->k, most_rows, along_k);
+  if (p->is_blocked) choose_blocks(p, cut);
   if (p->is_triple) p->triple = moire__triple_choose(p->l, &p->tiles, p->k, most_rows, along_k);
 }
 
@@ -248,20 +280,29 @@ static void add_packed(product *p, moire__buffer_role role) {
     moire__loop_buffer buffer = moire__lower_add_extra(p->l, p->packed[i], role);
     if (p->bf16)
       p->narrow.b[i] = buffer;
+    else if (p->is_blocked)
+      p->blocked.b = buffer;
     else
       p->triple.b = buffer;
   }
 }
 
 static bool is_packed_first(product *p) {
+  if (p->is_blocked) return p->blocked.b_form == MOIRE__BLOCKED_FIRST;
   if (p->batch != 1) return false;
   if (p->bf16) return moire__narrow_pack_first(&p->narrow, &p->tiles, p->k);
   return p->is_triple && moire__triple_pack_first(&p->triple, p->k);
 }
 
 static int new_packed(product *p) {
+  if (p->is_blocked) return moire__lower_new_extra(p->l, moire__blocked_elements(&p->blocked));
   if (p->is_triple) return moire__lower_new_extra(p->l, moire__triple_elements(&p->triple));
   return moire__lower_new_extra_of(p->l, moire__narrow_dtype(&p->narrow), moire__narrow_elements(&p->narrow));
+}
+
+static int64_t packed_panels(const product *p) {
+  if (p->is_triple) return moire__triple_panels(&p->triple);
+  return p->is_blocked ? moire__blocked_panels(&p->blocked) : moire__narrow_panels(&p->narrow);
 }
 
 /* The kernel that packs b, if there is to be one; afterwards the product's own is begun. */
@@ -273,13 +314,15 @@ static void pack_first(product *p) {
   for (int i = 0; i < p->planes; i++) moire__lower_add_reads(l, l->node->operands[p->planes + i]);
   for (int i = 0; i < p->n_packed; i++) p->packed[i] = new_packed(p);
   add_packed(p, MOIRE__BUFFER_OUT);
-  moire__lower_body(l, p->is_triple ? moire__triple_panels(&p->triple) : moire__narrow_panels(&p->narrow), 1);
+  moire__lower_body(l, packed_panels(p), 1);
   place_matrix(p, &p->tiles.b, p->b, (const moire__loop_value[MOIRE_MAX_RANK]){0});
   whole_k(p);
   p->tiles.n_low = moire__loop_index(&l->builder, 0);
   p->tiles.n_high = moire__loop_extent(&l->builder, p->n);
   if (p->is_triple)
     moire__triple_emit_packing(l, &p->tiles, &p->triple);
+  else if (p->is_blocked)
+    moire__blocked_emit_packing(l, &p->tiles, &p->blocked);
   else
     moire__narrow_emit_packing(l, &p->tiles, &p->narrow);
   moire__lower_finish(l);
@@ -306,6 +349,7 @@ static int64_t block_size(const product *p) {
   int64_t size = moire__lower_block(p->l, ROW_BLOCK), rows = moire__tiles_rows(p->l, &p->tiles);
   if (p->bf16) return p->narrow.rows;
   if (p->is_triple) return p->triple.rows;
+  if (p->is_blocked) return p->blocked.rows;
   return p->l->target.small_blocks ? size : (size + rows - 1) / rows * rows;
 }
 
@@ -392,12 +436,12 @@ static bool is_cut(const product *p) {
 static void lower(moire__lowering *l) {
   product p = describe(l);
   if (is_cut(&p)) {
-    choose_form(&p, moire__dim_factor(p.m));
+    choose_form(&p, moire__dim_factor(p.m), true);
     add_operands(&p);
     lower_cut(&p);
     return;
   }
-  choose_form(&p, moire__lower_block(l, ROW_BLOCK));
+  choose_form(&p, moire__lower_block(l, ROW_BLOCK), false);
   pack_first(&p);
   add_operands(&p);
   for (int i = 0; i < p.planes; i++) {

@@ -66,13 +66,23 @@ static void accumulate_row(moire__lowering *l, const moire__tiles *t, const moir
   if (!t->skip[1]) accumulate(b, sum[1], a_minus, im, y[0]);
 }
 
+/* What a sum starts with. */
+static moire__loop_value start(moire__lowering *l, const moire__tiles *t, int plane, moire__loop_value m,
+                               moire__loop_value n) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value zero = moire__loop_const(b, t->type, 0);
+  if (!t->is_first || t->skip[plane]) return zero;
+  return moire__loop_ternary(b, MOIRE__LOOP_select, t->is_first, zero, t->resume(t->context, plane, m, n));
+}
+
 static void tile(moire__lowering *l, const moire__tiles *t, moire__loop_value m, int rows,
                  moire__loop_value n) {
   moire__loop_builder *b = &l->builder;
   int planes = planes_of(t);
   moire__loop_var sum[MAX_ROWS][2];
   for (int r = 0; r < rows; r++) {
-    for (int i = 0; i < planes; i++) sum[r][i] = moire__loop_declare(b, moire__loop_const(b, t->type, 0));
+    moire__loop_value row = moire__lower_add(l, m, moire__loop_index(b, r));
+    for (int i = 0; i < planes; i++) sum[r][i] = moire__loop_declare(b, start(l, t, i, row, n));
   }
   moire__loop_value k = moire__loop_for(b, t->k_low, t->k_high, 1, 1);
   moire__loop_value at[2] = {moire__tile_address(l, &t->a, 0, m, k), 0}, y[2] = {0, 0};

@@ -43,6 +43,7 @@ typedef struct moire__tiles {
   moire__loop_type type;
   bool skip[2]; /* planes of the result that nobody wants */
   moire__tile_finish *finish;
+  moire__loop_value is_first; /* bool: a tile starts at 0 instead of what `resume` reads; 0: always */
   moire__tile_resume *resume; /* of products that are packed (ops/product/narrow.h, ops/product/triple.h); the
                                  others take all of k at once */
   void *context;

@@ -30,7 +30,7 @@ moire__triple moire__triple_choose(const moire__lowering *l, const moire__tiles 
   n.rows = most_rows < MOST_ROWS ? most_rows : MOST_ROWS;
   if (n.rows < 1) n.rows = 1;
   if (!l->target.small_blocks) n.rows = (n.rows + n.tile - 1) / n.tile * n.tile;
-  n.resumes = !moire__dim_is_static(k) || moire__dim_factor(k) > MOIRE__TRIPLE_WHOLE;
+  n.resumes = !moire__dim_is_static(k) || moire__dim_factor(k) > MOIRE__PRODUCT_WHOLE;
   n.depth = n.resumes ? moire__lower_block(l, DEPTH) : moire__dim_factor(k);
   if (n.depth < 1) n.depth = 1;
   return n;

@@ -64,6 +64,23 @@ static moire__loop_kernel *tiled_product(moire__arena *arena) {
   return k;
 }
 
+/* Squares from rows of 23 numbers, which need not be a multiple of anything. */
+static moire__loop_kernel *squares(moire__arena *arena, int side) {
+  return test_kernel_text(arena,
+                          "kernel @squares <B> (in f32 %%x[%d*B], out f32 %%y[%d*B]) parallel %%p < B {\n"
+                          "  %%from = mul %%p, %d : i64\n  %%to = mul %%p, %d : i64\n"
+                          "  turn %%y[%%to] pitch %d = %%x[%%from] pitch 23 side %d\n}\n",
+                          23 * side, side * side, 23 * side, side * side, side, side);
+}
+
+Test(kernels, squares) {
+  for (int side = 4; side <= 16; side *= 2) {
+    moire__arena arena = {0};
+    expect_agreement(squares(&arena, side), (test_compiled_case){0});
+    moire__arena_free(&arena);
+  }
+}
+
 Test(kernels, tiled_product) {
   moire__arena arena = {0};
   expect_agreement(tiled_product(&arena), (test_compiled_case){0});

@@ -19,6 +19,7 @@ static const char *const good[] = {
     "var $s = 0.0 : f32 for %i = 0 to B vector 4 { %a = load %x[%i] : f32 reduce $s add %a reduce $s add 1.0 }",
     "for %i = 0 to B step 4 { %h = add %i, 4 : i64 for %j = %i to %h { store %y[%j] = 0.0 } }",
     "for %i = 0 to B vector 4 { %a = load %t[0] : i32 %b = cast %a : i64 for %j = 0 to %b { } }",
+    "turn %y[0] pitch 4 = %x[%p] pitch B side 4",
 };
 
 static const struct {
@@ -40,6 +41,19 @@ static const struct {
     {"var $s = true : bool reduce $s max true", "`reduce $1 max true`: bools are not reduced"},
     {"var $s = 0.0 : f32 reduce $s sub 1.0",
      "`reduce $1 sub 1.0`: values are combined by add, mul, min or max, not by sub"},
+    {"turn %x[0] pitch 4 = %y[0] pitch 4 side 4",
+     "`turn %x[0] pitch 4 = %y[0] pitch 4 side 4`: %x is an `in` buffer"},
+    {"turn %y[0] pitch 4 = %x[0] pitch 4 side 5",
+     "`turn %y[0] pitch 4 = %x[0] pitch 4 side 5`: its side is not 4, 8 or 16"},
+    {"turn %y[0] pitch 7 = %x[0] pitch 4 side 8",
+     "`turn %y[0] pitch 7 = %x[0] pitch 4 side 8`: the rows overlap"},
+    {"turn %y[0] pitch 4 = %y[64] pitch 4 side 4",
+     "`turn %y[0] pitch 4 = %y[64] pitch 4 side 4`: it turns a buffer into itself"},
+    {"turn %h[0] pitch 4 = %x[0] pitch 4 side 4", "`turn %h[0] pitch 4 = %x[0] pitch 4 side 4`: %h is bf16"},
+    {"turn %y[0] pitch 4 = %x[0] pitch 4_i32 side 4",
+     "`turn %y[0] pitch 4 = %x[0] pitch 4_i32 side 4`: the pitch is i32, not i64"},
+    {"for %i = 0 to 4 vector 4 { turn %y[0] pitch 4 = %x[0] pitch 4 side 4 }",
+     "`turn %y[0] pitch 4 = %x[0] pitch 4 side 4`: a square is turned in a vector loop"},
     {"if 1 { }", "`if 1`: the condition is i64, not bool"},
     {"for %i = 0_i32 to 4 { }", "`for %i1 = 0_i32 to 4`: the lower bound is i32, not i64"},
     {"for %i = 0 to 4.0 { }", "`for %i1 = 0 to 4.0`: the upper bound is f32, not i64"},

@@ -143,7 +143,9 @@ typedef enum moire__loop_statement_kind {
   MOIRE__LOOP_STORE,   /* buffer[address] = value */
   MOIRE__LOOP_FOR,     /* for value in [low, high) step: body; lanes 1: serial, step > 0; lanes > 1: step 1 */
   MOIRE__LOOP_IF,      /* if value: body */
-  MOIRE__LOOP_TILE,    /* tile_op of tiles[0] = t and, of a dot, tiles[1] = a and tiles[2] = b */
+  MOIRE__LOOP_TURN, /* a square transposed: buffer[address + j * step + i] = from[value + i * low + j] for i and
+                       j below `lanes`, of f32; not in a vector loop */
+  MOIRE__LOOP_TILE, /* tile_op of tiles[0] = t and, of a dot, tiles[1] = a and tiles[2] = b */
 } moire__loop_statement_kind;
 
 typedef struct moire__loop_statement {
@@ -151,9 +153,9 @@ typedef struct moire__loop_statement {
   moire__loop_value value;
   moire__loop_var var;
   moire__loop_op combine;
-  moire__loop_buffer buffer;
+  moire__loop_buffer buffer, from;
   moire__loop_value address, low, high;
-  int64_t step; /* also of a tile: elements from row to row */
+  int64_t step; /* also of a tile or a turned square: elements from row to row */
   int lanes;
   moire__loop_tile_op tile_op;
   int tiles[3];
@@ -246,6 +248,11 @@ moire__loop_value moire__loop_for(moire__loop_builder *b, moire__loop_value low,
                                   int64_t step, int lanes);
 void moire__loop_if(moire__loop_builder *b, moire__loop_value condition); /* close with moire__loop_end */
 void moire__loop_end(moire__loop_builder *b);
+/* to[to_at + j * to_pitch + i] = from[from_at + i * from_pitch + j] for i, j < side, which is 4, 8 or 16 and
+ * one vector of the target; the pitch of `from` is an i64 value. The squares do not overlap. */
+void moire__loop_turn(moire__loop_builder *b, moire__loop_buffer to, moire__loop_value to_at, int64_t to_pitch,
+                      moire__loop_buffer from, moire__loop_value from_at, moire__loop_value from_pitch,
+                      int side);
 void moire__loop_tile_zero(moire__loop_builder *b, int tile);
 void moire__loop_tile_load(moire__loop_builder *b, int tile, moire__loop_buffer buffer,
                            moire__loop_value address, int64_t pitch);

@@ -260,6 +260,24 @@ void moire__loop_store(moire__loop_builder *b, moire__loop_buffer buffer, moire_
   s->value = value;
 }
 
+void moire__loop_turn(moire__loop_builder *b, moire__loop_buffer to, moire__loop_value to_at, int64_t to_pitch,
+                      moire__loop_buffer from, moire__loop_value from_at, moire__loop_value from_pitch,
+                      int side) {
+  check_buffer(b, to);
+  check_buffer(b, from);
+  check_value(b, to_at);
+  check_value(b, from_at);
+  check_value(b, from_pitch);
+  moire__loop_statement *s = append(b, MOIRE__LOOP_TURN);
+  s->buffer = to;
+  s->address = to_at;
+  s->step = to_pitch;
+  s->from = from;
+  s->value = from_at;
+  s->low = from_pitch;
+  s->lanes = side;
+}
+
 /* ---- variables ------------------------------------------------------------------------------------------- */
 
 moire__loop_var moire__loop_declare(moire__loop_builder *b, moire__loop_value init) {

@@ -267,6 +267,25 @@ static bool run_store(machine *m, const moire__loop_statement *s) {
   return true;
 }
 
+/* base + i * pitch + j, or an offset that no buffer has. */
+static int64_t in_square(int64_t base, int64_t pitch, int i, int j) {
+  int64_t at = 0;
+  if (__builtin_mul_overflow(pitch, i, &at) || __builtin_add_overflow(base, at, &at)) return INT64_MAX;
+  return __builtin_add_overflow(at, j, &at) ? INT64_MAX : at;
+}
+
+static bool run_turn(machine *m, const moire__loop_statement *s) {
+  for (int i = 0; i < s->lanes; i++) {
+    for (int j = 0; j < s->lanes; j++) {
+      int64_t from = in_square(m->values[s->value].i, m->values[s->low].i, i, j);
+      int64_t to = in_square(m->values[s->address].i, s->step, j, i);
+      if (!check_offset(m, s, s->from, from) || !check_offset(m, s, s->buffer, to)) return false;
+      write_element(m, s->buffer, to, read_element(m, s->from, from));
+    }
+  }
+  return true;
+}
+
 /* Loads or stores every word of a tile. */
 static bool run_tile_access(machine *m, const moire__loop_statement *s, bool loads) {
   bool halves = m->k->buffers[s->buffer].type == MOIRE__LOOP_BF16;
@@ -335,6 +354,7 @@ static bool run_statement(machine *m, const moire__loop_statement *s) {
     case MOIRE__LOOP_STORE: return run_store(m, s);
     case MOIRE__LOOP_FOR: return run_for(m, s);
     case MOIRE__LOOP_IF: return !m->values[s->value].i || run_block(m, s->body);
+    case MOIRE__LOOP_TURN: return run_turn(m, s);
     case MOIRE__LOOP_TILE: return run_tile(m, s);
   }
   return false;

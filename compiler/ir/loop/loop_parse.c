@@ -14,6 +14,7 @@
  *              | store %NAME [ operand ] = operand
  *              | for %NAME = operand to operand [step INT] [vector INT] { block }
  *              | if operand { block }
+ *              | turn %NAME [ operand ] pitch INT = %NAME [ operand ] pitch operand side INT
  *              | tile INT (= zero | += dot INT , INT)
  *              | tile INT (= load | to) %NAME [ operand ] pitch INT
  *   operand   := %NAME | NUMBER [_TYPE] | true | false | inf | nan | inf_f64 | nan_f64 | dim
@@ -272,6 +273,20 @@ static bool read_if(parser *p) {
   return read_body(p);
 }
 
+static bool read_turn(parser *p) {
+  moire__scan *s = &p->scan;
+  moire__loop_buffer to, from;
+  moire__loop_value to_at, from_at, from_pitch;
+  int64_t to_pitch, side;
+  if (!read_address(p, &to, &to_at) || !moire__scan_expect(s, "pitch")) return false;
+  if (!moire__scan_int(s, 0, INT32_MAX, &to_pitch) || !moire__scan_expect(s, "=")) return false;
+  if (!read_address(p, &from, &from_at) || !moire__scan_expect(s, "pitch")) return false;
+  if (!(from_pitch = read_operand(p)) || !moire__scan_expect(s, "side")) return false;
+  if (!moire__scan_int(s, 0, INT32_MAX, &side)) return false;
+  moire__loop_turn(&p->builder, to, to_at, to_pitch, from, from_at, from_pitch, (int)side);
+  return true;
+}
+
 static bool read_tile_number(parser *p, int *tile) {
   int64_t number;
   if (!moire__scan_int(&p->scan, 0, MOIRE__LOOP_TILES - 1, &number)) return false;
@@ -313,8 +328,8 @@ static bool read_statement(parser *p) {
     bool (*read)(parser *p);
     bool nests;
   } forms[] = {{"var", read_declare, false}, {"set", read_set, false},   {"reduce", read_reduce, false},
-               {"store", read_store, false}, {"tile", read_tile, false}, {"for", read_for, true},
-               {"if", read_if, true}};
+               {"store", read_store, false}, {"tile", read_tile, false}, {"turn", read_turn, false},
+               {"for", read_for, true},      {"if", read_if, true}};
   moire__scan_space(&p->scan);
   if (*p->scan.at == '%') return read_let(p) && read_at(p);
   for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {

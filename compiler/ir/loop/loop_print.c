@@ -222,6 +222,18 @@ static void print_access(const moire__loop_kernel *k, const moire__loop_names *n
   moire__text_add_char(text, ']');
 }
 
+static void print_turn(const moire__loop_kernel *k, const moire__loop_names *names,
+                       const moire__loop_statement *s, moire__text *text) {
+  const moire__loop_statement from = {.buffer = s->from, .address = s->value};
+  moire__text_add(text, "turn ");
+  print_access(k, names, s, text);
+  moire__text_add(text, " pitch %lld = ", (long long)s->step);
+  print_access(k, names, &from, text);
+  moire__text_add(text, " pitch ");
+  print_value(k, names, s->low, text);
+  moire__text_add(text, " side %d", s->lanes);
+}
+
 static void print_tile(const moire__loop_kernel *k, const moire__loop_names *names,
                        const moire__loop_statement *s, moire__text *text) {
   static const char *const words[] = {" = zero", " = load ", " += dot ", " to "};
@@ -257,6 +269,7 @@ void moire__loop_print_statement(const moire__loop_kernel *k, const moire__loop_
       moire__text_add(text, "if ");
       print_value(k, names, s->value, text);
       return;
+    case MOIRE__LOOP_TURN: print_turn(k, names, s, text); return;
     case MOIRE__LOOP_TILE: print_tile(k, names, s, text); return;
   }
   moire__text_add(text, "?%d", (int)s->kind);

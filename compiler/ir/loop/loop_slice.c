@@ -34,6 +34,7 @@ static bool is_needed(const slicer *s, const moire__loop_statement *at) {
     case MOIRE__LOOP_REDUCE: return s->vars[at->var];
     case MOIRE__LOOP_STORE:
       return s->buffers[at->buffer] && s->k->buffers[at->buffer].role == MOIRE__BUFFER_LOCAL;
+    case MOIRE__LOOP_TURN:
     case MOIRE__LOOP_TILE: return false;
     case MOIRE__LOOP_FOR:
     case MOIRE__LOOP_IF: return true;
@@ -75,8 +76,8 @@ static void describe(slicer *s, const moire__loop_statement *at) {
   for (; at; at = at->next) {
     s->out->needed[at->number] = is_needed(s, at);
     if (at->kind == MOIRE__LOOP_FOR) s->out->varies[at->number] = s->values[at->value] || carries(s, at->body);
-    bool stores =
-        at->kind == MOIRE__LOOP_STORE || (at->kind == MOIRE__LOOP_TILE && at->tile_op == MOIRE__TILE_STORE);
+    bool stores = at->kind == MOIRE__LOOP_STORE || at->kind == MOIRE__LOOP_TURN ||
+                  (at->kind == MOIRE__LOOP_TILE && at->tile_op == MOIRE__TILE_STORE);
     bool unknown = stores && s->buffers[at->buffer] && !is_needed(s, at);
     if (unknown) s->out->exact = false;
     describe(s, at->body);

@@ -215,6 +215,20 @@ static bool check_store(checker *c, const moire__loop_statement *s) {
   return !c->vector || c->varies[s->address] || refuse(c, s, "all lanes of a vector loop store to one address");
 }
 
+static bool check_turn(checker *c, const moire__loop_statement *s) {
+  if (c->vector) return refuse(c, s, "a square is turned in a vector loop");
+  if (!check_buffer(c, s, s->buffer, s->address) || !check_buffer(c, s, s->from, s->value)) return false;
+  if (!check_value(c, s, "pitch", s->low, MOIRE__LOOP_I64)) return false;
+  const moire__loop_buffer_info *to = &c->k->buffers[s->buffer], *from = &c->k->buffers[s->from];
+  if (s->lanes != 4 && s->lanes != 8 && s->lanes != 16) return refuse(c, s, "its side is not 4, 8 or 16");
+  if (to->type != MOIRE__LOOP_F32) return refuse(c, s, "%%%s is %s", to->name, moire__loop_type_name(to->type));
+  if (from->type != MOIRE__LOOP_F32)
+    return refuse(c, s, "%%%s is %s", from->name, moire__loop_type_name(from->type));
+  if (to->role == MOIRE__BUFFER_IN) return refuse(c, s, "%%%s is an `in` buffer", to->name);
+  if (s->buffer == s->from) return refuse(c, s, "it turns a buffer into itself");
+  return s->step >= s->lanes || refuse(c, s, "the rows overlap");
+}
+
 /* The tile exists, and holds what it has held before. */
 static bool check_tile(checker *c, const moire__loop_statement *s, int tile, bool sums) {
   if (tile < 0 || tile >= MOIRE__LOOP_TILES) return refuse(c, s, "tile %d does not exist", tile);
@@ -292,6 +306,7 @@ static bool check_statement(checker *c, const moire__loop_statement *s) {
     case MOIRE__LOOP_IF:
       return check_value(c, s, "condition", s->value, MOIRE__LOOP_BOOL) &&
              check_uniform(c, s, "condition", s->value) && check_block(c, s->body);
+    case MOIRE__LOOP_TURN: return check_turn(c, s);
     case MOIRE__LOOP_TILE: return check_tiles(c, s);
   }
   return refuse(c, s, "there is no statement of kind %d", (int)s->kind);

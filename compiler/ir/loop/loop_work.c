@@ -67,6 +67,15 @@ static void note_let(worker *w, const moire__loop_statement *at) {
   w->out->cost[at->number] = runs * (info->op == MOIRE__LOOP_get ? 0 : cost_of(info->op, info->type));
 }
 
+/* A vector of the square is loaded, shuffled in four or fewer stages, and stored. */
+static void note_turn(worker *w, const moire__loop_statement *at, double runs) {
+  double bytes = runs * at->lanes * at->lanes * 4;
+  w->out->buffers[at->buffer] += bytes;
+  w->out->buffers[at->from] += bytes;
+  w->out->accessed += 2 * bytes;
+  w->out->cost[at->number] = runs * at->lanes * 6;
+}
+
 static void note_block(worker *w, const moire__loop_statement *at);
 
 static void note_loop(worker *w, const moire__loop_statement *at) {
@@ -114,6 +123,7 @@ static void note_block(worker *w, const moire__loop_statement *at) {
       }
       case MOIRE__LOOP_FOR: note_loop(w, at); break;
       case MOIRE__LOOP_IF: note_block(w, at->body); break;
+      case MOIRE__LOOP_TURN: note_turn(w, at, runs); break;
       case MOIRE__LOOP_TILE: note_tile(w, at, runs); break;
       case MOIRE__LOOP_DECLARE:
       case MOIRE__LOOP_SET: break;

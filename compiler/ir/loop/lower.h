@@ -131,8 +131,9 @@ int64_t moire__lower_block(const moire__lowering *l, int64_t usual);
 /* How a long reduction is cut so that the result does not depend on the number of threads: `pieces` parts of
  * ceil(extent / pieces) each. low and high are part p's bounds. */
 enum { MOIRE__REDUCTION_PIECES = 32 };
-/* Up to this extent of k a complex product that is made of three sums it up at once (ops/product/triple.h). */
-enum { MOIRE__TRIPLE_WHOLE = 1024 };
+/* Up to this extent of k a product sums it up at once, also where it copies or packs operands
+ * (ops/product/blocked.h, ops/product/triple.h). */
+enum { MOIRE__PRODUCT_WHOLE = 1024 };
 void moire__lower_piece(moire__lowering *l, moire_dim extent, moire__loop_value p, moire__loop_value *low,
                         moire__loop_value *high);
 /* Adds the kernel out[i] = sum over p of extra[p * elements + i], p in order. */

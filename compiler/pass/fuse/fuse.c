@@ -115,8 +115,8 @@ static bool takes_epilogue(const moire__fuse *f, const moire__node *node) {
   const moire__value_info *a = &g->values[node->operands[0]], *y = &g->values[node->first_result];
   bool whole =
       y->shape.rank == 2 && moire__dim_is_static(a->shape.dims[1]) && moire__dim_is_static(y->shape.dims[1]);
-  if (moire__node_int_or(node, "triple", 0) && moire__dim_factor(a->shape.dims[1]) > MOIRE__TRIPLE_WHOLE)
-    return false;
+  bool parts = moire__node_int_or(node, "triple", 0) || moire__node_int_or(node, "blocks", 0);
+  if (parts && moire__dim_factor(a->shape.dims[1]) > MOIRE__PRODUCT_WHOLE) return false;
   return whole && y->dtype == MOIRE_F32 && !moire__node_int_or(node, "bf16", 0);
 }
 

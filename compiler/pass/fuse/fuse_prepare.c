@@ -35,7 +35,8 @@ static bool is_packed(const moire_graph *g, const moire__node *node, int operand
 
 static need operand_need(const moire_graph *g, const moire__node *node, int operand) {
   switch ((int)node->op) {
-    case MOIRE__OP_matmul: return operand == 0 ? NEED_STRIDES : NEED_UNIT_STRIDE;
+    case MOIRE__OP_matmul:
+      return operand == 0 || moire__node_int_or(node, "blocks", 0) ? NEED_STRIDES : NEED_UNIT_STRIDE;
     case MOIRE__OP_cmatmul: return operand < 2 || is_packed(g, node, operand) ? NEED_STRIDES : NEED_UNIT_STRIDE;
     case MOIRE__OP_attend: return operand < 6 ? NEED_UNIT_STRIDE : NEED_CONTIGUOUS; /* all but valid, rng, .. */
     case MOIRE__OP_attend_real: return operand < 3 ? NEED_UNIT_STRIDE : NEED_CONTIGUOUS;

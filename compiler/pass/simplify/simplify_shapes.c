@@ -129,7 +129,8 @@ static moire_value transposed(const moire__simplify *s, int i) {
 }
 
 /* The flags of products, those of operands in pairs. */
-static const char *const flags[] = {"transpose_a", "transpose_b", "conj_a", "conj_b", "bf16", "triple"};
+static const char *const flags[] = {"transpose_a", "transpose_b", "conj_a", "conj_b",
+                                    "bf16",        "triple",      "blocks"};
 enum { FLAGS = sizeof flags / sizeof *flags };
 
 /* The product again, with other operands and flag `turned` (an index of `flags`) turned. */

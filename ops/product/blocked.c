@@ -1,0 +1,264 @@
+/* Real products by blocks: see ops/product/blocked.h. */
+#include "ops/product/blocked.h"
+
+/* Rows of a block, in tiles; elements of k in a part. A block of rows and a part of k shall leave half of a
+ * second cache of 1 MiB to the panels. */
+enum { TILES = 8, FEW_TILES = 4, DEPTH = MOIRE__PRODUCT_WHOLE, MANY_ROWS = 1024 };
+
+static moire__loop_value difference(moire__lowering *l, moire__loop_value a, moire__loop_value b) {
+  return moire__loop_binary(&l->builder, MOIRE__LOOP_sub, a, b);
+}
+
+static moire__loop_value times(moire__lowering *l, moire__loop_value a, int64_t b) {
+  return moire__lower_mul(l, a, moire__loop_index(&l->builder, b));
+}
+
+/* ---- what pays --------------------------------------------------------------------------------------------
+ */
+
+static bool is_at_least(moire_dim d, int64_t n) {
+  return !moire__dim_is_static(d) || moire__dim_factor(d) >= n;
+}
+
+/* Whether `lines` runs of `run` elements, `stride` elements apart, stay in a first cache of 32 KiB that has 64
+ * sets of 8 lines of 64 bytes, with room for what else is read. Nothing is known of a named stride. */
+static bool stays(moire_dim lines, moire_dim stride, int64_t run) {
+  enum { LINE = 16, SETS = 64, WAYS = 6, PAGES = 48, PAGE = 1024 };
+  if (!moire__dim_is_static(lines) || !moire__dim_is_static(stride)) return false;
+  int64_t n = moire__dim_factor(lines), apart = moire__dim_factor(stride);
+  if (n * apart <= SETS * WAYS * LINE) return true;
+  if (n > PAGES && apart >= PAGE) return false;
+  int64_t distance = apart % LINE ? 1 : apart / LINE, sets = SETS;
+  while (distance % 2 == 0 && sets > 1) distance /= 2, sets /= 2;
+  int64_t per_run = (run + LINE - 1) / LINE, used = sets * per_run < SETS ? sets * per_run : SETS;
+  return n * per_run <= used * WAYS;
+}
+
+static moire__blocked_form form_of_b(const moire__blocked *n, const moire__blocked_shape *s) {
+  bool unit = s->b_column == 1 || s->n == 1;
+  moire_dim depth = is_at_least(s->k, DEPTH) ? DEPTH : s->k;
+  if (unit && (s->cut || !is_at_least(s->m, 2 * n->tile) || stays(depth, s->b_row, n->lanes)))
+    return MOIRE__BLOCKED_AS_IT_LIES;
+  bool shared = !s->batched && !s->cut && n->columns && is_at_least(s->m, n->rows + 1);
+  return shared ? MOIRE__BLOCKED_FIRST : MOIRE__BLOCKED_BY_PANEL;
+}
+
+/* Copying rows takes two accesses for a vector of numbers, each of which every panel reads. */
+static bool copies_rows(const moire__blocked *n, const moire__blocked_shape *s) {
+  enum { PANELS = 4 };
+  if (s->cut || !is_at_least(s->n, PANELS * n->lanes)) return false;
+  if (n->along_k) return !stays(n->tile, s->a_row, 16);
+  return !stays(is_at_least(s->k, DEPTH) ? DEPTH : s->k, s->a_column, n->tile);
+}
+
+/* Where little is added up, storing takes most of the time: rows of one tile then, since each row of the result
+ * is a page of its own, if the panels that they all read anew stay near. */
+static int tiles_of_block(const moire__blocked_shape *s) {
+  enum { SHALLOW = 64, WIDE = 1024, NEAR = 1 << 20 };
+  bool fixed = moire__dim_is_static(s->k) && moire__dim_is_static(s->n);
+  if (fixed && s->k <= SHALLOW && s->n >= WIDE && s->k * s->n <= NEAR) return 1;
+  return is_at_least(s->m, MANY_ROWS) ? TILES : FEW_TILES;
+}
+
+static int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+moire__blocked moire__blocked_choose(const moire__lowering *l, const moire__tiles *t,
+                                     const moire__blocked_shape *s) {
+  moire__blocked n = {.along_k = s->a_column == 1 || s->k == 1, .k = s->k};
+  if (moire__dim_is_static(s->n)) n.columns = moire__dim_factor(s->n);
+  n.lanes = (n.columns && n.columns <= l->target.lanes ? 1 : 2) * l->target.lanes;
+  n.tile = moire__tiles_rows(l, t);
+  n.rows = n.tile * tiles_of_block(s);
+  if (!is_at_least(s->m, n.rows)) n.rows = round_up(moire__dim_factor(s->m), n.tile);
+  if (n.rows < 1) n.rows = 1;
+  if (l->target.small_blocks) n.rows = moire__lower_block(l, n.rows);
+  n.b_form = form_of_b(&n, s);
+  n.copies_a = copies_rows(&n, s);
+  n.depth = moire__lower_block(l, DEPTH);
+  bool moves = n.copies_a || n.b_form != MOIRE__BLOCKED_AS_IT_LIES;
+  n.resumes = moves && is_at_least(s->k, n.depth + 1);
+  if (!n.resumes && moire__dim_is_static(s->k)) n.depth = moire__dim_factor(s->k);
+  if (n.depth < 1) n.depth = 1;
+  return n;
+}
+
+int64_t moire__blocked_panels(const moire__blocked *n) { return (n->columns + n->lanes - 1) / n->lanes; }
+
+moire_dim moire__blocked_elements(const moire__blocked *n) {
+  moire_dim elements = 0;
+  moire__dim_multiply(n->k, moire__blocked_panels(n) * n->lanes, &elements);
+  return elements;
+}
+
+/* ---- packing b --------------------------------------------------------------------------------------------
+ */
+
+/* Where the packed number of row k and a column lies, if the panel begins at `at`. */
+static moire__loop_value in_panel(moire__lowering *l, const moire__tiles *t, const moire__blocked *n,
+                                  moire__loop_value at, moire__loop_value k, moire__loop_value column) {
+  moire__loop_value to = moire__lower_add(l, at, times(l, difference(l, k, t->k_low), n->lanes));
+  return moire__lower_add(l, to, difference(l, column, t->n_low));
+}
+
+typedef struct range {
+  moire__loop_value low, high;
+} range;
+
+/* Rows of k and columns, vectors of columns. */
+static void copy_numbers(moire__lowering *l, const moire__tiles *t, const moire__blocked *n,
+                         moire__loop_value at, range k, range columns) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value i = moire__loop_for(b, k.low, k.high, 1, 1);
+  moire__loop_value j = moire__loop_for(b, columns.low, columns.high, 1, n->lanes);
+  moire__loop_store(b, n->b, in_panel(l, t, n, at, i, j), moire__tile_element(l, &t->b, 0, i, j));
+  moire__loop_end(b);
+  moire__loop_end(b);
+}
+
+/* Where memory runs along k, squares of one vector a side are turned in registers; what is left is gathered. */
+static void turn_numbers(moire__lowering *l, const moire__tiles *t, const moire__blocked *n,
+                         moire__loop_value at, range k, range columns) {
+  moire__loop_builder *b = &l->builder;
+  int side = l->target.lanes;
+  moire__loop_value squares[2], size = moire__loop_index(b, side);
+  range whole[2] = {k, columns};
+  for (int d = 0; d < 2; d++) {
+    squares[d] = moire__loop_binary(b, MOIRE__LOOP_div, difference(l, whole[d].high, whole[d].low), size);
+    whole[d].high = moire__lower_add(l, whole[d].low, moire__lower_mul(l, squares[d], size));
+  }
+  moire__loop_value j = moire__loop_for(b, whole[1].low, whole[1].high, side, 1);
+  moire__loop_value i = moire__loop_for(b, whole[0].low, whole[0].high, side, 1);
+  moire__loop_turn(b, n->b, in_panel(l, t, n, at, i, j), n->lanes, t->b.buffer[0],
+                   moire__tile_address(l, &t->b, 0, i, j), t->b.column[0], side);
+  moire__loop_end(b);
+  moire__loop_end(b);
+  copy_numbers(l, t, n, at, (range){whole[0].high, k.high}, columns);
+  if (!n->columns || n->columns % side)
+    copy_numbers(l, t, n, at, (range){k.low, whole[0].high}, (range){whole[1].high, columns.high});
+}
+
+/* The panel of t's columns, from element `at` of n->b on. */
+static void pack_panel(moire__lowering *l, const moire__tiles *t, const moire__blocked *n,
+                       moire__loop_value at) {
+  moire__loop_value one = moire__loop_index(&l->builder, 1);
+  range k = {t->k_low, t->k_high}, columns = {t->n_low, t->n_high};
+  if (t->b.column[0] != one && t->b.row[0] == one)
+    turn_numbers(l, t, n, at, k, columns);
+  else
+    copy_numbers(l, t, n, at, k, columns);
+}
+
+void moire__blocked_emit_packing(moire__lowering *l, const moire__tiles *t, const moire__blocked *n) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value panel = l->kernel->parallel;
+  moire__tiles one = *t;
+  one.n_low = moire__lower_add(l, t->n_low, times(l, panel, n->lanes));
+  one.n_high = moire__lower_add(l, one.n_low, moire__loop_index(b, n->lanes));
+  if (n->columns % n->lanes) one.n_high = moire__loop_binary(b, MOIRE__LOOP_min, one.n_high, t->n_high);
+  moire__loop_value of_panel = times(l, moire__loop_extent(b, n->k), n->lanes);
+  pack_panel(l, &one, n, moire__lower_mul(l, panel, of_panel));
+}
+
+/* ---- rows of a --------------------------------------------------------------------------------------------
+ */
+
+/* From a row of the copy to the next; rows of a power of two of bytes would share few lines of the cache. */
+static int64_t pitch(const moire__lowering *l, const moire__blocked *n) {
+  return n->along_k ? n->depth + l->target.lanes : n->rows;
+}
+
+static void add_locals(moire__lowering *l, const moire__tiles *t, moire__blocked *n) {
+  int64_t lines = n->along_k ? n->rows : n->depth;
+  if (n->copies_a) n->a = moire__loop_add_local(l->kernel, "rows", t->type, lines * pitch(l, n));
+  if (n->b_form == MOIRE__BLOCKED_BY_PANEL)
+    n->b = moire__loop_add_local(l->kernel, "panel", t->type, n->depth * n->lanes);
+}
+
+/* Copies t's rows and k, and has t read the copy. */
+static void copy_rows(moire__lowering *l, moire__tiles *t, const moire__blocked *n) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value low[2] = {t->m_low, t->k_low}, high[2] = {t->m_high, t->k_high}, at[2];
+  int inner = n->along_k ? 1 : 0, outer = 1 - inner;
+  moire__loop_value line = moire__loop_index(b, pitch(l, n)), one = moire__loop_index(b, 1);
+  moire__tile_matrix copy = {.planes = 1, .buffer = {n->a}};
+  copy.row[0] = n->along_k ? line : one;
+  copy.column[0] = n->along_k ? one : line;
+  copy.base[0] = difference(l, moire__loop_index(b, 0),
+                            moire__lower_add(l, moire__lower_mul(l, t->m_low, copy.row[0]),
+                                             moire__lower_mul(l, t->k_low, copy.column[0])));
+  at[outer] = moire__loop_for(b, low[outer], high[outer], 1, 1);
+  at[inner] = moire__loop_for(b, low[inner], high[inner], 1, 2 * l->target.lanes);
+  moire__loop_store(b, n->a, moire__tile_address(l, &copy, 0, at[0], at[1]),
+                    moire__tile_element(l, &t->a, 0, at[0], at[1]));
+  moire__loop_end(b);
+  moire__loop_end(b);
+  t->a = copy;
+}
+
+/* ---- products ---------------------------------------------------------------------------------------------
+ */
+
+void moire__blocked_panel(moire__lowering *l, const moire__tiles *t, const moire__blocked *n) {
+  moire__loop_builder *b = &l->builder;
+  moire__tiles one = *t;
+  if (n->b_form == MOIRE__BLOCKED_BY_PANEL) pack_panel(l, t, n, moire__loop_index(b, 0));
+  if (n->b_form != MOIRE__BLOCKED_AS_IT_LIES) {
+    moire__loop_value at;
+    if (n->b_form == MOIRE__BLOCKED_FIRST) {
+      moire__loop_value number =
+          moire__loop_binary(b, MOIRE__LOOP_div, t->n_low, moire__loop_index(b, n->lanes));
+      at = moire__lower_mul(l, number, times(l, moire__loop_extent(b, n->k), n->lanes));
+    } else {
+      at = difference(l, moire__loop_index(b, 0), times(l, t->k_low, n->lanes));
+    }
+    one.b = (moire__tile_matrix){.planes = 1, .buffer = {n->b}, .base = {difference(l, at, t->n_low)}};
+    one.b.row[0] = moire__loop_index(b, n->lanes);
+    one.b.column[0] = moire__loop_index(b, 1);
+  }
+  one.is_first = n->is_first;
+  moire__tiles_emit(l, &one);
+}
+
+moire__tiles moire__blocked_begin(moire__lowering *l, const moire__tiles *t, moire__blocked *n) {
+  moire__tiles block = *t;
+  add_locals(l, t, n);
+  if (n->copies_a) copy_rows(l, &block, n);
+  return block;
+}
+
+/* Opens the loop over the parts of k, at least one, which stores zeros if k is empty; `t` gets their bounds. */
+static void open_parts(moire__lowering *l, moire__tiles *t, moire__blocked *n) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value depth = moire__loop_index(b, n->depth), one = moire__loop_index(b, 1);
+  moire__loop_value all = difference(l, t->k_high, t->k_low);
+  all = moire__lower_add(l, all, moire__loop_index(b, n->depth - 1));
+  moire__loop_value parts = moire__loop_binary(b, MOIRE__LOOP_div, all, depth);
+  parts = moire__loop_binary(b, MOIRE__LOOP_max, parts, one);
+  moire__loop_value i = moire__loop_for(b, moire__loop_index(b, 0), parts, 1, 1);
+  n->is_first = moire__loop_binary(b, MOIRE__LOOP_lt, i, one);
+  t->k_low = moire__lower_add(l, t->k_low, moire__lower_mul(l, i, depth));
+  t->k_high = moire__loop_binary(b, MOIRE__LOOP_min, moire__lower_add(l, t->k_low, depth), t->k_high);
+}
+
+void moire__blocked_emit(moire__lowering *l, const moire__tiles *whole, moire__blocked *n) {
+  moire__loop_builder *b = &l->builder;
+  moire__tiles t = *whole;
+  if (!n->copies_a && n->b_form == MOIRE__BLOCKED_AS_IT_LIES) {
+    moire__tiles_emit(l, &t);
+    return;
+  }
+  add_locals(l, &t, n);
+  if (n->resumes) open_parts(l, &t, n);
+  t.m_low = moire__loop_for(b, whole->m_low, whole->m_high, n->rows, 1);
+  t.m_high = moire__lower_add(l, t.m_low, moire__loop_index(b, n->rows));
+  t.m_high = moire__loop_binary(b, MOIRE__LOOP_min, t.m_high, whole->m_high);
+  if (n->copies_a) copy_rows(l, &t, n);
+  t.n_low = moire__loop_for(b, whole->n_low, whole->n_high, n->lanes, 1);
+  t.n_high = moire__lower_add(l, t.n_low, moire__loop_index(b, n->lanes));
+  if (!n->columns || n->columns % n->lanes)
+    t.n_high = moire__loop_binary(b, MOIRE__LOOP_min, t.n_high, whole->n_high);
+  moire__blocked_panel(l, &t, n);
+  moire__loop_end(b);
+  moire__loop_end(b);
+  if (n->resumes) moire__loop_end(b);
+}
