@@ -1,6 +1,8 @@
 /* Real products by blocks: see ops/product/blocked.h. */
 #include "ops/product/blocked.h"
 
+#include "ops/product/thin.h"
+
 /* Rows of a block, in tiles; elements of k in a part. A block of rows and a part of k shall leave half of a
  * second cache of 1 MiB to the panels. */
 enum { TILES = 8, FEW_TILES = 4, DEPTH = MOIRE__PRODUCT_WHOLE, MANY_ROWS = 1024 };
@@ -60,20 +62,96 @@ static int tiles_of_block(const moire__blocked_shape *s) {
   return is_at_least(s->m, MANY_ROWS) ? TILES : FEW_TILES;
 }
 
+static bool is_few(moire_dim d, int64_t most) { return moire__dim_is_static(d) && d > 0 && d <= most; }
+
+static bool b_lies_along_k(const moire__blocked_shape *s) { return s->b_row == 1 || s->k == 1; }
+
+/* The nest for `columns` of b: tiles, unless there are few of them, or of rows. Where columns are copied for
+ * dots, k must be known. */
+static moire__blocked_nest nest_of(const moire__blocked *n, const moire__blocked_shape *s, moire_dim columns) {
+  enum { SHORT = 32, LONG = 1 << 14, MANY = 32 };
+  bool many = is_at_least(s->m, MANY), b_along = b_lies_along_k(s);
+  bool dots = n->along_k && is_at_least(s->k, SHORT) && !s->batched && !s->cut;
+  bool can_be_copied = moire__dim_is_static(s->k) && s->k * moire__dim_factor(columns) <= LONG;
+  if (dots && is_few(s->m, MOIRE__THIN_DOTS) && b_along) return MOIRE__BLOCKED_DOTS;
+  if (dots && is_few(columns, MOIRE__THIN_DOTS) && many && (b_along || can_be_copied))
+    return MOIRE__BLOCKED_DOTS;
+  bool across = s->a_row == 1 && is_few(columns, MOIRE__THIN_ACROSS) && many;
+  return across ? MOIRE__BLOCKED_ACROSS : MOIRE__BLOCKED_TILES;
+}
+
+/* Columns of a tile: two vectors; less where there are fewer columns; more of few rows, whose sums would wait
+ * for each other. */
+static int lanes_of(const moire__lowering *l, const moire__blocked_shape *s) {
+  int vector = l->target.lanes, lanes = 2 * vector;
+  if (is_few(s->m, 3) && is_at_least(s->n, 2 * lanes) && 5 * (s->m + 1) < l->target.registers) return 2 * lanes;
+  while (lanes > 4 && is_few(s->n, lanes / 2)) lanes /= 2;
+  return lanes;
+}
+
+/* Cycles for an element of k of m rows by tiles of `rows`, of half as many, and of one, if a multiply-add takes
+ * one and waits four for its sum. */
+static int64_t cycles_of(int64_t m, int rows, int width) {
+  enum { LATENCY = 4 };
+  const int heights[] = {rows, rows > 3 ? rows / 2 : 0, 1};
+  int64_t cycles = 0;
+  for (int i = 0; i < 3; i++) {
+    if (!heights[i]) continue;
+    int64_t sums = (int64_t)heights[i] * width;
+    cycles += m / heights[i] * (sums > LATENCY ? sums : LATENCY);
+    m %= heights[i];
+  }
+  return cycles;
+}
+
+/* Rows of a tile: as many as the registers hold, or fewer, where fewer rows are left over then. */
+static int rows_of(const moire__lowering *l, const moire__blocked_shape *s, int lanes) {
+  enum { MANY = 256, FEWEST = 6, MOST = 16 };
+  int width = (lanes + l->target.lanes - 1) / l->target.lanes;
+  int most = (l->target.registers - width - 1) / width, best;
+  if (most > MOST) most = MOST;
+  if (most < 1) most = 1;
+  if (!is_few(s->m, MANY)) return most;
+  if (s->m <= most) return (int)s->m;
+  best = most;
+  for (int rows = most - 1; rows >= FEWEST; rows--)
+    if (cycles_of(s->m, rows, width) < cycles_of(s->m, best, width)) best = rows;
+  return best;
+}
+
+static void choose_nests(moire__blocked *n, const moire__blocked_shape *s) {
+  int64_t left = n->columns % n->lanes;
+  n->nest = nest_of(n, s, s->n);
+  bool has_rest = n->nest == MOIRE__BLOCKED_TILES && n->columns > n->lanes && left &&
+                  n->b_form == MOIRE__BLOCKED_AS_IT_LIES && !n->copies_a;
+  if (has_rest) n->rest = nest_of(n, s, left);
+  if (n->rest != MOIRE__BLOCKED_TILES) n->left = (int)left;
+  if (n->nest == MOIRE__BLOCKED_TILES && !n->left) return;
+  n->b_form = MOIRE__BLOCKED_AS_IT_LIES;
+  n->copies_a = false;
+  bool dots = n->nest == MOIRE__BLOCKED_DOTS || n->rest == MOIRE__BLOCKED_DOTS;
+  if (dots && is_few(s->m, MOIRE__THIN_DOTS) && b_lies_along_k(s))
+    n->few_rows = (int)s->m;
+  else
+    n->few_columns = n->left ? n->left : (int)n->columns;
+  n->copies_columns = dots && !n->few_rows && !b_lies_along_k(s);
+}
+
 static int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
-moire__blocked moire__blocked_choose(const moire__lowering *l, const moire__tiles *t,
-                                     const moire__blocked_shape *s) {
+moire__blocked moire__blocked_choose(const moire__lowering *l, const moire__blocked_shape *s) {
   moire__blocked n = {.along_k = s->a_column == 1 || s->k == 1, .k = s->k};
   if (moire__dim_is_static(s->n)) n.columns = moire__dim_factor(s->n);
-  n.lanes = (n.columns && n.columns <= l->target.lanes ? 1 : 2) * l->target.lanes;
-  n.tile = moire__tiles_rows(l, t);
+  n.lanes = lanes_of(l, s);
+  n.tile = rows_of(l, s, n.lanes);
   n.rows = n.tile * tiles_of_block(s);
   if (!is_at_least(s->m, n.rows)) n.rows = round_up(moire__dim_factor(s->m), n.tile);
   if (n.rows < 1) n.rows = 1;
   if (l->target.small_blocks) n.rows = moire__lower_block(l, n.rows);
   n.b_form = form_of_b(&n, s);
   n.copies_a = copies_rows(&n, s);
+  choose_nests(&n, s);
+  if (n.nest == MOIRE__BLOCKED_DOTS && is_few(s->m, MANY_ROWS)) n.rows = s->m; /* copies columns once */
   n.depth = moire__lower_block(l, DEPTH);
   bool moves = n.copies_a || n.b_form != MOIRE__BLOCKED_AS_IT_LIES;
   n.resumes = moves && is_at_least(s->k, n.depth + 1);
@@ -119,7 +197,7 @@ static void copy_numbers(moire__lowering *l, const moire__tiles *t, const moire_
 static void turn_numbers(moire__lowering *l, const moire__tiles *t, const moire__blocked *n,
                          moire__loop_value at, range k, range columns) {
   moire__loop_builder *b = &l->builder;
-  int side = l->target.lanes;
+  int side = l->target.lanes < n->lanes ? l->target.lanes : n->lanes;
   moire__loop_value squares[2], size = moire__loop_index(b, side);
   range whole[2] = {k, columns};
   for (int d = 0; d < 2; d++) {
@@ -172,6 +250,8 @@ static void add_locals(moire__lowering *l, const moire__tiles *t, moire__blocked
   if (n->copies_a) n->a = moire__loop_add_local(l->kernel, "rows", t->type, lines * pitch(l, n));
   if (n->b_form == MOIRE__BLOCKED_BY_PANEL)
     n->b = moire__loop_add_local(l->kernel, "panel", t->type, n->depth * n->lanes);
+  if (n->copies_columns)
+    n->few = moire__loop_add_local(l->kernel, "columns", t->type, n->depth * n->few_columns);
 }
 
 /* Copies t's rows and k, and has t read the copy. */
@@ -195,12 +275,53 @@ static void copy_rows(moire__lowering *l, moire__tiles *t, const moire__blocked 
   t->a = copy;
 }
 
+/* ---- few rows or columns ----------------------------------------------------------------------------------
+ */
+
+/* Copies the few columns from t->n_low on so that they lie along k, and has t read the copy. */
+static void copy_columns(moire__lowering *l, moire__tiles *t, const moire__blocked *n) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value line = moire__loop_index(b, n->depth), one = moire__loop_index(b, 1);
+  moire__tile_matrix copy = {.planes = 1, .buffer = {n->few}, .row = {one}, .column = {line}};
+  copy.base[0] = difference(l, moire__loop_index(b, 0), moire__lower_mul(l, t->n_low, line));
+  moire__loop_value k = moire__loop_for(b, t->k_low, t->k_high, 1, 1);
+  for (int c = 0; c < n->few_columns; c++) {
+    moire__loop_value column = moire__lower_add(l, t->n_low, moire__loop_index(b, c));
+    moire__loop_store(b, n->few, moire__tile_address(l, &copy, 0, k, column),
+                      moire__tile_element(l, &t->b, 0, k, column));
+  }
+  moire__loop_end(b);
+  t->b = copy;
+}
+
+static void thin(moire__lowering *l, const moire__tiles *t, const moire__blocked *n, moire__blocked_nest nest) {
+  if (nest == MOIRE__BLOCKED_DOTS)
+    moire__thin_dots(l, t, n->few_rows, n->few_columns);
+  else
+    moire__thin_across(l, t, n->few_columns);
+}
+
+/* Panels as they lie, and then the columns that fill none. */
+static void as_it_lies(moire__lowering *l, const moire__tiles *whole, const moire__blocked *n) {
+  moire__loop_builder *b = &l->builder;
+  moire__tiles t = *whole, rest = *whole;
+  if (n->left) t.n_high = rest.n_low = difference(l, whole->n_high, moire__loop_index(b, n->left));
+  moire__tiles_emit(l, &t);
+  if (!n->left) return;
+  if (n->copies_columns) copy_columns(l, &rest, n);
+  thin(l, &rest, n, n->rest);
+}
+
 /* ---- products ---------------------------------------------------------------------------------------------
  */
 
 void moire__blocked_panel(moire__lowering *l, const moire__tiles *t, const moire__blocked *n) {
   moire__loop_builder *b = &l->builder;
   moire__tiles one = *t;
+  if (n->nest != MOIRE__BLOCKED_TILES) {
+    thin(l, t, n, n->nest);
+    return;
+  }
   if (n->b_form == MOIRE__BLOCKED_BY_PANEL) pack_panel(l, t, n, moire__loop_index(b, 0));
   if (n->b_form != MOIRE__BLOCKED_AS_IT_LIES) {
     moire__loop_value at;
@@ -223,6 +344,7 @@ moire__tiles moire__blocked_begin(moire__lowering *l, const moire__tiles *t, moi
   moire__tiles block = *t;
   add_locals(l, t, n);
   if (n->copies_a) copy_rows(l, &block, n);
+  if (n->copies_columns && !n->left) copy_columns(l, &block, n);
   return block;
 }
 
@@ -243,11 +365,16 @@ static void open_parts(moire__lowering *l, moire__tiles *t, moire__blocked *n) {
 void moire__blocked_emit(moire__lowering *l, const moire__tiles *whole, moire__blocked *n) {
   moire__loop_builder *b = &l->builder;
   moire__tiles t = *whole;
-  if (!n->copies_a && n->b_form == MOIRE__BLOCKED_AS_IT_LIES) {
-    moire__tiles_emit(l, &t);
+  add_locals(l, &t, n);
+  if (n->nest != MOIRE__BLOCKED_TILES) {
+    if (n->copies_columns) copy_columns(l, &t, n);
+    thin(l, &t, n, n->nest);
     return;
   }
-  add_locals(l, &t, n);
+  if (!n->copies_a && n->b_form == MOIRE__BLOCKED_AS_IT_LIES) {
+    as_it_lies(l, &t, n);
+    return;
+  }
   if (n->resumes) open_parts(l, &t, n);
   t.m_low = moire__loop_for(b, whole->m_low, whole->m_high, n->rows, 1);
   t.m_high = moire__lower_add(l, t.m_low, moire__loop_index(b, n->rows));

@@ -9,6 +9,7 @@
  *
  * Where k comes in parts, a tile goes on from what the part before has stored, so a sum is made in the order of
  * k in one chain of multiply-adds, however it is blocked: results are those of the unblocked loop, bit by bit.
+ * Dots (ops/product/thin.h) alone are added up in another order.
  */
 #ifndef MOIRE_OPS_PRODUCT_BLOCKED_H
 #define MOIRE_OPS_PRODUCT_BLOCKED_H
@@ -21,6 +22,13 @@ typedef enum moire__blocked_form {
   MOIRE__BLOCKED_FIRST,    /* packed by a kernel before */
 } moire__blocked_form;
 
+/* Tiles, or a loop nest for a few rows or columns (ops/product/thin.h). */
+typedef enum moire__blocked_nest {
+  MOIRE__BLOCKED_TILES,
+  MOIRE__BLOCKED_DOTS,
+  MOIRE__BLOCKED_ACROSS,
+} moire__blocked_nest;
+
 /* What is known of a product. An extent of k that depends on the piece is given as a named one. */
 typedef struct moire__blocked_shape {
   moire_dim m, k, n;
@@ -30,18 +38,21 @@ typedef struct moire__blocked_shape {
 
 typedef struct moire__blocked {
   moire__blocked_form b_form;
-  bool copies_a, along_k; /* rows of a are copied; its memory runs along k */
-  bool resumes;           /* k comes in parts of `depth` */
-  int lanes, tile;        /* columns of a panel, rows of a tile */
-  int64_t rows, depth;    /* of a block */
-  int64_t columns;        /* of b, where fixed; else 0 */
-  moire_dim k;            /* of a panel that was packed before */
-  moire__loop_buffer a, b;
+  moire__blocked_nest nest, rest; /* of all columns; of the `left` that fill no panel */
+  int few_rows, few_columns;      /* of dots: how many there are, 0: many; of columns across */
+  int left;                       /* 0: `rest` is for none */
+  bool copies_columns;            /* of dots: few columns of b, which do not lie along k */
+  bool copies_a, along_k;         /* rows of a are copied; its memory runs along k */
+  bool resumes;                   /* k comes in parts of `depth` */
+  int lanes, tile;                /* columns of a panel, rows of a tile */
+  int64_t rows, depth;            /* of a block */
+  int64_t columns;                /* of b, where fixed; else 0 */
+  moire_dim k;                    /* of a panel that was packed before */
+  moire__loop_buffer a, b, few;
   moire__loop_value is_first; /* bool: no part of k has been summed up; 0: always */
 } moire__blocked;
 
-moire__blocked moire__blocked_choose(const moire__lowering *l, const moire__tiles *t,
-                                     const moire__blocked_shape *s);
+moire__blocked moire__blocked_choose(const moire__lowering *l, const moire__blocked_shape *s);
 
 /* Of b where it is packed before: its panels, the elements of all, and the body of the kernel that does it, one
  * piece a panel. The bounds of t are those of the whole. */

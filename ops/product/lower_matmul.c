@@ -101,6 +101,7 @@ static moire__loop_value load_row(void *context, int plane, moire__loop_value m,
 /* Columns of a stretch: what a row of a tile holds. */
 static int64_t stretch_of(const product *p) {
   int64_t lanes = p->l->target.lanes;
+  if (p->is_blocked) return p->blocked.lanes;
   return moire__dim_factor(p->n) <= lanes ? lanes : 2 * lanes;
 }
 
@@ -151,6 +152,7 @@ static void finish_element(product *p, moire__loop_value m, moire__loop_value n)
 static void panel_of_block(product *p, const moire__tiles *block) {
   moire__tiles panel = p->tiles;
   panel.a = block->a;
+  panel.b = block->b;
   moire__blocked_panel(p->l, &panel, &p->blocked);
 }
 
@@ -263,7 +265,9 @@ static void choose_blocks(product *p, bool cut) {
                                       .b_column = b->strides[column],
                                       .batched = p->batch != 1,
                                       .cut = cut};
-  p->blocked = moire__blocked_choose(p->l, &p->tiles, &shape);
+  p->blocked = moire__blocked_choose(p->l, &shape);
+  p->tiles.rows = p->blocked.tile;
+  p->tiles.lanes = p->blocked.lanes;
 }
 
 static void choose_form(product *p, int64_t most_rows, bool cut) {

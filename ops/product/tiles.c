@@ -130,7 +130,8 @@ int moire__tiles_rows(const moire__lowering *l, const moire__tiles *t) {
 void moire__tiles_emit(moire__lowering *l, const moire__tiles *t) {
   moire__tiles sized = *t;
   sized.rows = moire__tiles_rows(l, t);
-  moire__loop_value n = moire__loop_for(&l->builder, t->n_low, t->n_high, 1, l->target.lanes * width_of(l, t));
+  int lanes = t->lanes ? t->lanes : l->target.lanes * width_of(l, t);
+  moire__loop_value n = moire__loop_for(&l->builder, t->n_low, t->n_high, 1, lanes);
   moire__tiles_emit_rows(l, &sized, n);
   moire__loop_end(&l->builder);
 }

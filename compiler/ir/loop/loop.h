@@ -248,8 +248,8 @@ moire__loop_value moire__loop_for(moire__loop_builder *b, moire__loop_value low,
                                   int64_t step, int lanes);
 void moire__loop_if(moire__loop_builder *b, moire__loop_value condition); /* close with moire__loop_end */
 void moire__loop_end(moire__loop_builder *b);
-/* to[to_at + j * to_pitch + i] = from[from_at + i * from_pitch + j] for i, j < side, which is 4, 8 or 16 and
- * one vector of the target; the pitch of `from` is an i64 value. The squares do not overlap. */
+/* to[to_at + j * to_pitch + i] = from[from_at + i * from_pitch + j] for i, j < side, which is 4, 8 or 16 and at
+ * most one vector of the target; the pitch of `from` is an i64 value. The squares do not overlap. */
 void moire__loop_turn(moire__loop_builder *b, moire__loop_buffer to, moire__loop_value to_at, int64_t to_pitch,
                       moire__loop_buffer from, moire__loop_value from_at, moire__loop_value from_pitch,
                       int side);
