@@ -26,7 +26,7 @@
   PASS(cse, "what flatten wrote twice is one")                                                                 \
   PASS(dce, "drops what nothing needs")                                                                        \
   PASS(triple, "complex products become three real ones where that is less work")                              \
-  PASS(blocks, "real products may be made by blocks that stay in caches")                                      \
+  PASS(blocking, "real products may be made by blocks that stay in caches")                                    \
   PASS(layout, "operands of products and outputs as the loop nests need them")                                 \
   PASS(fuse, "nodes are gathered into kernels")
 
@@ -65,8 +65,8 @@
   ORDER(split, triple, "products of planes are marked")                                                        \
   ORDER(narrow, triple, "products of bf16 stay as they are")                                                   \
   ORDER(dce, triple, "a plane that nobody needs any more is no reason to compute both")                        \
-  ORDER(split, blocks, "real products of complex values show only then")                                       \
-  ORDER(narrow, blocks, "products of bf16 are packed in their own way")                                        \
+  ORDER(split, blocking, "real products of complex values show only then")                                     \
+  ORDER(narrow, blocking, "products of bf16 are packed in their own way")                                      \
   ORDER(simplify, layout, "it folds permutations into products, which layout undoes for all alike")            \
   ORDER(cse, layout, "an output that holds what another holds is a copy, which must stay one")                 \
   ORDER(layout, fuse, "fusion decides which permutations are copied")                                          \

@@ -33,7 +33,7 @@ extern "C" {
   X(cse, "what is computed twice is computed once")                                                            \
   X(flatten, "reshapes move out of the way of fusion")                                                         \
   X(triple, "complex products are made of three real ones")                                                    \
-  X(blocks, "real products are made by blocks that stay in caches")                                            \
+  X(blocking, "real products are made by blocks that stay in caches")                                          \
   X(fuse, "operations share kernels")                                                                          \
   X(epilogue, "what is done to each element of a product is done in its kernel")
 

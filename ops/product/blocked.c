@@ -22,9 +22,7 @@ static bool is_at_least(moire_dim d, int64_t n) {
   return !moire__dim_is_static(d) || moire__dim_factor(d) >= n;
 }
 
-/* Whether `lines` runs of `run` elements, `stride` elements apart, stay in a first cache of 32 KiB that has 64
- * sets of 8 lines of 64 bytes, with room for what else is read. Nothing is known of a named stride. */
-static bool stays(moire_dim lines, moire_dim stride, int64_t run) {
+bool moire__blocked_stays(moire_dim lines, moire_dim stride, int64_t run) {
   enum { LINE = 16, SETS = 64, WAYS = 6, PAGES = 48, PAGE = 1024 };
   if (!moire__dim_is_static(lines) || !moire__dim_is_static(stride)) return false;
   int64_t n = moire__dim_factor(lines), apart = moire__dim_factor(stride);
@@ -39,7 +37,7 @@ static bool stays(moire_dim lines, moire_dim stride, int64_t run) {
 static moire__blocked_form form_of_b(const moire__blocked *n, const moire__blocked_shape *s) {
   bool unit = s->b_column == 1 || s->n == 1;
   moire_dim depth = is_at_least(s->k, DEPTH) ? DEPTH : s->k;
-  if (unit && (s->cut || !is_at_least(s->m, 2 * n->tile) || stays(depth, s->b_row, n->lanes)))
+  if (unit && (s->cut || !is_at_least(s->m, 2 * n->tile) || moire__blocked_stays(depth, s->b_row, n->lanes)))
     return MOIRE__BLOCKED_AS_IT_LIES;
   bool shared = !s->batched && !s->cut && n->columns && is_at_least(s->m, n->rows + 1);
   return shared ? MOIRE__BLOCKED_FIRST : MOIRE__BLOCKED_BY_PANEL;
@@ -49,8 +47,8 @@ static moire__blocked_form form_of_b(const moire__blocked *n, const moire__block
 static bool copies_rows(const moire__blocked *n, const moire__blocked_shape *s) {
   enum { PANELS = 4 };
   if (s->cut || !is_at_least(s->n, PANELS * n->lanes)) return false;
-  if (n->along_k) return !stays(n->tile, s->a_row, 16);
-  return !stays(is_at_least(s->k, DEPTH) ? DEPTH : s->k, s->a_column, n->tile);
+  if (n->along_k) return !moire__blocked_stays(n->tile, s->a_row, 16);
+  return !moire__blocked_stays(is_at_least(s->k, DEPTH) ? DEPTH : s->k, s->a_column, n->tile);
 }
 
 /* Where little is added up, storing takes most of the time: rows of one tile then, since each row of the result

@@ -52,6 +52,10 @@ typedef struct moire__blocked {
   moire__loop_value is_first; /* bool: no part of k has been summed up; 0: always */
 } moire__blocked;
 
+/* Whether `lines` runs of `run` elements, `stride` elements apart, stay in a first cache of 32 KiB that has 64
+ * sets of 8 lines of 64 bytes, with room for what else is read. Nothing is known of a named stride. */
+bool moire__blocked_stays(moire_dim lines, moire_dim stride, int64_t run);
+
 moire__blocked moire__blocked_choose(const moire__lowering *l, const moire__blocked_shape *s);
 
 /* Of b where it is packed before: its panels, the elements of all, and the body of the kernel that does it, one

@@ -276,7 +276,8 @@ static void choose_form(product *p, int64_t most_rows, bool cut) {
   bool along_k = a->strides[rank - 1] == 1 || a->dims[rank - 1] == 1;
   if (p->bf16) p->narrow = moire__narrow_choose(p->l, &p->tiles, p->m, p->k, most_rows, along_k);
   if (p->is_blocked) choose_blocks(p, cut);
-  if (p->is_triple) p->triple = moire__triple_choose(p->l, &p->tiles, p->k, most_rows, along_k);
+  if (p->is_triple)
+    p->triple = moire__triple_choose(p->l, &p->tiles, p->k, most_rows, along_k, a->strides[rank - 2]);
 }
 
 static void add_packed(product *p, moire__buffer_role role) {

@@ -8,7 +8,10 @@
  */
 #include "ops/product/triple.h"
 
-enum { MOST_ROWS = 128, DEPTH = 256 };
+#include "ops/product/blocked.h"
+
+/* Numbers of a row that are copied, and rows of such. */
+enum { MOST_ROWS = 128, DEPTH = 256, LONG = 512, LONG_ROWS = 32 };
 
 static moire__loop_value difference(moire__lowering *l, moire__loop_value a, moire__loop_value b) {
   return moire__loop_binary(&l->builder, MOIRE__LOOP_sub, a, b);
@@ -22,7 +25,7 @@ static moire__loop_value times(moire__lowering *l, moire__loop_value a, int64_t 
  */
 
 moire__triple moire__triple_choose(const moire__lowering *l, const moire__tiles *t, moire_dim k,
-                                   int64_t most_rows, bool along_k) {
+                                   int64_t most_rows, bool along_k, moire_dim pitch) {
   moire__triple n = {.lanes = 2 * l->target.lanes, .along_k = along_k};
   if (moire__dim_is_static(t->n_extent)) n.columns = moire__dim_factor(t->n_extent);
   if (n.columns && n.columns <= l->target.lanes) n.lanes = l->target.lanes;
@@ -33,6 +36,8 @@ moire__triple moire__triple_choose(const moire__lowering *l, const moire__tiles 
   n.resumes = !moire__dim_is_static(k) || moire__dim_factor(k) > MOIRE__PRODUCT_WHOLE;
   n.depth = n.resumes ? moire__lower_block(l, DEPTH) : moire__dim_factor(k);
   if (n.depth < 1) n.depth = 1;
+  n.copies = along_k && n.depth >= LONG && !moire__blocked_stays(n.tile, pitch, l->target.lanes);
+  if (n.copies && n.rows > LONG_ROWS && !l->target.small_blocks) n.rows = LONG_ROWS;
   return n;
 }
 
@@ -56,6 +61,14 @@ static int64_t pitch(const moire__lowering *l, const moire__triple *n) {
   return n->along_k ? n->depth + l->target.lanes : n->rows;
 }
 
+static moire__tile_matrix plane_of(const moire__tile_matrix *x, int plane) {
+  return (moire__tile_matrix){.planes = 1,
+                              .buffer = {x->buffer[plane]},
+                              .base = {x->base[plane]},
+                              .row = {x->row[plane]},
+                              .column = {x->column[plane]}};
+}
+
 /* ---- packing ----------------------------------------------------------------------------------------------
  */
 
@@ -72,22 +85,80 @@ static void pack_element(moire__lowering *l, const moire__tiles *t, const moire_
   }
 }
 
-/* The panel of t's columns, from element `at` of n->b on. Where memory runs along k, a vector of columns comes
- * from as many lines, which the next of k want, too. */
+typedef struct range {
+  moire__loop_value low, high;
+} range;
+
+/* Numbers of k and columns: those of memory's order inside. */
+static void pack_numbers(moire__lowering *l, const moire__tiles *t, const moire__triple *n,
+                         moire__loop_value at, range k, range columns) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value i = moire__loop_for(b, k.low, k.high, 1, 1);
+  moire__loop_value j = moire__loop_for(b, columns.low, columns.high, 1, n->lanes);
+  pack_element(l, t, n, at, i, j);
+  moire__loop_end(b);
+  moire__loop_end(b);
+}
+
+/* u and v of a square from (k, column) on, turned; then, where they are packed, the sign of v and u + v. */
+static void turn_square(moire__lowering *l, const moire__tiles *t, const moire__triple *n, moire__loop_value at,
+                        moire__loop_value k, moire__loop_value column, int side) {
+  moire__loop_builder *b = &l->builder;
+  at = moire__lower_add(l, at, times(l, difference(l, k, t->k_low), n->lanes));
+  at = moire__lower_add(l, at, difference(l, column, t->n_low));
+  for (int i = 0; i < 2; i++) {
+    moire__loop_value to = moire__lower_add(l, at, moire__loop_index(b, i * distance(n)));
+    moire__loop_turn(b, n->b, to, n->lanes, t->b.buffer[i], moire__tile_address(l, &t->b, i, k, column),
+                     t->b.column[i], side);
+  }
+  moire__loop_value row = moire__loop_for(b, moire__loop_index(b, 0), moire__loop_index(b, side), 1, 1);
+  moire__loop_value lane = moire__loop_for(b, moire__loop_index(b, 0), moire__loop_index(b, side), 1, side);
+  moire__loop_value of_u = moire__lower_add(l, moire__lower_add(l, at, times(l, row, n->lanes)), lane);
+  moire__loop_value of_v = moire__lower_add(l, of_u, moire__loop_index(b, distance(n)));
+  moire__loop_value u = moire__loop_load(b, n->b, of_u), v = moire__loop_load(b, n->b, of_v);
+  if (t->b.conjugate) {
+    v = moire__loop_unary(b, MOIRE__LOOP_neg, v);
+    moire__loop_store(b, n->b, of_v, v);
+  }
+  moire__loop_store(b, n->b, moire__lower_add(l, of_u, moire__loop_index(b, 2 * distance(n))),
+                    moire__lower_add(l, u, v));
+  moire__loop_end(b);
+  moire__loop_end(b);
+}
+
+/* Where memory runs along k, squares of one vector a side are turned in registers; what is left is gathered. */
+static void turn_numbers(moire__lowering *l, const moire__tiles *t, const moire__triple *n,
+                         moire__loop_value at, range k, range columns) {
+  moire__loop_builder *b = &l->builder;
+  int side = l->target.lanes;
+  moire__loop_value size = moire__loop_index(b, side);
+  range whole[2] = {k, columns};
+  for (int d = 0; d < 2; d++) {
+    moire__loop_value fit = difference(l, whole[d].high, whole[d].low);
+    fit = moire__loop_binary(b, MOIRE__LOOP_div, fit, size);
+    whole[d].high = moire__lower_add(l, whole[d].low, moire__lower_mul(l, fit, size));
+  }
+  moire__loop_value j = moire__loop_for(b, whole[1].low, whole[1].high, side, 1);
+  moire__loop_value i = moire__loop_for(b, whole[0].low, whole[0].high, side, 1);
+  turn_square(l, t, n, at, i, j, side);
+  moire__loop_end(b);
+  moire__loop_end(b);
+  if (!n->depth || n->depth % side || n->resumes)
+    pack_numbers(l, t, n, at, (range){whole[0].high, k.high}, columns);
+  if (!n->columns || n->columns % side)
+    pack_numbers(l, t, n, at, (range){k.low, whole[0].high}, (range){whole[1].high, columns.high});
+}
+
+/* The panel of t's columns, from element `at` of n->b on. */
 static void pack_panel(moire__lowering *l, const moire__tiles *t, const moire__triple *n,
                        moire__loop_value at) {
-  moire__loop_builder *b = &l->builder;
-  moire__loop_value one = moire__loop_index(b, 1), k, column;
-  if (t->b.column[0] == one && t->b.column[1] == one) {
-    k = moire__loop_for(b, t->k_low, t->k_high, 1, 1);
-    column = moire__loop_for(b, t->n_low, t->n_high, 1, n->lanes);
-  } else {
-    column = moire__loop_for(b, t->n_low, t->n_high, 1, l->target.lanes);
-    k = moire__loop_for(b, t->k_low, t->k_high, 1, 1);
-  }
-  pack_element(l, t, n, at, k, column);
-  moire__loop_end(b);
-  moire__loop_end(b);
+  moire__loop_value one = moire__loop_index(&l->builder, 1);
+  range k = {t->k_low, t->k_high}, columns = {t->n_low, t->n_high};
+  bool across = t->b.row[0] == one && t->b.row[1] == one && t->b.column[0] != one && t->b.column[1] != one;
+  if (across && t->type == MOIRE__LOOP_F32)
+    turn_numbers(l, t, n, at, k, columns);
+  else
+    pack_numbers(l, t, n, at, k, columns);
 }
 
 void moire__triple_emit_packing(moire__lowering *l, const moire__tiles *t, const moire__triple *n) {
@@ -104,10 +175,12 @@ static void add_locals(moire__lowering *l, const moire__tiles *t, moire__triple 
   int64_t lines = n->along_k ? n->rows : n->depth;
   n->sum = moire__loop_add_local(l->kernel, "sum", t->type, lines * pitch(l, n));
   n->p = moire__loop_add_local(l->kernel, "p", t->type, n->rows * n->lanes);
+  for (int i = 0; i < 2 && n->copies; i++)
+    n->rows_of[i] = moire__loop_add_local(l->kernel, i ? "y" : "x", t->type, lines * pitch(l, n));
   if (!n->elements) n->b = moire__loop_add_local(l->kernel, "b", t->type, 3 * distance(n));
 }
 
-/* x + y of t's rows and k. */
+/* x + y of t's rows and k; and x and y, if they are copied. */
 static void sum_rows(moire__lowering *l, const moire__tiles *t, const moire__triple *n) {
   moire__loop_builder *b = &l->builder;
   moire__loop_value low[2] = {t->m_low, t->k_low}, high[2] = {t->m_high, t->k_high}, at[2];
@@ -119,6 +192,11 @@ static void sum_rows(moire__lowering *l, const moire__tiles *t, const moire__tri
   moire__loop_value x = moire__tile_element(l, &t->a, 0, at[0], at[1]),
                     y = moire__tile_element(l, &t->a, 1, at[0], at[1]);
   moire__loop_store(b, n->sum, to, moire__lower_add(l, x, y));
+  if (n->copies) {
+    const moire__tile_matrix plane = plane_of(&t->a, 1); /* without the sign of a conjugate */
+    moire__loop_store(b, n->rows_of[0], to, x);
+    moire__loop_store(b, n->rows_of[1], to, moire__tile_element(l, &plane, 0, at[0], at[1]));
+  }
   moire__loop_end(b);
   moire__loop_end(b);
 }
@@ -170,19 +248,12 @@ static void finish_im(void *context, moire__loop_value m, moire__loop_value n, c
   p->t->finish(p->t->context, m, n, (const moire__loop_value[2]){0, with_before(p, 1, m, n, im)});
 }
 
-static moire__tile_matrix plane_of(const moire__tile_matrix *x, int plane) {
-  return (moire__tile_matrix){.planes = 1,
-                              .buffer = {x->buffer[plane]},
-                              .base = {x->base[plane]},
-                              .row = {x->row[plane]},
-                              .column = {x->column[plane]}};
-}
-
-/* x + y as t's rows and k see it. */
-static moire__tile_matrix sum_matrix(moire__lowering *l, const moire__tiles *t, const moire__triple *n) {
+/* x + y, or a copy of x or y, as t's rows and k see it. */
+static moire__tile_matrix local_matrix(moire__lowering *l, const moire__tiles *t, const moire__triple *n,
+                                       moire__loop_buffer buffer) {
   moire__loop_builder *b = &l->builder;
   moire__loop_value line = moire__loop_index(b, pitch(l, n)), one = moire__loop_index(b, 1);
-  moire__tile_matrix s = {.planes = 1, .buffer = {n->sum}};
+  moire__tile_matrix s = {.planes = 1, .buffer = {buffer}};
   s.row[0] = n->along_k ? line : one;
   s.column[0] = n->along_k ? one : line;
   moire__loop_value first =
@@ -218,7 +289,9 @@ void moire__triple_panel(moire__lowering *l, const moire__tiles *t, const moire_
   one.skip[0] = one.skip[1] = false;
   static moire__tile_finish *const finish[] = {keep_p, finish_re, finish_im};
   for (int i = 0; i < 3; i++) {
-    one.a = i == 2 ? sum_matrix(l, t, n) : plane_of(&t->a, i);
+    one.a = i == 2      ? local_matrix(l, t, n, n->sum)
+            : n->copies ? local_matrix(l, t, n, n->rows_of[i])
+                        : plane_of(&t->a, i);
     one.b = panel_matrix(l, t, n, i);
     one.finish = finish[i];
     moire__tiles_emit(l, &one);

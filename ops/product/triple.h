@@ -18,21 +18,24 @@
 #include "ops/product/tiles.h"
 
 typedef struct moire__triple {
-  int lanes, tile;            /* columns of a panel, rows of a tile */
-  bool along_k;               /* memory of `a` runs along k */
-  bool resumes;               /* k comes in parts of `depth` */
-  int64_t rows, depth;        /* of `a` that are summed at once */
-  int64_t columns;            /* of b, where fixed; else 0 */
-  int64_t elements;           /* of k in a panel that was packed beforehand; else 0 */
-  moire__loop_buffer sum, p;  /* locals: x + y; p, then p + q of a panel */
+  int lanes, tile;           /* columns of a panel, rows of a tile */
+  bool along_k;              /* memory of `a` runs along k */
+  bool resumes;              /* k comes in parts of `depth` */
+  int64_t rows, depth;       /* of `a` that are summed at once */
+  int64_t columns;           /* of b, where fixed; else 0 */
+  int64_t elements;          /* of k in a panel that was packed beforehand; else 0 */
+  bool copies;               /* rows of x and y share few sets of the first cache: they are copied, too */
+  moire__loop_buffer sum, p; /* locals: x + y; p, then p + q of a panel */
+  moire__loop_buffer rows_of[2];
   moire__loop_buffer b;       /* [panel][3][k][lanes] */
   moire__loop_value is_first; /* bool: no part of k has been summed up; 0: always */
 } moire__triple;
 
-/* The sizes. `most_rows` are those that one call of moire__triple_emit comes with; an extent of k that depends
- * on the piece is given as a named one. `t` needs no bounds yet. */
+/* The sizes; `pitch` is from a row of `a` to the next. `most_rows` are those that one call of
+ * moire__triple_emit comes with; an extent of k that depends on the piece is given as a named one. `t` needs no
+ * bounds yet. */
 moire__triple moire__triple_choose(const moire__lowering *l, const moire__tiles *t, moire_dim k,
-                                   int64_t most_rows, bool along_k);
+                                   int64_t most_rows, bool along_k, moire_dim pitch);
 
 /* Whether b, of fixed size k x t->n_extent, shall be packed beforehand: says so in `n`. Its panels, and the
  * elements of all. */

@@ -30,7 +30,7 @@ static void check(const test_product *c, int flags, const int64_t *sizes, int n_
   static const test_way ways[] = {{.target = "x86-64-v4"},
                                   {.target = "x86-64-v3"},
                                   {.target = "generic"},
-                                  {.target = "host", .off = 1u << MOIRE_OPTIMIZATION_blocks}};
+                                  {.target = "host", .off = 1u << MOIRE_OPTIMIZATION_blocking}};
   moire_graph *g = test_product_graph(c, flags, false, false);
   moire_compile_options options = moire_compile_defaults();
   options.outputs = (const char *[]){"y"};
@@ -115,7 +115,7 @@ Test(blocked, bits_are_those_without_blocks) {
     for (int flags = 0; flags < 4; flags++) {
       bool goes_on = (flags + (int)i) % 2;
       multiply(x, c, flags, goes_on, 0, x->y[0]);
-      multiply(x, c, flags, goes_on, 1u << MOIRE_OPTIMIZATION_blocks, x->y[1]);
+      multiply(x, c, flags, goes_on, 1u << MOIRE_OPTIMIZATION_blocking, x->y[1]);
       cr_assert(!memcmp(x->y[0], x->y[1], (size_t)(c->m * c->n) * sizeof(float)),
                 "%lld x %lld x %lld, flags %d", (long long)c->m, (long long)c->k, (long long)c->n, flags);
     }

@@ -1,4 +1,4 @@
-/* blocks: real products may be made by blocks that stay in caches.
+/* blocking: real products may be made by blocks that stay in caches.
  *
  *   matmul(a, b)  ->  matmul(a, b) {blocks = 1}
  *
@@ -15,7 +15,7 @@ static bool can_be(const moire_graph *g, const moire__node *node) {
          !moire__node_int_or(node, "bf16", 0) && !moire__node_int_or(node, "blocks", 0);
 }
 
-moire_graph *moire__pass_blocks(const moire_graph *g, const moire__goal *goal, moire_error *error) {
+moire_graph *moire__pass_blocking(const moire_graph *g, const moire__goal *goal, moire_error *error) {
   (void)goal;
   moire__rewrite r = moire__rewrite_begin(g);
   for (int i = 0; i < g->n_nodes; i++) {
