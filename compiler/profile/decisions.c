@@ -170,6 +170,7 @@ json_t *moire__profile_decisions(const moire__module *m, int step) {
   json_t *out =
       json_pack("{s:i, s:o, s:s, s:s, s:I}", "nodes", nodes_in(m->graph, group), "apart", apart, "schedule",
                 walk.data, "loops", moire__text_string(&loops), "local_bytes", (json_int_t)locals);
+  if (k->way) json_object_set_new(out, "way", json_string(k->way));
   moire__text_free(&walk);
   moire__text_free(&loops);
   return out;

@@ -158,6 +158,26 @@ moire__blocked moire__blocked_choose(const moire__lowering *l, const moire__bloc
   return n;
 }
 
+static const char *words_of_nest(moire__blocked_nest nest) {
+  static const char *const words[] = {[MOIRE__BLOCKED_TILES] = "",
+                                      [MOIRE__BLOCKED_DOTS] = "dots along k",
+                                      [MOIRE__BLOCKED_ACROSS] = "lanes along rows"};
+  return words[nest];
+}
+
+const char *moire__blocked_say(const moire__lowering *l, const moire__blocked *n) {
+  static const char *const forms[] = {[MOIRE__BLOCKED_AS_IT_LIES] = "b as it lies",
+                                      [MOIRE__BLOCKED_BY_PANEL] = "b packed by the piece",
+                                      [MOIRE__BLOCKED_FIRST] = "b packed before"};
+  if (n->nest != MOIRE__BLOCKED_TILES) return words_of_nest(n->nest);
+  const char *parts = "", *left = "";
+  if (n->resumes) parts = moire__arena_printf(l->arena, ", k in parts of %lld", (long long)n->depth);
+  if (n->left)
+    left = moire__arena_printf(l->arena, ", %d columns that are left by %s", n->left, words_of_nest(n->rest));
+  return moire__arena_printf(l->arena, "%s%s%s, tiles of %d x %d%s", forms[n->b_form],
+                             n->copies_a ? ", rows copied" : "", parts, n->tile, n->lanes, left);
+}
+
 int64_t moire__blocked_panels(const moire__blocked *n) { return (n->columns + n->lanes - 1) / n->lanes; }
 
 moire_dim moire__blocked_elements(const moire__blocked *n) {

@@ -58,6 +58,9 @@ bool moire__blocked_stays(moire_dim lines, moire_dim stride, int64_t run);
 
 moire__blocked moire__blocked_choose(const moire__lowering *l, const moire__blocked_shape *s);
 
+/* "b packed before, rows copied, k in parts of 1024, tiles of 14 x 32" */
+const char *moire__blocked_say(const moire__lowering *l, const moire__blocked *n);
+
 /* Of b where it is packed before: its panels, the elements of all, and the body of the kernel that does it, one
  * piece a panel. The bounds of t are those of the whole. */
 int64_t moire__blocked_panels(const moire__blocked *n);

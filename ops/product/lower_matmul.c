@@ -334,8 +334,16 @@ static void pack_first(product *p) {
   moire__lower_begin(l, name);
 }
 
+/* For a profile: which of the ways of docs/products.md. */
+static const char *say_way(const product *p) {
+  if (p->is_blocked) return moire__blocked_say(p->l, &p->blocked);
+  if (p->bf16) return p->narrow.tiles ? "bf16, tiles of AMX" : "bf16, packed";
+  return p->is_triple ? "three real products" : "tiles on operands as they lie";
+}
+
 /* What the product's kernel reads. */
 static void add_operands(product *p) {
+  p->l->kernel->way = say_way(p);
   bool packed = p->packed[0] >= 0;
   int n = packed ? p->planes : p->l->node->n_operands;
   for (int i = 0; i < n; i++) moire__lower_add_reads(p->l, p->l->node->operands[i]);

@@ -171,7 +171,8 @@ static void run_shape(int64_t m, int64_t k, int64_t n) {
 }
 
 int main(void) {
-  printf("complex linear layers on one thread, median [quartiles] of %d runs in turns\n", RUNS);
+  printf("complex linear layers on one thread, median [quartiles] of %d runs in turns; OpenBLAS: %s\n", RUNS,
+         openblas_get_corename());
   static const int64_t shapes[][3] = {{12800, 64, 64}, {12800, 64, 256}, {12800, 256, 64},  {128, 128, 128},
                                       {256, 256, 256}, {512, 512, 512},  {1024, 1024, 1024}};
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)

@@ -2,7 +2,8 @@
  * in float32 on one thread.
  *
  * In turns, on the same data; results are compared before anything is timed. The time of a product is the least
- * of its runs, which other work on the machine disturbs least.
+ * CPU time of its runs, each as many products as take a tenth of a millisecond: what other work on the machine
+ * disturbs least.
  *
  *   products_real [ROWS IN OUT]     only this shape
  */
@@ -16,8 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEAST_RUNS = 7, MOST_RUNS = 2000 };
-static const double SECONDS = 0.4; /* of each product */
+enum { LEAST_RUNS = 7, MOST_RUNS = 2000, MOST_TIMES = 1000 };
+static const double SECONDS = 0.4, /* for each product */
+    RUN = 1e-4;                    /* at least, of each run */
 
 /* c[m,n] = op(a) op(b), stored as they are named in `stored`. */
 typedef struct product {
@@ -108,6 +110,13 @@ static void agree(const sides *s) {
   exit(1);
 }
 
+/* Seconds of CPU time for one of `times` products. */
+static double timed(const sides *s, void (*run)(const sides *), int times) {
+  double start = bench_clock(CLOCK_PROCESS_CPUTIME_ID);
+  for (int i = 0; i < times; i++) run(s);
+  return (bench_clock(CLOCK_PROCESS_CPUTIME_ID) - start) / times;
+}
+
 /* Returns the peer's time by ours. */
 static double measure(const product *p) {
   moire_error error = {0};
@@ -116,14 +125,11 @@ static double measure(const product *p) {
   bench_require(error.status, &error);
   compile(&s);
   agree(&s);
-  double ours = INFINITY, peer = INFINITY, begun = bench_now();
+  double ours = INFINITY, peer = INFINITY, begun = bench_now(), once = timed(&s, run_blas, 1);
+  int times = once > RUN ? 1 : once * MOST_TIMES < RUN ? MOST_TIMES : (int)(RUN / once) + 1;
   for (int i = 0; i < MOST_RUNS && (i < LEAST_RUNS || bench_now() - begun < SECONDS); i++) {
-    double start = bench_now();
-    run_ours(&s);
-    double middle = bench_now();
-    run_blas(&s);
-    ours = fmin(ours, middle - start);
-    peer = fmin(peer, bench_now() - middle);
+    ours = fmin(ours, timed(&s, run_ours, times));
+    peer = fmin(peer, timed(&s, run_blas, times));
   }
   double flop = 2.0 * (double)p->m * (double)p->k * (double)p->n;
   printf("  %-4s %9.1f us %6.1f GFLOP/s %5.2f", p->name, ours * 1e6, flop / ours * 1e-9, peer / ours);

@@ -130,6 +130,7 @@ function facts(k) {
 
 function decisions(d) {
   const list = [`${d.nodes} node${d.nodes === 1 ? "" : "s"} of the graph in one kernel; ${d.schedule}`];
+  if (d.way) list.push(d.way);
   if (d.loops) list.push(`loops: ${d.loops.replace(/ > /g, " › ").replace(/(\d+) x /g, "$1 × ")}`);
   if (d.local_bytes) list.push(`${bytes(d.local_bytes)} of rows and tiles of its own`);
   return list.concat((d.apart || []).slice(0, 6));

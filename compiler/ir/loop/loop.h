@@ -189,6 +189,7 @@ typedef struct moire__loop_kernel {
   bool has_tiles;              /* some statement is a MOIRE__LOOP_TILE */
   const moire_source *sources; /* lines of the model that it serves, most important first */
   int n_sources;
+  const char *way; /* which of its ways the operation takes, in words, for a profile; NULL: there is one */
 } moire__loop_kernel;
 
 /* ---- building -------------------------------------------------------------------------------------------- */
