@@ -27,7 +27,7 @@ static void begin_rows(moire__language *m) {
 }
 
 static void begin_cached(moire__language *m) {
-  m->t = moire_extent(m->g, "N");
+  m->t = moire_extent(m->g, "T");
   m->s = moire_extent(m->g, "S");
   m->ids = moire_input(m->g, "tokens", MOIRE_I32, MOIRE_SHAPE(m->b, m->t));
   m->lengths = moire_input(m->g, "counts", MOIRE_I32, MOIRE_SHAPE(m->b));

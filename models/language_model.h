@@ -6,10 +6,10 @@
  *   }
  *
  * `forward` is called twice in inference. The first graph reads whole rows, input_ids i32[B, T]; the second
- * continues rows, tokens i32[B, N] behind `positions` of them, whose keys and values are inputs:
+ * continues rows, tokens i32[B, T] behind `positions` of them, whose keys and values are inputs:
  *
  *   past.NAME f32[B, H, S, d]    what was handed out before, of rows 0 ... positions[b] - 1 (more are not read)
- *   present.NAME f32[B, H, N, d] the same of these tokens
+ *   present.NAME f32[B, H, T, d] the same of these tokens
  *   next f32[B, V]               logits behind the last of counts[b] tokens
  */
 #ifndef MOIRE_MODELS_LANGUAGE_MODEL_H

@@ -3,6 +3,7 @@
 
 #include "runtime/base/memory.h"
 #include "runtime/files/checkpoint.h"
+#include "runtime/files/weights.h"
 #include "tasks/task.h"
 
 #include <stdio.h>
@@ -23,11 +24,24 @@ static const char *model_of(const moire__sources *s, const char *stored, moire_e
   return NULL;
 }
 
+/* A configuration beside the weights, where they hold none: *model is what it says, in the table's keeping. */
+static moire_status read_beside(moire__predictor *t, const char **model, bool *found, moire_error *error) {
+  moire_status status = MOIRE_OK;
+  char *text = moire__safetensors_metadata(t->file, "config") || t->sources->config
+                   ? NULL
+                   : moire__weights_config(t->sources->checkpoint, &t->config_path);
+  *found = text != NULL;
+  if (text) status = moire__config_table_add_json(&t->setup.table, t->config_path, text, error);
+  if (text && !*model) *model = moire__config_table_text(&t->setup.table, "model_type");
+  moire__release(text);
+  return status;
+}
+
 static moire_status read_config(const moire__safetensors *file, moire__setup *setup, const moire__sources *s,
-                                moire_error *error) {
+                                bool beside, moire_error *error) {
   const char *stored = moire__safetensors_metadata(file, "config");
   moire_status status = MOIRE_OK;
-  if (!stored && !s->config)
+  if (!stored && !s->config && !beside)
     return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: holds no configuration: wanted --config FILE",
                       s->checkpoint);
   if (stored) status = moire__config_table_add_json(&setup->table, s->checkpoint, stored, error);
@@ -42,12 +56,15 @@ static moire_status read_config(const moire__safetensors *file, moire__setup *se
 
 moire_status moire__predictor_open(moire__predictor *t, const moire__sources *s, moire_error *error) {
   t->sources = s;
-  moire_status status = moire__safetensors_open(s->checkpoint, &t->file, error);
+  moire_status status = moire__weights_open(s->checkpoint, &t->file, error);
   if (status) return status;
-  const char *model = model_of(s, moire__safetensors_metadata(t->file, "model"), error);
+  bool beside = false;
+  const char *stored = moire__safetensors_metadata(t->file, "model");
+  status = read_beside(t, &stored, &beside, error);
+  const char *model = status ? NULL : model_of(s, stored, error);
   if (!model) return MOIRE_ERROR_ARGUMENT;
   t->setup.weights = t->file;
-  status = read_config(t->file, &t->setup, s, error);
+  status = read_config(t->file, &t->setup, s, beside, error);
   if (!status) status = moire__setup_find(&t->setup, model, moire__predictor_where(t), error);
   if (!status && t->setup.task->complete) status = t->setup.task->complete(&t->setup, t->file, error);
   return status;
@@ -57,10 +74,26 @@ const char *moire__predictor_where(const moire__predictor *t) {
   return t->sources->config ? t->sources->config : t->sources->checkpoint;
 }
 
+static bool has_state(const moire_graph *graph, const char *name) {
+  for (int i = 0; i < moire_graph_state_count(graph); i++) {
+    if (!strcmp(moire_graph_state(graph, i).name, name)) return true;
+  }
+  return false;
+}
+
+/* Tensors that the task knows to be of no use are passed over. */
+static void forget_useless(const moire__predictor *t, const moire_graph *graph) {
+  for (int i = moire__safetensors_count(t->file) - 1; t->setup.task->ignores && i >= 0; i--) {
+    const char *name = moire__safetensors_at(t->file, i)->name;
+    if (t->setup.task->ignores(name) && !has_state(graph, name)) moire__safetensors_forget(t->file, name);
+  }
+}
+
 moire_status moire__predictor_check(const moire__predictor *t, moire_error *error) {
   moire_graph *graph = moire__setup_graph(&t->setup, MOIRE_INFERENCE, error);
   if (!graph) return MOIRE_ERROR_ARGUMENT;
   int n = moire_graph_state_count(graph);
+  forget_useless(t, graph);
   moire_port *states = moire__allocate_array((size_t)n + 1, sizeof *states);
   for (int i = 0; i < n; i++) states[i] = moire_graph_state(graph, i);
   moire_status status = moire__checkpoint_check(t->file, states, n, error);
@@ -94,5 +127,6 @@ void moire__predictor_free(moire__predictor *t) {
   moire_program_destroy(t->program);
   moire__safetensors_close(t->file);
   moire__setup_free(&t->setup);
+  moire__release(t->config_path);
   *t = (moire__predictor){0};
 }

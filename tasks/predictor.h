@@ -1,8 +1,9 @@
 /* A trained model: from a checkpoint to a runner.
  *
- * A checkpoint of Moire's says itself which model it holds; a state dict of PyTorch's needs the names of a
- * model and of a configuration. A checkpoint names models of the library only: code is loaded from nowhere but
- * where the user says.
+ * A checkpoint of Moire's says itself which model it holds; weights with config.json beside them (one file,
+ * shards with an index, or their folder) are of the model that this calls model_type; a state dict of PyTorch's
+ * needs the names of a model and of a configuration. A checkpoint names models of the library only: code is
+ * loaded from nowhere but where the user says.
  */
 #ifndef MOIRE_TASKS_PREDICTOR_H
 #define MOIRE_TASKS_PREDICTOR_H
@@ -23,6 +24,7 @@ typedef struct moire__predictor {
   const moire__sources *sources;
   moire__setup setup;
   moire__safetensors *file;
+  char *config_path; /* of config.json beside the weights, where they hold no configuration; owned */
   moire_program *program;
   moire_store *store;
   moire_threads *threads;

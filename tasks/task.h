@@ -64,12 +64,18 @@ struct moire__task {
    * where the task has no such values. */
   double *(*values)(const char *path, const char *measure, int64_t *n, moire_error *error);
 
+  /* The most positions of a row, of a task whose rows grow; NULL: it has none. */
+  int64_t (*positions)(const moire__setup *setup);
+  /* Whether a checkpoint may have a tensor of this name though the model has no such state. NULL: none may. */
+  bool (*ignores)(const char *tensor);
+
   /* The verbs: see verbs.h. */
   moire__eval_verb *eval;
   moire__recommend_verb *recommend;
   moire__encode_verb *encode;
   moire__decode_verb *decode;
   moire__predict_verb *predict;
+  moire__generate_verb *generate;
 };
 
 int moire__task_count(void);

@@ -5,6 +5,7 @@
 #define MOIRE_TASKS_VERBS_H
 
 #include "runtime/measure/measures.h"
+#include "runtime/text/sampling.h"
 #include "tasks/predictor.h"
 
 #include <stdio.h>
@@ -61,5 +62,19 @@ typedef struct moire__predict_job {
 } moire__predict_job;
 typedef moire_status moire__predict_verb(moire__predictor *predictor, const moire__predict_job *job,
                                          moire_error *error);
+
+/* Rows of words that a language model continues. */
+typedef struct moire__generate_job {
+  const char *const *prompts; /* ids, "1 403 407" */
+  int n_prompts;
+  int64_t most, eos; /* tokens that are added; the id that ends a row, -1: none */
+  bool greedy;       /* the best word; else one is drawn */
+  moire__sampling sampling;
+  uint64_t seed;
+  bool json;
+  FILE *out;
+} moire__generate_job;
+typedef moire_status moire__generate_verb(moire__predictor *predictor, const moire__generate_job *job,
+                                          moire_error *error);
 
 #endif

@@ -41,8 +41,8 @@ static double *golden_values(tool_golden *g, const moire__st_tensor *t) {
   return values;
 }
 
-static void compare(tool_golden *g, tool_class class, tool_engine engine, const moire__st_tensor *want_tensor,
-                    const double *got) {
+void tool_golden_compare(tool_golden *g, tool_class class, tool_engine engine,
+                         const moire__st_tensor *want_tensor, const double *got) {
   const double *want = golden_values(g, want_tensor);
   double size = norm(want, NULL, want_tensor->count), off = norm(got, want, want_tensor->count);
   tool_finding f = {.class = class,
@@ -144,7 +144,7 @@ static moire_status compare_output(tool_golden *g, tool_class class, tool_engine
   moire_error reason = {0};
   moire_status status = tool_session_output(s, output, got, want->count, &reason);
   if (status) return moire_fail(error, status, "%s: %s: %s", g->path, want->name, reason.message);
-  compare(g, class, engine, want, got);
+  tool_golden_compare(g, class, engine, want, got);
   return MOIRE_OK;
 }
 
@@ -259,7 +259,7 @@ static moire_status compare_trained(tool_golden *g, tool_engine engine, const to
     if (status) return status;
     double *got = moire__arena_array(&g->arena, (size_t)want->count + 1, sizeof *got);
     tool_session_get_state(s, state.name, got);
-    if (!is_noise(g, state.name)) compare(g, TOOL_TRAINED, engine, want, got);
+    if (!is_noise(g, state.name)) tool_golden_compare(g, TOOL_TRAINED, engine, want, got);
   }
   return MOIRE_OK;
 }
@@ -370,7 +370,8 @@ static moire_status train(tool_golden *g, tool_engine engine, tool_session *s, c
     if (!status) status = tool_session_run(s, error);
     for (int i = 0; i < all->n && !status; i++) status = read_step(g, s, &all->at[i], step, error);
   }
-  for (int i = 0; i < all->n && !status; i++) compare(g, TOOL_LOSSES, engine, all->at[i].want, all->at[i].got);
+  for (int i = 0; i < all->n && !status; i++)
+    tool_golden_compare(g, TOOL_LOSSES, engine, all->at[i].want, all->at[i].got);
   return status;
 }
 

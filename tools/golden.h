@@ -37,6 +37,7 @@ typedef struct tool_golden {
   const char *path;
   moire__safetensors *file;
   moire__setup setup;
+  bool generates; /* of kind `generate` */
   int64_t steps;
   tool_golden_extent extents[16];
   int n_extents;
@@ -59,6 +60,12 @@ void tool_golden_free(tool_golden *golden);
 /* Computes and compares everything. A failure of a comparison is a finding, not an error. */
 moire_status tool_golden_check(tool_golden *golden, tool_engine engine, moire_threads *threads,
                                moire_error *error);
+
+/* What golden_generate.c does for such a file, and what it judges a tensor with: the last finding is its. */
+moire_status tool_golden_generate(tool_golden *golden, tool_engine engine, moire_threads *threads,
+                                  moire_error *error);
+void tool_golden_compare(tool_golden *golden, tool_class class, tool_engine engine,
+                         const moire__st_tensor *want, const double *got);
 
 double tool_class_limit(tool_class class, tool_engine engine, moire_precision precision);
 

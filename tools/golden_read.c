@@ -243,13 +243,18 @@ static moire_status read_training(tool_golden *g, moire_error *error) {
 
 moire_status tool_golden_open(tool_golden *g, const char *path, const char *model, moire_error *error) {
   g->path = path;
-  const char *format = NULL, *stored = NULL, *config = NULL;
+  const char *format = NULL, *stored = NULL, *config = NULL, *kind = NULL;
   moire_status status = moire__safetensors_open(path, &g->file, error);
   if (!status) status = need_metadata(g, "format", &format, error);
   if (!status && strcmp(format, "golden/1") != 0) {
     status = moire_fail(error, MOIRE_ERROR_FORMAT, "%s: metadata format: wanted golden/1, but %.80s came", path,
                         format);
   }
+  kind = status ? NULL : moire__safetensors_metadata(g->file, "kind");
+  g->generates = kind && !strcmp(kind, "generate");
+  if (kind && !g->generates)
+    status =
+        moire_fail(error, MOIRE_ERROR_FORMAT, "%s: metadata kind: wanted generate, but %.40s came", path, kind);
   if (!status && !model) status = need_metadata(g, "model", &stored, error);
   if (!status && !model && moire__setup_is_path(stored))
     status =
@@ -262,7 +267,8 @@ moire_status tool_golden_open(tool_golden *g, const char *path, const char *mode
     status = moire_fail(error, reason.status, "%s: %s; --model gives another", path, reason.message);
   if (!status && g->setup.task->complete) status = g->setup.task->complete(&g->setup, g->file, error);
   if (!status) status = moire__setup_build(&g->setup, path, error);
-  if (!status) status = check_names(g, error);
+  if (status || g->generates) return status;
+  status = check_names(g, error);
   if (!status) status = read_training(g, error);
   return status ? status : read_inputs(g, error);
 }

@@ -54,6 +54,11 @@ static error_t parse(int key, char *text, struct argp_state *state) {
 
 static const char *const class_names[TOOL_N_CLASSES] = {"outputs", "losses", "gradients", "trained"};
 
+/* Where nothing may differ, nothing does or all is lost. */
+static double part_of_limit(const tool_finding *f) {
+  return f->limit > 0 ? f->error / f->limit : f->error > 0 ? INFINITY : f->error;
+}
+
 /* The finding of a class that is the nearest to its limit, or the farthest beyond. NULL: none was judged. */
 static const tool_finding *worst_of(const tool_golden *g, tool_class class) {
   const tool_finding *worst = NULL;
@@ -61,7 +66,7 @@ static const tool_finding *worst_of(const tool_golden *g, tool_class class) {
     const tool_finding *f = &g->findings[i];
     if (f->class != class || (f->noise && f->good)) continue;
     bool nan_already = worst && isnan(worst->error);
-    if (!worst || (!nan_already && !(f->error / f->limit <= worst->error / worst->limit))) worst = f;
+    if (!worst || (!nan_already && !(part_of_limit(f) <= part_of_limit(worst)))) worst = f;
   }
   return worst;
 }
@@ -121,7 +126,9 @@ static int verify_file(const arguments *a, const char *path, moire_threads *thre
   moire_error error = {0};
   moire_status status = tool_golden_open(&golden, path, a->model, &error);
   golden.precision = a->precision;
-  if (!status) status = tool_golden_check(&golden, a->engine, threads, &error);
+  if (!status)
+    status = golden.generates ? tool_golden_generate(&golden, a->engine, threads, &error)
+                              : tool_golden_check(&golden, a->engine, threads, &error);
   int result = status || count_failures(&golden) ? TOOL_FAILURE : 0;
   if (status) {
     tool_fail("verify", &error);

@@ -27,7 +27,9 @@ struct moire__safetensors {
   json_t *header;            /* names and metadata borrow from it */
   moire__st_tensor *tensors; /* [n] */
   int n;
-  moire__arena copies; /* of tensors that the file does not align */
+  moire__arena copies;        /* of tensors that the file does not align */
+  moire__safetensors **parts; /* owned: files that this one joins */
+  int n_parts;
 };
 
 /* What the reader carries from check to check. */
@@ -79,8 +81,46 @@ moire__st_metadata moire__safetensors_metadata_at(const moire__safetensors *file
   return (moire__st_metadata){json_object_iter_key(at), json_string_value(json_object_iter_value(at))};
 }
 
+void moire__safetensors_forget(moire__safetensors *file, const char *name) {
+  int kept = 0;
+  for (int i = 0; i < file->n; i++) {
+    if (strcmp(file->tensors[i].name, name) != 0) file->tensors[kept++] = file->tensors[i];
+  }
+  file->n = kept;
+}
+
+moire_status moire__safetensors_join(const char *path, moire__safetensors *const *parts, int n,
+                                     moire__safetensors **out, moire_error *error) {
+  size_t path_bytes = strlen(path) + 1, tensors = 0;
+  for (int i = 0; i < n; i++) {
+    tensors += (size_t)parts[i]->n;
+    for (int k = 0; k < i * (parts[i]->n > 0); k++) {
+      for (int t = 0; t < parts[i]->n; t++) {
+        if (moire__safetensors_find(parts[k], parts[i]->tensors[t].name))
+          return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: the tensor '%.80s' is in two files", path,
+                            parts[i]->tensors[t].name);
+      }
+    }
+  }
+  moire__safetensors *file = *out = moire__allocate(sizeof *file);
+  file->path = memcpy(moire__allocate(path_bytes), path, path_bytes);
+  file->header = json_object();
+  file->tensors = moire__allocate_array(tensors + 1, sizeof *file->tensors);
+  file->parts = moire__allocate_array((size_t)n, sizeof *file->parts);
+  file->n_parts = n;
+  for (int i = 0; i < n; i++) {
+    json_object_update_missing(file->header, parts[i]->header);
+    memcpy(file->tensors + file->n, parts[i]->tensors, (size_t)parts[i]->n * sizeof *file->tensors);
+    file->n += parts[i]->n;
+    file->parts[i] = parts[i];
+  }
+  return MOIRE_OK;
+}
+
 void moire__safetensors_close(moire__safetensors *file) {
   if (!file) return;
+  for (int i = 0; i < file->n_parts; i++) moire__safetensors_close(file->parts[i]);
+  moire__release(file->parts);
   json_decref(file->header);
   moire__release(file->path);
   moire__release(file->owned);

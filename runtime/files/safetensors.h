@@ -67,6 +67,12 @@ moire_status moire__safetensors_parse(const char *path, char *bytes, size_t n, m
  * have any alignment, so that moire__st_to_double and its like do not take it (runtime/files/array.h does). The
  * file must not be cut short while it is open. */
 moire_status moire__safetensors_map(const char *path, moire__safetensors **out, moire_error *error);
+/* One file of several, with the tensors of all and the metadata of the first; a name that two have is an error.
+ * Takes parts[0 ... n), n at least 1, unless it fails. */
+moire_status moire__safetensors_join(const char *path, moire__safetensors *const *parts, int n,
+                                     moire__safetensors **out, moire_error *error);
+/* From now on the file has no tensor of that name. */
+void moire__safetensors_forget(moire__safetensors *file, const char *name);
 void moire__safetensors_close(moire__safetensors *file); /* NULL is fine */
 
 const char *moire__safetensors_path(const moire__safetensors *file);

@@ -97,6 +97,17 @@ static moire_status check_input(const moire__setup *setup, const char *path, con
   return MOIRE_OK;
 }
 
+/* What published files hold twice, or recompute: the words again in the head, the head of a tied one, rates. */
+static bool ignores(const char *tensor) {
+  static const char *const names[] = {"output_layer.embedding.", "lm_head.weight"};
+  size_t n = strlen(tensor);
+  static const char rates[] = ".rotary_emb.inv_freq";
+  for (int i = 0; i < 2; i++) {
+    if (!strncmp(tensor, names[i], strlen(names[i]))) return true;
+  }
+  return n >= sizeof rates - 1 && !strcmp(tensor + n - (sizeof rates - 1), rates);
+}
+
 const moire__task moire__task_tokens = {.name = "tokens",
                                         .title = "a language model",
                                         .keys = {keys, (int)(sizeof keys / sizeof *keys)},
@@ -115,5 +126,8 @@ const moire__task moire__task_tokens = {.name = "tokens",
                                         .takes_teacher = true,
                                         .train = moire__tokens_train,
                                         .leaves = moire__tokens_charts,
+                                        .positions = moire__tokens_positions,
+                                        .ignores = ignores,
                                         .eval = moire__tokens_eval,
+                                        .generate = moire__tokens_generate,
                                         .check_input = check_input};

@@ -35,5 +35,8 @@ moire__samples moire__tokens_samples(const moire__token_file *file, moire__teach
 moire_status moire__tokens_train(const moire__setup *setup, int threads, moire__trainer_task *task,
                                  moire_error *error);
 moire__eval_verb moire__tokens_eval;
+moire__generate_verb moire__tokens_generate;
+/* The most positions of a row, as the model's configuration says. */
+int64_t moire__tokens_positions(const moire__setup *setup);
 
 #endif

@@ -1,13 +1,22 @@
 #!/bin/bash
-# indra and llama against the goldens of the language models: outputs, losses and their terms, gradients, norms, and
-# parameters after some steps, by native code and by the interpreter.
-set -euo pipefail
-goldens="$SOURCE_DIR/../shared/goldens"
-[[ -d $goldens ]] || {
-  echo 'no ../shared: its goldens are not here'
-  exit 77
-}
-files=("$goldens"/{indra_small,indra_options,indra_distil,indra_distil_topk,llama_small}.safetensors)
-for engine in jit interpreter; do
-  "$MOIRE" verify --engine "$engine" "${files[@]}"
+# indra and llama against the goldens of the language models: outputs, losses and their terms, gradients, norms,
+# parameters after some steps, and what they generate, by native code and by the interpreter.
+# shellcheck source=tests/support/tool.sh
+source "$(dirname "$0")/../support/tool.sh"
+files=()
+for name in indra_{small,options,distil,distil_topk,generate} llama_{small,stories260k_generate}; do
+  need_shared "goldens/$name.safetensors"
+  files+=("$shared/goldens/$name.safetensors")
 done
+need_shared checkpoints/llama_stories260k.safetensors
+
+for engine in jit interpreter; do
+  "$MOIRE" verify --engine "$engine" "${files[@]}" || complain "verify --engine $engine"
+done
+smollm2=$shared/goldens/smollm2_generate.safetensors
+if [[ -r ${MOIRE_CHECKPOINTS:-/nowhere}/smollm2.safetensors && -r $smollm2 ]]; then
+  "$MOIRE" verify "$smollm2" || complain 'verify smollm2_generate'
+else
+  refused 1 MOIRE_CHECKPOINTS -- "$MOIRE" verify "$smollm2"
+fi
+finish
