@@ -272,6 +272,9 @@ moire_value moire_and_at(moire_source at, moire_value a, moire_value b);
 moire_value moire_not_at(moire_source at, moire_value a);
 moire_value moire_where_at(moire_source at, moire_value condition, moire_value yes, moire_value no);
 
+/* value where the mask is true, else x */
+moire_value moire_masked_fill_at(moire_source at, moire_value x, moire_value mask, double value);
+
 /* ---- complex --------------------------------------------------------------------------------------------- */
 
 moire_value moire_complex_at(moire_source at, moire_value re, moire_value im);

@@ -72,6 +72,7 @@
 #define moire_batch_norm(...) moire_batch_norm_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_complex_batch_norm(...) moire_complex_batch_norm_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_complex_layer_norm(...) moire_complex_layer_norm_at(MOIRE_HERE, __VA_ARGS__)
+#define moire_masked_fill(...) moire_masked_fill_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_take_along(...) moire_take_along_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_scatter_add(...) moire_scatter_add_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_scatter_max(...) moire_scatter_max_at(MOIRE_HERE, __VA_ARGS__)

@@ -11,7 +11,18 @@
 #include <string.h>
 
 typedef enum score { ABS2, CONJUGATE, PLANES, REAL, REAL_AND_BIAS } score;
-typedef enum masking { NONE, WHERE, NUMBER, APART, INFINITE } masking;
+typedef enum masking {
+  NONE,
+  WHERE,
+  NUMBER,
+  APART,
+  INFINITE,
+  FILLED,
+  FILLED_TWICE,
+  FILLED_FINITE,
+  BLOCKED,
+  PADDED
+} masking;
 
 typedef struct attention_case {
   const char *name;
@@ -31,6 +42,14 @@ static const attention_case cases[] = {
     {"real", REAL, WHERE, true, true, false, 0.3},
     {"real, a mask of -infinity", REAL, INFINITE, true, true, false, 0.3},
     {"a mask of -infinity", ABS2, INFINITE, true, false, true, 0},
+    {"masked_fill", REAL, FILLED, true, true, false, 0.3},
+    {"masked_fill of padding", ABS2, FILLED, false, true, true, 0},
+    {"masked_fill twice, before it is scaled", REAL, FILLED_TWICE, true, true, false, 0.3},
+    {"masked_fill with the lowest number", REAL, FILLED_FINITE, true, false, false, 0},
+    {"a mask of what is blocked", REAL, BLOCKED, true, true, false, 0},
+    {"a mask of blocked padding", REAL, BLOCKED, false, true, false, 0},
+    {"masked_fill by a bool of padding", REAL, PADDED, false, true, false, 0},
+    {"masked_fill beside a bias of products", REAL_AND_BIAS, FILLED, true, true, false, 0},
     {"real, packed", REAL, NUMBER, true, true, true, 0.3},
     {"real, padding", REAL, APART, false, true, false, 0},
     {"real with a bias of products", REAL_AND_BIAS, WHERE, true, true, false, 0.3},
@@ -44,7 +63,7 @@ static const double scale = 0.5, mask_value = -10000;
 typedef struct model {
   moire_graph *g;
   moire_dim b;
-  moire_value q, k, v, extra, valid; /* extra: what the bias is made of */
+  moire_value q, k, v, extra, valid, padding; /* extra: what the bias is made of */
 } model;
 
 /* [B, L, heads * width] by head, of an input and a parameter, so that there are gradients. */
@@ -68,6 +87,7 @@ static model begin(const attention_case *c) {
   m.b = moire_extent(m.g, "B");
   moire_value ids = moire_input(m.g, "ids", MOIRE_I32, MOIRE_SHAPE(m.b, LENGTH));
   m.valid = moire_less(moire_constant(m.g, MOIRE_I32, MOIRE_SCALAR, 0), ids);
+  m.padding = moire_less_equal(ids, moire_constant(m.g, MOIRE_I32, MOIRE_SCALAR, 0));
   bool real = c->score == REAL || c->score == REAL_AND_BIAS;
   m.q = real ? heads(&m, "q") : waves(&m, "q", "qi");
   m.k = real ? heads(&m, "k") : waves(&m, "k", "ki");
@@ -114,6 +134,18 @@ static moire_value written(const attention_case *c, const model *m) {
     moire_value masked = moire_sub(number(m, 1), moire_cast(allowed, MOIRE_F32));
     s = moire_add(s, moire_scale(masked, mask_value));
   }
+  if (c->mask == FILLED) s = moire_masked_fill(s, moire_not(allowed), -INFINITY);
+  if (c->mask == PADDED)
+    s = moire_masked_fill(s, moire_reshape(m->padding, MOIRE_SHAPE(m->b, 1, 1, LENGTH)), -INFINITY);
+  if (c->mask == FILLED_FINITE) s = moire_masked_fill(s, moire_not(allowed), -3.4e38);
+  if (c->mask == BLOCKED) s = moire_add(s, moire_where(moire_not(allowed), number(m, -INFINITY), number(m, 0)));
+  if (c->mask == FILLED_TWICE) { /* key > query; keys of padding */
+    moire_value key = moire_iota(m->g, MOIRE_SHAPE(LENGTH, LENGTH), 1),
+                query = moire_iota(m->g, MOIRE_SHAPE(LENGTH, LENGTH), 0);
+    moire_value valid = moire_reshape(m->valid, MOIRE_SHAPE(m->b, 1, 1, LENGTH));
+    s = moire_masked_fill(moire_scale(s, 1 / scale), moire_less(query, key), -INFINITY);
+    s = moire_scale(moire_where(valid, s, number(m, -INFINITY)), scale);
+  }
   if (c->mask == APART) s = moire_add(moire_where(allowed, number(m, 0), number(m, mask_value)), s);
   return moire_matmul(moire_dropout(moire_softmax(s), c->dropout), m->v);
 }
@@ -122,10 +154,10 @@ static moire_value composite(const attention_case *c, const model *m) {
   bool real = c->score == REAL || c->score == REAL_AND_BIAS;
   moire_attention_options options = {.score = real ? MOIRE_SCORE_DOT : MOIRE_SCORE_INTERFERENCE,
                                      .scale = scale,
-                                     .mask_value = c->mask == INFINITE ? -1e9 : mask_value,
+                                     .mask_value = c->mask >= INFINITE ? -1e9 : mask_value,
                                      .causal = c->causal,
                                      .dropout = c->dropout};
-  if (c->valid) options.key_valid = m->valid;
+  if (c->valid) options.key_valid = c->mask == PADDED ? moire_not(m->padding) : m->valid;
   if (c->score != REAL_AND_BIAS) return moire_attention(m->q, m->k, m->v, options);
   moire_value q[] = {m->q, m->extra}, k[] = {m->k, m->extra};
   moire_value left = moire_concat(q, 2, 3), right = moire_concat(k, 2, 3);

@@ -41,6 +41,12 @@ moire_value moire_clamp_at(moire_source at, moire_value x, double low, double hi
   return high < __builtin_inf() ? moire_where_at(at, moire_less_at(at, most, x), most, y) : y;
 }
 
+moire_value moire_masked_fill_at(moire_source at, moire_value x, moire_value mask, double value) {
+  if (moire_value_is_null(x)) return moire__null_like(x, mask);
+  moire_dtype dtype = moire__is_complex(x) ? MOIRE_F32 : moire_value_dtype(x);
+  return moire_where_at(at, mask, moire_constant_at(at, x.graph, dtype, MOIRE_SCALAR, value), x);
+}
+
 moire_value moire_sign_at(moire_source at, moire_value x) {
   if (moire_value_is_null(x)) return x;
   moire_value zero = like(at, x, 0),

@@ -1,6 +1,7 @@
 /* recognise: attention that is spelled in primitives becomes `attention`.
  *
- *   s = q k^H, a = |s|^2 scale + mask            or  a = q k^T scale + q' k'^T scale' + .. + mask
+ *   s = q k^H, a = |s|^2 scale + mask            or  a = q k^T scale + q' k'^T scale' + .. + mask,
+ *                                                    where a mask may be filled into terms as well
  *   p = softmax(a), or dropout of it             y = p v, of a complex v as complex(p Re v, p Im v)
  *
  * |s|^2 is abs2(s), Re(s conj s) or Re(s)^2 + Im(s)^2; a sum of real products is one product of longer
@@ -92,6 +93,10 @@ static bool read_term(attention *a, int32_t value, double scale) {
   const moire__node *node = node_of(a, value);
   double factor = 0;
   if (moire__recognise_mask(a->g, value, &a->mask)) return scale == 1;
+  if (scale > 0) {
+    int32_t scores = moire__recognise_fill(a->g, value, &a->mask);
+    if (scores) return (scale == 1 || a->mask.of_infinity) && read_term(a, scores, scale);
+  }
   int32_t square = square_of(a, value);
   if (square && a->g->values[square].dtype == MOIRE_C64) return add_product(a, square, true, scale);
   if (node->op == MOIRE__OP_matmul)
@@ -192,7 +197,10 @@ static moire_value emit(const attention *a, const moire__rewrite *r) {
   double scale = join_products(a, r, &x[0], &x[1]);
   x[2] = values_of(a, r);
   int n = 3;
-  if (a->mask.valid) x[n++] = moire__rewrite_value(r, a->mask.valid);
+  if (a->mask.valid) {
+    moire_value keys = moire__rewrite_value(r, a->mask.valid);
+    x[n++] = a->mask.is_blocked ? moire_not(keys) : keys;
+  }
   if (a->dropout) x[n++] = moire__rewrite_value(r, a->dropout->operands[1]);
   moire__attr attrs[9] = {
       moire__attr_make_int("score", a->waves),
