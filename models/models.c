@@ -16,7 +16,10 @@
   MODEL(wearec)                                                                                                \
   MODEL(semantic_id)                                                                                           \
   MODEL(indra)                                                                                                 \
-  MODEL(llama)
+  MODEL(llama)                                                                                                 \
+  MODEL(hybrid)                                                                                                \
+  MODEL(hybrid_text)                                                                                           \
+  MODEL(hybrid_graph)
 
 #define DECLARE(name) extern const moire_model moire_model_##name;
 MODELS(DECLARE)

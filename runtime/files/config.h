@@ -8,7 +8,8 @@
  *
  * Scalars, wherever they come from: a whole number is decimal digits with an optional sign; a number may have a
  * fraction and an exponent; a truth value is true or false; quotes make a string. A list is one level deep; it
- * may hold maps of scalars and such lists.
+ * may hold maps of scalars and such lists. A JSON object of whole numbers is a list of words,
+ * "key=number".
  */
 #ifndef MOIRE_RUNTIME_FILES_CONFIG_H
 #define MOIRE_RUNTIME_FILES_CONFIG_H

@@ -393,12 +393,38 @@ static moire_status json_map(moire__arena *arena, const char *origin, const char
   return MOIRE_OK;
 }
 
+/* Whether all that the object holds are whole numbers. */
+static bool are_counts(json_t *object) {
+  const char *inner = NULL;
+  json_t *value = NULL;
+  bool all = json_object_size(object) > 0;
+  json_object_foreach(object, inner, value) all = all && json_is_integer(value);
+  return all;
+}
+
+/* Such an object is a list of words, "key=number". */
+static moire_status json_pairs(moire__arena *arena, const char *origin, const char *key, json_t *object,
+                               moire__config_entry *out, moire_error *error) {
+  int capacity = 0;
+  const char *inner = NULL;
+  json_t *value = NULL;
+  *out = (moire__config_entry){.key = moire__arena_copy_string(arena, key), .origin = origin, .list = true};
+  json_object_foreach(object, inner, value) {
+    moire__config_scalar scalar = {0};
+    moire_status status = json_scalar(arena, origin, key, value, &scalar, error);
+    if (status) return status;
+    scalar = (moire__config_scalar){moire__arena_printf(arena, "%s=%s", inner, scalar.text), true, false};
+    MOIRE__PUSH(arena, out->values, out->n, capacity, scalar);
+  }
+  return MOIRE_OK;
+}
+
 static moire_status json_entry(moire__config_table *table, const char *origin, const char *key, json_t *value,
                                moire_error *error) {
   moire__arena *arena = &table->arena;
   moire__config_entry entry = {.key = key, .origin = origin, .list = true};
   moire_status status = MOIRE_OK;
-  if (json_object_size(value)) { /* its keys with a point: "rope_scaling.type" */
+  if (json_object_size(value) && !are_counts(value)) { /* its keys with a point: "rope_scaling.type" */
     const char *inner = NULL;
     json_t *part = NULL;
     json_object_foreach(value, inner, part) {
@@ -416,6 +442,8 @@ static moire_status json_entry(moire__config_table *table, const char *origin, c
     entry.maps = moire__arena_array(arena, (size_t)entry.n, sizeof *entry.maps);
     for (int i = 0; i < entry.n && !status; i++)
       status = json_map(arena, origin, key, json_array_get(value, (size_t)i), &entry.maps[i], error);
+  } else if (are_counts(value)) {
+    status = json_pairs(arena, origin, key, value, &entry, error);
   } else {
     status = json_flat(arena, origin, key, value, &entry, error);
   }

@@ -1,0 +1,136 @@
+/* The task of recommenders that go by rated histories, texts and a graph: its row. */
+#include "tasks/ratings/ratings.h"
+
+#include "runtime/base/memory.h"
+#include "runtime/base/text.h"
+#include "runtime/train/trainer_fields.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static const moire_config_field keys[] = {
+    MOIRE__TRAINER_FIELDS("folder of ratings, features, texts and a graph; --data replaces it", "10",
+                          "1000000"),
+    {"split", MOIRE_CONFIG_STRING, "u1", 0, 0, NULL,
+     "SPLIT.base and SPLIT.test of the data are trained on and tested"},
+    {"history_mask_prob", MOIRE_CONFIG_REAL, "0.1", 0, 1, NULL, "with which a position of a history is hidden"},
+    {"history_leak", MOIRE_CONFIG_STRING, "held_out", 0, 0, "held_out|notebook",
+     "whether the position of the liked item itself is hidden too"},
+    {"negatives", MOIRE_CONFIG_STRING, "unliked", 0, 0, "unliked|unseen",
+     "what is drawn as an item that is not liked"},
+    {"valid_per_user", MOIRE_CONFIG_INT, "0", 0, 1000, NULL,
+     "last liked ratings held out of training to validate with"},
+    {"stop_metric", MOIRE_CONFIG_STRING, "NDCG@10", 0, 0, NULL, "what the best epoch is best in"},
+    {"eval_batch_size", MOIRE_CONFIG_INT, "16", 1, 1000000, NULL, "users that are scored at once"},
+    MOIRE__TRAINER_SWITCHES};
+
+static const moire__task_need needs[] = {{"item_size", MOIRE_CONFIG_INT}, {"hidden_size", MOIRE_CONFIG_INT}};
+
+/* Those of "items", "users" and "scores" that the model has: a view alone has none. */
+static const char *const *served(const moire__setup *setup, moire__arena *arena, int *n, moire_error *error) {
+  moire_graph *graph = moire__setup_graph(setup, MOIRE_INFERENCE, error);
+  if (!graph) return NULL;
+  const char **names = moire__arena_array(arena, 1, sizeof *names);
+  names[0] = "scores";
+  *n = moire_graph_find_output(graph, "scores").name != NULL;
+  moire_graph_destroy(graph);
+  return names;
+}
+
+static const char *const *step(const moire__setup *setup, moire__arena *arena, int *n, moire_error *error) {
+  (void)setup;
+  (void)error;
+  const char **names = moire__arena_array(arena, 3, sizeof *names);
+  names[0] = "loss";
+  names[1] = "main";
+  names[2] = "aux";
+  *n = 3;
+  return names;
+}
+
+/* ---- sizes that a golden's inputs say -------------------------------------------------------------------- */
+
+static moire_status say(moire__setup *setup, const moire__safetensors *file, const char *key,
+                        const char *tensor, int axis, moire_error *error) {
+  const moire__st_tensor *t = moire__safetensors_find(file, tensor);
+  if (!t || t->rank <= axis || moire__config_table_find(&setup->table, key)) return MOIRE_OK;
+  return moire__setup_add_int(setup, moire__safetensors_path(file), key, t->shape[axis], error);
+}
+
+static moire_status say_edges(moire__setup *setup, const moire__safetensors *file, moire_error *error) {
+  const moire__config_entry *relations = moire__config_table_find(&setup->table, "relations");
+  if (!relations || !relations->values || moire__config_table_find(&setup->table, "edge_counts"))
+    return MOIRE_OK;
+  moire__text text = {0}, name = {0};
+  moire__text_add(&text, "edge_counts=[");
+  bool all = true;
+  for (int i = 0; i < relations->n; i++) {
+    moire__text_clear(&name);
+    moire__text_add(&name, "input/edges.%s", relations->values[i].text);
+    const moire__st_tensor *t = moire__safetensors_find(file, name.data);
+    all = all && t && t->rank == 2;
+    moire__text_add(&text, "%s%" PRId64, i ? ", " : "", all ? t->shape[1] : 0);
+  }
+  moire__text_add(&text, "]");
+  moire_status status =
+      all ? moire__config_table_set(&setup->table, moire__safetensors_path(file), text.data, error) : MOIRE_OK;
+  moire__text_free(&text);
+  moire__text_free(&name);
+  return status;
+}
+
+static moire_status complete(moire__setup *setup, const moire__safetensors *file, moire_error *error) {
+  static const struct {
+    const char *key, *tensor;
+    int axis;
+  } sizes[] = {{"item_size", "input/overview", 0},
+               {"item_size", "input/context", 0},
+               {"user_size", "input/history_ids", 0},
+               {"max_history", "input/history_ids", 1},
+               {"review_slots", "input/reviews", 1}};
+  moire_status status = MOIRE_OK;
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes && !status; i++) {
+    bool known = false;
+    for (int f = 0; f < setup->model->n_fields; f++)
+      known = known || !strcmp(setup->model->fields[f].key, sizes[i].key);
+    if (known) status = say(setup, file, sizes[i].key, sizes[i].tensor, sizes[i].axis, error);
+  }
+  return status ? status : say_edges(setup, file, error);
+}
+
+/* Whole numbers of a golden's input are rows of something; of edges, movies come first and then nodes. */
+static moire_status check_input(const moire__setup *setup, const char *path, const char *name,
+                                const double *values, int64_t n, moire_error *error) {
+  static const struct {
+    const char *input, *key;
+  } rows[] = {{"input/history_ids", "item_size"},
+              {"input/positives", "item_size"},
+              {"input/negatives", "item_size"},
+              {"input/users", "user_size"},
+              {"input/history_ratings", "num_rating_levels"},
+              {"input/history_times", "num_time_buckets"}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    if (strcmp(name, rows[i].input) != 0) continue;
+    bool known = false;
+    for (int f = 0; f < setup->model->n_fields; f++)
+      known = known || !strcmp(setup->model->fields[f].key, rows[i].key);
+    int64_t size = known ? moire_config_int(setup->config, rows[i].key) : INT64_MAX;
+    for (int64_t j = 0; j < n; j++)
+      if (values[j] < 0 || values[j] >= (double)size)
+        return moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: %s: holds %.0f, but %s is %" PRId64, path, name,
+                          values[j], rows[i].key, size);
+  }
+  return MOIRE_OK;
+}
+
+const moire__task moire__task_ratings = {.name = "ratings",
+                                         .title = "a model of ratings",
+                                         .keys = {keys, (int)(sizeof keys / sizeof *keys)},
+                                         .needs = needs,
+                                         .n_needs = 2,
+                                         .needs_hint = "",
+                                         .headline = "NDCG@10",
+                                         .served = served,
+                                         .step = step,
+                                         .complete = complete,
+                                         .check_input = check_input};
