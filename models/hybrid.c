@@ -113,12 +113,20 @@ static moire_value contrast(const moire__hybrid *m, moire_value text, moire_valu
   return moire_mean_all(moire_cross_entropy(logits, moire_iota(m->g, MOIRE_SHAPE(b), 0)));
 }
 
+/* What the items were found to be: given at every run, or part of a library. */
+static moire_value table(const moire__hybrid *m, const char *name) {
+  moire_shape shape = MOIRE_SHAPE(m->movies, m->width);
+  if (moire_config_string(m->config, "items")[0] == 'i') return moire_input(m->g, name, MOIRE_F32, shape);
+  return moire_state(m->g, name, MOIRE_F32, shape, moire_init_constant(0));
+}
+
 static void build(moire_graph *g, const moire_config *config) {
   moire__hybrid m = moire__hybrid_begin(g, config);
   m.users = moire_config_int(config, "user_size");
   m.history = moire_config_int(config, "max_history");
-  moire_dim b = moire_extent(g, "B");
-  moire_value text = moire__hybrid_item_text(&m), graph = moire__hybrid_item_graph(&m, false);
+  bool compute = moire_config_string(config, "items")[0] == 'c';
+  moire_value text = compute ? moire__hybrid_item_text(&m) : table(&m, "item_text");
+  moire_value graph = compute ? moire__hybrid_item_graph(&m, false) : table(&m, "item_graph");
   moire__hybrid_inputs in = moire__hybrid_inputs_of(&m, true);
   moire__hybrid_text_user text_user = moire__hybrid_text_user_of(&m);
   moire__hybrid_graph_user graph_user = moire__hybrid_graph_user_of(&m);
@@ -132,15 +140,21 @@ static void build(moire_graph *g, const moire_config *config) {
   moire_value user_text = moire__hybrid_user_text(&m, &text_user, text, &whole);
   moire_value user_graph = moire__hybrid_user_graph(&m, &graph_user, graph, &whole);
   moire_value users = fuse(&users_gate, user_text, user_graph), items = fuse(&items_gate, text, graph);
-  moire_output(g, "item_text", text);
-  moire_output(g, "item_graph", graph);
-  moire_output(g, "items", items);
+  moire_value attended = compute ? attend_one(&cross, items) : table(&m, "attended");
+  if (compute) {
+    moire_output(g, "item_text", text);
+    moire_output(g, "item_graph", graph);
+    moire_output(g, "items", items);
+    moire_output(g, "attended", attended);
+  }
   moire_output(g, "user_text", user_text);
   moire_output(g, "user_graph", user_graph);
   moire_output(g, "users", users);
-  moire_output(g, "scores", score_all(&p, users, attend_one(&cross, items)));
+  moire_output(g, "scores", score_all(&p, users, attended));
+  if (!compute) return;
 
   /* Samples: a user, a liked item and another. */
+  moire_dim b = moire_extent(g, "B");
   moire_value rows = moire_input(g, "users", MOIRE_I32, MOIRE_SHAPE(b));
   moire_value chosen[] = {moire_input(g, "positives", MOIRE_I32, MOIRE_SHAPE(b)),
                           moire_input(g, "negatives", MOIRE_I32, MOIRE_SHAPE(b))};
@@ -184,6 +198,8 @@ static const moire_config_field fields[] = {
     {"predictor_dropout", MOIRE_CONFIG_REAL, "0.2", 0, 0.99, NULL, "behind the predictor's first layer"},
     {"temperature", MOIRE_CONFIG_REAL, "0.1", 1e-6, 1e6, NULL, "of the contrast between a user's two views"},
     {"aux_weight", MOIRE_CONFIG_REAL, "0.1", 0, 1e6, NULL, "of that contrast in the loss"},
+    {"items", MOIRE_CONFIG_STRING, "compute", 0, 0, "compute|input|state",
+     "for serving: items that were encoded before are inputs, or states"},
     {"aux_duplicates", MOIRE_CONFIG_STRING, "keep", 0, 0, "keep|mask",
      "rows of the same user in a batch: keep as negatives of each other, or mask"}};
 

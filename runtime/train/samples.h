@@ -14,6 +14,8 @@ typedef struct moire__samples {
   /* What samples[0 .. n) count for beside the other batches of a step, where their loss is no mean over samples
    * but over something else: how many of those they have. NULL: n. */
   double (*weigh)(void *context, const int64_t *samples, int64_t n);
+  /* The number of the step that is given next, for what is drawn anew in each; NULL: nothing is. */
+  void (*begin_step)(void *context, int64_t number);
 } moire__samples;
 
 void moire__samples_free(moire__samples *samples); /* one that is zeroed is fine */

@@ -80,6 +80,7 @@ moire_status moire__train_step_prepare(moire__train_step *t, const int64_t *samp
   moire_optimizer_scalars_f32(&t->optimizer.options, &place, t->scalars);
   t->rng[2] = (int32_t)(uint32_t)number;
   moire_status status = moire_runner_set_extent(t->runner, "B", n, error);
+  if (t->samples.begin_step) t->samples.begin_step(t->samples.context, number);
   return status ? status : t->samples.give(t->samples.context, t->runner, samples, n, error);
 }
 

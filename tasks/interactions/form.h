@@ -36,6 +36,10 @@ moire__lines moire__lines_of(const char *bytes, size_t n); /* behind a byte orde
 /* The next line that is not blank; false at the end. */
 bool moire__lines_next(moire__lines *lines);
 
+/* Bytes of the UTF-8 character at `bytes`; 0: there is none, or one that no name may have, since it steers
+ * terminals. n is at least 1. */
+size_t moire__character(const char *bytes, size_t n);
+
 /* One field of a line, without blanks and quotes around it. */
 typedef struct moire__field {
   const char *text;

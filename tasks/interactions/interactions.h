@@ -30,6 +30,7 @@ typedef struct moire__interactions_options {
   int64_t item_size;  /* the model's items are below; 0: as many as there are */
   int64_t fewest;    /* interactions of a user, at least 1: fewer are refused in the users form, left out in the
                         other */
+  int most_rating;   /* ratings are whole numbers from 1 to this; 0: any numbers */
   bool skip_unknown; /* leave out interactions with items that `map` does not know; else they are refused */
 } moire__interactions_options;
 

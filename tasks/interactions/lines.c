@@ -3,6 +3,22 @@
 
 #include <string.h>
 
+size_t moire__character(const char *bytes, size_t n) {
+  const unsigned char *text = (const unsigned char *)bytes;
+  unsigned char c = text[0];
+  if (c < 0x20 || c == 0x7f) return 0;
+  if (c < 0x80) return 1;
+  size_t length = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+  if (c < 0xc2 || c > 0xf4 || length > n) return 0;
+  for (size_t i = 1; i < length; i++) {
+    if ((text[i] & 0xc0) != 0x80) return 0;
+  }
+  bool overlong = (c == 0xe0 && text[1] < 0xa0) || (c == 0xf0 && text[1] < 0x90);
+  bool outside =
+      (c == 0xed && text[1] > 0x9f) || (c == 0xf4 && text[1] > 0x8f) || (c == 0xc2 && text[1] < 0xa0);
+  return overlong || outside ? 0 : length;
+}
+
 static bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
 moire__lines moire__lines_of(const char *bytes, size_t n) {

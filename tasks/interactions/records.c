@@ -33,27 +33,10 @@ static moire_status bad_field(const parser *p, const char *kind, moire__field fi
 /* ---- Fields -----------------------------------------------------------------------------------------------
  */
 
-/* Bytes of the UTF-8 character at `text`; 0: there is none, or one that no name may have, since it steers
- * terminals. */
-static size_t character(const unsigned char *text, size_t n) {
-  unsigned char c = text[0];
-  if (c < 0x20 || c == 0x7f) return 0;
-  if (c < 0x80) return 1;
-  size_t length = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
-  if (c < 0xc2 || c > 0xf4 || length > n) return 0;
-  for (size_t i = 1; i < length; i++) {
-    if ((text[i] & 0xc0) != 0x80) return 0;
-  }
-  bool overlong = (c == 0xe0 && text[1] < 0xa0) || (c == 0xf0 && text[1] < 0x90);
-  bool outside =
-      (c == 0xed && text[1] > 0x9f) || (c == 0xf4 && text[1] > 0x8f) || (c == 0xc2 && text[1] < 0xa0);
-  return overlong || outside ? 0 : length;
-}
-
 static moire_status check_name(const parser *p, const char *kind, moire__field field) {
   if (!field.n) return bad_field(p, kind, field, "is empty");
   for (size_t i = 0, n = 0; i < field.n; i += n) {
-    n = character((const unsigned char *)field.text + i, field.n - i);
+    n = moire__character(field.text + i, field.n - i);
     if (!n) return bad_field(p, kind, field, "is not printable UTF-8");
   }
   return MOIRE_OK;
@@ -77,6 +60,14 @@ static moire_status read_number(const parser *p, moire__field f, int64_t *number
     return bad_field(p, "item", f, "is past the largest item, 2147483647");
   *number = value;
   return MOIRE_OK;
+}
+
+/* The last name that a rating may have is `most`, where ratings are whole numbers from 1 on. */
+static moire_status check_rating(const parser *p, moire__field field, double rating) {
+  if (rating >= 1 && rating <= p->options->most_rating && rating == floor(rating)) return MOIRE_OK;
+  char what[64];
+  snprintf(what, sizeof what, "is none of the whole numbers from 1 to %d", p->options->most_rating);
+  return bad_field(p, "rating", field, what);
 }
 
 /* A number, finite; `what` in messages. */
@@ -180,6 +171,8 @@ static moire_status read_interaction(parser *p) {
   int64_t user = 0;
   moire_status status = take_user(p, fields[form->user], &user);
   if (!status && form->rating >= 0) status = read_real(p, "rating", fields[form->rating], &rating);
+  if (!status && form->rating >= 0 && p->options->most_rating)
+    status = check_rating(p, fields[form->rating], rating);
   if (!status && form->time >= 0) status = read_real(p, "time", fields[form->time], &time);
   return status ? status : add(p, user, fields[form->item], rating, time);
 }

@@ -6,6 +6,7 @@
 #include "runtime/train/trainer_fields.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const moire_config_field keys[] = {
@@ -123,14 +124,131 @@ static moire_status check_input(const moire__setup *setup, const char *path, con
   return MOIRE_OK;
 }
 
+/* ---- data ------------------------------------------------------------------------------------------------ */
+
+/* A key becomes what the data say; where something else was said, that is a sentence. */
+static moire_status agree(moire__setup *setup, const char *path, const char *key, const char *text,
+                          moire_error *error) {
+  moire__text assignment = {0};
+  moire__text_add(&assignment, "%s=%s", key, text);
+  moire_status status = moire__config_table_set(&setup->table, path, assignment.data, error);
+  moire__text_free(&assignment);
+  return status;
+}
+
+/* "[1, 2]", or "[genre=1, ...]" with names. */
+static moire_status agree_list(moire__setup *setup, const char *path, const char *key, const int64_t *values,
+                               const char *const *names, int n, moire_error *error) {
+  moire__text text = {0};
+  moire__text_add(&text, "[");
+  for (int i = 0; i < n; i++)
+    moire__text_add(&text, "%s%s%s%" PRId64, i ? ", " : "", names ? names[i] : "", names ? "=" : "", values[i]);
+  moire__text_add(&text, "]");
+  moire_status status = agree(setup, path, key, text.data, error);
+  moire__text_free(&text);
+  return status;
+}
+
+/* Does what a trained model was made for fit the data? */
+static moire_status check_sizes(const moire__setup *setup, const moire__ratings *d, moire_error *error) {
+  const int64_t *sizes = NULL;
+  const char *const *counts = NULL;
+  const moire__ratings_items *x = &d->items;
+  if (!moire__config_table_find(&setup->table, "context_sizes")) return MOIRE_OK;
+  int n = moire_config_ints(setup->config, "context_sizes", &sizes);
+  bool same = n == x->n_features || !n;
+  for (int i = 0; i < n && same; i++) same = sizes[i] == x->feature_sizes[i];
+  if (!same)
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: context_sizes of the model are not those of the data",
+                      d->path);
+  n = moire_config_strings(setup->config, "node_counts", &counts);
+  for (int i = 0; i < n; i++)
+    for (int r = 0; r < x->n_relations; r++) {
+      size_t length = strlen(x->relations[r]);
+      if (strncmp(counts[i], x->relations[r], length) || counts[i][length] != '=') continue;
+      if (strtoll(counts[i] + length + 1, NULL, 10) != x->node_counts[r])
+        return moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: the model has %s nodes, the data %" PRId64, d->path,
+                          counts[i], x->node_counts[r]);
+    }
+  return MOIRE_OK;
+}
+
+static moire_status take_sizes(moire__setup *setup, const moire__ratings *d, moire_error *error) {
+  const moire__ratings_items *x = &d->items;
+  moire_status status = check_sizes(setup, d, error);
+  if (!status) status = moire__setup_add_int(setup, d->path, "item_size", x->ids.n, error);
+  if (!status) status = moire__setup_add_int(setup, d->path, "user_size", d->histories.n, error);
+  if (!status) status = moire__setup_add_int(setup, d->path, "review_rows", x->n_reviews, error);
+  if (!status)
+    status = agree_list(setup, d->path, "context_sizes", x->feature_sizes, NULL, x->n_features, error);
+  if (!status)
+    status = agree_list(setup, d->path, "node_counts", x->node_counts, x->relations, x->n_relations, error);
+  return status ? status
+                : agree_list(setup, d->path, "edge_counts", x->edge_counts, NULL, x->n_relations, error);
+}
+
+/* A first configuration says how wide the texts are and what relations there are; that of the model is made
+ * when the data have been read. */
+static moire_status read_data(moire__setup *setup, const moire__data_files *files, const char *where,
+                              moire_error *error) {
+  const moire_model *model = setup->model;
+  moire_model unchecked = *model;
+  unchecked.check = NULL;
+  setup->model = &unchecked; /* the sizes that it checks are not known yet */
+  moire_status status = moire__setup_build(setup, where, error);
+  setup->model = model;
+  if (status) return status;
+  bool whole = false;
+  for (int f = 0; f < model->n_fields; f++) whole = whole || !strcmp(model->fields[f].key, "predictor_hidden");
+  if (!whole)
+    return moire_fail(error, MOIRE_ERROR_UNSUPPORTED,
+                      "%s: is a part of a model, for its goldens: wanted one that scores users and items",
+                      model->name);
+  const char *map = setup->weights ? moire__safetensors_metadata(setup->weights, MOIRE__RATINGS_MAP) : NULL;
+  moire__ratings_options o = {.split = moire_config_string(setup->training, "split"),
+                              .test = files->test,
+                              .max_history = (int)moire_config_int(setup->config, "max_history"),
+                              .time_buckets = (int)moire_config_int(setup->config, "num_time_buckets"),
+                              .levels = (int)moire_config_int(setup->config, "num_rating_levels"),
+                              .valid_per_user = (int)moire_config_int(setup->training, "valid_per_user"),
+                              .features = true,
+                              .width = moire_config_int(setup->config, "hidden_size"),
+                              .map = map};
+  o.n_relations = moire_config_strings(setup->config, "relations", &o.relations);
+  moire__ratings *data = NULL;
+  status = moire__ratings_read(files->data, &o, &data, error);
+  if (status) return status;
+  setup->data = data;
+  status = take_sizes(setup, data, error);
+  if (!status) status = moire__setup_build(setup, where, error);
+  if (status) return status;
+  moire_config_strings(setup->config, "relations", &o.relations); /* the names are the configuration's */
+  for (int r = 0; r < data->items.n_relations; r++) data->items.relations[r] = o.relations[r];
+  return MOIRE_OK;
+}
+
+static void free_data(void *data) { moire__ratings_free(data); }
+
+static moire__samples samples(const moire__setup *setup, int64_t batch) {
+  return moire__ratings_samples(setup, batch);
+}
+
 const moire__task moire__task_ratings = {.name = "ratings",
                                          .title = "a model of ratings",
                                          .keys = {keys, (int)(sizeof keys / sizeof *keys)},
                                          .needs = needs,
                                          .n_needs = 2,
                                          .needs_hint = "",
+                                         .size_key = "item_size",
                                          .headline = "NDCG@10",
+                                         .read = read_data,
+                                         .free_data = free_data,
                                          .served = served,
                                          .step = step,
+                                         .samples = samples,
+                                         .queries = samples,
+                                         .train = moire__ratings_train,
                                          .complete = complete,
-                                         .check_input = check_input};
+                                         .check_input = check_input,
+                                         .eval = moire__ratings_eval,
+                                         .recommend = moire__ratings_recommend};

@@ -1,7 +1,56 @@
-/* The task `ratings`: what its files share. */
+/* The task `ratings`: what its files share. The setup's data are a moire__ratings. */
 #ifndef MOIRE_TASKS_RATINGS_RATINGS_H
 #define MOIRE_TASKS_RATINGS_RATINGS_H
 
+#include "moire/run.h"
+#include "tasks/ratings/data.h"
+#include "tasks/ratings/measure.h"
 #include "tasks/task.h"
+
+/* The metadata of a checkpoint that names the items, one a line. */
+#define MOIRE__RATINGS_MAP "items"
+
+/* What a runner is given of items, as far as its program has such inputs. They are borrowed. */
+moire_status moire__ratings_give_items(const moire__ratings *data, moire_runner *runner, moire_error *error);
+
+/* Liked ratings with an item that is not liked and what is hidden of the history, drawn for each step. Borrows.
+ */
+moire__samples moire__ratings_samples(const moire__setup *setup, int64_t batch);
+
+/* Scoring users against all items: items are encoded once, users in batches. Two programs, which share what
+ * weights there are. Zero-initialise; free with moire__ratings_scoring_free. */
+typedef struct moire__ratings_scoring {
+  moire_program *items, *users;
+  moire_runner *item_runner, *user_runner;
+  int64_t batch, n_items, history;
+  const moire__ratings *data;
+} moire__ratings_scoring;
+moire_status moire__ratings_scoring_compile(moire__ratings_scoring *s, const moire__setup *setup, int64_t batch,
+                                            int threads, moire_error *error);
+/* Declares the states of both and makes their runners. */
+moire_status moire__ratings_scoring_open(moire__ratings_scoring *s, const moire__ratings *data,
+                                         moire_store *store, uint64_t seed, moire_threads *threads,
+                                         moire_error *error);
+void moire__ratings_scoring_free(moire__ratings_scoring *s);
+/* Encodes the items with the weights of now; scores follow. */
+moire_status moire__ratings_scoring_begin(moire__ratings_scoring *s, moire_error *error);
+/* Lists of the best `top` items of each of rows[0 .. n) of the histories, but for what they have seen, and the
+ * scores of these; scores may be NULL. */
+moire_status moire__ratings_lists(moire__ratings_scoring *s, const int32_t *rows, int64_t n, int top,
+                                  int32_t *items, float *scores, moire_error *error);
+
+/* The training's users with a liked rating among the events: rows[0 .. *n), owned; relevant [*n, items], owned.
+ */
+void moire__ratings_tested(const moire__ratings *data, const moire__ratings_events *events, int32_t **rows,
+                           uint8_t **relevant, int64_t *n);
+moire_status moire__ratings_measure(moire__ratings_scoring *s, const moire__ratings_events *events,
+                                    moire__measures *measures, moire_error *error);
+
+moire_status moire__ratings_train(const moire__setup *setup, int threads, moire__trainer_task *task,
+                                  moire_error *error);
+moire_status moire__ratings_open(moire__predictor *predictor, const moire__data_files *files,
+                                 moire__ratings_scoring *scoring, int64_t batch, moire_error *error);
+moire__eval_verb moire__ratings_eval;
+moire__recommend_verb moire__ratings_recommend;
 
 #endif

@@ -1,0 +1,115 @@
+/* What lists of recommended items are worth. See measure.h. */
+#include "tasks/ratings/measure.h"
+
+#include "runtime/base/memory.h"
+
+#include <math.h>
+#include <string.h>
+
+static const int cuts[MOIRE__RATINGS_CUTS] = {5, 10, 20, 50};
+
+static bool is_ahead(const float *scores, int32_t a, int32_t b) {
+  if (scores[a] == scores[b] || (isnan(scores[a]) && isnan(scores[b]))) return a < b;
+  return isnan(scores[b]) || scores[a] > scores[b];
+}
+
+void moire__list_best(const float *scores, const uint8_t *seen, int64_t n_items, int n, int32_t *items) {
+  int found = 0;
+  for (int32_t i = 0; i < (int32_t)n_items; i++) {
+    if (seen && seen[i]) continue;
+    if (found == n && !is_ahead(scores, i, items[n - 1])) continue;
+    int at = found < n ? found++ : n - 1;
+    for (; at > 0 && is_ahead(scores, i, items[at - 1]); at--) items[at] = items[at - 1];
+    items[at] = i;
+  }
+  for (; found < n; found++) items[found] = -1;
+}
+
+static double pair_distance(const moire__lists *l, int32_t a, int32_t b) {
+  const uint8_t *x = l->genres + a * l->n_genres, *y = l->genres + b * l->n_genres;
+  int both = 0, either = 0;
+  for (int64_t g = 0; g < l->n_genres; g++) {
+    both += x[g] && y[g];
+    either += x[g] || y[g];
+  }
+  return either ? 1 - (double)both / either : 0;
+}
+
+/* What one user's list adds, cut by cut. */
+typedef struct sums {
+  double precision, recall, hit, ndcg, map, novelty, diversity;
+} sums;
+
+static void add_pairs(const moire__lists *l, const int32_t *list, sums *out) {
+  double distance = 0;
+  for (int j = 0, cut = 0; j < MOIRE__RATINGS_TOP; j++) {
+    for (int i = 0; i < j && list[j] >= 0; i++) distance += pair_distance(l, list[i], list[j]);
+    if (j + 1 != cuts[cut]) continue;
+    out[cut].diversity += distance / (cuts[cut] * (cuts[cut] - 1) / 2.0);
+    cut++;
+  }
+}
+
+static void add_user(const moire__lists *l, int64_t user, sums *out) {
+  const int32_t *list = l->items + user * MOIRE__RATINGS_TOP;
+  const uint8_t *relevant = l->relevant + user * l->n_items;
+  double total = 0, gain = 0, ideal = 0, average = 0, surprise = 0;
+  int hits = 0;
+  for (int64_t i = 0; i < l->n_items; i++) total += relevant[i];
+  for (int j = 0, cut = 0; j < MOIRE__RATINGS_TOP; j++) {
+    double discount = 1 / log2(j + 2.0);
+    if (j < total) ideal += discount;
+    if (list[j] >= 0) {
+      int32_t count = l->popularity[list[j]];
+      surprise -= log2((count > 1 ? count : 1) / (double)l->n_trained);
+    }
+    if (list[j] >= 0 && relevant[list[j]]) {
+      hits++;
+      gain += discount;
+      average += (double)hits / (j + 1);
+    }
+    if (j + 1 != cuts[cut]) continue;
+    int k = cuts[cut];
+    out[cut].precision += (double)hits / k;
+    out[cut].recall += hits / total;
+    out[cut].hit += hits > 0;
+    out[cut].ndcg += gain / ideal;
+    out[cut].map += average / (total < k ? total : k);
+    out[cut].novelty += surprise / k;
+    cut++;
+  }
+}
+
+static int64_t count_distinct(const moire__lists *l, int k) {
+  bool *there = moire__allocate_array((size_t)l->n_items + 1, sizeof *there);
+  int64_t n = 0;
+  for (int64_t u = 0; u < l->n_users; u++)
+    for (int j = 0; j < k; j++) {
+      int32_t item = l->items[u * MOIRE__RATINGS_TOP + j];
+      if (item < 0 || there[item]) continue;
+      there[item] = true;
+      n++;
+    }
+  moire__release(there);
+  return n;
+}
+
+void moire__lists_measure(const moire__lists *l, moire__measures *out) {
+  sums all[MOIRE__RATINGS_CUTS] = {{0}};
+  for (int64_t u = 0; u < l->n_users; u++) {
+    add_user(l, u, all);
+    if (l->genres) add_pairs(l, l->items + u * MOIRE__RATINGS_TOP, all);
+  }
+  double n = (double)l->n_users;
+  for (int c = 0; c < MOIRE__RATINGS_CUTS; c++) {
+    int k = cuts[c];
+    moire__measures_add(out, all[c].precision / n, "P@%d", k);
+    moire__measures_add(out, all[c].recall / n, "R@%d", k);
+    moire__measures_add(out, all[c].ndcg / n, "NDCG@%d", k);
+    moire__measures_add(out, all[c].hit / n, "Hit@%d", k);
+    moire__measures_add(out, all[c].map / n, "MAP@%d", k);
+    moire__measures_add(out, all[c].novelty / n, "Novelty@%d", k);
+    if (l->genres) moire__measures_add(out, all[c].diversity / n, "Diversity@%d", k);
+    moire__measures_add(out, (double)count_distinct(l, k) / (double)l->n_items, "Coverage@%d", k);
+  }
+}
