@@ -19,6 +19,12 @@ typedef struct moire__task_need {
   moire_config_kind kind;
 } moire__task_need;
 
+/* Takes what a golden's tensor is off by, ||got - want|| / ||want||. */
+typedef struct moire__golden_report {
+  void *context;
+  void (*add)(void *context, const moire__st_tensor *want, double off);
+} moire__golden_report;
+
 struct moire__task {
   const char *name;          /* "sequences" */
   const char *title;         /* "a sequential model", in messages */
@@ -59,6 +65,10 @@ struct moire__task {
   /* Is this what the input `name` of a golden may hold? NULL: anything. */
   moire_status (*check_input)(const moire__setup *setup, const char *path, const char *name,
                               const double *values, int64_t n, moire_error *error);
+  /* Goldens that are of no model but of the task, by what stands where a model's name would: compares them, or
+   * sets *known to false. `data` is where the data lie, or NULL. The function is NULL where there are none. */
+  moire_status (*golden)(const char *kind, const moire__safetensors *file, const moire__config_table *config,
+                         const char *data, const moire__golden_report *report, bool *known, moire_error *error);
   /* values[0 .. *n) of one measure, one a sample of the test: owned (moire__release). `path` is a run's folder,
    * or a file that the verb `eval` left. NULL without an error where the folder has none. The function is NULL
    * where the task has no such values. */

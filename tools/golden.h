@@ -44,6 +44,7 @@ typedef struct tool_golden {
   tool_golden_input *inputs; /* of the model, as far as the file has them */
   int n_inputs, input_capacity;
   moire_compile_options optimizer;
+  bool compared;             /* it is a task's own, and has been compared while it was opened */
   moire_precision precision; /* to be set before the check */
   double largest_gradient;
   moire__arena arena;
@@ -52,9 +53,10 @@ typedef struct tool_golden {
 } tool_golden;
 
 /* Reads the file and all but the comparison. `model` is a name or a path instead of the one that the file
- * holds, or NULL. Everything in it is checked: shapes are as the model has them, and values what its task
- * allows. */
-moire_status tool_golden_open(tool_golden *golden, const char *path, const char *model, moire_error *error);
+ * holds, or NULL; `data` is where the data of a task's own golden lie, or NULL. Everything in it is checked:
+ * shapes are as the model has them, and values what its task allows. */
+moire_status tool_golden_open(tool_golden *golden, const char *path, const char *model, const char *data,
+                              moire_error *error);
 void tool_golden_free(tool_golden *golden);
 
 /* Computes and compares everything. A failure of a comparison is a finding, not an error. */
@@ -66,6 +68,9 @@ moire_status tool_golden_generate(tool_golden *golden, tool_engine engine, moire
                                   moire_error *error);
 void tool_golden_compare(tool_golden *golden, tool_class class, tool_engine engine,
                          const moire__st_tensor *want, const double *got);
+
+/* Appends a finding of the outputs. */
+void tool_golden_add(void *golden, const moire__st_tensor *want, double off);
 
 double tool_class_limit(tool_class class, tool_engine engine, moire_precision precision);
 

@@ -241,7 +241,19 @@ static moire_status read_training(tool_golden *g, moire_error *error) {
                     g->path);
 }
 
-moire_status tool_golden_open(tool_golden *g, const char *path, const char *model, moire_error *error) {
+/* Is it a golden of a task's own? Then it is compared. */
+static moire_status compare_own(tool_golden *g, const char *kind, const char *data, moire_error *error) {
+  const moire__golden_report report = {g, tool_golden_add};
+  moire_status status = MOIRE_OK;
+  for (int i = 0; i < moire__task_count() && !status && !g->compared; i++) {
+    const moire__task *task = moire__task_at(i);
+    if (task->golden) status = task->golden(kind, g->file, &g->setup.table, data, &report, &g->compared, error);
+  }
+  return status;
+}
+
+moire_status tool_golden_open(tool_golden *g, const char *path, const char *model, const char *data,
+                              moire_error *error) {
   g->path = path;
   const char *format = NULL, *stored = NULL, *config = NULL, *kind = NULL;
   moire_status status = moire__safetensors_open(path, &g->file, error);
@@ -262,6 +274,8 @@ moire_status tool_golden_open(tool_golden *g, const char *path, const char *mode
                    "%s: metadata model: %.80s is no model of the library: wanted --model PATH", path, stored);
   if (!status) status = need_metadata(g, "config", &config, error);
   if (!status) status = moire__config_table_add_json(&g->setup.table, path, config, error);
+  if (!status && !model) status = compare_own(g, stored, data, error);
+  if (status || g->compared) return status;
   moire_error reason = {0};
   if (!status && moire__setup_find(&g->setup, model ? model : stored, path, &reason))
     status = moire_fail(error, reason.status, "%s: %s; --model gives another", path, reason.message);

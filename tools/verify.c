@@ -12,15 +12,18 @@ typedef struct arguments {
   const char **files; /* owned */
   int n_files, threads;
   const char *model; /* instead of the files' own, or NULL */
+  const char *data;  /* of a task's own goldens, or NULL */
   tool_engine engine;
   moire_precision precision;
   bool json;
 } arguments;
 
-enum { ENGINE = 0x100, MODEL, PRECISION, THREADS, JSON };
+enum { ENGINE = 0x100, MODEL, DATA, PRECISION, THREADS, JSON };
 
 static const struct argp_option options[] = {
     {"model", MODEL, "NAME|PATH", 0, "The model, instead of the one that the files name", 0},
+    {"data", DATA, "FOLDER", 0,
+     "Where the data of a golden of reading lie (../data/movielens, from the golden's folder)", 0},
     {"engine", ENGINE, "jit|interpreter", 0,
      "What computes: native code in float32, or the interpreter in double", 0},
     {"precision", PRECISION, "f32|bf16", 0, "Of what products multiply (f32); bf16 has wider limits", 0},
@@ -32,6 +35,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
   arguments *a = state->input;
   switch (key) {
     case MODEL: a->model = text; return 0;
+    case DATA: a->data = text; return 0;
     case ENGINE:
       if (strcmp(text, "jit") != 0 && strcmp(text, "interpreter") != 0) {
         argp_error(state, "--engine: wanted jit or interpreter, but '%s' came", text);
@@ -124,7 +128,7 @@ static void print_json(const tool_golden *g, tool_engine engine) {
 static int verify_file(const arguments *a, const char *path, moire_threads *threads) {
   tool_golden golden = {0};
   moire_error error = {0};
-  moire_status status = tool_golden_open(&golden, path, a->model, &error);
+  moire_status status = tool_golden_open(&golden, path, a->model, a->data, &error);
   golden.precision = a->precision;
   if (!status)
     status = golden.generates ? tool_golden_generate(&golden, a->engine, threads, &error)

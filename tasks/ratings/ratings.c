@@ -250,5 +250,6 @@ const moire__task moire__task_ratings = {.name = "ratings",
                                          .train = moire__ratings_train,
                                          .complete = complete,
                                          .check_input = check_input,
+                                         .golden = moire__ratings_golden,
                                          .eval = moire__ratings_eval,
                                          .recommend = moire__ratings_recommend};

@@ -46,6 +46,15 @@ void moire__ratings_tested(const moire__ratings *data, const moire__ratings_even
 moire_status moire__ratings_measure(moire__ratings_scoring *s, const moire__ratings_events *events,
                                     moire__measures *measures, moire_error *error);
 
+/* What the golden of reading is compared with: section by section of its configuration. */
+typedef struct moire__golden_data {
+  const char *data, *split;
+  int64_t max_history, time_buckets;
+} moire__golden_data;
+moire_status moire__ratings_golden(const char *kind, const moire__safetensors *file,
+                                   const moire__config_table *config, const char *data,
+                                   const moire__golden_report *report, bool *known, moire_error *error);
+
 moire_status moire__ratings_train(const moire__setup *setup, int threads, moire__trainer_task *task,
                                   moire_error *error);
 moire_status moire__ratings_open(moire__predictor *predictor, const moire__data_files *files,
