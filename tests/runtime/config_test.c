@@ -262,7 +262,7 @@ Test(config, assignments_and_json_that_do_not_fit) {
       {"{\"a\": 1, \"a\": 2}", "duplicate"},
       {"{\"a\": {}}", "ckpt: a: wanted a scalar or a list of scalars"},
       {"{\"a\": {\"b\": {\"c\": 1}}}", "ckpt: a.b: wanted a scalar or a list of scalars"},
-      {"{\"a.b\": 1, \"a\": {\"b\": 1}}", "ckpt: a.b: duplicate key"},
+      {"{\"a.b\": 1, \"a\": {\"b\": true}}", "ckpt: a.b: duplicate key"},
       {"{\"a\": [[1]]}", "ckpt: a: wanted a scalar or a list of scalars"},
       {"{\"a\": 1} x", "wanted a JSON object"},
   };
