@@ -526,6 +526,29 @@ moire_value moire_max_pool2d_at(moire_source at, moire_value x, const int64_t *k
 moire_value moire_rfft_at(moire_source at, moire_value x, int axis);
 moire_value moire_irfft_at(moire_source at, moire_value z, int axis, int64_t length);
 
+/* The Fourier transform of z (a real one counts as complex) along an axis of any fixed length n, and its
+ * inverse: sums of z[t] exp(-+ 2 pi i f t / n), times a factor by `norm`, as in torch.fft. */
+typedef enum moire_norm {
+  MOIRE_NORM_BACKWARD, /* fft 1, ifft 1 / n */
+  MOIRE_NORM_ORTHO,    /* both 1 / sqrt n */
+  MOIRE_NORM_FORWARD,  /* fft 1 / n, ifft 1 */
+} moire_norm;
+moire_value moire_fft_at(moire_source at, moire_value z, int axis, moire_norm norm);
+moire_value moire_ifft_at(moire_source at, moire_value z, int axis, moire_norm norm);
+
+/* The short-time Fourier transform of x [B, L] or [L], real or complex, as torch.stft: frames of n_fft points,
+ * every hop_length, times the window, transformed -> c64[B, bins, frames] or [bins, frames]. */
+typedef struct moire_stft_options {
+  int64_t n_fft;
+  int64_t hop_length; /* 0: n_fft / 4 */
+  int64_t win_length; /* of the window, with zeros on both sides to n_fft; 0: n_fft */
+  moire_value window; /* [win_length], real or complex, or null: ones */
+  bool center;        /* x is reflected at its ends, n_fft / 2 on each side, so that frame t is around t hop */
+  bool normalized;    /* by 1 / sqrt n_fft */
+  bool onesided;      /* bins 0 to n_fft / 2, for a real x and a real window; else all n_fft */
+} moire_stft_options;
+moire_value moire_stft_at(moire_source at, moire_value x, moire_stft_options options);
+
 /* A recurrence whose coefficients depend on the position: x and dt [B, L, D], a [D, N], b and c [B, L, N] ->
  * [B, L, D]. Every channel d has a state of N: h_t = exp(dt_t a) h_{t-1} + dt_t x_t b_t, y_t = c_t . h_t. */
 moire_value moire_selective_scan_at(moire_source at, moire_value x, moire_value dt, moire_value a,

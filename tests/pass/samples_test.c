@@ -61,12 +61,15 @@ static moire_graph *accept(const op_sample *t, const char *pass, moire_graph *af
 
 static bool has_composites(const moire_graph *g) {
   for (int i = 0; i < g->n_nodes; i++) {
-    if (moire__op_get(g->nodes[i].op)->op_class == MOIRE__CLASS_COMPOSITE) return true;
+    const moire__op_info *op = moire__op_get(g->nodes[i].op);
+    bool complex_row = op->op_class == MOIRE__CLASS_ROW && (op->traits & MOIRE__TRAIT_COMPLEX);
+    if (op->op_class == MOIRE__CLASS_COMPOSITE || complex_row) return true;
   }
   return false;
 }
 
-/* One pass alone, and all of them; split alone only where there is no composite left, which it requires. */
+/* One pass alone, and all of them; split alone only where there is no composite and no complex row left, as
+ * it requires. */
 static void run_passes(op_sample *t) {
   static const char *const passes[] = {"expand", "decompose", "split", "simplify", "cse", "dce"};
   const char *outputs[GOLDEN_MAX_OUTPUTS];

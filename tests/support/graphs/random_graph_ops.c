@@ -299,7 +299,25 @@ void random_sequence(maker *m) {
   random_put_symmetric(m, moire_depthwise_conv(p->v, w, dilation), size);
 }
 
+/* Of any length, in any direction; now and then of a real value. */
+static void complex_transform(maker *m) {
+  const pooled *p = random_pick(m, random_is_number, 1);
+  if (!p || random_rank(p) < 1) return;
+  int axis = random_below(m, random_rank(p));
+  int64_t n = random_static(random_dim(p, axis));
+  if (n < 1 || n > 200) return;
+  static const moire_norm norms[] = {MOIRE_NORM_BACKWARD, MOIRE_NORM_ORTHO, MOIRE_NORM_FORWARD};
+  moire_norm norm = norms[random_below(m, 3)];
+  bool inverse = random_chance(m, 50);
+  moire_value y = inverse ? moire_ifft(p->v, axis, norm) : moire_fft(p->v, axis, norm);
+  random_put_symmetric(m, y, random_size(p) * 2 * (double)n);
+}
+
 void random_transform(maker *m) {
+  if (random_chance(m, 50)) {
+    complex_transform(m);
+    return;
+  }
   bool back = random_chance(m, 50);
   const pooled *p = random_pick(m, back ? random_is_complex : random_is_f32, 1);
   if (!p) return;
