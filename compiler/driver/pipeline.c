@@ -9,9 +9,9 @@
 #define PIPELINE(PASS)                                                                                         \
   PASS(select, "keeps the outputs that are asked for, and what they need")                                     \
   PASS(recognise, "attention that is spelled in primitives becomes one op")                                    \
-  PASS(wide_loss, "scores of many words and the cross entropy that reads them become one op")                  \
   PASS(demand, "slices move up to the operands: what nobody reads is not computed")                            \
   PASS(pack, "tokens that are padding are left out")                                                           \
+  PASS(wide_loss, "scores of many words and the cross entropy that reads them become one op")                  \
   PASS(expand, "composites become other ops")                                                                  \
   PASS(autodiff, "adds the gradients of the loss")                                                             \
   PASS(optimize, "gradients become steps of the optimizer")                                                    \
@@ -38,7 +38,7 @@
   ORDER(recognise, pack, "it leaves padding out of attention that it knows")                                   \
   ORDER(recognise, autodiff, "the gradient of the spelling keeps a value for each pair of query and key")      \
   ORDER(select, wide_loss, "logits that are handed out are not recognised: they are needed")                   \
-  ORDER(wide_loss, demand, "a slice passes it as one step")                                                    \
+  ORDER(demand, wide_loss, "slices stop at an op of several results")                                          \
   ORDER(wide_loss, expand, "a linear map is recognised as one op")                                             \
   ORDER(wide_loss, autodiff, "the gradient of the spelling keeps the logits")                                  \
   ORDER(wide_loss, narrow, "its products are narrowed, too")                                                   \

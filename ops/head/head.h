@@ -1,18 +1,18 @@
 /* The head of a model of many words (items, classes) without its logits: what the files of linear_log_softmax
  * share.
  *
- *   a = (x w^T + bias) / temperature                      [N, V], never stored
- *   y[n, k] = log softmax(a[n])[ids[n, k]]                 0 where the id is below 0
- *   lse[n] = ln sum_v exp(a[n, v])
- *   mean[n] = sum_v softmax(a[n])_v w_v                    [N, D], what the gradient of x needs of all words
+ *   a_s = (x w^T + bias) / temperature_s                   [N, V], never stored; one softmax or two (s)
+ *   y[n, k] = ln softmax(a_s[n])[ids[n, k]]                0 where the id is below 0; the first `first` ids are
+ * of the first softmax, the others of the second lse[n, s] = ln sum_v exp(a_s[n, v]) mean[n, s] = sum_v
+ * softmax(a_s[n])_v w_v               [N, S D], what the gradient of x needs of all words
  *
  * x [N, D], w [V, D], ids i32[N, K], bias [V] or none. With attribute `ignores`, rows of which every id is
  * below 0 are left out: their results are 0, and no time is spent on them.
  *
  * Exponentials are powers of two, 2^(a log2(e) - power) with a whole number `power` in each row: then a block
  * of words that brings a larger one rescales what was summed up before without rounding it, and what a row gets
- * does not depend on how the words were cut into blocks. `power` and `sum`, of the powers of two, are results
- * for the backward op, in which softmax(a)_v = 2^(a_v log2(e) - power) / sum.
+ * does not depend on how the words were cut into blocks. `power` and `sum`, of the powers of two, [N, S],
+ * are results for the backward op, in which softmax(a)_v = 2^(a_v log2(e) - power) / sum.
  */
 #ifndef MOIRE_OPS_HEAD_HEAD_H
 #define MOIRE_OPS_HEAD_HEAD_H
@@ -21,13 +21,15 @@
 #include "ops/product/tiles.h"
 
 /* Where operands stand. The bias is the last, if there is one. Backward: `gradient` is that of y, [N, K], 0
- * where the id is below 0, and `share` [N] the sum over k of it less the gradient of lse. */
+ * where the id is below 0, and `share` [N, S] the sum of it over the ids of a
+ * softmax, less the gradient of lse. */
 enum { MOIRE__HEAD_X, MOIRE__HEAD_W, MOIRE__HEAD_IDS };
 enum { MOIRE__HEAD_POWER = 3, MOIRE__HEAD_SUM, MOIRE__HEAD_MEAN, MOIRE__HEAD_GRADIENT, MOIRE__HEAD_SHARE };
 enum { MOIRE__HEAD_OPERANDS = 3, MOIRE__HEAD_BACKWARD_OPERANDS = 8 }; /* without the bias */
 /* Results of the forward op, and of the backward op. */
 enum { MOIRE__HEAD_Y, MOIRE__HEAD_LSE, MOIRE__HEAD_OF_POWER, MOIRE__HEAD_OF_SUM, MOIRE__HEAD_OF_MEAN };
 enum { MOIRE__HEAD_DX, MOIRE__HEAD_DW, MOIRE__HEAD_DBIAS };
+enum { MOIRE__HEAD_SOFTMAXES = 2 };
 
 /* The least `power`, of rows whose every word has -infinity; and that of a row: at least `a`, in powers of two.
  */
@@ -40,6 +42,22 @@ static inline int moire__head_bias(const moire__node *node, int without) {
   return node->n_operands > without ? without : -1;
 }
 
+/* The softmaxes of a node: how many, their temperatures, and how many ids are of the first. */
+typedef struct moire__head_softmaxes {
+  int n;
+  double temperature[MOIRE__HEAD_SOFTMAXES];
+  int64_t first;
+} moire__head_softmaxes;
+
+static inline moire__head_softmaxes moire__head_softmaxes_of(const moire__node *node, int64_t ids) {
+  moire__head_softmaxes s = {.n = 1, .temperature = {moire__node_real(node, "temperature")}, .first = ids};
+  if (!moire__node_attr(node, "second_temperature")) return s;
+  s.n = 2;
+  s.temperature[1] = moire__node_real(node, "second_temperature");
+  s.first = moire__node_int(node, "first");
+  return s;
+}
+
 /* ---- lowering (ops/head/lower_head.c) -------------------------------------------------------------------- */
 
 typedef struct moire__head {
@@ -50,7 +68,8 @@ typedef struct moire__head {
   int64_t words, width, ids; /* V, D, K */
   int bias;                  /* operand, -1: none */
   bool bf16, ignores;
-  double scale;                          /* log2(e) / temperature */
+  moire__head_softmaxes softmaxes;
+  double scale[MOIRE__HEAD_SOFTMAXES];   /* log2(e) / temperature */
   int64_t row_block, word_block;         /* rows of a piece, and of a block; words of one */
   int64_t row_stride, word_stride;       /* of arrays of so many in local memory: an odd number of vectors */
   int order, count;                      /* extra buffers: rows, those that count first, and how many; -1 */

@@ -21,14 +21,22 @@ static moire_status wanted(moire__infer *c, int operand, moire_dtype dtype, moir
                     moire__operand_type(c, operand).text, moire__type_print(c->g, dtype, &shape).text);
 }
 
+static moire_status check_temperature(moire__infer *c, double temperature) {
+  if (temperature > 0 && isfinite(temperature)) return MOIRE_OK;
+  return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "temperature is %g, wanted a number above 0", temperature);
+}
+
 static moire_status infer_attributes(moire__infer *c) {
   double temperature = 0;
   int64_t flag = 0;
   MOIRE__TRY(moire__infer_real(c, "temperature", &temperature));
-  if (!(temperature > 0 && isfinite(temperature)))
-    return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "temperature is %g, wanted a number above 0",
-                      temperature);
+  MOIRE__TRY(check_temperature(c, temperature));
   MOIRE__TRY(moire__infer_int(c, "ignores", 0, 1, &flag));
+  if (moire__node_attr(c->node, "second_temperature")) {
+    MOIRE__TRY(moire__infer_real(c, "second_temperature", &temperature));
+    MOIRE__TRY(check_temperature(c, temperature));
+    MOIRE__TRY(moire__infer_int(c, "first", 0, INT32_MAX, &flag));
+  }
   return moire__infer_int_or(c, "bf16", 0, 0, 1, &flag);
 }
 
@@ -48,6 +56,10 @@ static moire_status infer_operands(moire__infer *c, int bias) {
                       "wanted a fixed number of words and ids, and at most %d columns: w is %s, ids are %s",
                       MOIRE__HEAD_WIDEST, moire__operand_type(c, MOIRE__HEAD_W).text,
                       moire__operand_type(c, MOIRE__HEAD_IDS).text);
+  if (moire__node_attr(c->node, "first") && moire__node_int(c->node, "first") > ids[1])
+    return moire_fail(
+        c->error, MOIRE_ERROR_ARGUMENT, "the first %lld ids are of the first softmax, but ids are %s",
+        (long long)moire__node_int(c->node, "first"), moire__operand_type(c, MOIRE__HEAD_IDS).text);
   if (x[1] != w[1] || ids[0] != x[0])
     return moire_fail(c->error, MOIRE_ERROR_SHAPE, "x, w and ids do not fit: %s, %s, %s",
                       moire__operand_type(c, 0).text, moire__operand_type(c, 1).text,
@@ -55,26 +67,39 @@ static moire_status infer_operands(moire__infer *c, int bias) {
   return bias < 0 ? MOIRE_OK : wanted(c, bias, MOIRE_F32, MOIRE_SHAPE(w[0]));
 }
 
+static int softmaxes_of(const moire__infer *c) {
+  return moire__node_attr(c->node, "second_temperature") ? 2 : 1;
+}
+
+/* [N, S], and [N, S D]. */
+static moire_shape by_softmax(const moire__infer *c) {
+  return MOIRE_SHAPE(c->operands[MOIRE__HEAD_X]->shape.dims[0], softmaxes_of(c));
+}
+
+static moire_shape mean_shape(const moire__infer *c) {
+  moire_shape shape = c->operands[MOIRE__HEAD_X]->shape;
+  shape.dims[1] *= softmaxes_of(c);
+  return shape;
+}
+
 moire_status moire__linear_log_softmax_infer(moire__infer *c) {
   MOIRE__TRY(infer_attributes(c));
   MOIRE__TRY(infer_operands(c, moire__head_bias(c->node, MOIRE__HEAD_OPERANDS)));
-  moire_dim rows = c->operands[MOIRE__HEAD_X]->shape.dims[0];
   moire__infer_result(c, MOIRE__HEAD_Y, MOIRE_F32, c->operands[MOIRE__HEAD_IDS]->shape);
   for (int r = MOIRE__HEAD_LSE; r <= MOIRE__HEAD_OF_SUM; r++)
-    moire__infer_result(c, r, MOIRE_F32, MOIRE_SHAPE(rows));
-  return moire__infer_result(c, MOIRE__HEAD_OF_MEAN, MOIRE_F32, c->operands[MOIRE__HEAD_X]->shape);
+    moire__infer_result(c, r, MOIRE_F32, by_softmax(c));
+  return moire__infer_result(c, MOIRE__HEAD_OF_MEAN, MOIRE_F32, mean_shape(c));
 }
 
 moire_status moire__linear_log_softmax_backward_infer(moire__infer *c) {
   MOIRE__TRY(infer_attributes(c));
   MOIRE__TRY(infer_operands(c, moire__head_bias(c->node, MOIRE__HEAD_BACKWARD_OPERANDS)));
   moire_shape x = c->operands[MOIRE__HEAD_X]->shape, w = c->operands[MOIRE__HEAD_W]->shape;
-  moire_shape rows = MOIRE_SHAPE(x.dims[0]);
-  MOIRE__TRY(wanted(c, MOIRE__HEAD_POWER, MOIRE_F32, rows));
-  MOIRE__TRY(wanted(c, MOIRE__HEAD_SUM, MOIRE_F32, rows));
-  MOIRE__TRY(wanted(c, MOIRE__HEAD_MEAN, MOIRE_F32, x));
+  MOIRE__TRY(wanted(c, MOIRE__HEAD_POWER, MOIRE_F32, by_softmax(c)));
+  MOIRE__TRY(wanted(c, MOIRE__HEAD_SUM, MOIRE_F32, by_softmax(c)));
+  MOIRE__TRY(wanted(c, MOIRE__HEAD_MEAN, MOIRE_F32, mean_shape(c)));
   MOIRE__TRY(wanted(c, MOIRE__HEAD_GRADIENT, MOIRE_F32, c->operands[MOIRE__HEAD_IDS]->shape));
-  MOIRE__TRY(wanted(c, MOIRE__HEAD_SHARE, MOIRE_F32, rows));
+  MOIRE__TRY(wanted(c, MOIRE__HEAD_SHARE, MOIRE_F32, by_softmax(c)));
   moire__infer_result(c, MOIRE__HEAD_DX, MOIRE_F32, x);
   moire__infer_result(c, MOIRE__HEAD_DW, MOIRE_F32, w);
   return moire__infer_result(c, MOIRE__HEAD_DBIAS, MOIRE_F32, MOIRE_SHAPE(w.dims[0]));
@@ -82,17 +107,26 @@ moire_status moire__linear_log_softmax_backward_infer(moire__infer *c) {
 
 /* ---- gradient -------------------------------------------------------------------------------------------- */
 
+/* [N, S]: the sums of dy [N, K] over the ids of each softmax. */
+static moire_value sums_of(moire_value dy, moire__head_softmaxes softmaxes) {
+  int64_t all = moire_value_dim(dy, 1), first = softmaxes.first;
+  if (softmaxes.n == 1) return moire_sum(dy, 1, true);
+  moire_value parts[] = {moire_sum(moire_slice(dy, 1, 0, first), 1, true),
+                         moire_sum(moire_slice(dy, 1, first, all - first), 1, true)};
+  return moire_concat(parts, 2, 1);
+}
+
 void moire__linear_log_softmax_gradient(moire__gradient *c) {
   int bias = moire__head_bias(c->node, MOIRE__HEAD_OPERANDS);
   moire_value ids = c->operands[MOIRE__HEAD_IDS], dy = c->result_gradients[MOIRE__HEAD_Y];
   moire_value dlse = c->result_gradients[MOIRE__HEAD_LSE];
   if (moire_value_is_null(dy) && moire_value_is_null(dlse)) return;
-  moire_shape shape = moire_value_shape(ids), rows = MOIRE_SHAPE(shape.dims[0]);
+  moire_shape shape = moire_value_shape(ids);
   moire_value zero = moire_constant(c->g, MOIRE_F32, shape, 0);
   if (moire_value_is_null(dy)) dy = zero;
   if (moire__node_int(c->node, "ignores"))
     dy = moire_where(moire_less(ids, moire_constant(c->g, MOIRE_I32, shape, 0)), zero, dy);
-  moire_value share = shape.dims[1] == 1 ? moire_reshape(dy, rows) : moire_sum(dy, 1, false);
+  moire_value share = sums_of(dy, moire__head_softmaxes_of(c->node, shape.dims[1]));
   if (!moire_value_is_null(dlse)) share = moire_sub(share, dlse);
   moire_value operands[MOIRE__HEAD_BACKWARD_OPERANDS + 1] = {
       c->operands[MOIRE__HEAD_X],     c->operands[MOIRE__HEAD_W],      ids, c->results[MOIRE__HEAD_OF_POWER],
@@ -115,14 +149,14 @@ static double rounded(bool bf16, double x) {
   return !bf16 || fabs(x) < 0x1p-126 ? x : moire__bf16_to_double(moire__bf16_from_double(x));
 }
 
-/* What both references read: a row's scores in powers of two. */
+/* What both references read. */
 typedef struct row_scores {
   const moire__reference *c;
   int bias;
   bool bf16;
-  double scale;
+  moire__head_softmaxes softmaxes;
   int64_t words, width, ids;
-  double *a; /* [words] */
+  double *z, *a; /* [words]: scores; those of a softmax in powers of two */
 } row_scores;
 
 static row_scores scores_of(const moire__reference *c, int bias) {
@@ -130,7 +164,8 @@ static row_scores scores_of(const moire__reference *c, int bias) {
   s.width = c->operands[MOIRE__HEAD_W]->dims[1];
   s.ids = c->operands[MOIRE__HEAD_IDS]->dims[1];
   s.bf16 = moire__node_int_or(c->node, "bf16", 0) != 0;
-  s.scale = MOIRE__HEAD_LOG2_E / moire__node_real(c->node, "temperature");
+  s.softmaxes = moire__head_softmaxes_of(c->node, s.ids);
+  s.z = moire__arena_array(c->scratch, (size_t)s.words, sizeof *s.z);
   s.a = moire__arena_array(c->scratch, (size_t)s.words, sizeof *s.a);
   return s;
 }
@@ -142,7 +177,7 @@ static void find_scores(const row_scores *s, int64_t row) {
     double dot = 0;
     for (int64_t j = 0; j < s->width; j++) dot += rounded(s->bf16, x[j]) * rounded(s->bf16, w[j]);
     if (s->bias >= 0) dot += s->c->operands[s->bias]->re[v];
-    s->a[v] = dot * s->scale;
+    s->z[v] = dot;
   }
 }
 
@@ -160,84 +195,105 @@ static bool row_counts(const row_scores *s, int64_t row) {
   return some || !ignores;
 }
 
+/* Softmax s of row n, whose scores have been found. */
+static void soften_row(const row_scores *s, int64_t n, int number) {
+  moire__tensor *const *y = s->c->results;
+  const double *w = s->c->operands[MOIRE__HEAD_W]->re, *ids = s->c->operands[MOIRE__HEAD_IDS]->re;
+  int64_t at = n * s->softmaxes.n + number;
+  double power = MOIRE__HEAD_LEAST, sum = 0, scale = MOIRE__HEAD_LOG2_E / s->softmaxes.temperature[number];
+  for (int64_t v = 0; v < s->words; v++) power = fmax(power, ceil(s->z[v] * scale));
+  double *mean = y[MOIRE__HEAD_OF_MEAN]->re + at * s->width;
+  for (int64_t v = 0; v < s->words; v++) {
+    double e = exp2(s->z[v] * scale - power);
+    sum += e;
+    for (int64_t j = 0; j < s->width; j++)
+      mean[j] += rounded(s->bf16, e) * rounded(s->bf16, w[v * s->width + j]);
+  }
+  for (int64_t j = 0; j < s->width; j++) mean[j] /= sum;
+  for (int64_t k = number ? s->softmaxes.first : 0; k < (number ? s->ids : s->softmaxes.first); k++) {
+    int64_t id = (int64_t)ids[n * s->ids + k];
+    if (id >= 0)
+      y[MOIRE__HEAD_Y]->re[n * s->ids + k] = (s->z[id] * scale - power) * MOIRE__HEAD_LN_2 - log(sum);
+  }
+  y[MOIRE__HEAD_LSE]->re[at] = power * MOIRE__HEAD_LN_2 + log(sum);
+  y[MOIRE__HEAD_OF_POWER]->re[at] = power;
+  y[MOIRE__HEAD_OF_SUM]->re[at] = sum;
+}
+
 void moire__linear_log_softmax_reference(moire__reference *c) {
   row_scores s = scores_of(c, moire__head_bias(c->node, MOIRE__HEAD_OPERANDS));
+  for (int64_t i = 0; i < c->results[MOIRE__HEAD_OF_SUM]->elements; i++)
+    c->results[MOIRE__HEAD_OF_SUM]->re[i] = 1;
   for (int64_t n = 0; n < c->operands[MOIRE__HEAD_X]->dims[0]; n++) {
-    c->results[MOIRE__HEAD_OF_SUM]->re[n] = 1;
     if (!row_counts(&s, n)) continue;
     find_scores(&s, n);
-    double power = MOIRE__HEAD_LEAST, sum = 0;
-    for (int64_t v = 0; v < s.words; v++) power = fmax(power, ceil(s.a[v]));
-    double *mean = c->results[MOIRE__HEAD_OF_MEAN]->re + n * s.width;
-    for (int64_t v = 0; v < s.words; v++) {
-      double e = exp2(s.a[v] - power);
-      sum += e;
-      for (int64_t j = 0; j < s.width; j++)
-        mean[j] += rounded(s.bf16, e) * rounded(s.bf16, c->operands[MOIRE__HEAD_W]->re[v * s.width + j]);
-    }
-    for (int64_t j = 0; j < s.width; j++) mean[j] /= sum;
-    for (int64_t k = 0; k < s.ids; k++) {
-      int64_t id = (int64_t)c->operands[MOIRE__HEAD_IDS]->re[n * s.ids + k];
-      if (id >= 0)
-        c->results[MOIRE__HEAD_Y]->re[n * s.ids + k] = (s.a[id] - power) * MOIRE__HEAD_LN_2 - log(sum);
-    }
-    c->results[MOIRE__HEAD_LSE]->re[n] = power * MOIRE__HEAD_LN_2 + log(sum);
-    c->results[MOIRE__HEAD_OF_POWER]->re[n] = power;
-    c->results[MOIRE__HEAD_OF_SUM]->re[n] = sum;
+    for (int i = 0; i < s.softmaxes.n; i++) soften_row(&s, n, i);
   }
 }
 
-/* The scores' gradients take the place of the scores. */
-static void differentiate_scores(const row_scores *s, int64_t n, double per_temperature) {
+/* 1 / temperature of the softmax that id k is of. */
+static double per_temperature(const row_scores *s, int64_t k) {
+  return 1 / s->softmaxes.temperature[k >= s->softmaxes.first];
+}
+
+/* a: the gradients of the row's scores. */
+static void differentiate_scores(const row_scores *s, int64_t n) {
   const moire__tensor *const *x = s->c->operands;
-  double factor = -x[MOIRE__HEAD_SHARE]->re[n] * per_temperature / x[MOIRE__HEAD_SUM]->re[n];
-  for (int64_t v = 0; v < s->words; v++) s->a[v] = exp2(s->a[v] - x[MOIRE__HEAD_POWER]->re[n]) * factor;
+  for (int64_t v = 0; v < s->words; v++) s->a[v] = 0;
+  for (int i = 0; i < s->softmaxes.n; i++) {
+    int64_t at = n * s->softmaxes.n + i;
+    double t = s->softmaxes.temperature[i], power = x[MOIRE__HEAD_POWER]->re[at];
+    double factor = -x[MOIRE__HEAD_SHARE]->re[at] / t / x[MOIRE__HEAD_SUM]->re[at];
+    for (int64_t v = 0; v < s->words; v++) s->a[v] += exp2(s->z[v] * MOIRE__HEAD_LOG2_E / t - power) * factor;
+  }
   for (int64_t k = 0; k < s->ids; k++) {
     int64_t id = (int64_t)x[MOIRE__HEAD_IDS]->re[n * s->ids + k];
-    if (id >= 0) s->a[id] += x[MOIRE__HEAD_GRADIENT]->re[n * s->ids + k] * per_temperature;
+    if (id >= 0) s->a[id] += x[MOIRE__HEAD_GRADIENT]->re[n * s->ids + k] * per_temperature(s, k);
   }
+}
+
+/* Element j of the gradient of row n of x. An id below 0 has gradient 0. */
+static double gradient_of_x(const row_scores *s, int64_t n, int64_t j) {
+  const moire__tensor *const *x = s->c->operands;
+  double sum = 0;
+  for (int i = 0; i < s->softmaxes.n; i++) {
+    int64_t at = n * s->softmaxes.n + i;
+    sum -=
+        x[MOIRE__HEAD_SHARE]->re[at] * x[MOIRE__HEAD_MEAN]->re[at * s->width + j] / s->softmaxes.temperature[i];
+  }
+  for (int64_t k = 0; k < s->ids; k++) {
+    int64_t id = (int64_t)x[MOIRE__HEAD_IDS]->re[n * s->ids + k];
+    sum += x[MOIRE__HEAD_GRADIENT]->re[n * s->ids + k] * per_temperature(s, k) *
+           x[MOIRE__HEAD_W]->re[(id < 0 ? 0 : id) * s->width + j];
+  }
+  return sum;
 }
 
 void moire__linear_log_softmax_backward_reference(moire__reference *c) {
   row_scores s = scores_of(c, moire__head_bias(c->node, MOIRE__HEAD_BACKWARD_OPERANDS));
-  const moire__tensor *const *x = c->operands;
-  double per_temperature = 1 / moire__node_real(c->node, "temperature");
-  for (int64_t n = 0; n < x[MOIRE__HEAD_X]->dims[0]; n++) {
+  const double *x = c->operands[MOIRE__HEAD_X]->re;
+  for (int64_t n = 0; n < c->operands[MOIRE__HEAD_X]->dims[0]; n++) {
     bool counts = row_counts(&s, n);
-    double *dx = c->results[MOIRE__HEAD_DX]->re + n * s.width, share = x[MOIRE__HEAD_SHARE]->re[n];
-    for (int64_t j = 0; j < s.width; j++) {
-      double sum = -share * x[MOIRE__HEAD_MEAN]->re[n * s.width + j];
-      for (int64_t k = 0; k < s.ids; k++) {
-        int64_t id = (int64_t)x[MOIRE__HEAD_IDS]->re[n * s.ids + k];
-        if (id < 0) id = 0; /* whose gradient is 0 */
-        sum += x[MOIRE__HEAD_GRADIENT]->re[n * s.ids + k] * x[MOIRE__HEAD_W]->re[id * s.width + j];
-      }
-      dx[j] = sum * per_temperature;
-    }
+    for (int64_t j = 0; j < s.width; j++)
+      c->results[MOIRE__HEAD_DX]->re[n * s.width + j] = gradient_of_x(&s, n, j);
     if (!counts) continue;
     find_scores(&s, n);
-    differentiate_scores(&s, n, per_temperature);
+    differentiate_scores(&s, n);
     for (int64_t v = 0; v < s.words; v++) {
       c->results[MOIRE__HEAD_DBIAS]->re[v] += s.a[v];
       for (int64_t j = 0; j < s.width; j++)
         c->results[MOIRE__HEAD_DW]->re[v * s.width + j] +=
-            rounded(s.bf16, s.a[v]) * rounded(s.bf16, x[MOIRE__HEAD_X]->re[n * s.width + j]);
+            rounded(s.bf16, s.a[v]) * rounded(s.bf16, x[n * s.width + j]);
     }
   }
 }
 
-/* ---- demand and samples ---------------------------------------------------------------------------------- */
-
-bool moire__linear_log_softmax_demand(moire__demand *c) {
-  if (c->axis != 0) return false;
-  moire__demand_slice(c, MOIRE__HEAD_X, 0, c->start, c->length);
-  moire__demand_slice(c, MOIRE__HEAD_IDS, 0, c->start, c->length);
-  return true;
-}
+/* ---- samples ---------------------------------------------------------------------------------- */
 
 typedef struct head_case {
   moire__sample_kind kind;
   moire_dim rows, width, words, ids;
+  int64_t first; /* ids of the first of two softmaxes; -1: there is one */
   bool bias, ignores;
   double temperature, range;
   moire_status expected;
@@ -246,22 +302,26 @@ typedef struct head_case {
 static bool head_row(moire__sampler *s, head_case *found) {
   moire_dim b = moire__sample_batch(s);
   const head_case cases[] = {
-      {GOOD, 4, 8, 20, 1, true, false, 1, 1, ACCEPTED},
-      {GOOD, b, 5, 70, 1, false, true, 1, 1, ACCEPTED},
-      {GOOD, b, 6, 9, 3, true, true, 2, 1, ACCEPTED},
-      {HARD, 1, 1, 1, 1, true, false, 1, 1, ACCEPTED},
-      {HARD, 70, 3, 131, 1, true, true, 1, 1, ACCEPTED},
-      {HARD, 67, 17, 33, 5, false, true, 2, 1, ACCEPTED},
-      {HARD, 3, 33, 65, 17, true, false, 0.5, 1, ACCEPTED},
-      {HARD, 5, 4, 129, 1, true, false, 1, 12, ACCEPTED},
-      {HARD, 0, 3, 5, 1, true, true, 1, 1, ACCEPTED},
-      {HARD, 2, 0, 5, 1, true, false, 1, 1, ACCEPTED},
-      {WRONG, 4, 8, 0, 1, true, false, 1, 1, BAD_SHAPE},
-      {WRONG, 4, 8, 20, 0, true, false, 1, 1, BAD_SHAPE},
-      {WRONG, 4, 8, b, 1, false, false, 1, 1, BAD_SHAPE},
-      {WRONG, 4, 4097, 2, 1, false, false, 1, 1, BAD_SHAPE},
-      {WRONG, 4, 8, 20, 1, true, false, 0, 1, BAD_ARGUMENT},
-      {WRONG, 4, 8, 20, 1, true, false, INFINITY, 1, BAD_ARGUMENT},
+      {GOOD, 5, 7, 40, 4, 1, true, true, 1, 1, ACCEPTED},
+      {HARD, 66, 18, 33, 20, 1, false, true, 1, 1, ACCEPTED},
+      {HARD, b, 5, 70, 2, 2, true, false, 1, 1, ACCEPTED},
+      {GOOD, 4, 8, 20, 1, -1, true, false, 1, 1, ACCEPTED},
+      {GOOD, b, 5, 70, 1, -1, false, true, 1, 1, ACCEPTED},
+      {GOOD, b, 6, 9, 3, -1, true, true, 2, 1, ACCEPTED},
+      {HARD, 1, 1, 1, 1, -1, true, false, 1, 1, ACCEPTED},
+      {HARD, 70, 3, 131, 1, -1, true, true, 1, 1, ACCEPTED},
+      {HARD, 67, 17, 33, 5, -1, false, true, 2, 1, ACCEPTED},
+      {HARD, 3, 33, 65, 17, -1, true, false, 0.5, 1, ACCEPTED},
+      {HARD, 5, 4, 129, 1, -1, true, false, 1, 12, ACCEPTED},
+      {HARD, 0, 3, 5, 1, -1, true, true, 1, 1, ACCEPTED},
+      {HARD, 2, 0, 5, 1, -1, true, false, 1, 1, ACCEPTED},
+      {WRONG, 4, 8, 0, 1, -1, true, false, 1, 1, BAD_SHAPE},
+      {WRONG, 4, 8, 20, 0, -1, true, false, 1, 1, BAD_SHAPE},
+      {WRONG, 4, 8, b, 1, -1, false, false, 1, 1, BAD_SHAPE},
+      {WRONG, 4, 4097, 2, 1, -1, false, false, 1, 1, BAD_SHAPE},
+      {WRONG, 4, 8, 20, 1, -1, true, false, 0, 1, BAD_ARGUMENT},
+      {WRONG, 4, 8, 20, 1, -1, true, false, INFINITY, 1, BAD_ARGUMENT},
+      {WRONG, 4, 8, 20, 2, 3, true, false, 1, 1, BAD_ARGUMENT},
   };
   int i = MOIRE__SAMPLE_ROW(s, cases);
   if (i >= 0) *found = cases[i];
@@ -277,10 +337,12 @@ static bool head_sample(moire__sampler *s, bool backward) {
   double classes = moire__dim_is_static(row.words) ? (double)row.words : 3;
   x[2] = moire__sample_input(s, I32, S(row.rows, row.ids), row.ignores ? -2 : 0, classes);
   if (row.bias) bias = moire__sample_input(s, F32, S(row.words), -1, 1);
-  moire__attr attrs[] = {moire__attr_make_real("temperature", row.temperature),
-                         moire__attr_make_int("ignores", row.ignores)};
+  moire__attr attrs[] = {
+      moire__attr_make_real("temperature", row.temperature), moire__attr_make_int("ignores", row.ignores),
+      moire__attr_make_real("second_temperature", 2), moire__attr_make_int("first", row.first)};
+  int n_attrs = row.first < 0 ? 2 : 4, softmaxes = row.first < 0 ? 1 : 2;
   x[3] = bias;
-  moire_value y = moire__sample_emit(s, MOIRE__OP_linear_log_softmax, x, row.bias ? 4 : 3, attrs, 2);
+  moire_value y = moire__sample_emit(s, MOIRE__OP_linear_log_softmax, x, row.bias ? 4 : 3, attrs, n_attrs);
   if (s->kind == WRONG) return moire__sample_refuse(s, row.expected);
   if (!backward) {
     if (!moire_value_is_null(y)) moire_output(s->g, "y1", moire__value(s->g, y.id + MOIRE__HEAD_LSE));
@@ -292,10 +354,10 @@ static bool head_sample(moire__sampler *s, bool backward) {
   moire_value zero = moire_constant(s->g, F32, S(row.rows, row.ids), 0);
   moire_value none = moire_constant(s->g, I32, S(row.rows, row.ids), 0);
   x[MOIRE__HEAD_GRADIENT] = moire_where(moire_less(x[2], none), zero, dy);
-  x[MOIRE__HEAD_SHARE] = moire__sample_input(s, F32, S(row.rows), -1, 1);
+  x[MOIRE__HEAD_SHARE] = moire__sample_input(s, F32, S(row.rows, softmaxes), -1, 1);
   int n = MOIRE__HEAD_BACKWARD_OPERANDS;
   if (row.bias) x[n++] = bias;
-  moire_value dx = moire__sample_emit(s, MOIRE__OP_linear_log_softmax_backward, x, n, attrs, 2);
+  moire_value dx = moire__sample_emit(s, MOIRE__OP_linear_log_softmax_backward, x, n, attrs, n_attrs);
   if (!moire_value_is_null(dx)) {
     moire_output(s->g, "y1", moire__value(s->g, dx.id + MOIRE__HEAD_DW));
     moire_output(s->g, "y2", moire__value(s->g, dx.id + MOIRE__HEAD_DBIAS));

@@ -3,18 +3,18 @@
  *   words   dw and dbias. One piece is a block of words, which are the vector lanes: w of the block is
  * transposed once, and blocks of rows pass by. For each g[n, v] = -share_n / temperature 2^(a log2 e - power_n)
  * / sum_n,  at the ids plus gradient / temperature dw[v, j] += sum_n g[n, v] x[n, j],  dbias[v] += sum_n g[n,
- * v] rows    dx_n = (sum_k gradient[n, k] w[id_k] - share_n mean_n) / temperature; no product of matrices is
- * left for it to do, since the forward pass has summed up the mean of all words
+ * v] rows    dx_n = sum_s (sum_k gradient[n, k] w[id_k] - share_n mean_n) / temperature; no product of matrices
+ * is left for it to do, since the forward pass has summed up the mean of all words
  */
 #include "ops/head/head.h"
 #include "ops/parts.h"
 
 typedef struct backward {
   moire__head h;
-  double per_temperature;
+  double per_temperature[MOIRE__HEAD_SOFTMAXES];
   bool wants_dw, wants_dbias;
   moire__loop_buffer w, x, g;              /* [D, words], [rows, D], [rows, words] */
-  moire__loop_buffer power, factor, dbias; /* [rows], [rows], [words] */
+  moire__loop_buffer power, factor, dbias; /* [rows, S] twice, [words] */
   moire__loop_value first_word, n_words;
   moire__loop_value first_row, n_rows;
 } backward;
@@ -31,6 +31,11 @@ static moire__loop_value real(backward *f, double x) {
 
 static moire__loop_value in_words(backward *f, moire__loop_value line, moire__loop_value lane) {
   return moire__head_at(&f->h, line, f->h.word_stride, lane);
+}
+
+/* Softmax s among those of row `row`. */
+static moire__loop_value of_softmax(backward *f, moire__loop_value row, int s) {
+  return moire__head_at(&f->h, row, f->h.softmaxes.n, moire__head_index(&f->h, s));
 }
 
 static int64_t whole_vectors(const moire__head *h) {
@@ -84,12 +89,14 @@ static void take_rows(backward *f) {
   moire__loop_builder *b = builder(f);
   moire__loop_value zero = moire__head_index(h, 0);
   moire__loop_value i = moire__loop_for(b, zero, f->n_rows, 1, 1), row = row_of(f, i);
-  moire__loop_value share = moire__head_load(h, MOIRE__HEAD_SHARE, row);
-  moire__loop_value factor =
-      binary(f, MOIRE__LOOP_div, binary(f, MOIRE__LOOP_mul, share, real(f, -f->per_temperature)),
-             moire__head_load(h, MOIRE__HEAD_SUM, row));
-  moire__loop_store(b, f->factor, i, factor);
-  moire__loop_store(b, f->power, i, moire__head_load(h, MOIRE__HEAD_POWER, row));
+  for (int s = 0; s < h->softmaxes.n; s++) {
+    moire__loop_value to = of_softmax(f, i, s), from = of_softmax(f, row, s);
+    moire__loop_value share = moire__head_load(h, MOIRE__HEAD_SHARE, from);
+    share = binary(f, MOIRE__LOOP_mul, share, real(f, -f->per_temperature[s]));
+    moire__loop_store(b, f->factor, to,
+                      binary(f, MOIRE__LOOP_div, share, moire__head_load(h, MOIRE__HEAD_SUM, from)));
+    moire__loop_store(b, f->power, to, moire__head_load(h, MOIRE__HEAD_POWER, from));
+  }
   moire__loop_value j = moire__loop_for(b, zero, moire__head_index(h, h->width), 1, l->target.lanes);
   moire__loop_value from = moire__lower_address(l, &h->x, (const moire__loop_value[MOIRE_MAX_RANK]){row, j});
   moire__loop_store(b, f->x, moire__head_at(h, i, h->width, j),
@@ -124,7 +131,7 @@ static void differentiate(backward *f) {
   moire__head *h = &f->h;
   moire__lowering *l = h->l;
   moire__loop_builder *b = builder(f);
-  moire__loop_value zero = moire__head_index(h, 0), scale = real(f, h->scale), bias = 0;
+  moire__loop_value zero = moire__head_index(h, 0), bias = 0, g = 0;
   moire__loop_value lane = moire__head_vectors(h, whole_vectors(h));
   if (h->bias >= 0) { /* lanes behind the last word take its bias: nobody reads them */
     moire__loop_value last = moire__head_index(h, h->words - 1);
@@ -135,15 +142,26 @@ static void differentiate(backward *f) {
   moire__loop_value i = moire__loop_for(b, zero, f->n_rows, 1, 1);
   moire__loop_value score = moire__loop_load(b, f->g, in_words(f, i, lane));
   if (bias) score = binary(f, MOIRE__LOOP_add, score, bias);
-  moire__loop_value less = moire__loop_unary(b, MOIRE__LOOP_neg, moire__loop_load(b, f->power, i));
-  moire__loop_value e =
-      moire__loop_unary(b, MOIRE__LOOP_exp2, moire__loop_ternary(b, MOIRE__LOOP_fma, score, scale, less));
-  moire__loop_value g = binary(f, MOIRE__LOOP_mul, e, moire__loop_load(b, f->factor, i));
+  for (int s = 0; s < h->softmaxes.n; s++) {
+    moire__loop_value at = of_softmax(f, i, s), factor = moire__loop_load(b, f->factor, at);
+    moire__loop_value less = moire__loop_unary(b, MOIRE__LOOP_neg, moire__loop_load(b, f->power, at));
+    moire__loop_value e = moire__loop_ternary(b, MOIRE__LOOP_fma, score, real(f, h->scale[s]), less);
+    e = moire__loop_unary(b, MOIRE__LOOP_exp2, e);
+    g = s ? moire__loop_ternary(b, MOIRE__LOOP_fma, e, factor, g) : binary(f, MOIRE__LOOP_mul, e, factor);
+  }
   moire__loop_set(b, all, binary(f, MOIRE__LOOP_add, moire__loop_get(b, all), g));
   moire__loop_store(b, f->g, in_words(f, i, lane), g);
   moire__loop_end(b);
   moire__loop_store(b, f->dbias, lane, moire__loop_get(b, all));
   moire__loop_end(b);
+}
+
+/* 1 / temperature of the softmax that id k is of. */
+static moire__loop_value per_temperature(backward *f, moire__loop_value k) {
+  if (f->h.softmaxes.n == 1) return real(f, f->per_temperature[0]);
+  moire__loop_value is_first = binary(f, MOIRE__LOOP_lt, k, moire__head_index(&f->h, f->h.softmaxes.first));
+  return moire__loop_ternary(builder(f), MOIRE__LOOP_select, is_first, real(f, f->per_temperature[0]),
+                             real(f, f->per_temperature[1]));
 }
 
 /* Adds the gradient of id k of row i, which stands at `row`, if the id is among the words of the block. */
@@ -155,7 +173,7 @@ static void add_at_id(backward *f, moire__loop_value i, moire__loop_value row, m
   moire__loop_if(b, binary(f, MOIRE__LOOP_and, binary(f, MOIRE__LOOP_le, zero, lane),
                            binary(f, MOIRE__LOOP_lt, lane, f->n_words)));
   moire__loop_value y = moire__head_load(h, MOIRE__HEAD_GRADIENT, moire__head_at(h, row, h->ids, k));
-  y = binary(f, MOIRE__LOOP_mul, y, real(f, f->per_temperature));
+  y = binary(f, MOIRE__LOOP_mul, y, per_temperature(f, k));
   moire__loop_value at = in_words(f, i, lane);
   moire__loop_store(b, f->g, at, binary(f, MOIRE__LOOP_add, moire__loop_load(b, f->g, at), y));
   moire__loop_store(b, f->dbias, lane, binary(f, MOIRE__LOOP_add, moire__loop_load(b, f->dbias, lane), y));
@@ -239,8 +257,8 @@ static void add_word_buffers(backward *f) {
   f->w = local(f, "w", h->width * h->word_stride);
   f->x = local(f, "x", h->row_block * h->width);
   f->g = local(f, "g", h->row_block * h->word_stride);
-  f->power = local(f, "power", h->row_block);
-  f->factor = local(f, "factor", h->row_block);
+  f->power = local(f, "power", h->row_block * h->softmaxes.n);
+  f->factor = local(f, "factor", h->row_block * h->softmaxes.n);
   f->dbias = local(f, "dbias", h->word_stride);
 }
 
@@ -288,22 +306,27 @@ static void lower_rows(backward *f) {
   moire__loop_value first = moire__lower_mul(l, l->kernel->parallel, moire__head_index(h, h->row_block));
   moire__loop_value n = moire__head_left(h, moire__loop_extent(b, h->rows), first, h->row_block);
   moire__loop_value row = moire__lower_add(l, first, moire__loop_for(b, zero, n, 1, 1));
-  moire__loop_value share = moire__head_load(h, MOIRE__HEAD_SHARE, row);
-  moire__loop_value less = moire__loop_unary(b, MOIRE__LOOP_neg, share);
-  moire__loop_value j = moire__loop_for(b, zero, width, 1, 2 * l->target.lanes);
-  moire__loop_value at = moire__head_at(h, row, h->width, j);
-  moire__loop_var sum =
-      moire__loop_declare(b, binary(f, MOIRE__LOOP_mul, less, moire__head_load(h, MOIRE__HEAD_MEAN, at)));
+  moire__loop_value factor[MOIRE__HEAD_SOFTMAXES];
+  for (int s = 0; s < h->softmaxes.n; s++)
+    factor[s] = binary(f, MOIRE__LOOP_mul, moire__head_load(h, MOIRE__HEAD_SHARE, of_softmax(f, row, s)),
+                       real(f, -f->per_temperature[s]));
+  moire__loop_value j = moire__loop_for(b, zero, width, 1, 2 * l->target.lanes), all = real(f, 0);
+  for (int s = 0; s < h->softmaxes.n; s++) {
+    moire__loop_value line = moire__lower_add(l, moire__head_index(h, s * h->width), j);
+    moire__loop_value from = moire__head_at(h, row, h->softmaxes.n * h->width, line);
+    all = moire__loop_ternary(b, MOIRE__LOOP_fma, factor[s], moire__head_load(h, MOIRE__HEAD_MEAN, from), all);
+  }
+  moire__loop_var sum = moire__loop_declare(b, all);
   moire__loop_value k = moire__loop_for(b, zero, moire__head_index(h, h->ids), 1, 1);
   moire__loop_value id = moire__head_id(h, row, k), last = moire__head_index(h, h->words - 1);
   moire__loop_value g = moire__head_load(h, MOIRE__HEAD_GRADIENT, moire__head_at(h, row, h->ids, k));
+  g = binary(f, MOIRE__LOOP_mul, g, per_temperature(f, k));
   moire__tile_matrix w =
       moire__head_words(h, binary(f, MOIRE__LOOP_min, binary(f, MOIRE__LOOP_max, id, zero), last));
   moire__loop_value word = moire__tile_element(l, &w, 0, zero, j);
   moire__loop_set(b, sum, moire__loop_ternary(b, MOIRE__LOOP_fma, g, word, moire__loop_get(b, sum)));
   moire__loop_end(b);
-  moire__lower_write(l, dx, at,
-                     binary(f, MOIRE__LOOP_mul, moire__loop_get(b, sum), real(f, f->per_temperature)));
+  moire__lower_write(l, dx, moire__head_at(h, row, h->width, j), moire__loop_get(b, sum));
   moire__loop_end(b);
   moire__loop_end(b);
   moire__lower_finish(l);
@@ -312,7 +335,7 @@ static void lower_rows(backward *f) {
 void moire__linear_log_softmax_backward_lower(moire__lowering *l) {
   const moire__node *node = l->node;
   backward f = {.h = moire__head_describe(l, moire__head_bias(node, MOIRE__HEAD_BACKWARD_OPERANDS))};
-  f.per_temperature = 1 / moire__node_real(node, "temperature");
+  for (int s = 0; s < f.h.softmaxes.n; s++) f.per_temperature[s] = 1 / f.h.softmaxes.temperature[s];
   f.wants_dw = l->uses[node->first_result + MOIRE__HEAD_DW] > 0;
   f.wants_dbias = l->uses[node->first_result + MOIRE__HEAD_DBIAS] > 0;
   const char *name = l->kernel->name;

@@ -7,7 +7,7 @@
  * where(counts, t, 0) and everything that reads the loss leaves out the rows that do not count, as
  * cross_entropy_loss does with an index to ignore, these rows are not computed at all.
  *
- * requires: the language's own form, so before demand and expand; rows whole
+ * requires: the language's own form, so before expand; slices moved up (demand)
  * ensures: the logits are no value of the graph any more
  * leaves alone: scores that something else reads (an output, a metric), few words, more columns than the op
  * takes
