@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 150, WIDTH = 24, WORDS = 900, GRADIENTS = 3, NONE = -100 };
+enum { ROWS = 150, WIDTH = 24, WORDS = 900, GRADIENTS = 3, NONE = -100, TOP = 7 };
+typedef enum kind { PLAIN, IGNORES, DISTILS } kind;
 
 static const char *const outputs[] = {"loss", "grad.x", "grad.w", "grad.bias"};
 static const int64_t sizes[] = {1, ROWS *WIDTH, WORDS *WIDTH, WORDS};
@@ -21,8 +22,17 @@ typedef struct machine {
   moire_runner *runner;
 } machine;
 
+/* What a teacher's largest logits ask for, of the rows that count, at temperature 2. */
+static moire_value distillation(moire_graph *g, moire_value logits, moire_value ids) {
+  moire_value top = moire_input(g, "top", MOIRE_I32, MOIRE_SHAPE(ROWS, TOP));
+  moire_value none = moire_constant(g, MOIRE_I32, MOIRE_SHAPE(ROWS), NONE);
+  moire_value counted = moire_cast(moire_not(moire_equal(ids, none)), MOIRE_F32);
+  moire_value q = moire_take_along(moire_log_softmax(moire_scale(logits, 0.5)), top, 1);
+  return moire_sum_all(moire_mul(moire_sum(q, 1, false), counted));
+}
+
 /* The mean of the rows whose target counts. */
-static moire_graph *build(bool ignores) {
+static moire_graph *build(kind what) {
   moire_graph *g = moire_graph_create("head", MOIRE_TRAINING);
   moire_init draw = moire_init_uniform(-1, 1);
   moire_value x = moire_parameter(g, "x", MOIRE_SHAPE(ROWS, WIDTH), draw);
@@ -31,15 +41,16 @@ static moire_graph *build(bool ignores) {
   moire_value ids = moire_input(g, "ids", MOIRE_I32, MOIRE_SHAPE(ROWS));
   moire_value logits = moire_linear(x, w, bias);
   moire_cross_entropy_options options = {.reduction = MOIRE_REDUCE_MEAN};
-  moire_value loss = ignores ? moire_cross_entropy_loss(logits, ids, options)
-                             : moire_mean_all(moire_cross_entropy(logits, ids));
+  moire_value loss = what != PLAIN ? moire_cross_entropy_loss(logits, ids, options)
+                                   : moire_mean_all(moire_cross_entropy(logits, ids));
+  if (what == DISTILS) loss = moire_sub(loss, moire_scale(distillation(g, logits, ids), 0.01));
   moire_output(g, "loss", loss);
   return g;
 }
 
-static machine start(bool ignores, bool stored, moire_precision precision, int threads) {
+static machine start(kind what, bool stored, moire_precision precision, int threads) {
   moire_error error = {0};
-  moire_graph *g = build(ignores);
+  moire_graph *g = build(what);
   moire_compile_options options = moire_compile_defaults();
   options.outputs = outputs;
   options.n_outputs = 1;
@@ -61,6 +72,9 @@ static machine start(bool ignores, bool stored, moire_precision precision, int t
 
 static void run(machine *m, const int32_t *ids) {
   moire_error error = {0};
+  int32_t top[ROWS * TOP];
+  for (int i = 0; i < ROWS * TOP; i++) top[i] = i * 37 % WORDS;
+  moire_runner_set_input(m->runner, "top", top, ROWS * TOP, NULL); /* if it asks for it */
   cr_assert_eq(moire_runner_set_input(m->runner, "ids", ids, ROWS, &error), MOIRE_OK, "%s", error.message);
   cr_assert_eq(moire_runner_run(m->runner, &error), MOIRE_OK, "%s", error.message);
 }
@@ -88,11 +102,11 @@ static double difference(const float *a, const float *b, int64_t n) {
   return sqrt(off / norm);
 }
 
-static void judge(bool ignores, int every, moire_precision precision, double tolerance) {
+static void judge(kind what, int every, moire_precision precision, double tolerance) {
   int32_t ids[ROWS];
   draw_ids(ids, every);
-  machine one = start(ignores, false, precision, 1), many = start(ignores, false, precision, 3),
-          spelled = start(ignores, true, precision, 1);
+  machine one = start(what, false, precision, 1), many = start(what, false, precision, 3),
+          spelled = start(what, true, precision, 1);
   run(&one, ids);
   run(&many, ids);
   run(&spelled, ids);
@@ -107,13 +121,14 @@ static void judge(bool ignores, int every, moire_precision precision, double tol
   stop(&spelled);
 }
 
-Test(wide_loss, is_as_spelled) { judge(false, 1, MOIRE_PRECISION_F32, 1e-5); }
-Test(wide_loss, is_as_spelled_where_rows_are_ignored) { judge(true, 3, MOIRE_PRECISION_F32, 1e-5); }
-Test(wide_loss, is_as_spelled_in_bf16) { judge(true, 2, MOIRE_PRECISION_BF16, 2e-2); }
+Test(wide_loss, is_as_spelled) { judge(PLAIN, 1, MOIRE_PRECISION_F32, 1e-5); }
+Test(wide_loss, is_as_spelled_where_rows_are_ignored) { judge(IGNORES, 3, MOIRE_PRECISION_F32, 1e-5); }
+Test(wide_loss, is_as_spelled_in_bf16) { judge(IGNORES, 2, MOIRE_PRECISION_BF16, 2e-2); }
+Test(wide_loss, is_as_spelled_with_a_teacher) { judge(DISTILS, 3, MOIRE_PRECISION_F32, 1e-5); }
 
 /* Operands and gradients, and no more than a twentieth of them. */
 Test(wide_loss, stores_no_logits) {
-  machine m = start(true, false, MOIRE_PRECISION_F32, 1);
+  machine m = start(IGNORES, false, MOIRE_PRECISION_F32, 1);
   size_t gradients = (size_t)(ROWS * WIDTH + WORDS * WIDTH + WORDS) * sizeof(float);
   size_t rows = (size_t)ROWS * (WIDTH + 16) * sizeof(float); /* the mean word and some numbers of each row */
   cr_expect_leq(moire_runner_workspace_bytes(m.runner), gradients + rows + 8192);
@@ -125,7 +140,7 @@ Test(wide_loss, stores_no_logits) {
 Test(wide_loss, rows_that_do_not_count) {
   int32_t ids[ROWS];
   draw_ids(ids, ROWS);
-  machine m = start(true, false, MOIRE_PRECISION_F32, 2);
+  machine m = start(IGNORES, false, MOIRE_PRECISION_F32, 2);
   float *x = moire_store_data(m.store, "x", NULL);
   for (int j = 0; j < WIDTH; j++) x[WIDTH + j] = NAN;
   run(&m, ids);
