@@ -3,6 +3,7 @@
  * An operand may be stored transposed and may be conjugated on reading, by attributes: so the gradients, which
  * need transposes and conjugates of the operands, move no data. Operands are real or complex in any mix.
  */
+#include "compiler/ir/graph/view.h"
 #include "ops/parts.h"
 #include "ops/product/product.h"
 #include "ops/sample_row.h"
@@ -63,10 +64,23 @@ void moire__matmul_gradient(moire__gradient *c) {
 
 /* Complex times complex is one cmatmul; a real factor multiplies each plane by itself, and a conjugation of the
  * other one is a sign of the imaginary plane. */
+/* Zeros, as the imaginary plane of what was real: a constant, negated and seen through views. */
+static bool is_zero(moire_value x) {
+  for (;;) {
+    if (moire_value_is_null(x)) return false;
+    const moire__node *node = moire__node_of(x.graph, x.id);
+    if (node->op == MOIRE__OP_constant) return moire__node_real(node, "value") == 0;
+    if (node->op != MOIRE__OP_neg && (!moire__is_view(node) || moire__is_lookup(node))) return false;
+    x.id = node->operands[0];
+  }
+}
+
+/* A product of one complex and one real matrix is two real ones, also where the real one came as complex. */
 void moire__matmul_split(moire__split *c) {
   moire__product_flags f = moire__product_flags_of(c->node);
   moire__planes a = c->operands[0], b = c->operands[1];
-  bool a_complex = !moire_value_is_null(a.im), b_complex = !moire_value_is_null(b.im);
+  bool a_complex = !moire_value_is_null(a.im) && !is_zero(a.im);
+  bool b_complex = !moire_value_is_null(b.im) && !is_zero(b.im);
   if (a_complex && b_complex) {
     moire__attr attrs[MOIRE__PRODUCT_ATTRS];
     int n = moire__product_attrs(f, attrs);
@@ -77,7 +91,12 @@ void moire__matmul_split(moire__split *c) {
     return;
   }
   c->results[0].re = moire__product(c->g, a.re, b.re, f);
-  if (!a_complex && !b_complex) return;
+  if (moire_value_is_null(a.im) && moire_value_is_null(b.im)) return;
+  if (!a_complex && !b_complex) {
+    moire_value re = c->results[0].re;
+    c->results[0].im = moire_constant(c->g, moire_value_dtype(re), moire_value_shape(re), 0);
+    return;
+  }
   moire_value im = moire__product(c->g, a_complex ? a.im : a.re, b_complex ? b.im : b.re, f);
   c->results[0].im = (a_complex ? f.conj_a : f.conj_b) ? moire_neg(im) : im;
 }
