@@ -151,7 +151,9 @@ static void ranks(const loss *f, moire_value logits, moire_value targets) {
 static void compare(const loss *f, moire_value u, moire_value logits) {
   loss plain = {.m = f->m, .ids = f->ids};
   moire_output(f->m->g, "teacher_kl", divergence(&plain, u, logits, 1));
-  moire_output(f->m->g, "teacher_best", moire_argmax(u, 2, false));
+  moire_value best = moire_argmax(u, 2, true);
+  if (!moire_value_is_null(f->ids)) best = moire_take_along(f->ids, best, 2);
+  moire_output(f->m->g, "teacher_best", moire_reshape(best, MOIRE_SHAPE(f->m->b, f->m->t)));
 }
 
 void moire__language_losses(const moire__language *m, moire_value logits, moire_value state) {

@@ -63,10 +63,10 @@ moire_status moire__task_refuse(const moire__setup *setup, const char *verb, moi
   const struct {
     const char *verb;
     bool answered;
-  } verbs[] = {{"train", t->train != NULL},         {"eval", t->eval != NULL},
-               {"recommend", t->recommend != NULL}, {"predict", t->predict != NULL},
-               {"encode", t->encode != NULL},       {"decode", t->decode != NULL},
-               {"generate", t->generate != NULL},   {"compile", t->interface != NULL}};
+  } verbs[] = {
+      {"train", t->train != NULL},       {"eval", t->eval != NULL},     {"recommend", t->recommend != NULL},
+      {"predict", t->predict != NULL},   {"encode", t->encode != NULL}, {"decode", t->decode != NULL},
+      {"generate", t->generate != NULL}, {"teach", t->teach != NULL},   {"compile", t->interface != NULL}};
   moire__text known = {0};
   for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
     if (verbs[i].answered) moire__text_add(&known, "%s`moire %s`", known.length ? ", " : "", verbs[i].verb);

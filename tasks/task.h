@@ -86,6 +86,7 @@ struct moire__task {
   moire__decode_verb *decode;
   moire__predict_verb *predict;
   moire__generate_verb *generate;
+  moire__teach_verb *teach;
 };
 
 int moire__task_count(void);

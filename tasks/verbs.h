@@ -63,12 +63,20 @@ typedef struct moire__predict_job {
 typedef moire_status moire__predict_verb(moire__predictor *predictor, const moire__predict_job *job,
                                          moire_error *error);
 
+/* A prompt: ids, "1 403 407", or text, which wants a tokenizer. */
+typedef struct moire__prompt {
+  const char *text;
+  bool is_ids;
+} moire__prompt;
+
 /* Rows of words that a language model continues. */
 typedef struct moire__generate_job {
-  const char *const *prompts; /* ids, "1 403 407" */
+  const moire__prompt *prompts;
   int n_prompts;
-  int64_t most, eos; /* tokens that are added; the id that ends a row, -1: none */
-  bool greedy;       /* the best word; else one is drawn */
+  const char *tokenizer; /* a file; NULL: the checkpoint's, if it keeps one */
+  int64_t most;          /* tokens that are added */
+  int64_t eos;           /* the id that ends a row; -1: none, -2: as the tokenizer says */
+  bool greedy;           /* the best word; else one is drawn */
   moire__sampling sampling;
   uint64_t seed;
   bool json;
@@ -76,5 +84,14 @@ typedef struct moire__generate_job {
 } moire__generate_job;
 typedef moire_status moire__generate_verb(moire__predictor *predictor, const moire__generate_job *job,
                                           moire_error *error);
+
+/* The largest logits of every position of the data, into a file. */
+typedef struct moire__teach_job {
+  moire__data_files files;
+  int64_t top, batch; /* how many of a position; rows at once, 0: the task's default */
+  const char *path;
+} moire__teach_job;
+typedef moire_status moire__teach_verb(moire__predictor *predictor, const moire__teach_job *job,
+                                       moire_error *error);
 
 #endif

@@ -10,15 +10,17 @@
 typedef struct arguments {
   moire__sources sources;
   moire__generate_job job;
-  const char **prompts;
+  moire__prompt *prompts;
   int n, capacity;
   const char *file;
   moire__arena arena;
 } arguments;
 
-enum { IDS = 0x100, PROMPTS, MAX, TEMPERATURE, TOP_K, TOP_P, PENALTY, SEED, EOS, JSON };
+enum { IDS = 0x100, PROMPT, PROMPTS, TOKENIZER, MAX, TEMPERATURE, TOP_K, TOP_P, PENALTY, SEED, EOS, JSON };
 
 static const struct argp_option options[] = {
+    {"prompt", PROMPT, "TEXT", 0, "A text to go on with; may come often", 0},
+    {"tokenizer", TOKENIZER, "FILE", 0, "Makes words of text, if the checkpoint keeps none", 0},
     {"ids", IDS, "IDS", 0, "A prompt as ids of words, \"1 403 407\"; may come often", 0},
     {"prompts", PROMPTS, "FILE", 0, "Prompts, one a line", 0},
     {"max", MAX, "N", 0, "Most tokens that are added (128)", 0},
@@ -27,15 +29,22 @@ static const struct argp_option options[] = {
     {"top-p", TOP_P, "P", 0, "Draw among the best that have P of the mass (1)", 0},
     {"repetition-penalty", PENALTY, "R", 0, "Divide the logits of words that were seen (1)", 0},
     {"seed", SEED, "N", 0, "Of what is drawn (42)", 0},
-    {"eos", EOS, "ID", 0, "The word that ends a text; -1: none (-1)", 0},
+    {"eos", EOS, "ID", 0, "The word that ends a text; -1: none (as the tokenizer says)", 0},
     {"json", JSON, NULL, 0, "Print JSON, a line for each prompt", 0},
     {0}};
+
+static void add_prompt(arguments *a, const char *text, bool is_ids) {
+  const moire__prompt prompt = {text, is_ids};
+  MOIRE__PUSH(&a->arena, a->prompts, a->n, a->capacity, prompt);
+}
 
 static error_t parse(int key, char *text, struct argp_state *state) {
   arguments *a = state->input;
   switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &a->sources; return 0;
-    case IDS: MOIRE__PUSH(&a->arena, a->prompts, a->n, a->capacity, text); return 0;
+    case IDS:
+    case PROMPT: add_prompt(a, text, key == IDS); return 0;
+    case TOKENIZER: a->job.tokenizer = tool_path_argument(state, "--tokenizer", "a file", text); return 0;
     case PROMPTS: a->file = tool_path_argument(state, "--prompts", "a file", text); return 0;
     case MAX: a->job.most = tool_int_argument(state, "--max", text, 1, 1000000); return 0;
     case TEMPERATURE:
@@ -51,7 +60,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case JSON: a->job.json = true; return 0;
     case ARGP_KEY_END:
       if (!a->sources.checkpoint || (!a->n && !a->file))
-        argp_error(state, "wanted --checkpoint FILE and a prompt: --ids or --prompts");
+        argp_error(state, "wanted --checkpoint FILE and --prompt TEXT, --prompts FILE or --ids IDS");
       return 0;
     default: return ARGP_ERR_UNKNOWN;
   }
@@ -66,7 +75,7 @@ static moire_status read_file(arguments *a, moire_error *error) {
     const char *end = memchr(at, '\n', (size_t)(bytes + n - at));
     size_t length = end ? (size_t)(end - at) : (size_t)(bytes + n - at);
     const char *line = moire__arena_printf(&a->arena, "%.*s", (int)length, at);
-    if (length) MOIRE__PUSH(&a->arena, a->prompts, a->n, a->capacity, line);
+    if (length) add_prompt(a, line, false);
     at += length + 1;
   }
   moire__release(bytes);
@@ -81,7 +90,7 @@ static moire_status ask(moire__predictor *predictor, const void *job, moire_erro
 int tool_generate(int argc, char **argv) {
   static const struct argp parser = {options,
                                      parse,
-                                     "--checkpoint FILE --ids IDS...",
+                                     "--checkpoint FILE --prompt TEXT...",
                                      "Continues texts by a language model, several at once. What is printed of "
                                      "one comes as it is made; time to the first token and tokens a second "
                                      "go to stderr.",
@@ -89,7 +98,7 @@ int tool_generate(int argc, char **argv) {
                                      NULL,
                                      NULL};
   arguments a = {.sources.threads = tool_default_threads(),
-                 .job = {.most = 128, .seed = 42, .eos = -1, .out = stdout, .sampling = {0, 0, 1, 1}}};
+                 .job = {.most = 128, .seed = 42, .eos = -2, .out = stdout, .sampling = {0, 0, 1, 1}}};
   argp_parse(&parser, argc, argv, 0, NULL, &a);
   a.job.greedy = a.job.sampling.temperature == 0;
   moire_error error = {0};

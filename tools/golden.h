@@ -37,7 +37,7 @@ typedef struct tool_golden {
   const char *path;
   moire__safetensors *file;
   moire__setup setup;
-  bool generates; /* of kind `generate` */
+  bool generates, is_curve; /* of kind `generate`, or `curve` */
   int64_t steps;
   tool_golden_extent extents[16];
   int n_extents;
@@ -66,6 +66,9 @@ moire_status tool_golden_check(tool_golden *golden, tool_engine engine, moire_th
 /* What golden_generate.c does for such a file, and what it judges a tensor with: the last finding is its. */
 moire_status tool_golden_generate(tool_golden *golden, tool_engine engine, moire_threads *threads,
                                   moire_error *error);
+/* The same of kind `curve`, which golden_curve.c does. */
+moire_status tool_golden_curve(tool_golden *golden, tool_engine engine, moire_threads *threads,
+                               moire_error *error);
 void tool_golden_compare(tool_golden *golden, tool_class class, tool_engine engine,
                          const moire__st_tensor *want, const double *got);
 

@@ -264,9 +264,10 @@ moire_status tool_golden_open(tool_golden *g, const char *path, const char *mode
   }
   kind = status ? NULL : moire__safetensors_metadata(g->file, "kind");
   g->generates = kind && !strcmp(kind, "generate");
-  if (kind && !g->generates)
-    status =
-        moire_fail(error, MOIRE_ERROR_FORMAT, "%s: metadata kind: wanted generate, but %.40s came", path, kind);
+  g->is_curve = kind && !strcmp(kind, "curve");
+  if (kind && !g->generates && !g->is_curve)
+    status = moire_fail(error, MOIRE_ERROR_FORMAT,
+                        "%s: metadata kind: wanted generate or curve, but %.40s came", path, kind);
   if (!status && !model) status = need_metadata(g, "model", &stored, error);
   if (!status && !model && moire__setup_is_path(stored))
     status =
@@ -281,7 +282,8 @@ moire_status tool_golden_open(tool_golden *g, const char *path, const char *mode
     status = moire_fail(error, reason.status, "%s: %s; --model gives another", path, reason.message);
   if (!status && g->setup.task->complete) status = g->setup.task->complete(&g->setup, g->file, error);
   if (!status) status = moire__setup_build(&g->setup, path, error);
-  if (status || g->generates) return status;
+  if (!status && g->is_curve) status = read_optimizer(g, error);
+  if (status || g->generates || g->is_curve) return status;
   status = check_names(g, error);
   if (!status) status = read_training(g, error);
   return status ? status : read_inputs(g, error);

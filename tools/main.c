@@ -25,6 +25,7 @@ static const subcommand subcommands[] = {
     {"eval", "measures a trained model on data", tool_eval},
     {"predict", "writes what a trained model makes of tensors", tool_predict},
     {"generate", "continues texts by a language model", tool_generate},
+    {"teach", "stores a language model's logits, for others to follow", tool_teach},
     {"recommend", "lists the best items for each user", tool_recommend},
     {"encode", "codes the items of a feature file by a trained coder", tool_encode},
     {"decode", "turns codes of items back into features", tool_decode},

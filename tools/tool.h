@@ -28,6 +28,7 @@ int tool_sweep(int argc, char **argv);
 int tool_runs(int argc, char **argv);
 int tool_compile(int argc, char **argv);
 int tool_predict(int argc, char **argv);
+int tool_teach(int argc, char **argv);
 int tool_generate(int argc, char **argv);
 int tool_encode(int argc, char **argv);
 int tool_decode(int argc, char **argv);

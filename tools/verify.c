@@ -131,8 +131,9 @@ static int verify_file(const arguments *a, const char *path, moire_threads *thre
   moire_status status = tool_golden_open(&golden, path, a->model, a->data, &error);
   golden.precision = a->precision;
   if (!status)
-    status = golden.generates ? tool_golden_generate(&golden, a->engine, threads, &error)
-                              : tool_golden_check(&golden, a->engine, threads, &error);
+    status = golden.generates  ? tool_golden_generate(&golden, a->engine, threads, &error)
+             : golden.is_curve ? tool_golden_curve(&golden, a->engine, threads, &error)
+                               : tool_golden_check(&golden, a->engine, threads, &error);
   int result = status || count_failures(&golden) ? TOOL_FAILURE : 0;
   if (status) {
     tool_fail("verify", &error);

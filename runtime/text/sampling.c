@@ -29,8 +29,7 @@ static void sink(const double *z, int32_t *heap, int64_t n, int64_t at) {
   }
 }
 
-/* order[0 .. k) = the first k of n words, in order. */
-static void select_first(const double *z, int64_t n, int64_t k, int32_t *order) {
+void moire__sampling_first(const double *z, int64_t n, int64_t k, int32_t *order) {
   for (int64_t i = 0; i < k; i++) order[i] = (int32_t)i;
   for (int64_t i = k / 2; i-- > 0;) sink(z, order, k, i);
   for (int64_t i = k; i < n; i++) {
@@ -67,7 +66,7 @@ void moire__sampling_probabilities(const moire__sampling *s, const double *logit
   warm(s, logits, n, seen, n_seen, z, p);
   int64_t kept = s->top_k > 0 && s->top_k < n ? s->top_k : n;
   if (kept < n || s->top_p < 1) {
-    select_first(z, n, kept, order);
+    moire__sampling_first(z, n, kept, order);
   } else {
     for (int64_t i = 0; i < n; i++) order[i] = (int32_t)i;
   }

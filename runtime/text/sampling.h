@@ -17,6 +17,9 @@ typedef struct moire__sampling {
 /* The largest of n > 0, the lowest index of equals. */
 int64_t moire__sampling_best(const double *logits, int64_t n);
 
+/* order[0 ... k) = the k largest of n, 1 <= k <= n, by falling logit, the lower index first of equals. */
+void moire__sampling_first(const double *logits, int64_t n, int64_t k, int32_t *order);
+
 /* p[n], of words; seen[n_seen] are the ids of prompt and continuation. `scratch` holds n, `order` n ids. */
 void moire__sampling_probabilities(const moire__sampling *sampling, const double *logits, int64_t n,
                                    const int32_t *seen, int64_t n_seen, double *scratch, int32_t *order,

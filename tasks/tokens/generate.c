@@ -3,6 +3,7 @@
 #include "runtime/base/philox.h"
 #include "runtime/text/sampling.h"
 #include "tasks/tokens/generator.h"
+#include "tasks/tokens/kept.h"
 #include "tasks/tokens/tokens.h"
 
 #include <inttypes.h>
@@ -14,6 +15,8 @@
 typedef struct row {
   int32_t *ids; /* [prompt + most] */
   int64_t prompt, n;
+  moire__decoding decoding;
+  moire__text text;  /* of what was added; owned */
   const char *ended; /* why; NULL: not yet */
 } row;
 
@@ -26,6 +29,8 @@ typedef struct generation {
   int32_t *order;               /* [words] */
   double first, begun, ended;   /* seconds */
   int64_t made;                 /* tokens, of all rows */
+  moire__tokenizer *tokenizer;  /* owned; NULL: ids alone */
+  char *piece;                  /* room for the text of a word */
   moire__arena arena;
 } generation;
 
@@ -82,15 +87,43 @@ static moire_status read_ids(generation *g, const char *text, int64_t i, row *r,
   return MOIRE_OK;
 }
 
+/* BOS, if the tokenizer has one, and the ids of the text. */
+static moire_status encode(generation *g, const char *text, int64_t i, row *r, moire_error *error) {
+  if (!g->tokenizer)
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT,
+                      "prompt %" PRId64
+                      ": is text, and the checkpoint keeps no tokenizer: wanted --tokenizer FILE, or "
+                      "--ids",
+                      i + 1);
+  int32_t *ids = NULL, bos = moire__tokenizer_pieces(g->tokenizer)->bos;
+  size_t n = 0;
+  moire_status status = moire__tokenizer_encode(g->tokenizer, text, strlen(text), &ids, &n, error);
+  r->ids = moire__arena_array(&g->arena, n + (size_t)g->job->most + 2, sizeof *r->ids);
+  if (bos >= 0) r->ids[r->prompt++] = bos;
+  for (size_t k = 0; k < n; k++) r->ids[r->prompt++] = ids[k];
+  moire__release(ids);
+  return status;
+}
+
+/* The text of a word goes to the row's; what is held of a character comes later. */
+static void add_text(generation *g, row *r, int32_t id, bool is_prompt) {
+  if (!g->tokenizer) return;
+  size_t n = moire__pieces_decode(moire__tokenizer_pieces(g->tokenizer), &r->decoding, id, g->piece);
+  if (!is_prompt) moire__text_add_bytes(&r->text, g->piece, n);
+}
+
 static moire_status read_prompts(generation *g, moire_error *error) {
   const moire__generate_job *job = g->job;
   g->n = job->n_prompts;
   g->rows = moire__arena_array(&g->arena, (size_t)g->n + 1, sizeof *g->rows);
   moire_status status = MOIRE_OK;
   for (int64_t i = 0; i < g->n && !status; i++) {
-    status = read_ids(g, job->prompts[i], i, &g->rows[i], error);
-    g->rows[i].n = g->rows[i].prompt;
-    if (!status) status = check_prompt(g, &g->rows[i], i, error);
+    row *r = &g->rows[i];
+    const moire__prompt *prompt = &job->prompts[i];
+    status = prompt->is_ids ? read_ids(g, prompt->text, i, r, error) : encode(g, prompt->text, i, r, error);
+    r->n = r->prompt;
+    if (!status) status = check_prompt(g, r, i, error);
+    for (int64_t t = 0; t < r->prompt && !status; t++) add_text(g, r, r->ids[t], true);
   }
   return status;
 }
@@ -111,10 +144,25 @@ static int64_t choose(generation *g, int64_t i, const float *logits) {
   return moire__sampling_draw(g->p, g->words, u);
 }
 
-static void print_token(const generation *g, const row *r, int32_t id) {
+/* A single row is told as it is made. */
+static void print_token(generation *g, row *r, int32_t id) {
+  size_t before = r->text.length;
+  add_text(g, r, id, false);
   if (g->n > 1 || g->job->json) return;
-  fprintf(g->job->out, r->n == r->prompt + 1 ? "%d" : " %d", id);
+  if (g->tokenizer)
+    fwrite(moire__text_string(&r->text) + before, 1, r->text.length - before, g->job->out);
+  else
+    fprintf(g->job->out, r->n == r->prompt + 1 ? "%d" : " %d", id);
   fflush(g->job->out);
+}
+
+/* What is left of a character at the end. */
+static void finish_text(generation *g, row *r) {
+  char rest[12];
+  size_t n = moire__pieces_finish(&r->decoding, rest);
+  if (!g->tokenizer || !n) return;
+  moire__text_add_bytes(&r->text, rest, n);
+  if (g->n == 1 && !g->job->json) fwrite(rest, 1, n, g->job->out);
 }
 
 /* Adds the next word of every row that goes on; *left is how many do. */
@@ -131,7 +179,10 @@ static void extend(generation *g, const float *logits, int32_t *tokens, int32_t 
                : r->n - r->prompt >= g->job->most ? "max"
                : r->n > g->positions              ? "positions"
                                                   : NULL;
-    if (r->ended) continue;
+    if (r->ended) {
+      finish_text(g, r);
+      continue;
+    }
     counts[i] = 1;
     ++*left;
   }
@@ -166,6 +217,7 @@ static void print_json(const generation *g, const row *r) {
   for (int64_t t = 0; t < r->n; t++)
     json_array_append_new(t < r->prompt ? prompt : ids, json_integer(r->ids[t]));
   json_t *object = json_pack("{s:o, s:o, s:s}", "prompt_ids", prompt, "ids", ids, "ended", r->ended);
+  if (g->tokenizer) json_object_set_new(object, "text", json_string(moire__text_string(&r->text)));
   char *text = json_dumps(object, JSON_COMPACT);
   fprintf(g->job->out, "%s\n", text);
   free(text);
@@ -179,7 +231,8 @@ static void print_rows(const generation *g) {
       print_json(g, r);
       continue;
     }
-    for (int64_t t = r->prompt; g->n > 1 && t < r->n; t++)
+    if (g->n > 1 && g->tokenizer) fprintf(g->job->out, "[%" PRId64 "]%s", i + 1, moire__text_string(&r->text));
+    for (int64_t t = r->prompt; g->n > 1 && !g->tokenizer && t < r->n; t++)
       fprintf(g->job->out, t > r->prompt ? " %d" : "%d", r->ids[t]);
     fprintf(g->job->out, "\n");
   }
@@ -197,7 +250,11 @@ static moire_status start(generation *g, moire__predictor *p, moire_error *error
   if (status) return status;
   g->words = moire_config_int(setup->config, "vocab_size");
   g->positions = moire__tokens_positions(setup);
-  g->eos = g->job->eos;
+  status = moire__tokenizer_find(g->job->tokenizer, p->file, g->words, &g->tokenizer, error);
+  if (status) return status;
+  const moire__pieces *pieces = g->tokenizer ? moire__tokenizer_pieces(g->tokenizer) : NULL;
+  g->eos = g->job->eos != -2 ? g->job->eos : pieces ? pieces->eos : -1;
+  if (pieces) g->piece = moire__arena_array(&g->arena, moire__pieces_most_text(pieces) + 1, 1);
   size_t n = (size_t)g->words + 1;
   g->logits = moire__arena_array(&g->arena, n, sizeof *g->logits);
   g->scratch = moire__arena_array(&g->arena, n, sizeof *g->scratch);
@@ -215,6 +272,8 @@ moire_status moire__tokens_generate(moire__predictor *p, const moire__generate_j
   if (!status) status = generate(&g, error);
   if (!status) print_rows(&g);
   moire__generator_destroy(g.generator);
+  moire__tokenizer_free(g.tokenizer);
+  for (int64_t i = 0; g.rows && i < g.n; i++) moire__text_free(&g.rows[i].text);
   moire__arena_free(&g.arena);
   return status;
 }

@@ -36,6 +36,7 @@ moire_status moire__tokens_train(const moire__setup *setup, int threads, moire__
                                  moire_error *error);
 moire__eval_verb moire__tokens_eval;
 moire__generate_verb moire__tokens_generate;
+moire__teach_verb moire__tokens_teach;
 /* The most positions of a row, as the model's configuration says. */
 int64_t moire__tokens_positions(const moire__setup *setup);
 

@@ -2,6 +2,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/train/training_options.h"
 #include "tasks/tokens/charts.h"
+#include "tasks/tokens/kept.h"
 #include "tasks/tokens/measure.h"
 #include "tasks/tokens/teacher.h"
 
@@ -17,6 +18,7 @@ typedef struct tokens_training {
   moire__text lines; /* of metrics.jsonl, that have not been written */
   moire__training optimizer;
   int64_t every;
+  char *tokenizer; /* that checkpoints keep, as text, owned; NULL: none */
 } tokens_training;
 
 static moire_status open_task(void *context, moire_store *store, moire_threads *threads, moire_error *error) {
@@ -110,6 +112,7 @@ static void close_task(void *context) {
   moire_runner_destroy(t->runner);
   moire_program_destroy(t->program);
   moire__text_free(&t->lines);
+  moire__release(t->tokenizer);
   moire__release(t);
 }
 
@@ -124,6 +127,12 @@ static moire_status prepare(tokens_training *t, int threads, moire_error *error)
   int64_t accumulate = moire_config_int(setup->training, "accumulate") * batch;
   int64_t steps = moire_config_int(setup->training, "epochs") * ((rows + accumulate - 1) / accumulate);
   moire_status status = moire__training_read(&t->optimizer, setup->training, steps, error);
+  const char *tokenizer = moire_config_string(setup->training, "tokenizer");
+  moire__tokenizer *kept = NULL;
+  if (!status && *tokenizer)
+    status = moire__tokenizer_find(tokenizer, NULL, t->data->train->words, &kept, error);
+  if (kept) t->tokenizer = moire__tokenizer_keep(kept);
+  moire__tokenizer_free(kept);
   if (status) return status;
   if (t->data->teacher) moire__teacher_set_threads(t->data->teacher, threads);
   t->program =
@@ -149,6 +158,8 @@ moire_status moire__tokens_train(const moire__setup *setup, int threads, moire__
                                                              moire_config_int(setup->training, "batch_size")),
                             .data = moire__token_file_path(data->train),
                             .fingerprint = data->train->fingerprint,
+                            .key = MOIRE__KEPT_TOKENIZER,
+                            .value = t->tokenizer,
                             .n_tested = data->test->n,
                             .monitored = monitored,
                             .least = !most,

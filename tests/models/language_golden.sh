@@ -13,6 +13,9 @@ need_shared checkpoints/llama_stories260k.safetensors
 for engine in jit interpreter; do
   "$MOIRE" verify --engine "$engine" "${files[@]}" || complain "verify --engine $engine"
 done
+need_shared goldens/curve_indra_tok512.safetensors data/tok512/stories_train.safetensors
+"$MOIRE" verify "$shared/goldens/curve_indra_tok512.safetensors" || complain 'verify curve_indra_tok512'
+refused 1 'native code' -- "$MOIRE" verify --engine interpreter "$shared/goldens/curve_indra_tok512.safetensors"
 smollm2=$shared/goldens/smollm2_generate.safetensors
 if [[ -r ${MOIRE_CHECKPOINTS:-/nowhere}/smollm2.safetensors && -r $smollm2 ]]; then
   "$MOIRE" verify "$smollm2" || complain 'verify smollm2_generate'

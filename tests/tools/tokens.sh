@@ -56,6 +56,34 @@ for teacher in "$data/teacher_valid_top8.safetensors" "$checkpoints/llama_storie
     > /dev/null || complain "the terms of $teacher are not there"
 done
 
+# --- stored logits: the published ones, whether or not the run was interrupted
+teach=("$MOIRE" teach --checkpoint "$checkpoints/llama_stories260k.safetensors" --data "$data/stories_valid.safetensors" --top 8)
+"${teach[@]}" -o teacher.safetensors --batch 7 || complain 'teach'
+[[ -e teacher.safetensors.partial ]] && complain 'teach left its partial file'
+{ "${teach[@]}" -o again.safetensors & } 2> /dev/null
+pid=$!
+for _ in {1..100}; do
+  [[ -s again.safetensors.partial ]] && break
+  sleep 0.05
+done
+kill -9 "$pid" 2> /dev/null || true
+wait "$pid" 2> /dev/null || true
+"${teach[@]}" -o again.safetensors 2> /dev/null || complain 'teach did not go on'
+cmp teacher.safetensors again.safetensors || complain 'an interrupted teacher says something else'
+"$MOIRE" eval --checkpoint "$checkpoints/indra_tok512.safetensors" --data "$data/stories_valid.safetensors" \
+  --teacher teacher.safetensors --json > stored.json
+near stored.json teacher_agreement 0.313622047
+refused 1 '512 words' -- "${teach[@]}" --top 600 -o bad.safetensors
+
+# --- text: the checkpoint keeps its tokenizer
+"$MOIRE" train small.yaml --out told --quiet --set epochs=1 --set "tokenizer=$data/tok512.bin" > /dev/null || complain 'train with a tokenizer'
+"$MOIRE" generate --checkpoint told/best.safetensors --prompt 'Once upon a time' --max 5 > /dev/null 2>&1 || complain 'the tokenizer was not kept'
+got=$("$MOIRE" generate --checkpoint "$checkpoints/llama_stories260k.safetensors" --tokenizer "$data/tok512.bin" \
+  --prompt 'Once upon a time' --max 16 2> /dev/null)
+[[ $got == ', there was a little girl named Lily. She loved to play' ]] || complain "a story goes on with $got"
+refused 1 'keeps no tokenizer' -- "$MOIRE" generate --checkpoint "$checkpoints/indra_tok512.safetensors" --prompt Once
+refused 1 pieces -- "$MOIRE" train small.yaml --out bad --set "tokenizer=$shared/data/llama_tokenizer/tokenizer.model"
+
 # What is wrong is said in a sentence.
 train=("$MOIRE" train small.yaml --out bad)
 refused 1 vocab_size 512 -- "${train[@]}" --set vocab_size=100
