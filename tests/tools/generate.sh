@@ -15,11 +15,16 @@ grep -q 'first token after .* s, then .* tokens/s' said.txt || complain "no rate
 # Rows of different lengths at once are what they are alone; a long prompt is read in pieces.
 long=$(seq -s ' ' 3 305)
 printf '%s\n' '1' "1 403 407" "$long" > prompts.txt
-"$MOIRE" generate --checkpoint "$llama" --prompts prompts.txt --max 20 --json 2> /dev/null | jq -c .ids > together.txt
+"$MOIRE" generate --checkpoint "$llama" --ids 1 --ids "1 403 407" --ids "$long" --max 20 --json 2> /dev/null | jq -c .ids > together.txt
 while read -r prompt; do
   "$MOIRE" generate --checkpoint "$llama" --ids "$prompt" --max 20 --json 2> /dev/null | jq -c .ids
 done < prompts.txt > alone.txt
 cmp together.txt alone.txt || complain 'rows depend on each other'
+need_shared data/tok512/tok512.bin
+printf '%s\n' 'Once upon a time' '' 'The dog' > texts.txt
+"$MOIRE" generate --checkpoint "$llama" --tokenizer "$shared/data/tok512/tok512.bin" --prompts texts.txt --max 4 --json 2> /dev/null |
+  jq -r .text > texts.out
+[[ $(cat texts.out) == $', there was a\n was a big,' ]] || complain "texts go on with $(cat texts.out)"
 for model in "$llama" "$indra"; do
   draw=("$MOIRE" generate --checkpoint "$model" --ids '1 403' --max 20 --temperature 0.9 --top-k 20 --top-p 0.95 --repetition-penalty 1.1)
   "${draw[@]}" --seed 7 > a.txt 2> /dev/null

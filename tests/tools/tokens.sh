@@ -56,6 +56,10 @@ for teacher in "$data/teacher_valid_top8.safetensors" "$checkpoints/llama_storie
     > /dev/null || complain "the terms of $teacher are not there"
 done
 
+# --- the configuration of the document, on little
+"$MOIRE" train "$SOURCE_DIR/configs/indra.yaml" --data "$data/stories_valid.safetensors" --out document --quiet \
+  --set epochs=1 --set n_layers=1 --set d_model=32 > /dev/null || complain 'configs/indra.yaml'
+
 # --- stored logits: the published ones, whether or not the run was interrupted
 teach=("$MOIRE" teach --checkpoint "$checkpoints/llama_stories260k.safetensors" --data "$data/stories_valid.safetensors" --top 8)
 "${teach[@]}" -o teacher.safetensors --batch 7 || complain 'teach'
