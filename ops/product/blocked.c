@@ -35,9 +35,12 @@ bool moire__blocked_stays(moire_dim lines, moire_dim stride, int64_t run) {
 }
 
 static moire__blocked_form form_of_b(const moire__blocked *n, const moire__blocked_shape *s) {
+  enum { FAR = 512 }; /* rows of which a page holds two */
   bool unit = s->b_column == 1 || s->n == 1;
   moire_dim depth = is_at_least(s->k, DEPTH) ? DEPTH : s->k;
-  if (unit && (s->cut || !is_at_least(s->m, 2 * n->tile) || moire__blocked_stays(depth, s->b_row, n->lanes)))
+  bool far = s->cut && is_at_least(s->b_row, FAR);
+  if (unit && !far &&
+      (s->cut || !is_at_least(s->m, 2 * n->tile) || moire__blocked_stays(depth, s->b_row, n->lanes)))
     return MOIRE__BLOCKED_AS_IT_LIES;
   bool shared = !s->batched && !s->cut && n->columns && is_at_least(s->m, n->rows + 1);
   return shared ? MOIRE__BLOCKED_FIRST : MOIRE__BLOCKED_BY_PANEL;
@@ -45,8 +48,9 @@ static moire__blocked_form form_of_b(const moire__blocked *n, const moire__block
 
 /* Copying rows takes two accesses for a vector of numbers, each of which every panel reads. */
 static bool copies_rows(const moire__blocked *n, const moire__blocked_shape *s) {
-  enum { PANELS = 4 };
+  enum { PANELS = 4, MANY_PANELS = 16, LONG = 512 };
   if (s->cut || !is_at_least(s->n, PANELS * n->lanes)) return false;
+  if (is_at_least(s->n, MANY_PANELS * n->lanes) && is_at_least(s->k, LONG)) return true;
   if (n->along_k) return !moire__blocked_stays(n->tile, s->a_row, 16);
   return !moire__blocked_stays(is_at_least(s->k, DEPTH) ? DEPTH : s->k, s->a_column, n->tile);
 }

@@ -8,9 +8,9 @@
  * stretch of b is loaded once and meets `rows` scalars of a. Operands are read through strides; b's last axis
  * runs along memory.
  *
- * The parallel loop runs over blocks of rows and over the leading axes. A product that sums over a named extent
- * into a small result (the gradient of a weight) is cut along k into a fixed number of pieces instead, which a
- * second kernel adds in order.
+ * The parallel loop runs over blocks of rows and over the leading axes. A product that sums over a named
+ * extent, or a long one, into a small result (the gradient of a weight) is cut along k into a fixed number of
+ * pieces instead, which a second kernel adds in order.
  *
  * What is done to each element of the result (the epilogue) is done a stretch of columns of a block at a time:
  * the tiles leave their sums in a local block, from which the element-wise nodes go on.
@@ -26,7 +26,7 @@
 #include "ops/product/tiles.h"
 #include "ops/product/triple.h"
 
-enum { ROW_BLOCK = 64, CUT_RESULT = 1 << 16 };
+enum { ROW_BLOCK = 64, CUT_RESULT = 1 << 16, CUT_SUM = 1 << 13 };
 
 typedef struct product {
   moire__lowering *l;
@@ -442,8 +442,8 @@ static bool is_cut(const product *p) {
   const moire__lowering *l = p->l;
   bool small = moire__dim_is_static(p->m) && moire__dim_is_static(p->n) &&
                moire__dim_factor(p->m) * moire__dim_factor(p->n) <= CUT_RESULT;
-  return small && p->batch == 1 && !moire__dim_is_static(p->k) &&
-         l->g->values[l->node->first_result].dtype == MOIRE_F32;
+  bool large = !moire__dim_is_static(p->k) || (moire__dim_factor(p->k) >= CUT_SUM && !l->n_epilogue);
+  return small && large && p->batch == 1 && l->g->values[l->node->first_result].dtype == MOIRE_F32;
 }
 
 static void lower(moire__lowering *l) {

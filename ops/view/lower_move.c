@@ -78,6 +78,19 @@ void moire__scatter_max_lower(moire__lowering *l) {
   scatter_lower(l, (scatter){operands[0], operands[1], operands[2], true, -1});
 }
 
+/* Where row o of a part begins, of as many elements as `size`: one after the other, or by strides where only
+ * the last axis runs along memory. */
+static moire__loop_value part_of_row(moire__lowering *l, int32_t part, moire__loop_value o,
+                                     moire__loop_value size) {
+  moire__view view = moire__lower_view(l, part);
+  if (moire__view_is_contiguous(&view)) return moire__lower_mul(l, o, size);
+  moire__index outer = {.rank = view.rank - 1, .linear = o};
+  for (int d = 0; d < outer.rank; d++) outer.dims[d] = view.dims[d];
+  moire__loop_value at[MOIRE_MAX_RANK] = {0};
+  for (int d = 0; d < outer.rank; d++) at[d] = moire__lower_index_at(l, &outer, d);
+  return moire__lower_address(l, &view, at);
+}
+
 void moire__concat_lower(moire__lowering *l) {
   const moire__node *node = l->node;
   const moire_shape *shape = &l->g->values[node->first_result].shape;
@@ -97,9 +110,10 @@ void moire__concat_lower(moire__lowering *l) {
     moire_dim part = 0;
     moire__dim_multiply(inner, l->g->values[node->operands[i]].shape.dims[axis], &part);
     moire__loop_value size = moire__loop_extent(b, part);
+    moire__loop_value first = part_of_row(l, node->operands[i], o, size);
     moire__loop_value e = moire__loop_for(b, moire__loop_index(b, 0), size, 1, l->target.lanes * 2);
-    moire__loop_value from = moire__lower_add(l, moire__lower_mul(l, o, size), e);
-    moire__loop_store(b, out, moire__lower_add(l, base, e), load_at(l, node->operands[i], from));
+    moire__loop_store(b, out, moire__lower_add(l, base, e),
+                      load_at(l, node->operands[i], moire__lower_add(l, first, e)));
     moire__loop_end(b);
     base = moire__lower_add(l, base, size);
   }

@@ -124,7 +124,17 @@ static moire_value add_bias(const convolution *c, moire_value y, moire_value bia
 
 /* ---- convolution ----------------------------------------------------------------------------------------- */
 
-/* x [.., n, .., features] as [.., places, .., taps features] */
+/* x with the zeros that its windows need, along all axes at once: so one value has all taps as slices. */
+static moire_value pad_all(const convolution *c, moire_value x) {
+  int first = 1 + (c->groups > 1);
+  for (int i = 0; i < c->axes; i++) {
+    const moire__window *w = &c->windows[i];
+    if (!moire__window_is_tiling(w) || i < c->axes - 1) x = moire__window_pad(c->at, x, first + i, w, 0);
+  }
+  return x;
+}
+
+/* x [.., n, .., features], padded unless its windows are tiles, as [.., places, .., taps features] */
 static moire_value unfold(const convolution *c, moire_value x, int axis, const moire__window *w) {
   if (moire_value_is_null(x)) return x;
   moire_shape shape = moire_value_shape(x);
@@ -134,9 +144,8 @@ static moire_value unfold(const convolution *c, moire_value x, int axis, const m
     shape.dims[last] *= w->taps;
     return moire_reshape_at(c->at, moire__window_tile(c->at, x, axis, w), shape);
   }
-  moire_value padded = moire__window_pad(c->at, x, axis, w, 0);
   moire_value *taps = moire__arena_array(&x.graph->arena, (size_t)w->taps, sizeof *taps);
-  for (int64_t r = 0; r < w->taps; r++) taps[r] = moire__window_tap(c->at, padded, axis, w, r);
+  for (int64_t r = 0; r < w->taps; r++) taps[r] = moire__window_tap(c->at, x, axis, w, r);
   return w->taps == 1 ? taps[0] : moire_concat_at(c->at, taps, (int)w->taps, last);
 }
 
@@ -156,7 +165,7 @@ static moire_value convolve(convolution *c, moire_value x, moire_value w, moire_
     c->windows[i].taps = moire_value_dim(w, i + 2);
     if (!moire__window_fit(c->at, c->what, x, i + 2, &c->windows[i])) return moire__null_like(x, w);
   }
-  x = channels_last(c, x);
+  x = pad_all(c, channels_last(c, x));
   for (int i = c->axes - 1; i >= 0; i--) x = unfold(c, x, i + 1 + (c->groups > 1), &c->windows[i]);
   w = taps_first(c, w);
   if (is_null(x, w, bias)) return moire__null_like(x, w);

@@ -33,6 +33,11 @@ static bool is_packed(const moire_graph *g, const moire__node *node, int operand
          moire__dim_is_static(shape->dims[1]);
 }
 
+/* Rows of the parts follow one another: each is read as a run. */
+static bool is_along_rows(const moire_graph *g, const moire__node *node) {
+  return moire__node_int(node, "axis") == g->values[node->first_result].shape.rank - 1;
+}
+
 static need operand_need(const moire_graph *g, const moire__node *node, int operand) {
   switch ((int)node->op) {
     case MOIRE__OP_matmul:
@@ -47,6 +52,7 @@ static need operand_need(const moire_graph *g, const moire__node *node, int oper
     case MOIRE__OP_linear_log_softmax:
     case MOIRE__OP_linear_log_softmax_backward:
       return operand == 0 ? NEED_UNIT_STRIDE : operand == 1 ? NEED_STRIDES : NEED_CONTIGUOUS;
+    case MOIRE__OP_concat: return is_along_rows(g, node) ? NEED_UNIT_STRIDE : NEED_CONTIGUOUS;
     case MOIRE__OP_selective_scan:
     case MOIRE__OP_selective_scan_gradient:
     case MOIRE__OP_linear_scan:
@@ -81,14 +87,48 @@ static moire_dim elements_of(const moire_graph *g, int32_t value) {
   return n;
 }
 
-/* Has the value copied if it cannot be read as is wanted; or, at the same price, what it is a view of, since
- * other views of that may then be read as well. */
+/* Whether a copy of what `value` is a view of costs about as much. What is padded has other slices as well: the
+ * taps of a window. */
+static bool costs_alike(const moire_graph *g, int32_t value, int32_t culprit) {
+  enum { SLICES = 3 };
+  moire_dim all = elements_of(g, culprit), some = elements_of(g, value);
+  if (all == some) return true;
+  return moire__node_of(g, culprit)->op == MOIRE__OP_pad &&
+         moire__dim_extents(all) == moire__dim_extents(some) &&
+         moire__dim_factor(all) / SLICES <= moire__dim_factor(some);
+}
+
+static bool is_wide(moire_dim d) {
+  enum { VECTOR = 16 };
+  return moire__dim_is_static(d) && moire__dim_factor(d) >= VECTOR;
+}
+
+/* Another axis becomes the last, and both are wide: a copy of that alone is made by squares
+ * (compiler/pass/plan/lower_turned.c), and what it copies is computed along its own rows. */
+static bool moves_last_axis(const moire_graph *g, const moire__node *node) {
+  if (node->op != MOIRE__OP_permute) return false;
+  int n = 0;
+  const int64_t *axes = moire__node_ints(node, "axes", &n);
+  const moire_shape *x = &g->values[node->operands[0]].shape, *y = &g->values[node->first_result].shape;
+  return n > 0 && axes[n - 1] != n - 1 && is_wide(x->dims[n - 1]) && is_wide(y->dims[n - 1]);
+}
+
+/* What is padded and has its axes exchanged is copied in two steps, since padding is no square. */
+static void force_below(moire__fuse *f, const moire__node *pad) {
+  const moire__node *below = pad;
+  while (below->op == MOIRE__OP_pad) below = moire__node_of(f->g, below->operands[0]);
+  if (moves_last_axis(f->g, below)) f->forced[below - f->g->nodes] = true;
+}
+
+/* Has the value copied if it cannot be read as is wanted; or, at about the same price, what it is a view of,
+ * since other views of that may then be read as well. */
 static void force(moire__fuse *f, int32_t value, need wanted) {
   const moire_graph *g = f->g;
   int32_t culprit = 0;
   if (is_met(f, value, wanted, &culprit)) return;
-  if (culprit && culprit != value && elements_of(g, culprit) == elements_of(g, value)) {
+  if (culprit && culprit != value && costs_alike(g, value, culprit)) {
     f->forced[g->values[culprit].node] = true;
+    if (moire__node_of(g, culprit)->op == MOIRE__OP_pad) force_below(f, moire__node_of(g, culprit));
     if (is_met(f, value, wanted, &culprit)) return;
   }
   f->forced[g->values[value].node] = true;
@@ -132,7 +172,7 @@ static int find_sink(const moire__fuse *f, int i) {
   const moire_graph *g = f->g;
   int32_t value = g->nodes[i].first_result;
   if (g->values[value].dtype == MOIRE_BF16) return -1; /* rounded by being stored */
-  bool through_view = false;
+  bool through_view = false, turns = false;
   for (;;) {
     int user = f->only_user[value];
     if (user < 0) return -1;
@@ -140,7 +180,8 @@ static int find_sink(const moire__fuse *f, int i) {
     if (moire__is_view(node)) {
       bool repeats = node->op == MOIRE__OP_broadcast || node->op == MOIRE__OP_gather;
       if (repeats) return -1;
-      if (f->forced[user]) return user;
+      turns = turns || moves_last_axis(g, node);
+      if (f->forced[user]) return turns ? -1 : user;
       value = node->first_result;
       through_view = true;
       continue;

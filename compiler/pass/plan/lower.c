@@ -294,7 +294,10 @@ static moire_status lower_group(lower_state *s, int kernel, moire_error *error) 
     group.nodes += group.n_nodes - 1;
     group.n_nodes = 1;
   }
-  if (row || copy) {
+  bool turned = op->op_class == MOIRE__CLASS_VIEW && n == 1 && moire__lower_turned(&l, &group);
+  if (turned) {
+    /* it is done */
+  } else if (row || copy) {
     moire__lower_rows(&l, &group);
   } else if (op->op_class == MOIRE__CLASS_REDUCE) {
     moire__lower_reduction(&l, &group);

@@ -28,6 +28,9 @@ typedef struct moire__group {
 
 /* Element-wise nodes and reductions along rows: one kernel. */
 void moire__lower_rows(moire__lowering *l, const moire__group *group);
+/* A copy of a view along whose last axis memory does not run, though it does along another; false, with nothing
+ * done, if it is none that can be turned by squares. */
+bool moire__lower_turned(moire__lowering *l, const moire__group *group);
 /* One reduction over axes that are not the last alone, with the nodes sunk into it. */
 void moire__lower_reduction(moire__lowering *l, const moire__group *group);
 
