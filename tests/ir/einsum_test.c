@@ -27,6 +27,7 @@ static const einsum_case cases[] = {
     {"ba", 1, {"ba"}, "ab", {0}, false},
     {"bqd, bkd -> bqk", 2, {"bqd", "bkd"}, "bqk", {true, false}, true},
     {"bhqd,bhkd->bhqk", 2, {"bhqd", "bhkd"}, "bhqk", {0}, true},
+    {"bhqd,bhkd->qbhk", 2, {"bhqd", "bhkd"}, "qbhk", {true, true}, true},
     {"...d,dh->...h", 2, {"bqd", "dh"}, "bqh", {0}, true},
     {"...ij,...jk", 2, {"bij", "bjk"}, "bik", {0}, true},
     {"i,j->ij", 2, {"i", "j"}, "ij", {false, true}, false},

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum score { ABS2, CONJUGATE, PLANES, REAL, REAL_AND_BIAS } score;
+typedef enum score { ABS2, CONJUGATE, PLANES, REAL, REAL_AND_BIAS, EINSUM } score;
 typedef enum masking {
   NONE,
   WHERE,
@@ -42,6 +42,7 @@ static const attention_case cases[] = {
     {"real", REAL, WHERE, true, true, false, 0.3},
     {"real, a mask of -infinity", REAL, INFINITE, true, true, false, 0.3},
     {"a mask of -infinity", ABS2, INFINITE, true, false, true, 0},
+    {"einsum", EINSUM, FILLED, true, true, false, 0.3},
     {"masked_fill", REAL, FILLED, true, true, false, 0.3},
     {"masked_fill of padding", ABS2, FILLED, false, true, true, 0},
     {"masked_fill twice, before it is scaled", REAL, FILLED_TWICE, true, true, false, 0.3},
@@ -88,7 +89,7 @@ static model begin(const attention_case *c) {
   moire_value ids = moire_input(m.g, "ids", MOIRE_I32, MOIRE_SHAPE(m.b, LENGTH));
   m.valid = moire_less(moire_constant(m.g, MOIRE_I32, MOIRE_SCALAR, 0), ids);
   m.padding = moire_less_equal(ids, moire_constant(m.g, MOIRE_I32, MOIRE_SCALAR, 0));
-  bool real = c->score == REAL || c->score == REAL_AND_BIAS;
+  bool real = c->score >= REAL;
   m.q = real ? heads(&m, "q") : waves(&m, "q", "qi");
   m.k = real ? heads(&m, "k") : waves(&m, "k", "ki");
   m.v = real ? heads(&m, "v") : waves(&m, "v", "vi");
@@ -108,6 +109,7 @@ static moire_value written_score(const attention_case *c, const model *m) {
       return moire_scale(moire_add(moire_mul(re, re), moire_mul(im, im)), scale);
     }
     case REAL: return moire_scale(product, scale);
+    case EINSUM: return moire_scale(moire_einsum("bhqd,bhkd->bhqk", (moire_value[]){m->q, m->k}, 2), scale);
     case REAL_AND_BIAS:
       return moire_scale(moire_add(product, moire_matmul(m->extra, moire_swap_axes(m->extra, 2, 3))), scale);
   }
@@ -147,11 +149,13 @@ static moire_value written(const attention_case *c, const model *m) {
     s = moire_scale(moire_where(valid, s, number(m, -INFINITY)), scale);
   }
   if (c->mask == APART) s = moire_add(moire_where(allowed, number(m, 0), number(m, mask_value)), s);
-  return moire_matmul(moire_dropout(moire_softmax(s), c->dropout), m->v);
+  moire_value p = moire_dropout(moire_softmax(s), c->dropout);
+  return c->score == EINSUM ? moire_einsum("bhqk,bhkd->bhqd", (moire_value[]){p, m->v}, 2)
+                            : moire_matmul(p, m->v);
 }
 
 static moire_value composite(const attention_case *c, const model *m) {
-  bool real = c->score == REAL || c->score == REAL_AND_BIAS;
+  bool real = c->score >= REAL;
   moire_attention_options options = {.score = real ? MOIRE_SCORE_DOT : MOIRE_SCORE_INTERFERENCE,
                                      .scale = scale,
                                      .mask_value = c->mask >= INFINITE ? -1e9 : mask_value,
@@ -181,7 +185,7 @@ static char *compiled(const attention_case *c, bool spelled, const char *after) 
   model m = begin(c);
   moire_value y = spelled ? written(c, &m) : composite(c, &m);
   if (c->last) y = moire_slice(y, 2, LENGTH - 1, 1);
-  bool real = c->score == REAL || c->score == REAL_AND_BIAS;
+  bool real = c->score >= REAL;
   moire_output(m.g, "loss", moire_sum_all(real ? moire_mul(y, y) : moire_abs2(y)));
   moire_compile_options options = moire_compile_defaults();
   options.outputs = (const char *[]){"loss"};

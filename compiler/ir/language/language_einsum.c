@@ -165,6 +165,9 @@ static void sum_axis(einsum *e, term *t, int axis) {
 /* t with its axes in the order of `order`, places of axes in t. */
 static void permute(einsum *e, term *t, const int *order) {
   term old = *t;
+  bool same = true;
+  for (int d = 0; d < t->rank; d++) same = same && order[d] == d;
+  if (same) return;
   t->x = moire_permute_at(e->at, t->x, t->rank, order);
   for (int d = 0; d < t->rank; d++) t->labels[d] = old.labels[order[d]];
 }
@@ -263,8 +266,9 @@ static bool merged(einsum *e, moire_value x, int first, int count, moire_dim *pr
   return true;
 }
 
-/* [batch, own, summed], or [batch, summed, own]; without a batch two axes. */
-static bool as_matrices(einsum *e, term *t, const parts *p, bool own_first, moire_value *matrices) {
+/* [batch, own, summed], or [batch, summed, own]; without a batch two axes. `apart`: the axes of the batch stay
+ * apart, so that nothing is reshaped and attention can be known by its products. */
+static bool as_matrices(einsum *e, term *t, const parts *p, bool own_first, bool apart, moire_value *matrices) {
   int order[MOIRE_MAX_RANK], n = 0;
   append(order, &n, p->batch, p->n_batch);
   append(order, &n, own_first ? p->own : p->summed, own_first ? p->n_own : p->n_summed);
@@ -272,7 +276,8 @@ static bool as_matrices(einsum *e, term *t, const parts *p, bool own_first, moir
   permute(e, t, order);
   moire_shape shape = {0};
   int counts[3] = {p->n_batch, own_first ? p->n_own : p->n_summed, own_first ? p->n_summed : p->n_own};
-  for (int i = 0, first = 0; i < 3; first += counts[i++])
+  for (int i = 0; i < p->n_batch && apart; i++) shape.dims[shape.rank++] = moire_value_dim(t->x, i);
+  for (int i = apart ? 1 : 0, first = apart ? p->n_batch : 0; i < 3; first += counts[i++])
     if ((i || p->n_batch) && !merged(e, t->x, first, counts[i], &shape.dims[shape.rank++])) return false;
   *matrices = reshape_to(e, t->x, shape);
   return true;
@@ -328,7 +333,9 @@ static bool join(einsum *e, term *a, term *b, const bool *wanted) {
     y.x = multiplied(e, a, b, &y);
   } else {
     moire_value left, right;
-    if (!as_matrices(e, a, &pa, true, &left) || !as_matrices(e, b, &pb, false, &right)) return false;
+    bool apart = pa.n_own == 1 && pb.n_own == 1 && pa.n_summed == 1;
+    if (!as_matrices(e, a, &pa, true, apart, &left) || !as_matrices(e, b, &pb, false, apart, &right))
+      return false;
     y.x = reshape_to(e, moire_matmul_at(e->at, left, right), shape);
   }
   *a = y;
@@ -342,7 +349,8 @@ static moire_value finish(einsum *e, term *y) {
     if (find(&e->out, y->labels[d]) < 0) sum_axis(e, y, d);
   int order[MOIRE_MAX_RANK];
   for (int d = 0; d < e->out.rank; d++) order[d] = find(y, e->out.labels[d]);
-  return moire_permute_at(e->at, y->x, e->out.rank, order);
+  permute(e, y, order);
+  return y->x;
 }
 
 moire_value moire_einsum_at(moire_source at, const char *equation, const moire_value *operands, int n) {
