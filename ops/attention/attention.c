@@ -9,6 +9,7 @@
  * broadcasts it: nothing of it need be stored. A row with no key allowed has mask_value added everywhere, and
  * is a softmax over its raw scores.
  */
+#include "compiler/ir/language/language.h"
 #include "ops/source/mask.h"
 #include "ops/parts.h"
 #include "ops/product/product.h"
@@ -167,6 +168,15 @@ static int kernel_planes(const moire__expand *c, bool waves, moire_value *x) {
   return n;
 }
 
+/* What one or two results of a kernel, by position, are of the composite: by head, complex where v is. */
+static moire_value by_head(const moire__expand *c, bool waves, moire_value re, moire_value im) {
+  re = moire_swap_axes(re, 1, 2);
+  if (!is_complex(c->operands[2])) return re;
+  if (waves) return moire_complex(re, moire_swap_axes(im, 1, 2));
+  int64_t e = moire_value_dim(c->operands[2], 3);
+  return moire_complex(moire_slice(re, 3, 0, e), moire_slice(re, 3, e, e));
+}
+
 static moire_value one_kernel(moire__expand *c, layout at) {
   moire_value x[8];
   bool waves = moire__node_int(c->node, "score") == WAVES;
@@ -184,18 +194,91 @@ static moire_value one_kernel(moire__expand *c, layout at) {
   moire__op op = waves ? MOIRE__OP_attend : MOIRE__OP_attend_real;
   moire_value y = moire__graph_emit(c->g, MOIRE_HERE, op, x, n, attrs, n_attrs);
   if (moire_value_is_null(y)) return y;
-  moire_value im = waves ? moire_swap_axes(moire__value(c->g, y.id + 1), 1, 2) : y;
-  y = moire_swap_axes(y, 1, 2); /* by head again */
-  if (!is_complex(c->operands[2])) return y;
-  if (waves) return moire_complex(y, im);
-  int64_t e = moire_value_dim(c->operands[2], 3);
-  return moire_complex(moire_slice(y, 3, 0, e), moire_slice(y, 3, e, e));
+  return by_head(c, waves, y, waves ? moire__value(c->g, y.id + 1) : y);
+}
+
+/* ---- a named length: the samples are packed, with nothing left out --------------------------------------- */
+
+enum {
+  MOST_POSITIONS = 1 << 16
+}; /* of a sample; how the interpreter numbers tokens, which nothing else reads */
+
+/* Without random masks, whose elements would be numbered otherwise. Queries and keys are as many. */
+static bool is_packed_kernel(const moire__expand *c, layout at) {
+  const moire_shape q = moire_value_shape(c->operands[0]), k = moire_value_shape(c->operands[1]);
+  moire_dim tokens = 0;
+  bool waves = moire__node_int(c->node, "score") == WAVES;
+  bool fits = at.bias < 0 && at.rng < 0 && !(c->off >> MOIRE_OPTIMIZATION_attend & 1) &&
+              q.dims[0] == k.dims[0] && q.dims[2] == k.dims[2] && !moire__dim_is_static(q.dims[2]) &&
+              moire__dim_multiply(q.dims[0], q.dims[2], &tokens);
+  for (int i = 0; i < 3; i++) {
+    moire_shape shape = moire_value_shape(c->operands[i]);
+    fits = fits && moire__dim_is_static(shape.dims[1]) && moire__dim_is_static(shape.dims[3]);
+    fits = fits && (!waves || is_complex(c->operands[i]));
+  }
+  return fits;
+}
+
+static moire_value integer(moire__expand *c, int64_t x) {
+  return moire_constant(c->g, MOIRE_I32, MOIRE_SCALAR, (double)x);
+}
+
+/* i32[]: the size of a dim, below 2^21: the number whose inverse the dim divides 1 to. */
+static moire_value size_of(moire__expand *c, moire_dim dim) {
+  moire_value share = moire__divide_by_dim(MOIRE_HERE, moire_constant(c->g, MOIRE_F32, MOIRE_SCALAR, 1), dim);
+  moire_value size = moire_div(moire_constant(c->g, MOIRE_F32, MOIRE_SCALAR, 1), share);
+  return moire_cast(moire_add_scalar(size, 0.5), MOIRE_I32);
+}
+
+/* [B, H, T, d] as [1, H, B T, d] */
+static moire_value as_tokens(moire_value x, moire_dim tokens) {
+  moire_shape shape = moire_value_shape(x);
+  return moire_reshape(moire_swap_axes(x, 0, 1), MOIRE_SHAPE(1, shape.dims[1], tokens, shape.dims[3]));
+}
+
+static moire_value packed_kernel(moire__expand *c, layout at) {
+  moire_value x[12];
+  bool waves = moire__node_int(c->node, "score") == WAVES;
+  const moire_shape q = moire_value_shape(c->operands[0]);
+  moire_dim samples = q.dims[0], length = q.dims[2], tokens = 0;
+  moire__dim_multiply(samples, length, &tokens);
+  int n = kernel_planes(c, waves, x);
+  for (int i = 0; i < n; i++) x[i] = as_tokens(x[i], tokens);
+  if (at.valid >= 0) x[n++] = moire_reshape(c->operands[at.valid], MOIRE_SHAPE(tokens));
+  moire_shape places = MOIRE_SHAPE(samples, length);
+  moire_value size = size_of(c, length), sample = moire_iota(c->g, MOIRE_SHAPE(samples), 0);
+  moire_value first = moire_mul(moire_iota(c->g, places, 0), integer(c, MOST_POSITIONS));
+  x[n++] = moire_reshape(moire_add(first, moire_iota(c->g, places, 1)), MOIRE_SHAPE(tokens));
+  x[n++] = moire_mul(sample, size);
+  x[n++] = moire_broadcast(size, MOIRE_SHAPE(samples));
+  const moire__attr attrs[] = {moire__attr_make_real("scale", moire__node_real(c->node, "scale")),
+                               moire__attr_make_real("mask_value", moire__node_real(c->node, "mask_value")),
+                               moire__attr_make_int("causal", moire__node_int(c->node, "causal")),
+                               moire__attr_make_int("has_valid", at.valid >= 0),
+                               moire__attr_make_int("has_rng", 0),
+                               moire__attr_make_real("dropout", 0),
+                               moire__attr_make_int("packed", 1),
+                               moire__attr_make_int("last", 0),
+                               moire__attr_make_int("length", MOST_POSITIONS)};
+  moire_value y =
+      moire__graph_emit(c->g, MOIRE_HERE, waves ? MOIRE__OP_attend : MOIRE__OP_attend_real, x, n, attrs, 9);
+  if (moire_value_is_null(y)) return y;
+  moire_value planes[] = {y, waves ? moire__value(c->g, y.id + 1) : y};
+  moire_shape by_position = moire_value_shape(y); /* [1, B T, H, e] */
+  for (int i = 0; i < 2; i++)
+    planes[i] =
+        moire_reshape(planes[i], MOIRE_SHAPE(samples, length, by_position.dims[2], by_position.dims[3]));
+  return by_head(c, waves, planes[0], planes[1]);
 }
 
 void moire__attention_expand(moire__expand *c) {
   layout at = layout_of(c->node);
   if (is_one_kernel(c, at)) {
     c->results[0] = one_kernel(c, at);
+    return;
+  }
+  if (is_packed_kernel(c, at)) {
+    c->results[0] = packed_kernel(c, at);
     return;
   }
   moire_value q = c->operands[0], k = c->operands[1], v = c->operands[2];
@@ -344,6 +427,10 @@ static bool attention_row(moire__sampler *s, attention_case *found) {
       {HARD, FFF, S(2, 1, 3, 0), 3, 4, DOT, 1, 1, 0, SCALAR, SCALAR, {0}, 1, ACCEPTED},
       {HARD, FFF, S(2, 1, 3, 4), b, 4, DOT, 0, 1, 0, SCALAR, SCALAR, {0}, 1, ACCEPTED},
       {HARD, FFF, S(b, 2, t, 4), t, 5, DOT, 1, 1, 1, SCALAR, SCALAR, {0}, 1, ACCEPTED},
+      {HARD, FFF, S(b, 2, t, 4), t, 5, DOT, 1, 1, 0, SCALAR, SCALAR, {0}, 1, ACCEPTED},
+      {HARD, CCC, S(b, 2, t, 3), t, 3, WAVES, 1, 0, 0, SCALAR, SCALAR, {0}, 1, ACCEPTED},
+      {HARD, {C64, C64, C64}, S(3, 1, t, 4), t, 4, DOT, 0, 1, 0, SCALAR, SCALAR, {0}, 1, ACCEPTED},
+      {HARD, CCF, S(t, 2, b, 4), b, 4, WAVES, 1, 1, 0, SCALAR, SCALAR, {0}, 1, ACCEPTED},
       {HARD, CCC, S(b, 1, t, 3), t, 3, WAVES, 1, 0, 0, S(t, t), SCALAR, {0}, 1, ACCEPTED},
       {HARD, CCC, S(b, 2, 1, 4), 7, 4, WAVES, 1, 1, 1, SCALAR, S(b, 2, 7, 7), {0, 0, 6, 0}, 1, ACCEPTED},
       {WRONG, FFF, S(2, 2, 5, 4), 5, 4, WAVES, 0, 0, 0, SCALAR, SCALAR, {0}, 1, BAD_TYPE},

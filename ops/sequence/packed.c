@@ -30,7 +30,8 @@ bool moire__packed_is_sound(const moire__reference *c, int tokens, int starts, i
   bool sound = true;
   for (int64_t b = 0; b < start_of->elements && sound; b++) {
     int64_t start = (int64_t)start_of->re[b], count = (int64_t)c->operands[counts]->re[b];
-    sound = start == next && count >= 1 && count <= length && count <= token->elements - start;
+    sound =
+        start == next && count >= (token->elements > 0) && count <= length && count <= token->elements - start;
     for (int64_t t = start; sound && t < start + count; t++) {
       int64_t position = (int64_t)token->re[t] - b * length;
       sound = position >= 0 && position < length;

@@ -108,6 +108,18 @@ Test(extents, a_model_of_two_runs_at_any_sizes) {
   moire_graph_destroy(g);
 }
 
+/* No scores are kept: attention over a named length is the kernel of packed samples. */
+Test(extents, attention_over_a_named_length_is_one_kernel) {
+  moire_graph *g = model();
+  moire_compile_options o = options();
+  char *text = moire_compile_print(g, &o, "fuse", &error);
+  cr_assert(text, "%s", error.message);
+  cr_expect(strstr(text, "= attend_real(") && strstr(text, "= attend_real_backward("));
+  cr_expect_null(strstr(text, "[B,2,T,T]"));
+  free(text);
+  moire_graph_destroy(g);
+}
+
 Test(extents, products_are_written_and_read) {
   moire_graph *g = model();
   char *text = moire_graph_print(g);

@@ -252,11 +252,17 @@ static moire_value heads_of(moire_value x, int heads) {
 static const pooled *pick_sequence(maker *m, random_filter *filter) {
   for (int i = 0; i < 10; i++) {
     const pooled *p = random_pick(m, filter, 3);
-    if (p && random_rank(p) == 3 && random_dim(p, 0) == m->batch && random_static(random_dim(p, 1)) &&
-        random_dim(p, 2) == m->width)
-      return p;
+    bool has_length = p && random_rank(p) == 3 &&
+                      (random_static(random_dim(p, 1)) || (m->time && random_dim(p, 1) == m->time));
+    if (has_length && random_dim(p, 0) == m->batch && random_dim(p, 2) == m->width) return p;
   }
   return NULL;
+}
+
+/* As many keys as queries, or of fixed numbers more. */
+static bool sees_itself(const pooled *q, const pooled *k) {
+  int64_t queries = random_static(random_dim(q, 1)), keys = random_static(random_dim(k, 1));
+  return random_dim(q, 1) == random_dim(k, 1) || (queries && keys >= queries);
 }
 
 void random_attention(maker *m) {
@@ -269,13 +275,14 @@ void random_attention(maker *m) {
   moire_attention_options o = {.score = interference ? MOIRE_SCORE_INTERFERENCE : MOIRE_SCORE_DOT,
                                .scale = 0.5 / (random_size(q) * random_size(k) + 1),
                                .mask_value = random_chance(m, 50) ? -10000 : -5,
-                               .causal = random_chance(m, 50) && random_dim(k, 1) >= random_dim(q, 1),
+                               .causal = random_chance(m, 50) && sees_itself(q, k),
                                .key_valid = {m->g, 0},
                                .bias = {m->g, 0},
                                .dropout = random_chance(m, 30) ? 0.25 : 0};
   moire_dim queries = random_dim(q, 1), keys = random_dim(k, 1);
   if (random_chance(m, 50)) o.key_valid = random_input(m, MOIRE_BOOL, MOIRE_SHAPE(m->batch, keys), 0, 2);
-  if (random_chance(m, 30)) o.bias = random_parameter(m, MOIRE_SHAPE(heads, queries, keys));
+  bool fixed = random_static(queries) && random_static(keys);
+  if (fixed && random_chance(m, 30)) o.bias = random_parameter(m, MOIRE_SHAPE(heads, queries, keys));
   moire_value y = moire_attention(heads_of(q->v, heads), heads_of(k->v, heads), heads_of(v->v, heads), o);
   if (random_chance(m, 70))
     y = moire_reshape(moire_swap_axes(y, 1, 2), MOIRE_SHAPE(m->batch, queries, m->width));
