@@ -81,7 +81,7 @@ static void report_all(const sums *by_source, bool taught, moire__measures *out)
   }
   report(&all, taught, "", out);
   for (int i = 0; i < SOURCES && n > 1; i++) {
-    char suffix[8];
+    char suffix[16];
     snprintf(suffix, sizeof suffix, "@%d", i);
     if (by_source[i].targets) report(&by_source[i], taught, suffix, out);
   }
