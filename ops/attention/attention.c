@@ -170,9 +170,10 @@ static int kernel_planes(const moire__expand *c, bool waves, moire_value *x) {
 
 /* What one or two results of a kernel, by position, are of the composite: by head, complex where v is. */
 static moire_value by_head(const moire__expand *c, bool waves, moire_value re, moire_value im) {
+  if (waves) im = moire_swap_axes(im, 1, 2);
   re = moire_swap_axes(re, 1, 2);
   if (!is_complex(c->operands[2])) return re;
-  if (waves) return moire_complex(re, moire_swap_axes(im, 1, 2));
+  if (waves) return moire_complex(re, im);
   int64_t e = moire_value_dim(c->operands[2], 3);
   return moire_complex(moire_slice(re, 3, 0, e), moire_slice(re, 3, e, e));
 }
