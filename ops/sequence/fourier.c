@@ -5,18 +5,21 @@
  * z[n/2])
  *
  * irfft inverts rfft; the imaginary parts of its bins 0 and n/2, which a real sequence does not have, are not
- * looked at. Both become products with tables of cosines and sines, n^2 / 2 multiplications of each plane:
- * at the lengths of item sequences that is less work than a fast transform's shuffles, and products are what
- * the compiler is good at. The tables are functions of their index, so gradients are products again.
+ * looked at. Short ones become products with tables of cosines and sines, n^2 / 2 multiplications of each
+ * plane: at the lengths of item sequences that is little work, and products are what the compiler is good at.
+ * The tables are functions of their index, so gradients are products again. Longer ones are half of the
+ * transform of complex numbers, which was measured to be faster from 48 points on, and three times at 256.
  */
 #include "ops/parts.h"
 #include "ops/sample_row.h"
+#include "ops/sequence/fft.h"
 #include "ops/support.h"
 
 #include <math.h>
 
 static const double pi = 3.14159265358979323846;
-enum { MOST_POINTS = 46340 }; /* f t stays an i32 */
+enum { MOST_POINTS = 46340 };     /* f t stays an i32 */
+enum { SHORT = 64, CHIRP = 256 }; /* products up to there; and for lengths that are convolutions */
 
 static int64_t bins_of(int64_t n) { return n / 2 + 1; }
 
@@ -83,12 +86,15 @@ static bool fourier_sample(moire__sampler *s, moire__op op, moire_dtype dtype) {
     int axis;
     moire_status expected;
   } cases[] = {
-      {GOOD, S(b, 2, 12, 8), 2, ACCEPTED}, {GOOD, S(3, 50, 4), 1, ACCEPTED}, {GOOD, S(b, 7), 1, ACCEPTED},
-      {GOOD, S(6, 2, b), 0, ACCEPTED},     {HARD, S(1), 0, ACCEPTED},        {HARD, S(13), 0, ACCEPTED},
-      {HARD, S(5, 1, 3), 1, ACCEPTED},     {HARD, S(2, 3, 33), 2, ACCEPTED}, {HARD, S(2, 131, 3), 1, ACCEPTED},
-      {HARD, S(0, 4, 3), 1, ACCEPTED},     {HARD, S(2, 4, 0), 1, ACCEPTED},  {HARD, S(3, 2, 2, 2), 0, ACCEPTED},
-      {WRONG, SCALAR, 0, BAD_SHAPE},       {WRONG, S(3, b), 1, BAD_SHAPE},   {WRONG, S(3, 4), 2, BAD_ARGUMENT},
-      {WRONG, S(2, 46341), 1, BAD_SHAPE},
+      {GOOD, S(b, 2, 12, 8), 2, ACCEPTED}, {GOOD, S(3, 50, 4), 1, ACCEPTED},
+      {GOOD, S(b, 7), 1, ACCEPTED},        {GOOD, S(6, 2, b), 0, ACCEPTED},
+      {HARD, S(1), 0, ACCEPTED},           {HARD, S(13), 0, ACCEPTED},
+      {HARD, S(5, 1, 3), 1, ACCEPTED},     {HARD, S(2, 3, 33), 2, ACCEPTED},
+      {HARD, S(2, 131, 3), 1, ACCEPTED},   {HARD, S(0, 4, 3), 1, ACCEPTED},
+      {HARD, S(2, 4, 0), 1, ACCEPTED},     {HARD, S(3, 2, 2, 2), 0, ACCEPTED},
+      {HARD, S(2, 65, 2), 1, ACCEPTED},    {HARD, S(b, 72), 1, ACCEPTED},
+      {WRONG, SCALAR, 0, BAD_SHAPE},       {WRONG, S(3, b), 1, BAD_SHAPE},
+      {WRONG, S(3, 4), 2, BAD_ARGUMENT},   {WRONG, S(2, 46341), 1, BAD_SHAPE},
   };
   int i = MOIRE__SAMPLE_ROW(s, cases);
   if (i < 0) return false;
@@ -116,9 +122,15 @@ moire_status moire__rfft_infer(moire__infer *c) {
   return moire__infer_result(c, 0, MOIRE_C64, shape);
 }
 
+static bool is_long(int64_t n) { return n > (moire__fft_cost(n) > 0 ? SHORT : CHIRP); }
+
 void moire__rfft_expand(moire__expand *c) {
   int axis = (int)moire__node_int(c->node, "axis");
   int64_t n = moire_value_dim(c->operands[0], axis);
+  if (is_long(n)) {
+    c->results[0] = moire_slice(moire_fft(c->operands[0], axis, MOIRE_NORM_ORTHO), axis, 0, bins_of(n));
+    return;
+  }
   moire_value at = angles(c->g, n);
   double norm = 1 / sqrt((double)n);
   c->results[0] = moire_complex(apply(moire_scale(moire_cos(at), norm), c->operands[0], axis),
@@ -165,6 +177,12 @@ moire_status moire__irfft_infer(moire__infer *c) {
 void moire__irfft_expand(moire__expand *c) {
   int axis = (int)moire__node_int(c->node, "axis");
   int64_t n = moire__node_int(c->node, "length");
+  if (is_long(n)) {
+    moire_value mirrored = moire_slice(c->operands[0], axis, 1, (n - 1) / 2);
+    moire_value halves[] = {c->operands[0], moire_conj(moire_flip(mirrored, axis))};
+    c->results[0] = moire_real(moire_ifft(moire_concat(halves, 2, axis), axis, MOIRE_NORM_ORTHO));
+    return;
+  }
   moire_value at = angles(c->g, n), count = moire_scale(mirrors(c->g, n), 1 / sqrt((double)n));
   moire_value by_cos = moire_swap_axes(moire_mul(count, moire_cos(at)), 0, 1);
   moire_value by_sin = moire_swap_axes(moire_mul(count, moire_sin(at)), 0, 1);

@@ -99,6 +99,42 @@ Test(fft, one_sequence, .timeout = 300) {
   check(1, 1021, 1);
 }
 
+/* Bins of rfft, and irfft of them: lengths that are products, transforms and convolutions. */
+static void check_real(int64_t n) {
+  enum { ROWS = 3 };
+  moire_graph *g = moire_graph_create("rfft", MOIRE_TRAINING);
+  moire_value x = moire_parameter(g, "x", MOIRE_SHAPE(ROWS, n), moire_init_uniform(-1, 1));
+  moire_value y = moire_rfft(x, 1);
+  moire_output(g, "yr", moire_real(y));
+  moire_output(g, "yi", moire_imag(y));
+  moire_output(g, "w", moire_irfft(y, 1, n));
+  moire_compile_options options = moire_compile_defaults();
+  options.outputs = (const char *[]){"yr", "yi", "w"};
+  options.n_outputs = 3;
+  test_machine m = test_machine_make(g, &options, 1, 3);
+  moire_graph_destroy(g);
+  moire_error error = {0};
+  cr_assert_eq(moire_runner_run(m.runner, &error), MOIRE_OK, "%s", error.message);
+  const float *in = moire_store_data(m.store, "x", NULL), *w = moire_runner_output(m.runner, "w", NULL);
+  const float *re = moire_runner_output(m.runner, "yr", NULL), *im = moire_runner_output(m.runner, "yi", NULL);
+  float *none = moire__allocate_array((size_t)(ROWS * n), sizeof *none);
+  for (int64_t f = 0; f <= n / 2; f += 1 + n / 23) {
+    double _Complex want = bin(in, none, MOIRE_SHAPE(ROWS, n, 1), ROWS - 1, 0, f);
+    int64_t at = (ROWS - 1) * (n / 2 + 1) + f;
+    cr_assert(cabs(want - (double)re[at] - I * (double)im[at]) < 4e-6, "bin %lld of %lld", (long long)f,
+              (long long)n);
+  }
+  for (int64_t i = 0; i < ROWS * n; i++)
+    cr_assert(fabsf(w[i] - in[i]) < 4e-6f, "%lld points on the way back", (long long)n);
+  moire__release(none);
+  test_machine_destroy(&m);
+}
+
+Test(fft, real_sequences, .timeout = 300) {
+  static const int64_t lengths[] = {50, 65, 72, 128, 257, 1000};
+  for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) check_real(lengths[i]);
+}
+
 Test(fft, threads_give_the_same_bits, .timeout = 300) {
   moire_shape shape = MOIRE_SHAPE(50, 250, 1);
   test_machine one = transforms(shape, 1), three = transforms(shape, 3);
