@@ -24,6 +24,14 @@
  *   output  "decoded"        f32[B, F]       the features that "codes" stand for
  *   output  "loss", "reconstruction", "commitment"  f32[]
  *
+ * Task "ratings", users who rated items that have texts, features and a graph: M is the key `item_size`, U
+ * `user_size`, S `max_history`, D `hidden_size`; with a row for each user, input "history_ids",
+ * "history_ratings", "history_times", "history_mask" i32[U, S]; "overview" f32[M, D], "reviews"
+ * f32[review_rows, D] of the items "review_movies" i32[review_rows], "context" i32[M, features],
+ * "edges.<relation>" i32[2, edges]: items, nodes; of samples "users", "positives", "negatives" i32[B], "hidden"
+ * i32[B, S]; output "scores" f32[U, M], "loss", "main", "aux" f32[], and the tables "item_text", "item_graph",
+ * "attended" f32[M, D], which are inputs instead where the key `items` says input.
+ *
  * Task "tensors", everything else: any inputs whose first axis is the named extent "B", an output "loss" f32[],
  * any outputs, and metrics (moire_metric); an axis with another named extent is what the data have there.
  *

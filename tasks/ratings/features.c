@@ -137,9 +137,11 @@ static moire_status read_context(const char *folder, moire__ratings_items *items
   snprintf(path, sizeof path, "%s/context.tsv", folder);
   snprintf(sizes_path, sizeof sizes_path, "%s/context_sizes.tsv", folder);
   moire__sheet s = {0};
+  int id = 0;
   moire_status status = moire__sheet_open(&s, path, error);
+  if (!status) status = moire__sheet_column(&s, "movie_id", &id, error);
   for (int c = 0; c < s.n_columns && !status; c++) {
-    if (s.names[c].n == 8 && !memcmp(s.names[c].text, "movie_id", 8)) continue;
+    if (c == id) continue;
     if (items->n_features == MOIRE__RATINGS_FEATURES) {
       status = moire__sheet_fail(&s, error, "has more than %d features", MOIRE__RATINGS_FEATURES);
       break;
