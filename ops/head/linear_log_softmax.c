@@ -314,6 +314,7 @@ static bool head_row(moire__sampler *s, head_case *found) {
       {HARD, 3, 33, 65, 17, -1, true, false, 0.5, 1, ACCEPTED},
       {HARD, 5, 4, 129, 1, -1, true, false, 1, 12, ACCEPTED},
       {HARD, 0, 3, 5, 1, -1, true, true, 1, 1, ACCEPTED},
+      {HARD, 2, MOIRE__HEAD_WIDEST, 3, 2, 1, true, true, 1, 0.05, ACCEPTED},
       {HARD, 2, 0, 5, 1, -1, true, false, 1, 1, ACCEPTED},
       {WRONG, 4, 8, 0, 1, -1, true, false, 1, 1, BAD_SHAPE},
       {WRONG, 4, 8, 20, 0, -1, true, false, 1, 1, BAD_SHAPE},
