@@ -35,6 +35,7 @@ struct moire__task {
   const char *size_key;   /* the key of the model that the data say where nothing else does, or NULL */
   const char *interface;  /* of its ahead-of-time library (moire/ahead.h); NULL: it has none */
   bool takes_teacher;     /* eval compares with another model's outputs */
+  bool has_baselines;     /* eval can measure what its models have to beat */
   const char *headline;   /* the measure that tables compare by; NULL: the one that the run monitors */
 
   /* Reads the data and builds the setup's configurations, which the data may complete (moire__setup_build).

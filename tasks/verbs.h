@@ -13,10 +13,12 @@
 /* Measures the model on data: --split test|valid, and the value of each sample into a file. */
 typedef struct moire__eval_job {
   moire__data_files files;
-  bool split;         /* one was asked for … */
-  bool valid;         /* … and it is the validation's part, not the test's */
-  int64_t batch;      /* samples at once; 0: the task's default */
-  const char *ranks;  /* a file for the ranks of targets; NULL: none. Refused where there are no ranks. */
+  bool split;        /* one was asked for … */
+  bool valid;        /* … and it is the validation's part, not the test's */
+  int64_t batch;     /* samples at once; 0: the task's default */
+  const char *ranks; /* a file for the ranks of targets; NULL: none. Refused where there are no ranks. */
+  bool baselines;    /* print what the model has to beat to `out`, too. Refused where there is nothing. */
+  FILE *out;
   const char *values; /* a file for the measures of each sample; NULL: none. Refused where there are none. */
   const char
       *teacher; /* a checkpoint or stored logits to compare with; NULL: none. Of language models alone. */

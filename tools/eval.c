@@ -10,7 +10,7 @@ typedef struct arguments {
   bool json;
 } arguments;
 
-enum { DATA = 0x100, FORMAT, SPLIT, RANKS, VALUES, TEACHER, BATCH, TENSOR, JSON };
+enum { DATA = 0x100, BASELINES, FORMAT, SPLIT, RANKS, VALUES, TEACHER, BATCH, TENSOR, JSON };
 
 static const struct argp_option options[] = {
     {"data", DATA, "FILE", 0, "Data, as `moire train` reads it", 0},
@@ -20,6 +20,7 @@ static const struct argp_option options[] = {
      0},
     {"values", VALUES, "FILE", 0, "Write the measures of each sample (safetensors)", 0},
     {"teacher", TEACHER, "FILE", 0, "Of a language model: compare with this checkpoint, or stored logits", 0},
+    {"baselines", BASELINES, NULL, 0, "Measure what a recommender from ratings has to beat, too", 0},
     {"tensor", TENSOR, "NAME", 0, "The tensor of a file of features, if it has several matrices", 0},
     {"batch", BATCH, "N", 0, "Samples at once; does not change the result", 0},
     {"json", JSON, NULL, 0, "Print JSON", 0},
@@ -34,6 +35,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case RANKS: a->job.ranks = text; return 0;
     case TEACHER: a->job.teacher = tool_path_argument(state, "--teacher", "a file", text); return 0;
     case VALUES: a->job.values = text; return 0;
+    case BASELINES: a->job.baselines = true; return 0;
     case FORMAT: a->job.files.format = tool_format_argument(state, text); return 0;
     case JSON: a->json = true; return 0;
     case BATCH: a->job.batch = tool_int_argument(state, "--batch", text, 1, 1000000); return 0;
@@ -60,6 +62,9 @@ static moire_status ask(moire__predictor *predictor, const void *job, moire_erro
   if (a->job.teacher && !setup->task->takes_teacher)
     return moire_fail(error, MOIRE_ERROR_ARGUMENT, "--teacher: %s is %s, which has no teacher",
                       setup->model->name, setup->task->title);
+  if (a->job.baselines && (a->json || !setup->task->has_baselines))
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT,
+                      "--baselines: wanted a model whose task has them, as ratings do, and no --json");
   moire_status status =
       eval ? eval(predictor, &a->job, &measures, error) : moire__task_refuse(&predictor->setup, "eval", error);
   if (status) return status;
@@ -85,7 +90,7 @@ int tool_eval(int argc, char **argv) {
       tool_sources_arguments,
       NULL,
       NULL};
-  arguments a = {.sources.threads = tool_default_threads()};
+  arguments a = {.job.out = stdout, .sources.threads = tool_default_threads()};
   argp_parse(&parser, argc, argv, 0, NULL, &a);
   return tool_ask("eval", &a.sources, ask, &a);
 }

@@ -251,5 +251,6 @@ const moire__task moire__task_ratings = {.name = "ratings",
                                          .complete = complete,
                                          .check_input = check_input,
                                          .golden = moire__ratings_golden,
+                                         .has_baselines = true,
                                          .eval = moire__ratings_eval,
                                          .recommend = moire__ratings_recommend};

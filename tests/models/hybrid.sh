@@ -44,6 +44,7 @@ END
 grep -qF "\"test\":$(cat eval.json)" run/metrics.jsonl || complain "eval finds $(cat eval.json)"
 "$MOIRE" recommend --checkpoint run/best.safetensors --data data --top 2 >lists.txt || complain recommend
 (($(grep -cE '^user 1[1-4]  -> [1-6] [1-6]$' lists.txt) == 4)) || complain "recommend: $(cat lists.txt)"
+"$MOIRE" eval --baselines --checkpoint run/best.safetensors --data data | grep -qE '^ +popularity +item-kNN +EASE$' || complain 'eval --baselines'
 # What a user has rated is not recommended: user 11 rated 3 to 6.
 grep -qE '^user 11  -> (1 2|2 1)$' lists.txt || complain "user 11: $(head -1 lists.txt)"
 
@@ -84,5 +85,9 @@ if [[ -r $shared/checkpoints/hybrid_ml100k.safetensors && -d $shared/data/moviel
     got=$(grep -o "\"$name\":[0-9.e-]*" real.json | cut -d: -f2)
     awk "BEGIN { d = $got - $value; exit !(d < 5.5e-7 && d > -5.5e-7) }" || complain "$name: $got, not $value"
   done <want.txt
+  # Baselines, on the measures of the published page.
+  "$MOIRE" eval --baselines --checkpoint "$shared/checkpoints/hybrid_ml100k.safetensors" --data "$shared/data/movielens" >table.txt || complain baselines
+  grep -qE '^P@10 +0\.2226 +0\.334[0-9] +0\.3895$' table.txt || complain "baselines: $(grep '^P@10' table.txt)"
+  grep -qE '^NDCG@10 +0\.2606 +0\.40[67][0-9] +0\.4675$' table.txt || complain "baselines: $(grep '^NDCG@10' table.txt)"
 fi
 finish
