@@ -1,6 +1,8 @@
 /* What the rows of pointwise ops stand on: see ops/pointwise/pointwise.h. */
 #include "ops/pointwise/pointwise.h"
 
+#include <math.h>
+
 /* ---- infer ----------------------------------------------------------------------------------------------- */
 
 static moire_status infer_alike(moire__infer *c, unsigned types) {
@@ -35,11 +37,15 @@ moire_value moire__keep_where(moire_value condition, moire_value x) {
 
 /* ---- reference ------------------------------------------------------------------------------------------- */
 
+double moire__wrap(moire_dtype dtype, double x) {
+  return dtype == MOIRE_I32 && fabs(x) < 0x1p62 ? (double)(int32_t)(uint32_t)(int64_t)x : x;
+}
+
 void moire__reference_unary(moire__reference *c, double (*f)(double x)) {
   const moire__tensor *x = c->operands[0];
   moire__tensor *y = c->results[0];
   for (int64_t i = 0; i < y->elements; i++) {
-    y->re[i] = f(x->re[i]);
+    y->re[i] = moire__wrap(y->dtype, f(x->re[i]));
     if (y->im) y->im[i] = f(x->im[i]);
   }
 }
@@ -48,7 +54,7 @@ void moire__reference_binary(moire__reference *c, double (*f)(double a, double b
   const moire__tensor *a = c->operands[0], *b = c->operands[1];
   moire__tensor *y = c->results[0];
   for (int64_t i = 0; i < y->elements; i++) {
-    y->re[i] = f(a->re[i], b->re[i]);
+    y->re[i] = moire__wrap(y->dtype, f(a->re[i], b->re[i]));
     if (y->im) y->im[i] = f(a->im[i], b->im[i]);
   }
 }

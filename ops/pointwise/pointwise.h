@@ -86,6 +86,8 @@ typedef struct moire__range {
 /* What the rows stand on. */
 moire_status moire__infer_pointwise(moire__infer *c, unsigned types); /* the result is as the operands */
 moire_status moire__infer_compare(moire__infer *c, unsigned types);   /* the result is bool */
+/* A whole number as an i32 holds it, modulo 2^32; of other types as it is. */
+double moire__wrap(moire_dtype dtype, double x);
 void moire__reference_unary(moire__reference *c, double (*f)(double x));
 void moire__reference_binary(moire__reference *c, double (*f)(double a, double b));
 bool moire__sample_pointwise(moire__sampler *s, moire__op op, int n_operands, unsigned types, moire__range good,

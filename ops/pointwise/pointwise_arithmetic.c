@@ -74,6 +74,8 @@ void moire__mul_reference(moire__reference *c) {
   moire__tensor *y = c->results[0];
   for (int64_t i = 0; i < y->elements; i++) {
     y->re[i] = a->re[i] * b->re[i];
+    if (y->dtype == MOIRE_I32) /* which has more digits than a double */
+      y->re[i] = (double)(int32_t)(uint32_t)((int64_t)a->re[i] * (int64_t)b->re[i]);
     if (!y->im) continue;
     y->re[i] -= a->im[i] * b->im[i];
     y->im[i] = a->re[i] * b->im[i] + a->im[i] * b->re[i];
