@@ -40,7 +40,7 @@ bool moire__vocabulary_add(moire__vocabulary *v, const char *text, size_t n, flo
   if (v->n == MOST_PIECES || n > MOST_TEXT - v->n_text) return false;
   grow(v, n);
   v->start[v->n] = (uint32_t)v->n_text;
-  memcpy(v->text + v->n_text, text, n);
+  if (n) memcpy(v->text + v->n_text, text, n);
   v->n_text += n;
   v->score[v->n] = score;
   v->kind[v->n++] = (uint8_t)kind;
