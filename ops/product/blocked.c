@@ -1,19 +1,12 @@
 /* Real products by blocks: see ops/product/blocked.h. */
 #include "ops/product/blocked.h"
 
+#include "ops/product/panels.h"
 #include "ops/product/thin.h"
 
 /* Rows of a block, in tiles; elements of k in a part. A block of rows and a part of k shall leave half of a
  * second cache of 1 MiB to the panels. */
 enum { TILES = 8, FEW_TILES = 4, DEPTH = MOIRE__PRODUCT_WHOLE, MANY_ROWS = 1024 };
-
-static moire__loop_value difference(moire__lowering *l, moire__loop_value a, moire__loop_value b) {
-  return moire__loop_binary(&l->builder, MOIRE__LOOP_sub, a, b);
-}
-
-static moire__loop_value times(moire__lowering *l, moire__loop_value a, int64_t b) {
-  return moire__lower_mul(l, a, moire__loop_index(&l->builder, b));
-}
 
 /* ---- what pays --------------------------------------------------------------------------------------------
  */
@@ -193,55 +186,42 @@ moire_dim moire__blocked_elements(const moire__blocked *n) {
 /* ---- packing b --------------------------------------------------------------------------------------------
  */
 
-/* Where the packed number of row k and a column lies, if the panel begins at `at`. */
-static moire__loop_value in_panel(moire__lowering *l, const moire__tiles *t, const moire__blocked *n,
-                                  moire__loop_value at, moire__loop_value k, moire__loop_value column) {
-  moire__loop_value to = moire__lower_add(l, at, times(l, difference(l, k, t->k_low), n->lanes));
-  return moire__lower_add(l, to, difference(l, column, t->n_low));
-}
-
-typedef struct range {
-  moire__loop_value low, high;
-} range;
-
 /* Rows of k and columns, vectors of columns. */
 static void copy_numbers(moire__lowering *l, const moire__tiles *t, const moire__blocked *n,
-                         moire__loop_value at, range k, range columns) {
+                         moire__loop_value at, moire__panel_range k, moire__panel_range columns) {
   moire__loop_builder *b = &l->builder;
   moire__loop_value i = moire__loop_for(b, k.low, k.high, 1, 1);
   moire__loop_value j = moire__loop_for(b, columns.low, columns.high, 1, n->lanes);
-  moire__loop_store(b, n->b, in_panel(l, t, n, at, i, j), moire__tile_element(l, &t->b, 0, i, j));
+  moire__loop_store(b, n->b, moire__panel_place(l, t, n->lanes, at, i, j),
+                    moire__tile_element(l, &t->b, 0, i, j));
   moire__loop_end(b);
   moire__loop_end(b);
 }
 
 /* Where memory runs along k, squares of one vector a side are turned in registers; what is left is gathered. */
 static void turn_numbers(moire__lowering *l, const moire__tiles *t, const moire__blocked *n,
-                         moire__loop_value at, range k, range columns) {
+                         moire__loop_value at, moire__panel_range k, moire__panel_range columns) {
   moire__loop_builder *b = &l->builder;
   int side = l->target.lanes < n->lanes ? l->target.lanes : n->lanes;
-  moire__loop_value squares[2], size = moire__loop_index(b, side);
-  range whole[2] = {k, columns};
-  for (int d = 0; d < 2; d++) {
-    squares[d] = moire__loop_binary(b, MOIRE__LOOP_div, difference(l, whole[d].high, whole[d].low), size);
-    whole[d].high = moire__lower_add(l, whole[d].low, moire__lower_mul(l, squares[d], size));
-  }
+  moire__panel_range whole[2];
+  moire__panel_squares(l, side, k, columns, whole);
   moire__loop_value j = moire__loop_for(b, whole[1].low, whole[1].high, side, 1);
   moire__loop_value i = moire__loop_for(b, whole[0].low, whole[0].high, side, 1);
-  moire__loop_turn(b, n->b, in_panel(l, t, n, at, i, j), n->lanes, t->b.buffer[0],
+  moire__loop_turn(b, n->b, moire__panel_place(l, t, n->lanes, at, i, j), n->lanes, t->b.buffer[0],
                    moire__tile_address(l, &t->b, 0, i, j), t->b.column[0], side);
   moire__loop_end(b);
   moire__loop_end(b);
-  copy_numbers(l, t, n, at, (range){whole[0].high, k.high}, columns);
+  copy_numbers(l, t, n, at, (moire__panel_range){whole[0].high, k.high}, columns);
   if (!n->columns || n->columns % side)
-    copy_numbers(l, t, n, at, (range){k.low, whole[0].high}, (range){whole[1].high, columns.high});
+    copy_numbers(l, t, n, at, (moire__panel_range){k.low, whole[0].high},
+                 (moire__panel_range){whole[1].high, columns.high});
 }
 
 /* The panel of t's columns, from element `at` of n->b on. */
 static void pack_panel(moire__lowering *l, const moire__tiles *t, const moire__blocked *n,
                        moire__loop_value at) {
   moire__loop_value one = moire__loop_index(&l->builder, 1);
-  range k = {t->k_low, t->k_high}, columns = {t->n_low, t->n_high};
+  moire__panel_range k = {t->k_low, t->k_high}, columns = {t->n_low, t->n_high};
   if (t->b.column[0] != one && t->b.row[0] == one)
     turn_numbers(l, t, n, at, k, columns);
   else
@@ -249,14 +229,9 @@ static void pack_panel(moire__lowering *l, const moire__tiles *t, const moire__b
 }
 
 void moire__blocked_emit_packing(moire__lowering *l, const moire__tiles *t, const moire__blocked *n) {
-  moire__loop_builder *b = &l->builder;
-  moire__loop_value panel = l->kernel->parallel;
-  moire__tiles one = *t;
-  one.n_low = moire__lower_add(l, t->n_low, times(l, panel, n->lanes));
-  one.n_high = moire__lower_add(l, one.n_low, moire__loop_index(b, n->lanes));
-  if (n->columns % n->lanes) one.n_high = moire__loop_binary(b, MOIRE__LOOP_min, one.n_high, t->n_high);
-  moire__loop_value of_panel = times(l, moire__loop_extent(b, n->k), n->lanes);
-  pack_panel(l, &one, n, moire__lower_mul(l, panel, of_panel));
+  moire__tiles one = moire__panel_of_piece(l, t, n->columns, n->lanes);
+  moire__loop_value of_panel = moire__panel_times(l, moire__loop_extent(&l->builder, n->k), n->lanes);
+  pack_panel(l, &one, n, moire__lower_mul(l, l->kernel->parallel, of_panel));
 }
 
 /* ---- rows of a --------------------------------------------------------------------------------------------
@@ -281,13 +256,7 @@ static void copy_rows(moire__lowering *l, moire__tiles *t, const moire__blocked 
   moire__loop_builder *b = &l->builder;
   moire__loop_value low[2] = {t->m_low, t->k_low}, high[2] = {t->m_high, t->k_high}, at[2];
   int inner = n->along_k ? 1 : 0, outer = 1 - inner;
-  moire__loop_value line = moire__loop_index(b, pitch(l, n)), one = moire__loop_index(b, 1);
-  moire__tile_matrix copy = {.planes = 1, .buffer = {n->a}};
-  copy.row[0] = n->along_k ? line : one;
-  copy.column[0] = n->along_k ? one : line;
-  copy.base[0] = difference(l, moire__loop_index(b, 0),
-                            moire__lower_add(l, moire__lower_mul(l, t->m_low, copy.row[0]),
-                                             moire__lower_mul(l, t->k_low, copy.column[0])));
+  moire__tile_matrix copy = moire__panel_rows(l, t, n->a, n->along_k, pitch(l, n));
   at[outer] = moire__loop_for(b, low[outer], high[outer], 1, 1);
   at[inner] = moire__loop_for(b, low[inner], high[inner], 1, 2 * l->target.lanes);
   moire__loop_store(b, n->a, moire__tile_address(l, &copy, 0, at[0], at[1]),
@@ -305,7 +274,7 @@ static void copy_columns(moire__lowering *l, moire__tiles *t, const moire__block
   moire__loop_builder *b = &l->builder;
   moire__loop_value line = moire__loop_index(b, n->depth), one = moire__loop_index(b, 1);
   moire__tile_matrix copy = {.planes = 1, .buffer = {n->few}, .row = {one}, .column = {line}};
-  copy.base[0] = difference(l, moire__loop_index(b, 0), moire__lower_mul(l, t->n_low, line));
+  copy.base[0] = moire__panel_minus(l, moire__loop_index(b, 0), moire__lower_mul(l, t->n_low, line));
   moire__loop_value k = moire__loop_for(b, t->k_low, t->k_high, 1, 1);
   for (int c = 0; c < n->few_columns; c++) {
     moire__loop_value column = moire__lower_add(l, t->n_low, moire__loop_index(b, c));
@@ -327,7 +296,7 @@ static void thin(moire__lowering *l, const moire__tiles *t, const moire__blocked
 static void as_it_lies(moire__lowering *l, const moire__tiles *whole, const moire__blocked *n) {
   moire__loop_builder *b = &l->builder;
   moire__tiles t = *whole, rest = *whole;
-  if (n->left) t.n_high = rest.n_low = difference(l, whole->n_high, moire__loop_index(b, n->left));
+  if (n->left) t.n_high = rest.n_low = moire__panel_minus(l, whole->n_high, moire__loop_index(b, n->left));
   moire__tiles_emit(l, &t);
   if (!n->left) return;
   if (n->copies_columns) copy_columns(l, &rest, n);
@@ -350,13 +319,11 @@ void moire__blocked_panel(moire__lowering *l, const moire__tiles *t, const moire
     if (n->b_form == MOIRE__BLOCKED_FIRST) {
       moire__loop_value number =
           moire__loop_binary(b, MOIRE__LOOP_div, t->n_low, moire__loop_index(b, n->lanes));
-      at = moire__lower_mul(l, number, times(l, moire__loop_extent(b, n->k), n->lanes));
+      at = moire__lower_mul(l, number, moire__panel_times(l, moire__loop_extent(b, n->k), n->lanes));
     } else {
-      at = difference(l, moire__loop_index(b, 0), times(l, t->k_low, n->lanes));
+      at = moire__panel_minus(l, moire__loop_index(b, 0), moire__panel_times(l, t->k_low, n->lanes));
     }
-    one.b = (moire__tile_matrix){.planes = 1, .buffer = {n->b}, .base = {difference(l, at, t->n_low)}};
-    one.b.row[0] = moire__loop_index(b, n->lanes);
-    one.b.column[0] = moire__loop_index(b, 1);
+    one.b = moire__panel_matrix(l, t, n->b, n->lanes, at);
   }
   one.is_first = n->is_first;
   moire__tiles_emit(l, &one);
@@ -368,20 +335,6 @@ moire__tiles moire__blocked_begin(moire__lowering *l, const moire__tiles *t, moi
   if (n->copies_a) copy_rows(l, &block, n);
   if (n->copies_columns && !n->left) copy_columns(l, &block, n);
   return block;
-}
-
-/* Opens the loop over the parts of k, at least one, which stores zeros if k is empty; `t` gets their bounds. */
-static void open_parts(moire__lowering *l, moire__tiles *t, moire__blocked *n) {
-  moire__loop_builder *b = &l->builder;
-  moire__loop_value depth = moire__loop_index(b, n->depth), one = moire__loop_index(b, 1);
-  moire__loop_value all = difference(l, t->k_high, t->k_low);
-  all = moire__lower_add(l, all, moire__loop_index(b, n->depth - 1));
-  moire__loop_value parts = moire__loop_binary(b, MOIRE__LOOP_div, all, depth);
-  parts = moire__loop_binary(b, MOIRE__LOOP_max, parts, one);
-  moire__loop_value i = moire__loop_for(b, moire__loop_index(b, 0), parts, 1, 1);
-  n->is_first = moire__loop_binary(b, MOIRE__LOOP_lt, i, one);
-  t->k_low = moire__lower_add(l, t->k_low, moire__lower_mul(l, i, depth));
-  t->k_high = moire__loop_binary(b, MOIRE__LOOP_min, moire__lower_add(l, t->k_low, depth), t->k_high);
 }
 
 void moire__blocked_emit(moire__lowering *l, const moire__tiles *whole, moire__blocked *n) {
@@ -397,7 +350,7 @@ void moire__blocked_emit(moire__lowering *l, const moire__tiles *whole, moire__b
     as_it_lies(l, &t, n);
     return;
   }
-  if (n->resumes) open_parts(l, &t, n);
+  if (n->resumes) n->is_first = moire__panel_open_parts(l, &t, n->depth);
   t.m_low = moire__loop_for(b, whole->m_low, whole->m_high, n->rows, 1);
   t.m_high = moire__lower_add(l, t.m_low, moire__loop_index(b, n->rows));
   t.m_high = moire__loop_binary(b, MOIRE__LOOP_min, t.m_high, whole->m_high);

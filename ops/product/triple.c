@@ -9,17 +9,10 @@
 #include "ops/product/triple.h"
 
 #include "ops/product/blocked.h"
+#include "ops/product/panels.h"
 
 /* Numbers of a row that are copied, and rows of such. */
 enum { MOST_ROWS = 128, DEPTH = 256, LONG = 512, LONG_ROWS = 32 };
-
-static moire__loop_value difference(moire__lowering *l, moire__loop_value a, moire__loop_value b) {
-  return moire__loop_binary(&l->builder, MOIRE__LOOP_sub, a, b);
-}
-
-static moire__loop_value times(moire__lowering *l, moire__loop_value a, int64_t b) {
-  return moire__lower_mul(l, a, moire__loop_index(&l->builder, b));
-}
 
 /* ---- sizes ------------------------------------------------------------------------------------------------
  */
@@ -74,8 +67,7 @@ static moire__tile_matrix plane_of(const moire__tile_matrix *x, int plane) {
 
 static void pack_element(moire__lowering *l, const moire__tiles *t, const moire__triple *n,
                          moire__loop_value at, moire__loop_value k, moire__loop_value column) {
-  moire__loop_value to = moire__lower_add(l, at, times(l, difference(l, k, t->k_low), n->lanes));
-  to = moire__lower_add(l, to, difference(l, column, t->n_low));
+  moire__loop_value to = moire__panel_place(l, t, n->lanes, at, k, column);
   moire__loop_value u = moire__tile_element(l, &t->b, 0, k, column),
                     v = moire__tile_element(l, &t->b, 1, k, column);
   const moire__loop_value matrices[] = {u, v, moire__lower_add(l, u, v)};
@@ -85,13 +77,9 @@ static void pack_element(moire__lowering *l, const moire__tiles *t, const moire_
   }
 }
 
-typedef struct range {
-  moire__loop_value low, high;
-} range;
-
 /* Numbers of k and columns: those of memory's order inside. */
 static void pack_numbers(moire__lowering *l, const moire__tiles *t, const moire__triple *n,
-                         moire__loop_value at, range k, range columns) {
+                         moire__loop_value at, moire__panel_range k, moire__panel_range columns) {
   moire__loop_builder *b = &l->builder;
   moire__loop_value i = moire__loop_for(b, k.low, k.high, 1, 1);
   moire__loop_value j = moire__loop_for(b, columns.low, columns.high, 1, n->lanes);
@@ -104,8 +92,7 @@ static void pack_numbers(moire__lowering *l, const moire__tiles *t, const moire_
 static void turn_square(moire__lowering *l, const moire__tiles *t, const moire__triple *n, moire__loop_value at,
                         moire__loop_value k, moire__loop_value column, int side) {
   moire__loop_builder *b = &l->builder;
-  at = moire__lower_add(l, at, times(l, difference(l, k, t->k_low), n->lanes));
-  at = moire__lower_add(l, at, difference(l, column, t->n_low));
+  at = moire__panel_place(l, t, n->lanes, at, k, column);
   for (int i = 0; i < 2; i++) {
     moire__loop_value to = moire__lower_add(l, at, moire__loop_index(b, i * distance(n)));
     moire__loop_turn(b, n->b, to, n->lanes, t->b.buffer[i], moire__tile_address(l, &t->b, i, k, column),
@@ -113,7 +100,8 @@ static void turn_square(moire__lowering *l, const moire__tiles *t, const moire__
   }
   moire__loop_value row = moire__loop_for(b, moire__loop_index(b, 0), moire__loop_index(b, side), 1, 1);
   moire__loop_value lane = moire__loop_for(b, moire__loop_index(b, 0), moire__loop_index(b, side), 1, side);
-  moire__loop_value of_u = moire__lower_add(l, moire__lower_add(l, at, times(l, row, n->lanes)), lane);
+  moire__loop_value of_u =
+      moire__lower_add(l, moire__lower_add(l, at, moire__panel_times(l, row, n->lanes)), lane);
   moire__loop_value of_v = moire__lower_add(l, of_u, moire__loop_index(b, distance(n)));
   moire__loop_value u = moire__loop_load(b, n->b, of_u), v = moire__loop_load(b, n->b, of_v);
   if (t->b.conjugate) {
@@ -128,32 +116,28 @@ static void turn_square(moire__lowering *l, const moire__tiles *t, const moire__
 
 /* Where memory runs along k, squares of one vector a side are turned in registers; what is left is gathered. */
 static void turn_numbers(moire__lowering *l, const moire__tiles *t, const moire__triple *n,
-                         moire__loop_value at, range k, range columns) {
+                         moire__loop_value at, moire__panel_range k, moire__panel_range columns) {
   moire__loop_builder *b = &l->builder;
   int side = l->target.lanes;
-  moire__loop_value size = moire__loop_index(b, side);
-  range whole[2] = {k, columns};
-  for (int d = 0; d < 2; d++) {
-    moire__loop_value fit = difference(l, whole[d].high, whole[d].low);
-    fit = moire__loop_binary(b, MOIRE__LOOP_div, fit, size);
-    whole[d].high = moire__lower_add(l, whole[d].low, moire__lower_mul(l, fit, size));
-  }
+  moire__panel_range whole[2];
+  moire__panel_squares(l, side, k, columns, whole);
   moire__loop_value j = moire__loop_for(b, whole[1].low, whole[1].high, side, 1);
   moire__loop_value i = moire__loop_for(b, whole[0].low, whole[0].high, side, 1);
   turn_square(l, t, n, at, i, j, side);
   moire__loop_end(b);
   moire__loop_end(b);
   if (!n->depth || n->depth % side || n->resumes)
-    pack_numbers(l, t, n, at, (range){whole[0].high, k.high}, columns);
+    pack_numbers(l, t, n, at, (moire__panel_range){whole[0].high, k.high}, columns);
   if (!n->columns || n->columns % side)
-    pack_numbers(l, t, n, at, (range){k.low, whole[0].high}, (range){whole[1].high, columns.high});
+    pack_numbers(l, t, n, at, (moire__panel_range){k.low, whole[0].high},
+                 (moire__panel_range){whole[1].high, columns.high});
 }
 
 /* The panel of t's columns, from element `at` of n->b on. */
 static void pack_panel(moire__lowering *l, const moire__tiles *t, const moire__triple *n,
                        moire__loop_value at) {
   moire__loop_value one = moire__loop_index(&l->builder, 1);
-  range k = {t->k_low, t->k_high}, columns = {t->n_low, t->n_high};
+  moire__panel_range k = {t->k_low, t->k_high}, columns = {t->n_low, t->n_high};
   bool across = t->b.row[0] == one && t->b.row[1] == one && t->b.column[0] != one && t->b.column[1] != one;
   if (across && t->type == MOIRE__LOOP_F32)
     turn_numbers(l, t, n, at, k, columns);
@@ -162,13 +146,8 @@ static void pack_panel(moire__lowering *l, const moire__tiles *t, const moire__t
 }
 
 void moire__triple_emit_packing(moire__lowering *l, const moire__tiles *t, const moire__triple *n) {
-  moire__loop_builder *b = &l->builder;
-  moire__loop_value panel = l->kernel->parallel;
-  moire__tiles one = *t;
-  one.n_low = moire__lower_add(l, t->n_low, times(l, panel, n->lanes));
-  one.n_high = moire__lower_add(l, one.n_low, moire__loop_index(b, n->lanes));
-  if (n->columns % n->lanes) one.n_high = moire__loop_binary(b, MOIRE__LOOP_min, one.n_high, t->n_high);
-  pack_panel(l, &one, n, times(l, panel, 3 * distance(n)));
+  moire__tiles one = moire__panel_of_piece(l, t, n->columns, n->lanes);
+  pack_panel(l, &one, n, moire__panel_times(l, l->kernel->parallel, 3 * distance(n)));
 }
 
 static void add_locals(moire__lowering *l, const moire__tiles *t, moire__triple *n) {
@@ -187,8 +166,9 @@ static void sum_rows(moire__lowering *l, const moire__tiles *t, const moire__tri
   int inner = n->along_k ? 1 : 0, outer = 1 - inner;
   at[outer] = moire__loop_for(b, low[outer], high[outer], 1, 1);
   at[inner] = moire__loop_for(b, low[inner], high[inner], 1, 2 * l->target.lanes);
-  moire__loop_value to = moire__lower_add(l, times(l, difference(l, at[outer], low[outer]), pitch(l, n)),
-                                          difference(l, at[inner], low[inner]));
+  moire__loop_value to =
+      moire__lower_add(l, moire__panel_times(l, moire__panel_minus(l, at[outer], low[outer]), pitch(l, n)),
+                       moire__panel_minus(l, at[inner], low[inner]));
   moire__loop_value x = moire__tile_element(l, &t->a, 0, at[0], at[1]),
                     y = moire__tile_element(l, &t->a, 1, at[0], at[1]);
   moire__loop_store(b, n->sum, to, moire__lower_add(l, x, y));
@@ -212,7 +192,8 @@ typedef struct panel {
 } panel;
 
 static moire__loop_value place_in_p(const panel *p, moire__loop_value m, moire__loop_value n) {
-  return difference(p->l, moire__lower_add(p->l, times(p->l, m, p->n->lanes), n), p->origin);
+  return moire__panel_minus(p->l, moire__lower_add(p->l, moire__panel_times(p->l, m, p->n->lanes), n),
+                            p->origin);
 }
 
 static void keep_p(void *context, moire__loop_value m, moire__loop_value n, const moire__loop_value sum[2]) {
@@ -244,22 +225,8 @@ static void finish_re(void *context, moire__loop_value m, moire__loop_value n, c
 static void finish_im(void *context, moire__loop_value m, moire__loop_value n, const moire__loop_value sum[2]) {
   const panel *p = context;
   moire__loop_value both = moire__loop_load(&p->l->builder, p->n->p, place_in_p(p, m, n));
-  moire__loop_value im = difference(p->l, sum[0], both);
+  moire__loop_value im = moire__panel_minus(p->l, sum[0], both);
   p->t->finish(p->t->context, m, n, (const moire__loop_value[2]){0, with_before(p, 1, m, n, im)});
-}
-
-/* x + y, or a copy of x or y, as t's rows and k see it. */
-static moire__tile_matrix local_matrix(moire__lowering *l, const moire__tiles *t, const moire__triple *n,
-                                       moire__loop_buffer buffer) {
-  moire__loop_builder *b = &l->builder;
-  moire__loop_value line = moire__loop_index(b, pitch(l, n)), one = moire__loop_index(b, 1);
-  moire__tile_matrix s = {.planes = 1, .buffer = {buffer}};
-  s.row[0] = n->along_k ? line : one;
-  s.column[0] = n->along_k ? one : line;
-  moire__loop_value first =
-      moire__lower_add(l, moire__lower_mul(l, t->m_low, s.row[0]), moire__lower_mul(l, t->k_low, s.column[0]));
-  s.base[0] = difference(l, moire__loop_index(b, 0), first);
-  return s;
 }
 
 /* Matrix `which` of the panel of t's columns. */
@@ -269,19 +236,16 @@ static moire__tile_matrix panel_matrix(moire__lowering *l, const moire__tiles *t
   moire__loop_value at = moire__loop_index(b, which * distance(n));
   if (n->elements) {
     moire__loop_value number = moire__loop_binary(b, MOIRE__LOOP_div, t->n_low, moire__loop_index(b, n->lanes));
-    at = moire__lower_add(l, at, times(l, number, 3 * distance(n)));
+    at = moire__lower_add(l, at, moire__panel_times(l, number, 3 * distance(n)));
   } else {
-    at = difference(l, at, times(l, t->k_low, n->lanes));
+    at = moire__panel_minus(l, at, moire__panel_times(l, t->k_low, n->lanes));
   }
-  moire__tile_matrix m = {.planes = 1, .buffer = {n->b}, .base = {difference(l, at, t->n_low)}};
-  m.row[0] = moire__loop_index(b, n->lanes);
-  m.column[0] = moire__loop_index(b, 1);
-  return m;
+  return moire__panel_matrix(l, t, n->b, n->lanes, at);
 }
 
 void moire__triple_panel(moire__lowering *l, const moire__tiles *t, const moire__triple *n) {
   if (!n->elements) pack_panel(l, t, n, moire__loop_index(&l->builder, 0));
-  panel context = {l, t, n, moire__lower_add(l, times(l, t->m_low, n->lanes), t->n_low)};
+  panel context = {l, t, n, moire__lower_add(l, moire__panel_times(l, t->m_low, n->lanes), t->n_low)};
   moire__tiles one = *t;
   one.rows = n->tile;
   one.single_rest = l->g->mode == MOIRE_TRAINING; /* whose batches are large, and whose kernels many */
@@ -289,8 +253,8 @@ void moire__triple_panel(moire__lowering *l, const moire__tiles *t, const moire_
   one.skip[0] = one.skip[1] = false;
   static moire__tile_finish *const finish[] = {keep_p, finish_re, finish_im};
   for (int i = 0; i < 3; i++) {
-    one.a = i == 2      ? local_matrix(l, t, n, n->sum)
-            : n->copies ? local_matrix(l, t, n, n->rows_of[i])
+    one.a = i == 2      ? moire__panel_rows(l, t, n->sum, n->along_k, pitch(l, n))
+            : n->copies ? moire__panel_rows(l, t, n->rows_of[i], n->along_k, pitch(l, n))
                         : plane_of(&t->a, i);
     one.b = panel_matrix(l, t, n, i);
     one.finish = finish[i];
@@ -303,25 +267,11 @@ void moire__triple_begin(moire__lowering *l, const moire__tiles *t, moire__tripl
   sum_rows(l, t, n);
 }
 
-/* Opens the loop over the parts of k, at least one, which stores zeros if k is empty; `t` gets their bounds. */
-static void open_parts(moire__lowering *l, moire__tiles *t, moire__triple *n) {
-  moire__loop_builder *b = &l->builder;
-  moire__loop_value depth = moire__loop_index(b, n->depth), one = moire__loop_index(b, 1);
-  moire__loop_value all = difference(l, t->k_high, t->k_low);
-  all = moire__lower_add(l, all, moire__loop_index(b, n->depth - 1));
-  moire__loop_value parts = moire__loop_binary(b, MOIRE__LOOP_div, all, depth);
-  parts = moire__loop_binary(b, MOIRE__LOOP_max, parts, one);
-  moire__loop_value i = moire__loop_for(b, moire__loop_index(b, 0), parts, 1, 1);
-  n->is_first = moire__loop_binary(b, MOIRE__LOOP_lt, i, one);
-  t->k_low = moire__lower_add(l, t->k_low, moire__lower_mul(l, i, depth));
-  t->k_high = moire__loop_binary(b, MOIRE__LOOP_min, moire__lower_add(l, t->k_low, depth), t->k_high);
-}
-
 void moire__triple_emit(moire__lowering *l, const moire__tiles *whole, moire__triple *n) {
   moire__loop_builder *b = &l->builder;
   moire__tiles t = *whole;
   add_locals(l, &t, n);
-  if (n->resumes) open_parts(l, &t, n);
+  if (n->resumes) n->is_first = moire__panel_open_parts(l, &t, n->depth);
   t.m_low = moire__loop_for(b, whole->m_low, whole->m_high, n->rows, 1);
   t.m_high = moire__lower_add(l, t.m_low, moire__loop_index(b, n->rows));
   t.m_high = moire__loop_binary(b, MOIRE__LOOP_min, t.m_high, whole->m_high);

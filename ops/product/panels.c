@@ -1,0 +1,65 @@
+/* See panels.h. */
+#include "ops/product/panels.h"
+
+moire__loop_value moire__panel_open_parts(moire__lowering *l, moire__tiles *t, int64_t depth) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value size = moire__loop_index(b, depth), one = moire__loop_index(b, 1);
+  moire__loop_value all = moire__panel_minus(l, t->k_high, t->k_low);
+  all = moire__lower_add(l, all, moire__loop_index(b, depth - 1));
+  moire__loop_value parts = moire__loop_binary(b, MOIRE__LOOP_div, all, size);
+  parts = moire__loop_binary(b, MOIRE__LOOP_max, parts, one);
+  moire__loop_value i = moire__loop_for(b, moire__loop_index(b, 0), parts, 1, 1);
+  moire__loop_value is_first = moire__loop_binary(b, MOIRE__LOOP_lt, i, one);
+  t->k_low = moire__lower_add(l, t->k_low, moire__lower_mul(l, i, size));
+  t->k_high = moire__loop_binary(b, MOIRE__LOOP_min, moire__lower_add(l, t->k_low, size), t->k_high);
+  return is_first;
+}
+
+moire__tiles moire__panel_of_piece(moire__lowering *l, const moire__tiles *t, int64_t columns, int lanes) {
+  moire__loop_builder *b = &l->builder;
+  moire__tiles one = *t;
+  one.n_low = moire__lower_add(l, t->n_low, moire__panel_times(l, l->kernel->parallel, lanes));
+  one.n_high = moire__lower_add(l, one.n_low, moire__loop_index(b, lanes));
+  if (columns % lanes) one.n_high = moire__loop_binary(b, MOIRE__LOOP_min, one.n_high, t->n_high);
+  return one;
+}
+
+moire__loop_value moire__panel_place(moire__lowering *l, const moire__tiles *t, int lanes, moire__loop_value at,
+                                     moire__loop_value k, moire__loop_value column) {
+  at = moire__lower_add(l, at, moire__panel_times(l, moire__panel_minus(l, k, t->k_low), lanes));
+  return moire__lower_add(l, at, moire__panel_minus(l, column, t->n_low));
+}
+
+void moire__panel_squares(moire__lowering *l, int side, moire__panel_range k, moire__panel_range columns,
+                          moire__panel_range whole[2]) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value size = moire__loop_index(b, side);
+  whole[0] = k;
+  whole[1] = columns;
+  for (int d = 0; d < 2; d++) {
+    moire__loop_value fit = moire__panel_minus(l, whole[d].high, whole[d].low);
+    fit = moire__loop_binary(b, MOIRE__LOOP_div, fit, size);
+    whole[d].high = moire__lower_add(l, whole[d].low, moire__lower_mul(l, fit, size));
+  }
+}
+
+moire__tile_matrix moire__panel_matrix(moire__lowering *l, const moire__tiles *t, moire__loop_buffer buffer,
+                                       int lanes, moire__loop_value at) {
+  moire__tile_matrix m = {.planes = 1, .buffer = {buffer}, .base = {moire__panel_minus(l, at, t->n_low)}};
+  m.row[0] = moire__loop_index(&l->builder, lanes);
+  m.column[0] = moire__loop_index(&l->builder, 1);
+  return m;
+}
+
+moire__tile_matrix moire__panel_rows(moire__lowering *l, const moire__tiles *t, moire__loop_buffer buffer,
+                                     bool along_k, int64_t pitch) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value line = moire__loop_index(b, pitch), one = moire__loop_index(b, 1);
+  moire__tile_matrix copy = {.planes = 1, .buffer = {buffer}};
+  copy.row[0] = along_k ? line : one;
+  copy.column[0] = along_k ? one : line;
+  moire__loop_value first = moire__lower_add(l, moire__lower_mul(l, t->m_low, copy.row[0]),
+                                             moire__lower_mul(l, t->k_low, copy.column[0]));
+  copy.base[0] = moire__panel_minus(l, moire__loop_index(b, 0), first);
+  return copy;
+}

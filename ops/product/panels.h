@@ -1,0 +1,44 @@
+/* What products by blocks share, real (blocked.h) or complex as three real ones (triple.h): parts of k, panels
+ * of columns, and copies of a block of rows. */
+#ifndef MOIRE_OPS_PRODUCT_PANELS_H
+#define MOIRE_OPS_PRODUCT_PANELS_H
+
+#include "ops/product/tiles.h"
+
+typedef struct moire__panel_range {
+  moire__loop_value low, high;
+} moire__panel_range;
+
+static inline moire__loop_value moire__panel_minus(moire__lowering *l, moire__loop_value a,
+                                                   moire__loop_value b) {
+  return moire__loop_binary(&l->builder, MOIRE__LOOP_sub, a, b);
+}
+
+static inline moire__loop_value moire__panel_times(moire__lowering *l, moire__loop_value a, int64_t b) {
+  return moire__lower_mul(l, a, moire__loop_index(&l->builder, b));
+}
+
+/* Opens the loop over the parts of `depth` elements of k, at least one, which stores zeros if k is empty; `t`
+ * gets the bounds of a part. Returns a bool: the part is the first. */
+moire__loop_value moire__panel_open_parts(moire__lowering *l, moire__tiles *t, int64_t depth);
+
+/* `t` with the columns of the panel that the piece of a packing kernel makes: `lanes` of the `columns`. */
+moire__tiles moire__panel_of_piece(moire__lowering *l, const moire__tiles *t, int64_t columns, int lanes);
+
+/* Where (k, column) of t's b lies in a panel that begins at element `at`. */
+moire__loop_value moire__panel_place(moire__lowering *l, const moire__tiles *t, int lanes, moire__loop_value at,
+                                     moire__loop_value k, moire__loop_value column);
+
+/* The part of k x columns that squares of `side` fill, from the low ends on. */
+void moire__panel_squares(moire__lowering *l, int side, moire__panel_range k, moire__panel_range columns,
+                          moire__panel_range whole[2]);
+
+/* The columns from t->n_low on as a matrix, of a panel whose row 0 of k begins at `at`. */
+moire__tile_matrix moire__panel_matrix(moire__lowering *l, const moire__tiles *t, moire__loop_buffer buffer,
+                                       int lanes, moire__loop_value at);
+
+/* t's rows and k as a local copy of them lies, a line of `pitch` elements along k or along the rows. */
+moire__tile_matrix moire__panel_rows(moire__lowering *l, const moire__tiles *t, moire__loop_buffer buffer,
+                                     bool along_k, int64_t pitch);
+
+#endif
