@@ -31,24 +31,13 @@ static void check(const test_product *c, int flags, const int64_t *sizes, int n_
                                   {.target = "x86-64-v3"},
                                   {.target = "generic"},
                                   {.target = "host", .off = 1u << MOIRE_OPTIMIZATION_blocking}};
-  moire_graph *g = test_product_graph(c, flags, false, false);
-  moire_compile_options options = moire_compile_defaults();
-  options.outputs = (const char *[]){"y"};
-  options.n_outputs = 1;
+  static const char *const outputs[] = {"y"};
   moire__text why = {0};
-  test_subject s;
-  bool good = test_subject_make(&s, g, &options, ways, 4, &why);
-  for (int i = 0; i < n_sizes && good; i++) {
-    test_feed feed = test_feed_draw(g, NULL, 0, sizes[i], 7);
-    unsigned checks = sizes[i] > 13 ? TEST_CHECK_NATIVE : TEST_CHECK_ALL;
-    good = test_subject_judge(&s, &feed, checks, pools, 11, &why);
-    test_feed_free(&feed);
-  }
+  bool good = test_product_agrees(test_product_graph(c, flags, false, false), outputs, 1, ways, 4, sizes,
+                                  n_sizes, pools, &why);
   cr_assert(good, "[%lld] %lld x %lld x %lld, flags %d: %s", (long long)c->lead, (long long)c->m,
             (long long)c->k, (long long)c->n, flags, moire__text_string(&why));
-  test_subject_free(&s);
   moire__text_free(&why);
-  moire_graph_destroy(g);
 }
 
 Test(blocked, products) {

@@ -48,24 +48,11 @@ static void check(const test_product *c, int flags, bool scaled, const int64_t *
                   const test_pools *pools) {
   static const test_way ways[] = {{.target = "x86-64-v4"}, {.target = "x86-64-v3"}, {.target = "generic"}};
   static const char *const outputs[] = {"y", "z"};
-  moire_graph *g = build(c, flags, scaled);
-  moire_compile_options options = moire_compile_defaults();
-  options.outputs = outputs;
-  options.n_outputs = 2;
   moire__text why = {0};
-  test_subject s;
-  bool good = test_subject_make(&s, g, &options, ways, 3, &why);
-  for (int i = 0; i < n_sizes && good; i++) {
-    test_feed feed = test_feed_draw(g, NULL, 0, sizes[i], 7);
-    unsigned checks = sizes[i] > 13 ? TEST_CHECK_NATIVE : TEST_CHECK_ALL;
-    good = test_subject_judge(&s, &feed, checks, pools, 11, &why);
-    test_feed_free(&feed);
-  }
+  bool good = test_product_agrees(build(c, flags, scaled), outputs, 2, ways, 3, sizes, n_sizes, pools, &why);
   cr_assert(good, "[%lld] %lld x %lld x %lld, flags %d: %s", (long long)c->lead, (long long)c->m,
             (long long)c->k, (long long)c->n, flags, moire__text_string(&why));
-  test_subject_free(&s);
   moire__text_free(&why);
-  moire_graph_destroy(g);
 }
 
 Test(triple, products) {

@@ -35,3 +35,22 @@ moire_graph *test_product_graph(const test_product *c, int flags, bool complex, 
   if (complex && !only_im) moire_output(g, "z", moire_imag(y));
   return g;
 }
+
+bool test_product_agrees(moire_graph *g, const char *const *outputs, int n_outputs, const test_way *ways,
+                         int n_ways, const int64_t *sizes, int n_sizes, const test_pools *pools,
+                         moire__text *why) {
+  moire_compile_options options = moire_compile_defaults();
+  options.outputs = outputs;
+  options.n_outputs = n_outputs;
+  test_subject s;
+  bool good = test_subject_make(&s, g, &options, ways, n_ways, why);
+  for (int i = 0; i < n_sizes && good; i++) {
+    test_feed feed = test_feed_draw(g, NULL, 0, sizes[i], 7);
+    unsigned checks = sizes[i] > 13 ? TEST_CHECK_NATIVE : TEST_CHECK_ALL;
+    good = test_subject_judge(&s, &feed, checks, pools, 11, why);
+    test_feed_free(&feed);
+  }
+  test_subject_free(&s);
+  moire_graph_destroy(g);
+  return good;
+}

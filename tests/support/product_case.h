@@ -2,7 +2,7 @@
 #ifndef MOIRE_TESTS_SUPPORT_PRODUCT_CASE_H
 #define MOIRE_TESTS_SUPPORT_PRODUCT_CASE_H
 
-#include "moire/graph.h"
+#include "tests/support/judge.h"
 
 /* Extents; 0 stands for the named one, "B". A `lead` of 1 is no axis. */
 typedef struct test_product {
@@ -17,5 +17,11 @@ void test_product_operand(moire_graph *g, const char *name, const test_product *
 /* y = a b: the output "y", of a complex product its real plane, with "z" the imaginary one; or "y" the
  * imaginary one alone. Bits of `flags`: a transposed, b transposed, a conjugated, b conjugated. Owned. */
 moire_graph *test_product_graph(const test_product *c, int flags, bool complex, bool only_im);
+
+/* Compiles the outputs in these ways and judges them at each of the sizes of B; the loop nests too where B is
+ * small. Takes the graph. */
+bool test_product_agrees(moire_graph *g, const char *const *outputs, int n_outputs, const test_way *ways,
+                         int n_ways, const int64_t *sizes, int n_sizes, const test_pools *pools,
+                         moire__text *why);
 
 #endif
