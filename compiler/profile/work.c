@@ -125,11 +125,10 @@ static void count_buffers(moire__profile_counter *c, int step, const moire__loop
                    (double)moire__loop_type_bytes(k->buffers[i].type);
     if (work->buffers[i] < bytes) bytes = work->buffers[i];
     out->touched += bytes;
-    double before = out->from[c->n_caches];
     touch(c, buffers[i - 1], bytes, now, out->from);
-    out->memory += out->from[c->n_caches] - before;
     c->clock += bytes;
   }
+  out->memory = out->from[c->n_caches];
 }
 
 static void add_costs(const moire__loop_statement *s, const moire__loop_runs *runs,

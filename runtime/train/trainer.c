@@ -70,19 +70,17 @@ static moire_status train_on_batch(trainer *t, int64_t i, double *loss, moire_er
  * with, under watch.
  */
 
-static moire_status start_from(trainer *t, moire_error *error);
+static moire_status begin_anew(trainer *t, moire_error *error);
 
 /* The states as they were before the first step of this epoch. */
 static moire_status return_to_start(trainer *t, moire_error *error) {
-  const moire__trainer_job *job = t->job;
   if (!t->files.fresh) {
     moire__trained done;
     bool found = false;
     return moire__trainer_files_resume(&t->files, t->store, &done, &found, error);
   }
   moire__store_restart(t->store, t->seed);
-  moire_status status = job->task->begin ? job->task->begin(job->task->context, job->stop, error) : MOIRE_OK;
-  return status || !job->from ? status : start_from(t, error);
+  return begin_anew(t, error);
 }
 
 /* From now on steps are run by `plan`; who watched the job's own steps is told that there are no more. */
@@ -381,6 +379,13 @@ static moire_status start_from(trainer *t, moire_error *error) {
   return status;
 }
 
+/* What a new run does to states that start out as they were declared. */
+static moire_status begin_anew(trainer *t, moire_error *error) {
+  const moire__trainer_task *task = t->job->task;
+  moire_status status = task->begin ? task->begin(task->context, t->job->stop, error) : MOIRE_OK;
+  return status || !t->job->from ? status : start_from(t, error);
+}
+
 /* Where the run begins: at the end of the last whole epoch, or at the start. */
 static moire_status find_start(trainer *t, moire_error *error) {
   t->done = (moire__trained){.best_epoch = -1};
@@ -393,10 +398,8 @@ static moire_status find_start(trainer *t, moire_error *error) {
     if (!found) moire__log("anew", NULL, "%s is not there: starting anew", t->files.last);
   }
   if (found) return t->job->claim ? t->job->claim(t->job->claim_context, error) : MOIRE_OK;
-  const moire__trainer_task *task = t->job->task;
   t->files.fresh = true;
-  moire_status status = task->begin ? task->begin(task->context, t->job->stop, error) : MOIRE_OK;
-  return status || !t->job->from ? status : start_from(t, error);
+  return begin_anew(t, error);
 }
 
 void moire__trainer_task_free(const moire__trainer_task *task) {
