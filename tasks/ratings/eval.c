@@ -2,8 +2,9 @@
 #include "tasks/ratings/ratings.h"
 
 #include "runtime/base/memory.h"
-#include "tasks/ratings/baselines.h"
 #include "runtime/files/checkpoint.h"
+#include "runtime/train/log.h"
+#include "tasks/ratings/baselines.h"
 
 enum { BATCH = 16 };
 
@@ -63,12 +64,10 @@ moire_status moire__ratings_eval(moire__predictor *p, const moire__eval_job *job
 
 /* Own ids, as text or as JSON's strings. */
 static void add_name(moire__text *text, const char *name, bool json) {
-  if (json) moire__text_add_char(text, '"');
-  for (; *name; name++) {
-    if (json && (*name == '"' || *name == '\\')) moire__text_add_char(text, '\\');
-    moire__text_add_char(text, *name);
-  }
-  if (json) moire__text_add_char(text, '"');
+  if (json)
+    moire__log_add_string(text, name);
+  else
+    moire__text_add(text, "%s", name);
 }
 
 static void print_user(const moire__ratings *data, int64_t user, const int32_t *items, const float *scores,

@@ -3,6 +3,7 @@
 
 #include "runtime/base/memory.h"
 #include "runtime/base/printable.h"
+#include "runtime/train/log.h"
 
 #include <string.h>
 
@@ -36,16 +37,10 @@ static void add_item(const printer *p, moire__text *text, int32_t item) {
 
 /* A name as JSON: a number where all are, else a string. */
 static void add_json(moire__text *text, const char *name, bool number) {
-  if (number) {
+  if (number)
     moire__text_add(text, "%s", name);
-    return;
-  }
-  moire__text_add_char(text, '"');
-  for (; *name; name++) {
-    if (*name == '"' || *name == '\\') moire__text_add_char(text, '\\');
-    moire__text_add_char(text, *name);
-  }
-  moire__text_add_char(text, '"');
+  else
+    moire__log_add_string(text, name);
 }
 
 static void print_user(const printer *p, int64_t user, const int32_t *items, int k) {
