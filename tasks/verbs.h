@@ -6,6 +6,7 @@
 
 #include "runtime/measure/measures.h"
 #include "runtime/text/sampling.h"
+#include "tasks/baselines/baselines.h"
 #include "tasks/predictor.h"
 
 #include <stdio.h>
@@ -17,8 +18,7 @@ typedef struct moire__eval_job {
   bool valid;        /* … and it is the validation's part, not the test's */
   int64_t batch;     /* samples at once; 0: the task's default */
   const char *ranks; /* a file for the ranks of targets; NULL: none. Refused where there are no ranks. */
-  bool baselines;    /* print what the model has to beat to `out`, too. Refused where there is nothing. */
-  FILE *out;
+  moire__baselines *baselines; /* takes what the model has to beat; NULL: not asked. Of tasks that have them. */
   const char *values; /* a file for the measures of each sample; NULL: none. Refused where there are none. */
   const char
       *teacher; /* a checkpoint or stored logits to compare with; NULL: none. Of language models alone. */

@@ -7,6 +7,7 @@
 typedef struct arguments {
   moire__sources sources;
   moire__eval_job job;
+  moire__baselines baselines;
   bool json;
 } arguments;
 
@@ -20,7 +21,7 @@ static const struct argp_option options[] = {
      0},
     {"values", VALUES, "FILE", 0, "Write the measures of each sample (safetensors)", 0},
     {"teacher", TEACHER, "FILE", 0, "Of a language model: compare with this checkpoint, or stored logits", 0},
-    {"baselines", BASELINES, NULL, 0, "Measure what a recommender from ratings has to beat, too", 0},
+    {"baselines", BASELINES, NULL, 0, "Measure what a recommender has to beat, too", 0},
     {"tensor", TENSOR, "NAME", 0, "The tensor of a file of features, if it has several matrices", 0},
     {"batch", BATCH, "N", 0, "Samples at once; does not change the result", 0},
     {"json", JSON, NULL, 0, "Print JSON", 0},
@@ -35,7 +36,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case RANKS: a->job.ranks = text; return 0;
     case TEACHER: a->job.teacher = tool_path_argument(state, "--teacher", "a file", text); return 0;
     case VALUES: a->job.values = text; return 0;
-    case BASELINES: a->job.baselines = true; return 0;
+    case BASELINES: a->job.baselines = &a->baselines; return 0;
     case FORMAT: a->job.files.format = tool_format_argument(state, text); return 0;
     case JSON: a->json = true; return 0;
     case BATCH: a->job.batch = tool_int_argument(state, "--batch", text, 1, 1000000); return 0;
@@ -54,6 +55,33 @@ static error_t parse(int key, char *text, struct argp_state *state) {
   }
 }
 
+/* The measures, and those of the baselines under "baselines" by their names. */
+static void print_json(const moire__measures *measures, const moire__baselines *baselines) {
+  moire__text text = {0};
+  moire__measures_to_json(measures, &text);
+  if (baselines->n) {
+    text.data[--text.length] = 0; /* the brace */
+    moire__text_add(&text, "%s\"baselines\":{", measures->n ? "," : "");
+    for (int i = 0; i < baselines->n; i++) {
+      moire__text_add(&text, "%s\"%s\":", i ? "," : "", baselines->names[i]);
+      moire__measures_to_json(&baselines->measures[i], &text);
+    }
+    moire__text_add(&text, "}}");
+  }
+  printf("%s\n", text.data);
+  moire__text_free(&text);
+}
+
+static void print_table(const char *split, const moire__measures *measures, const moire__baselines *baselines) {
+  const char *names[1 + MOIRE__BASELINES] = {split};
+  moire__measures columns[1 + MOIRE__BASELINES] = {*measures};
+  for (int i = 0; i < baselines->n; i++) {
+    names[1 + i] = baselines->names[i];
+    columns[1 + i] = baselines->measures[i];
+  }
+  tool_print_measures(names, columns, 1 + baselines->n);
+}
+
 static moire_status ask(moire__predictor *predictor, const void *job, moire_error *error) {
   const arguments *a = job;
   moire__measures measures = {0};
@@ -62,20 +90,16 @@ static moire_status ask(moire__predictor *predictor, const void *job, moire_erro
   if (a->job.teacher && !setup->task->takes_teacher)
     return moire_fail(error, MOIRE_ERROR_ARGUMENT, "--teacher: %s is %s, which has no teacher",
                       setup->model->name, setup->task->title);
-  if (a->job.baselines && (a->json || !setup->task->has_baselines))
-    return moire_fail(error, MOIRE_ERROR_ARGUMENT,
-                      "--baselines: wanted a model whose task has them, as ratings do, and no --json");
+  if (a->job.baselines && !setup->task->has_baselines)
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "--baselines: %s is %s, which has none: recommenders have",
+                      setup->model->name, setup->task->title);
   moire_status status =
       eval ? eval(predictor, &a->job, &measures, error) : moire__task_refuse(&predictor->setup, "eval", error);
   if (status) return status;
-  if (a->json) {
-    moire__text text = {0};
-    moire__measures_to_json(&measures, &text);
-    printf("%s\n", text.data);
-    moire__text_free(&text);
-    return MOIRE_OK;
-  }
-  tool_print_measures((const char *const[]){a->job.valid ? "validation" : "test"}, &measures, 1);
+  if (a->json)
+    print_json(&measures, &a->baselines);
+  else
+    print_table(a->job.valid ? "validation" : "test", &measures, &a->baselines);
   return MOIRE_OK;
 }
 
@@ -90,7 +114,7 @@ int tool_eval(int argc, char **argv) {
       tool_sources_arguments,
       NULL,
       NULL};
-  arguments a = {.job.out = stdout, .sources.threads = tool_default_threads()};
+  arguments a = {.sources.threads = tool_default_threads()};
   argp_parse(&parser, argc, argv, 0, NULL, &a);
   return tool_ask("eval", &a.sources, ask, &a);
 }

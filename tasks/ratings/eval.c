@@ -21,26 +21,6 @@ moire_status moire__ratings_open(moire__predictor *p, const moire__data_files *f
   return status ? status : moire__checkpoint_load(p->file, p->store, MOIRE__CHECKPOINT_MODEL, error);
 }
 
-/* A table of its own, before the model's. */
-static moire_status print_baselines(const moire__ratings *data, const moire__ratings_events *events, FILE *out,
-                                    moire_error *error) {
-  moire__measures all[MOIRE__RATINGS_BASELINES] = {{0}};
-  moire_status status = MOIRE_OK;
-  for (int b = 0; b < MOIRE__RATINGS_BASELINES && !status; b++)
-    status = moire__ratings_baseline(data, events, b, &all[b], error);
-  if (status) return status;
-  fprintf(out, "%-16s", "");
-  for (int b = 0; b < MOIRE__RATINGS_BASELINES; b++) fprintf(out, "%12s", moire__ratings_baselines[b]);
-  fprintf(out, "\n");
-  for (int i = 0; i < all[0].n; i++) {
-    fprintf(out, "%-16s", all[0].at[i].name);
-    for (int b = 0; b < MOIRE__RATINGS_BASELINES; b++) fprintf(out, "%12.4f", all[b].at[i].value);
-    fprintf(out, "\n");
-  }
-  fprintf(out, "\n");
-  return MOIRE_OK;
-}
-
 moire_status moire__ratings_eval(moire__predictor *p, const moire__eval_job *job, moire__measures *measures,
                                  moire_error *error) {
   if (job->values || job->ranks)
@@ -57,7 +37,8 @@ moire_status moire__ratings_eval(moire__predictor *p, const moire__eval_job *job
   if (!status)
     status = moire__ratings_measure(&scoring, job->valid ? &data->valid : &data->test, measures, error);
   if (!status && job->baselines)
-    status = print_baselines(data, job->valid ? &data->valid : &data->test, job->out, error);
+    status = moire__ratings_baselines(data, job->valid ? &data->valid : &data->test, p->threads, job->baselines,
+                                      error);
   moire__ratings_scoring_free(&scoring);
   return status;
 }

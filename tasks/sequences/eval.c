@@ -2,6 +2,7 @@
 #include "tasks/sequences/sequences.h"
 
 #include "runtime/base/memory.h"
+#include "tasks/sequences/baselines.h"
 
 enum { BATCH = 256 };
 
@@ -27,10 +28,13 @@ moire_status moire__sequences_eval(moire__predictor *p, const moire__eval_job *j
                             .item_size = moire_config_int(p->setup.config, "item_size"),
                             .batch = job->batch ? job->batch : BATCH,
                             .label = "users"};
-  status = moire__scoring_ranks(&scoring, job->valid ? MOIRE__SPLIT_VALID : MOIRE__SPLIT_TEST, ranks, error);
+  moire__split split = job->valid ? MOIRE__SPLIT_VALID : MOIRE__SPLIT_TEST;
+  status = moire__scoring_ranks(&scoring, split, ranks, error);
   moire__metrics metrics = moire__scoring_metrics(ranks, data->n_users);
   *measures = moire__metrics_measures(&metrics);
   if (!status && job->ranks) status = moire__scoring_write_ranks(job->ranks, ranks, data->n_users, error);
   moire__release(ranks);
+  if (!status && job->baselines)
+    status = moire__sequences_baselines(data, split, p->threads, job->baselines, error);
   return status;
 }

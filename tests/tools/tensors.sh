@@ -96,6 +96,7 @@ grep -qF "$(cat eval.json)" result.json || complain "eval says $(cat eval.json),
 "${eval[@]}" --data more --values values.safetensors --batch 7 --json >all.json 2>log.txt || complain "eval: $(cat log.txt)"
 head -c 200 values.safetensors | grep -q '"error":{"dtype":"F32","shape":\[50\]' || complain 'a value a sample'
 refused 1 --ranks -- "${eval[@]}" --data more --ranks ranks.txt
+refused 1 --baselines 'which has none' -- "${eval[@]}" --data more --baselines
 
 # --- predictions
 predict=("$MOIRE" predict --checkpoint run/best.safetensors "${model[@]}")
