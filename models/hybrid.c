@@ -58,8 +58,11 @@ static gate gate_of(const moire__hybrid *m, const char *name) {
   return e;
 }
 
+/* One view alone is not fused. */
 static moire_value fuse(const gate *e, moire_value text, moire_value graph) {
   moire_value none = {0};
+  if (moire_value_is_null(text)) return graph;
+  if (moire_value_is_null(graph)) return text;
   moire_value hidden = moire_tanh(moire_add(moire_linear(text, e->text, e->hidden_bias),
                                             moire_linear(graph, e->graph, none))); /* W [t; g] + b */
   moire_value beta = moire_sigmoid(moire_linear(hidden, e->out, e->bias));
@@ -120,35 +123,72 @@ static moire_value table(const moire__hybrid *m, const char *name) {
   return moire_state(m->g, name, MOIRE_F32, shape, moire_init_constant(0));
 }
 
+/* The views that there are: what they know of items, null for one that is left out, and who looks at them. */
+typedef struct views {
+  moire_value text, graph;
+  moire__hybrid_text_user text_user;
+  moire__hybrid_graph_user graph_user;
+  gate users_gate, items_gate;
+} views;
+
+static views views_of(const moire__hybrid *m, bool compute) {
+  views v = {0};
+  const char *which = moire_config_string(m->config, "views");
+  bool text = which[0] != 'g', graph = which[0] != 't';
+  if (text) v.text = compute ? moire__hybrid_item_text(m) : table(m, "item_text");
+  if (graph) v.graph = compute ? moire__hybrid_item_graph(m, false) : table(m, "item_graph");
+  if (text) v.text_user = moire__hybrid_text_user_of(m);
+  if (graph) v.graph_user = moire__hybrid_graph_user_of(m);
+  if (!text || !graph) return v;
+  v.users_gate = gate_of(m, "user_fusion_gate");
+  v.items_gate = gate_of(m, "item_fusion_gate");
+  return v;
+}
+
+/* Users by each view, null for one that is left out. */
+typedef struct seen {
+  moire_value text, graph;
+} seen;
+
+static seen see(const moire__hybrid *m, const views *v, const moire__hybrid_history *h) {
+  seen u = {0};
+  if (!moire_value_is_null(v->text)) u.text = moire__hybrid_user_text(m, &v->text_user, v->text, h);
+  if (!moire_value_is_null(v->graph)) u.graph = moire__hybrid_user_graph(m, &v->graph_user, v->graph, h);
+  return u;
+}
+
+static moire_value rows_of(moire_value table, moire_value rows) {
+  return moire_value_is_null(table) ? table : moire_gather(table, rows);
+}
+
+static void output(moire_graph *g, const char *name, moire_value x) {
+  if (!moire_value_is_null(x)) moire_output(g, name, x);
+}
+
 static void build(moire_graph *g, const moire_config *config) {
   moire__hybrid m = moire__hybrid_begin(g, config);
   m.users = moire_config_int(config, "user_size");
   m.history = moire_config_int(config, "max_history");
   bool compute = moire_config_string(config, "items")[0] == 'c';
-  moire_value text = compute ? moire__hybrid_item_text(&m) : table(&m, "item_text");
-  moire_value graph = compute ? moire__hybrid_item_graph(&m, false) : table(&m, "item_graph");
-  moire__hybrid_inputs in = moire__hybrid_inputs_of(&m, true);
-  moire__hybrid_text_user text_user = moire__hybrid_text_user_of(&m);
-  moire__hybrid_graph_user graph_user = moire__hybrid_graph_user_of(&m);
-  gate users_gate = gate_of(&m, "user_fusion_gate"), items_gate = gate_of(&m, "item_fusion_gate");
+  views v = views_of(&m, compute);
+  moire__hybrid_inputs in = moire__hybrid_inputs_of(&m, !moire_value_is_null(v.graph));
   moire__hybrid_mha cross = moire__hybrid_mha_of(&m, "cross_attn");
   moire__hybrid_norm_of(&m, "layer_norm"); /* published, and never used */
   predictor p = predictor_of(&m);
 
   /* Every user against every item. */
   moire__hybrid_history whole = moire__hybrid_history_of(&m, &in);
-  moire_value user_text = moire__hybrid_user_text(&m, &text_user, text, &whole);
-  moire_value user_graph = moire__hybrid_user_graph(&m, &graph_user, graph, &whole);
-  moire_value users = fuse(&users_gate, user_text, user_graph), items = fuse(&items_gate, text, graph);
+  seen all = see(&m, &v, &whole);
+  moire_value users = fuse(&v.users_gate, all.text, all.graph), items = fuse(&v.items_gate, v.text, v.graph);
   moire_value attended = compute ? attend_one(&cross, items) : table(&m, "attended");
   if (compute) {
-    moire_output(g, "item_text", text);
-    moire_output(g, "item_graph", graph);
+    output(g, "item_text", v.text);
+    output(g, "item_graph", v.graph);
     moire_output(g, "items", items);
     moire_output(g, "attended", attended);
   }
-  moire_output(g, "user_text", user_text);
-  moire_output(g, "user_graph", user_graph);
+  output(g, "user_text", all.text);
+  output(g, "user_graph", all.graph);
   moire_output(g, "users", users);
   moire_output(g, "scores", score_all(&p, users, attended));
   if (!compute) return;
@@ -160,16 +200,19 @@ static void build(moire_graph *g, const moire_config *config) {
                           moire_input(g, "negatives", MOIRE_I32, MOIRE_SHAPE(b))};
   moire_value hidden = moire_input(g, "hidden", MOIRE_I32, MOIRE_SHAPE(b, m.history)), scores[2];
   moire__hybrid_history part = moire__hybrid_samples_of(&m, &in, rows, hidden);
-  moire_value u_text = moire__hybrid_user_text(&m, &text_user, text, &part);
-  moire_value u_graph = moire__hybrid_user_graph(&m, &graph_user, graph, &part);
-  moire_value u = fuse(&users_gate, u_text, u_graph);
+  seen user = see(&m, &v, &part);
+  moire_value u = fuse(&v.users_gate, user.text, user.graph);
   for (int i = 0; i < 2; i++) {
-    moire_value item = fuse(&items_gate, moire_gather(text, chosen[i]), moire_gather(graph, chosen[i]));
+    moire_value item = fuse(&v.items_gate, rows_of(v.text, chosen[i]), rows_of(v.graph, chosen[i]));
     scores[i] = score(&m, &p, u, attend_one(&cross, item));
   }
   moire_value bpr = moire_bpr_loss(scores[0], scores[1], MOIRE_REDUCE_MEAN);
-  moire_value aux = contrast(&m, u_text, u_graph, rows);
   moire_output(g, "main", bpr);
+  if (moire_value_is_null(user.text) || moire_value_is_null(user.graph)) {
+    moire_output(g, "loss", bpr); /* one view has nothing to be told from */
+    return;
+  }
+  moire_value aux = contrast(&m, user.text, user.graph, rows);
   moire_output(g, "aux", aux);
   moire_output(g, "loss", moire_add(bpr, moire_scale(aux, moire_config_real(config, "aux_weight"))));
 }
@@ -184,7 +227,8 @@ static moire_status check(const moire_config *config, moire_error *error) {
                       (int)heads);
   if (moire_config_ints(config, "predictor_hidden", &hidden) != 2)
     return moire_fail(error, MOIRE_ERROR_ARGUMENT, "predictor_hidden: wanted two widths");
-  return moire__hybrid_check_graph(config, error);
+  bool graph = moire_config_string(config, "views")[0] != 't';
+  return graph ? moire__hybrid_check_graph(config, error) : MOIRE_OK;
 }
 
 static const moire_config_field fields[] = {
@@ -200,6 +244,8 @@ static const moire_config_field fields[] = {
     {"aux_weight", MOIRE_CONFIG_REAL, "0.1", 0, 1e6, NULL, "of that contrast in the loss"},
     {"items", MOIRE_CONFIG_STRING, "compute", 0, 0, "compute|input|state",
      "for serving: items that were encoded before are inputs, or states"},
+    {"views", MOIRE_CONFIG_STRING, "both", 0, 0, "both|text|graph",
+     "of items and users: one alone has no gates and no contrast"},
     {"aux_duplicates", MOIRE_CONFIG_STRING, "keep", 0, 0, "keep|mask",
      "rows of the same user in a batch: keep as negatives of each other, or mask"}};
 

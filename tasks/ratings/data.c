@@ -272,7 +272,7 @@ moire_status moire__ratings_read(const char *path, const moire__ratings_options 
   if (!status && !d->items.ids.n && o->map) read_map(&d->items.ids, o->map);
   if (!status) status = read_training(train, o, d, error);
   if (!status && *test) status = read_test(test, o, d, error);
-  if (!status && o->features) status = moire__ratings_read_features(path, o, &d->items, error);
+  if (!status) status = moire__ratings_read_features(path, o, &d->items, error);
   if (status) {
     moire__ratings_free(d);
     return status;

@@ -63,7 +63,7 @@ typedef struct moire__ratings {
 typedef struct moire__ratings_options {
   const char *split, *test; /* of the files; a file of its own, or NULL */
   int max_history, time_buckets, levels, valid_per_user;
-  bool features; /* texts, context and graph are wanted, with `relations`, at this width */
+  bool texts, graph; /* wanted of the items: embeddings of `width`; context and graph, with `relations` */
   int64_t width;
   const char *const *relations;
   int n_relations;

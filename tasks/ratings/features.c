@@ -319,7 +319,7 @@ static moire_status read_texts(const char *folder, moire__ratings_items *items, 
 moire_status moire__ratings_read_features(const char *folder, const moire__ratings_options *o,
                                           moire__ratings_items *items, moire_error *error) {
   items->width = o->width;
-  moire_status status = read_context(folder, items, error);
-  if (!status) status = read_graph(folder, o, items, error);
-  return status ? status : read_texts(folder, items, error);
+  moire_status status = o->graph ? read_context(folder, items, error) : MOIRE_OK;
+  if (!status && o->graph) status = read_graph(folder, o, items, error);
+  return status || !o->texts ? status : read_texts(folder, items, error);
 }

@@ -27,26 +27,27 @@ static const moire_config_field keys[] = {
 
 static const moire__task_need needs[] = {{"item_size", MOIRE_CONFIG_INT}, {"hidden_size", MOIRE_CONFIG_INT}};
 
-/* Those of "items", "users" and "scores" that the model has: a view alone has none. */
-static const char *const *served(const moire__setup *setup, moire__arena *arena, int *n, moire_error *error) {
-  moire_graph *graph = moire__setup_graph(setup, MOIRE_INFERENCE, error);
+/* Those of all[0 .. n_all) that the model has in this mode: a view alone has no scores, or no contrast. */
+static const char *const *outputs_of(const moire__setup *setup, moire_mode mode, const char *const *all,
+                                     int n_all, moire__arena *arena, int *n, moire_error *error) {
+  moire_graph *graph = moire__setup_graph(setup, mode, error);
   if (!graph) return NULL;
-  const char **names = moire__arena_array(arena, 1, sizeof *names);
-  names[0] = "scores";
-  *n = moire_graph_find_output(graph, "scores").name != NULL;
+  const char **names = moire__arena_array(arena, (size_t)n_all, sizeof *names);
+  *n = 0;
+  for (int i = 0; i < n_all; i++)
+    if (moire_graph_find_output(graph, all[i]).name) names[(*n)++] = all[i];
   moire_graph_destroy(graph);
   return names;
 }
 
+static const char *const *served(const moire__setup *setup, moire__arena *arena, int *n, moire_error *error) {
+  static const char *const all[] = {"scores"};
+  return outputs_of(setup, MOIRE_INFERENCE, all, 1, arena, n, error);
+}
+
 static const char *const *step(const moire__setup *setup, moire__arena *arena, int *n, moire_error *error) {
-  (void)setup;
-  (void)error;
-  const char **names = moire__arena_array(arena, 3, sizeof *names);
-  names[0] = "loss";
-  names[1] = "main";
-  names[2] = "aux";
-  *n = 3;
-  return names;
+  static const char *const all[] = {"loss", "main", "aux"};
+  return outputs_of(setup, MOIRE_TRAINING, all, 3, arena, n, error);
 }
 
 /* ---- sizes that a golden's inputs say -------------------------------------------------------------------- */
@@ -211,7 +212,8 @@ static moire_status read_data(moire__setup *setup, const moire__data_files *file
                               .time_buckets = (int)moire_config_int(setup->config, "num_time_buckets"),
                               .levels = (int)moire_config_int(setup->config, "num_rating_levels"),
                               .valid_per_user = (int)moire_config_int(setup->training, "valid_per_user"),
-                              .features = true,
+                              .texts = strcmp(moire_config_string(setup->config, "views"), "graph") != 0,
+                              .graph = strcmp(moire_config_string(setup->config, "views"), "text") != 0,
                               .width = moire_config_int(setup->config, "hidden_size"),
                               .map = map};
   o.n_relations = moire_config_strings(setup->config, "relations", &o.relations);

@@ -6,8 +6,18 @@
 #include <inttypes.h>
 #include <string.h>
 
+/* What users are scored against: those of these that the model has. */
 static const char *const tables[] = {"item_text", "item_graph", "attended"};
 enum { TABLES = 3 };
+
+static int find_tables(const moire__setup *setup, const char **names, moire_error *error) {
+  moire_graph *graph = moire__setup_graph(setup, MOIRE_INFERENCE, error);
+  int n = 0;
+  for (int i = 0; i < TABLES && graph; i++)
+    if (moire_graph_find_output(graph, tables[i]).name) names[n++] = tables[i];
+  moire_graph_destroy(graph);
+  return n;
+}
 
 /* The setup's model with other keys: its own configuration. Free with moire__setup_free. */
 static moire_status vary(const moire__setup *setup, moire__setup *other, const char *items, int64_t users,
@@ -44,7 +54,9 @@ moire_status moire__ratings_scoring_compile(moire__ratings_scoring *s, const moi
   s->batch = batch;
   s->n_items = moire_config_int(setup->config, "item_size");
   s->history = moire_config_int(setup->config, "max_history");
-  s->items = compile(setup, "compute", 1, tables, TABLES, threads, error);
+  const char *names[TABLES];
+  int n = find_tables(setup, names, error);
+  s->items = n ? compile(setup, "compute", 1, names, n, threads, error) : NULL;
   s->users = s->items ? compile(setup, "input", batch, scores, 1, threads, error) : NULL;
   return s->users ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
 }
@@ -76,6 +88,7 @@ moire_status moire__ratings_scoring_begin(moire__ratings_scoring *s, moire_error
   if (!status) status = moire_runner_run(s->item_runner, error);
   for (int i = 0; i < TABLES && !status; i++) {
     int64_t n = 0;
+    if (!moire_runner_has_input(s->user_runner, tables[i])) continue;
     const void *table = moire_runner_output(s->item_runner, tables[i], &n);
     status = moire_runner_set_input(s->user_runner, tables[i], table, n, error);
   }
@@ -95,6 +108,7 @@ static moire_status score_batch(moire__ratings_scoring *s, const int32_t *rows, 
   size_t width = (size_t)s->history;
   moire_status status = MOIRE_OK;
   for (int k = 0; k < 4 && !status; k++) {
+    if (!moire_runner_has_input(s->user_runner, names[k])) continue; /* texts know no times */
     memset(b->values[k], 0, (size_t)s->batch * width * sizeof(int32_t));
     for (int64_t i = 0; i < n; i++)
       memcpy(b->values[k] + (size_t)i * width, from[k] + (size_t)rows[i] * width, width * sizeof(int32_t));

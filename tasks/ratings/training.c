@@ -16,6 +16,7 @@ typedef struct rated_training {
   char *map;
   double steps, bpr, contrast; /* of all the training; sums of the epoch */
   int64_t n;                   /* steps of the epoch */
+  bool contrasted;             /* the model has two views to contrast */
 } rated_training;
 
 static moire_status open_task(void *context, moire_store *store, moire_threads *threads, moire_error *error) {
@@ -33,6 +34,7 @@ static moire_status after_step(void *context, const moire_runner *runner, int64_
   t->steps = (double)number + 1;
   if (bpr) t->bpr += (double)*bpr;
   if (aux) t->contrast += (double)*aux;
+  t->contrasted = aux != NULL;
   t->n++;
   return MOIRE_OK;
 }
@@ -49,7 +51,7 @@ static moire_status validate(void *context, moire__measures *measures, moire_err
       moire__ratings_measure(&t->scoring, data->valid.n ? &data->valid : &data->test, measures, error);
   rest(t);
   moire__measures_add(measures, t->bpr / (double)t->n, "bpr");
-  moire__measures_add(measures, t->contrast / (double)t->n, "infonce");
+  if (t->contrasted) moire__measures_add(measures, t->contrast / (double)t->n, "infonce");
   moire__measures_add(measures, t->steps, "steps");
   t->bpr = t->contrast = 0;
   t->n = 0;
@@ -70,7 +72,7 @@ static moire_status test(void *context, const char *directory, moire__measures *
 static void describe(const moire__measures *m, const char *monitored, moire__text *out) {
   static const char *const names[] = {"bpr", "infonce", "P@10", "NDCG@10"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-    if (strcmp(names[i], monitored) != 0)
+    if (strcmp(names[i], monitored) != 0 && !isnan(moire__measures_value(m, names[i])))
       moire__text_add(out, ", %s %.4f", names[i], moire__measures_value(m, names[i]));
 }
 
