@@ -179,6 +179,16 @@ void moire__tensor_around(const moire__tensor *t, int axis, int64_t *outer, int6
   *n = t->dims[axis];
 }
 
+void moire__turn(int64_t k, int64_t n, double *cosine, double *sine) {
+  const double pi = 3.14159265358979323846;
+  int64_t eight = 8 * (k % n < 0 ? k % n + n : k % n), octant = eight / n, after = eight % n;
+  double angle = pi / 4 * (double)(octant & 1 ? n - after : after) / (double)n;
+  bool swap = (octant + 1) & 2;
+  double c = swap ? sin(angle) : cos(angle), s = swap ? cos(angle) : sin(angle);
+  *cosine = (octant + 2) & 4 ? -c : c;
+  *sine = octant & 4 ? -s : s;
+}
+
 void moire__tensor_copy(moire__tensor *y, int64_t at, const moire__tensor *x, int64_t from) {
   y->re[at] = x->re[from];
   if (y->im) y->im[at] = x->im[from];

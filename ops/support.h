@@ -70,6 +70,9 @@ void moire__tensor_strides(const moire__tensor *t, int64_t strides[MOIRE_MAX_RAN
 int64_t moire__tensor_offset(const moire__tensor *t, const int64_t *index);
 /* Elements before, on, and after an axis: t is [outer, n, inner]. */
 void moire__tensor_around(const moire__tensor *t, int axis, int64_t *outer, int64_t *n, int64_t *inner);
+/* Cosine and sine of 2 pi k / n, for any k and n from 1 to 2^56. k is reduced as an integer, to an eighth of a
+ * turn: the quarters are 0 and +-1, and what mirrors itself has the same digits. */
+void moire__turn(int64_t k, int64_t n, double *cosine, double *sine);
 /* y[at] = x[from], all planes. */
 void moire__tensor_copy(moire__tensor *y, int64_t at, const moire__tensor *x, int64_t from);
 

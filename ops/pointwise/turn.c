@@ -24,10 +24,12 @@ static moire_status turn_infer(moire__infer *c) {
   return moire__infer_result(c, 0, MOIRE_F32, c->operands[0]->shape);
 }
 
-static void turn_reference(moire__reference *c, double (*f)(double)) {
+static void turn_reference(moire__reference *c, bool sine) {
   int64_t n = moire__node_int(c->node, "n");
-  for (int64_t i = 0; i < c->results[0]->elements; i++)
-    c->results[0]->re[i] = f(2 * pi * (double)((int64_t)c->operands[0]->re[i] % n) / (double)n);
+  for (int64_t i = 0; i < c->results[0]->elements; i++) {
+    double other, *to = &c->results[0]->re[i];
+    moire__turn((int64_t)c->operands[0]->re[i], n, sine ? &other : to, sine ? to : &other);
+  }
 }
 
 static bool turn_sample(moire__sampler *s, moire__op op) {
@@ -118,7 +120,7 @@ moire__loop_value moire__cos_turn_element(moire__loop_builder *to, const moire_g
   return turn_element(to, node, operands[0], false);
 }
 
-void moire__cos_turn_reference(moire__reference *c) { turn_reference(c, cos); }
+void moire__cos_turn_reference(moire__reference *c) { turn_reference(c, false); }
 
 bool moire__cos_turn_sample(moire__sampler *s) { return turn_sample(s, MOIRE__OP_cos_turn); }
 
@@ -133,6 +135,6 @@ moire__loop_value moire__sin_turn_element(moire__loop_builder *to, const moire_g
   return turn_element(to, node, operands[0], true);
 }
 
-void moire__sin_turn_reference(moire__reference *c) { turn_reference(c, sin); }
+void moire__sin_turn_reference(moire__reference *c) { turn_reference(c, true); }
 
 bool moire__sin_turn_sample(moire__sampler *s) { return turn_sample(s, MOIRE__OP_sin_turn); }

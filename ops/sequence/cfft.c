@@ -13,10 +13,6 @@
 #include "ops/sequence/fft.h"
 #include "ops/support.h"
 
-#include <math.h>
-
-static const double pi = 3.14159265358979323846;
-
 /* ---- infer ------------------------------------------------------------------------------------------------
  */
 
@@ -74,7 +70,9 @@ static void transform(sequence x, sequence y, int64_t m, double sign, double sca
   for (int64_t f = 0; f < y.n; f++) {
     double re = 0, im = 0;
     for (int64_t t = 0; t < x.n; t++) {
-      double angle = sign * 2 * pi * (double)(f * t % m) / (double)m, c = cos(angle), s = sin(angle);
+      double c, s;
+      moire__turn(f * t, m, &c, &s);
+      s *= sign;
       re += x.re[t * x.stride] * c - x.im[t * x.stride] * s;
       im += x.re[t * x.stride] * s + x.im[t * x.stride] * c;
     }

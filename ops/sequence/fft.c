@@ -20,8 +20,6 @@
 
 #include <math.h>
 
-static const double pi = 3.14159265358979323846;
-
 enum {
   MOST_POINTS = 1 << 23,
   MOST_CHIRP = MOIRE__FFT_MOST_POINTS / 2,
@@ -259,8 +257,8 @@ void moire__fft_reference(moire__reference *c) {
   double *cosine = moire__arena_array(c->scratch, (size_t)n, sizeof *cosine);
   double *sine = moire__arena_array(c->scratch, (size_t)n, sizeof *sine);
   for (int64_t j = 0; j < n; j++) {
-    cosine[j] = cos(2 * pi * (double)j / (double)n);
-    sine[j] = sign * sin(2 * pi * (double)j / (double)n);
+    moire__turn(j, n, &cosine[j], &sine[j]);
+    sine[j] *= sign;
   }
   for (int64_t i = 0; i < outer * n * inner; i++) {
     int64_t f = i / inner % n, first = i - f * inner;
