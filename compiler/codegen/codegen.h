@@ -9,11 +9,11 @@
  *   - no two parameters of one call overlap, unless both are MOIRE__BUFFER_IN. An update in place is one
  *     parameter with MOIRE__BUFFER_INOUT, never an IN and an OUT with the same address;
  *   - every kernel was accepted by moire__loop_verify.
- * Floating point keeps NaN, infinities, signed zeros and denormals, but for what becomes a bf16, where numbers
- * below the normal range may count as zero. The only other freedom taken is that a product
- * and a sum may become one fma (unless options.no_contract), and the order of a `reduce` in a vector loop: lane
- * i collects every W-th element, then halves are combined pairwise. Results depend on kernel, target and
- * options alone.
+ * Floating point keeps NaN, infinities, signed zeros and, where the calling thread does
+ * (runtime/base/float_mode.h), denormals, but for what becomes a bf16, where numbers below the normal range may
+ * count as zero. The only other freedom taken is that a product and a sum may become one fma (unless
+ * options.no_contract), and the order of a `reduce` in a vector loop: lane i collects every W-th element, then
+ * halves are combined pairwise. Results depend on kernel, target and options alone.
  *
  * Threads: everything here may be called from several threads at once, on different jits.
  */

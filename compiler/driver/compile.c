@@ -48,6 +48,7 @@ moire__module *moire__driver_lower(const moire_graph *graph, const moire_compile
   shape.small_blocks = true;
 #endif
   moire__module *module = moire__pass_lower(fused, shape, error);
+  if (module) module->plan.flush = !(goal.off >> MOIRE_OPTIMIZATION_flush & 1);
   if (module) module->remarks = moire__arena_copy_string(&module->arena, moire__text_string(&remarks));
   moire__text_free(&remarks);
   return module;

@@ -35,7 +35,8 @@ extern "C" {
   X(triple, "complex products are made of three real ones")                                                    \
   X(blocking, "real products are made by blocks that stay in caches")                                          \
   X(fuse, "operations share kernels")                                                                          \
-  X(epilogue, "what is done to each element of a product is done in its kernel")
+  X(epilogue, "what is done to each element of a product is done in its kernel")                               \
+  X(flush, "numbers below the normal range, 1.2e-38, count as zero")
 
 typedef enum moire_optimization {
 #define MOIRE_OPTIMIZATION_ENUM(name, purpose) MOIRE_OPTIMIZATION_##name,

@@ -93,6 +93,7 @@ typedef struct moire_plan {
   moire_plan_packing packing;
   const moire_kernel_function *kernels;
   int n_kernels;
+  bool flush; /* while kernels run, numbers below the normal range count as zero */
 } moire_plan;
 
 #ifdef __cplusplus

@@ -1,6 +1,8 @@
 /* Running plans. See execute.h. */
 #include "runtime/aot/execute.h"
 
+#include "runtime/base/float_mode.h"
+
 #include <stdatomic.h>
 #include <string.h>
 
@@ -55,25 +57,31 @@ typedef struct step_job {
   void *const *arguments;
   const int64_t *extents;
   int64_t pieces, chunk;
+  uint64_t mode; /* runtime/base/float_mode.h */
   _Atomic int64_t next;
 } step_job;
 
 static void take_pieces(void *argument, int thread) {
   (void)thread;
   step_job *job = argument;
+  const uint64_t before = moire__float_flush(job->mode);
   for (;;) {
     int64_t begin = atomic_fetch_add_explicit(&job->next, job->chunk, memory_order_relaxed);
-    if (begin >= job->pieces) return;
+    if (begin >= job->pieces) break;
     int64_t end = job->pieces - begin > job->chunk ? begin + job->chunk : job->pieces;
     job->kernel(job->arguments, job->extents, begin, end);
   }
+  moire__float_flush(before);
 }
 
 static void run_step(const moire__aot_run *run, const moire__aot_step *step, void *const *arguments) {
   int64_t count = step->count * run->extents[step->extent];
   int64_t pieces = count / step->block + (count % step->block != 0);
+  const uint64_t mode = run->plan->flush ? MOIRE__FLOAT_FLUSH : 0;
   if (run->threads < 2 || pieces < 2) {
+    const uint64_t before = moire__float_flush(mode);
     step->kernel(arguments, run->extents, 0, pieces);
+    moire__float_flush(before);
     return;
   }
   int64_t chunk = pieces / ((int64_t)run->threads * 8);
@@ -81,7 +89,8 @@ static void run_step(const moire__aot_run *run, const moire__aot_step *step, voi
                   .arguments = arguments,
                   .extents = run->extents,
                   .pieces = pieces,
-                  .chunk = chunk + !chunk};
+                  .chunk = chunk + !chunk,
+                  .mode = mode};
   run->run(run->context, run->threads, take_pieces, &job);
 }
 

@@ -8,6 +8,7 @@
  * outputs are as before. */
 #include "runtime/run/runner.h"
 
+#include "runtime/base/float_mode.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/layout.h"
 #include "runtime/base/packing.h"
@@ -457,11 +458,14 @@ typedef struct call {
   moire_kernel_function kernel;
   void *const *buffers;
   const int64_t *extents;
+  uint64_t mode; /* runtime/base/float_mode.h */
 } call;
 
 static void run_pieces(void *context, int64_t begin, int64_t end) {
   const call *c = context;
+  uint64_t before = moire__float_flush(c->mode);
   c->kernel(c->buffers, c->extents, begin, end);
+  moire__float_flush(before);
 }
 
 static void update_states(moire_runner *r) {
@@ -492,7 +496,8 @@ static void run_steps(moire_runner *r, moire__recording *recording) {
     int64_t count = 0;
     moire__extent_size(step->count, r->extents, &count);
     int64_t pieces = count / step->block + (count % step->block != 0);
-    call c = {r->plan->kernels[step->kernel], r->arguments[i], r->extents};
+    call c = {r->plan->kernels[step->kernel], r->arguments[i], r->extents,
+              r->plan->flush ? MOIRE__FLOAT_FLUSH : 0};
     if (r->watch) r->watch(r->watch_context, i, r->arguments[i], r->extents);
     if (recording) {
       moire__recording_run(recording, r->threads, i, pieces, run_pieces, &c);

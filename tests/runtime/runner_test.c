@@ -62,8 +62,8 @@ static const moire_plan_state states[] = {
 };
 static const moire_kernel_function kernels[] = {add_kernel, double_kernel, total_kernel, next_kernel};
 static const char *const extents[] = {NULL, "B"};
-static const moire_plan plan = {"hand-made", extents, 1,      buffers, 7,   steps,   4,
-                                updates,     2,       states, 2,       {0}, kernels, 4};
+static const moire_plan plan = {"hand-made", extents, 1, buffers, 7,       steps, 4,    updates,
+                                2,           states,  2, {0},     kernels, 4,     false};
 
 typedef struct fixture {
   moire_store *store;

@@ -64,6 +64,7 @@ typedef struct moire__ahead_plan {
   bool *reads;    /* inputs by number: common ones in the order of runtime/aot/tables.h, then the interface's */
   int ids;        /* the input that a packed plan leaves out the padding of; -1: it is not packed */
   int64_t length; /* of the ids of a packed plan */
+  bool flush;     /* moire_plan */
   int *outputs, n_outputs;
   int64_t bytes[MOIRE__AHEAD_EXTENTS];
 } moire__ahead_plan;

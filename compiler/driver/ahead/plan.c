@@ -127,6 +127,7 @@ static moire_status place_inputs(maker *k) {
     return moire_fail(k->error, MOIRE_ERROR_INTERNAL, "the graph %s is packed by ids that it does not read",
                       plan->name);
   k->plan->length = plan->packing.extent ? plan->packing.length : 0;
+  k->plan->flush = plan->flush;
   return MOIRE_OK;
 }
 

@@ -66,8 +66,8 @@ static void add_plan(const char *member, const moire__ahead_plan *plan, int l, m
                   "     .%s = {moire__%s_%d_buffers, moire__%s_%d_arguments, %d, moire__%s_%d_steps, %d, "
                   "moire__%s_%d_copies, %d,\n",
                   member, name, l, name, l, plan->n_arguments, name, l, plan->n_steps, name, l, plan->n_copies);
-  moire__text_add(out, "         moire__%s_%d_reads, %d, %" PRId64 ", moire__%s_%d_outputs, %d, {", name, l,
-                  plan->ids, plan->length, name, l, plan->n_outputs);
+  moire__text_add(out, "         moire__%s_%d_reads, %d, %" PRId64 ", %d, moire__%s_%d_outputs, %d, {", name, l,
+                  plan->ids, plan->length, plan->flush, name, l, plan->n_outputs);
   for (int i = 0; i < MOIRE__AHEAD_EXTENTS; i++)
     moire__text_add(out, "%s%" PRId64, i ? ", " : "", plan->bytes[i]);
   moire__text_add(out, "}},\n");

@@ -2,6 +2,7 @@
  *
  *   plan @qia {
  *     extent B
+ *     flush
  *     buffer 0 state "w" : f32[100,64] steps 0 to 359
  *     step 0 kernel 3 over 50*B by 128 (0, 2, 5) "layers.0.attn: add"
  *     update 4 from 17
@@ -32,6 +33,7 @@ void moire__module_print_plan(const moire__module *module, moire__text *text) {
   const moire_plan *plan = &module->plan;
   moire__text_add(text, "plan @%s {\n", plan->name);
   for (int i = 1; i <= plan->n_extents; i++) moire__text_add(text, "  extent %s\n", plan->extents[i]);
+  if (plan->flush) moire__text_add(text, "  flush\n");
   for (int i = 0; i < plan->n_buffers; i++) {
     const moire_plan_buffer *b = &plan->buffers[i];
     moire__text_add(text, "  buffer %d %s ", i, roles[b->role]);
@@ -156,7 +158,9 @@ static bool read_plan(reader *r) {
   r->m->graph = moire_graph_create(name, MOIRE_INFERENCE);
   while (!moire__scan_accept(&r->scan, "}")) {
     bool read = false;
-    if (moire__scan_accept(&r->scan, "extent")) {
+    if (moire__scan_accept(&r->scan, "flush")) {
+      r->m->plan.flush = read = true;
+    } else if (moire__scan_accept(&r->scan, "extent")) {
       read = read_extent(r);
     } else if (moire__scan_accept(&r->scan, "buffer")) {
       read = read_buffer(r);
@@ -165,7 +169,7 @@ static bool read_plan(reader *r) {
     } else if (moire__scan_accept(&r->scan, "update")) {
       read = read_update(r);
     } else {
-      read = moire__scan_expected(&r->scan, "extent, buffer, step, update or }");
+      read = moire__scan_expected(&r->scan, "flush, extent, buffer, step, update or }");
     }
     if (!read) return false;
   }
@@ -191,7 +195,8 @@ moire__module *moire__plan_parse(const char *text, const char *file, moire_error
                            .steps = r.steps,
                            .n_steps = r.n_steps,
                            .updates = r.updates,
-                           .n_updates = r.n_updates};
+                           .n_updates = r.n_updates,
+                           .flush = r.m->plan.flush};
   return r.m;
 }
 
