@@ -169,7 +169,8 @@ static moire_status save(const moire__trainer_files *files, const char *path, co
   int n = 3;
   for (int i = 0; i < n_more; i++) metadata[n++] = more[i];
   const moire__trainer_task *task = files->job->task;
-  if (task->value) metadata[n++] = (moire__st_metadata){task->key, task->value};
+  for (int i = 0; i < 2; i++)
+    if (task->kept[i].value) metadata[n++] = task->kept[i];
   moire_status status = moire__checkpoint_save(path, store, part, metadata, n, error);
   moire__text_free(&config);
   return status;

@@ -8,6 +8,7 @@
 #ifndef MOIRE_RUNTIME_TRAIN_TRAINER_TASK_H
 #define MOIRE_RUNTIME_TRAIN_TRAINER_TASK_H
 
+#include "moire/files.h"
 #include "moire/run.h"
 #include "runtime/measure/measures.h"
 #include "runtime/train/samples.h"
@@ -17,13 +18,13 @@
 typedef struct moire__trainer_task {
   void *context;
   moire__samples samples;
-  const char *data;        /* the file, for messages */
-  uint64_t fingerprint;    /* of what is in it */
-  const char *key, *value; /* metadata that the task adds to checkpoints; NULL: none */
-  int64_t n_tested;        /* samples that the test measures */
-  const char *baseline;    /* name of what the test's baseline is; NULL: there is none */
-  const char *monitored;   /* the measure by which an epoch is the best … */
-  bool least;              /* … if it is least, else if it is largest */
+  const char *data;       /* the file, for messages */
+  uint64_t fingerprint;   /* of what is in it */
+  moire_metadata kept[2]; /* metadata that the task adds to checkpoints, as far as it has values */
+  int64_t n_tested;       /* samples that the test measures */
+  const char *baseline;   /* name of what the test's baseline is; NULL: there is none */
+  const char *monitored;  /* the measure by which an epoch is the best … */
+  bool least;             /* … if it is least, else if it is largest */
   /* Declares the states of its own programs and makes their runners. */
   moire_status (*open)(void *context, moire_store *store, moire_threads *threads, moire_error *error);
   /* Before the first step of a run that is not resumed; NULL: nothing. */

@@ -1,5 +1,5 @@
 /* Ratings and what they are made into. See data.h. */
-#include "tasks/ratings/data.h"
+#include "tasks/ratings/items.h"
 
 #include "runtime/base/hash.h"
 #include "runtime/base/memory.h"
@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATH = 4096 };
+enum { PATH = MOIRE__RATINGS_PATH };
 
 void moire__ratings_events_free(moire__ratings_events *e) {
   moire__release(e->first);
@@ -236,21 +236,35 @@ static moire_status check_training(const moire__ratings *d, moire_error *error) 
 }
 
 /* PATH is a folder with SPLIT.base and SPLIT.test, or with one file of ratings, or that file. */
-static void find_files(const char *path, const moire__ratings_options *o, char *train, char *test) {
+static moire_status find_files(const char *path, const moire__ratings_options *o, char *train, char *test,
+                               moire_error *error) {
   struct stat info;
   bool folder = !stat(path, &info) && S_ISDIR(info.st_mode);
   *test = 0;
   if (o->test) snprintf(test, PATH, "%s", o->test);
   snprintf(train, PATH, folder ? "%s/%s.base" : "%s", path, o->split);
-  if (!folder) return;
+  if (!folder) return MOIRE_OK;
   if (!access(train, F_OK)) {
     if (!*test) snprintf(test, PATH, "%s/%s.test", path, o->split);
-    return;
+    return MOIRE_OK;
   }
   snprintf(train, PATH, "%s/u.data", path);
-  const char *name = strrchr(path, '/');
-  if (access(train, F_OK)) snprintf(train, PATH, "%s/%s.inter", path, name && name[1] ? name + 1 : path);
-  if (access(train, F_OK)) snprintf(train, PATH, "%s/%s.base", path, o->split);
+  if (!access(train, F_OK)) return MOIRE_OK;
+  moire_status status = moire__recbole_find(path, ".inter", train, error);
+  if (!status && !*train) snprintf(train, PATH, "%s/%s.base", path, o->split);
+  return status;
+}
+
+/* The folder of what items are: the one that is said, the data's own, or the one that the file is in. */
+static void find_folder(const char *path, const moire__ratings_options *o, char *folder) {
+  struct stat info;
+  const char *slash = strrchr(path, '/');
+  if (o->folder && *o->folder)
+    snprintf(folder, PATH, "%s", o->folder);
+  else if (!stat(path, &info) && S_ISDIR(info.st_mode))
+    snprintf(folder, PATH, "%s", path);
+  else
+    snprintf(folder, PATH, "%.*s", slash > path ? (int)(slash - path) : 1, slash ? path : ".");
 }
 
 static void read_map(moire__id_names *names, const char *map) {
@@ -263,16 +277,18 @@ static void read_map(moire__id_names *names, const char *map) {
 
 moire_status moire__ratings_read(const char *path, const moire__ratings_options *o, moire__ratings **out,
                                  moire_error *error) {
-  char train[PATH], test[PATH];
+  char train[PATH], test[PATH], folder[PATH];
   moire__ratings *d = moire__allocate(sizeof *d);
-  find_files(path, o, train, test);
+  moire_status status = find_files(path, o, train, test, error);
+  find_folder(path, o, folder);
   d->text = moire__allocate(strlen(train) + 1);
   d->path = strcpy(d->text, train);
-  moire_status status = moire__ratings_read_catalogue(path, &d->items, error);
-  if (!status && !d->items.ids.n && o->map) read_map(&d->items.ids, o->map);
+  if (!status && o->map) read_map(&d->items.ids, o->map);
+  if (!status && o->names) status = moire__recbole_take_names(o->names, o, &d->items, error);
+  if (!status) status = moire__ratings_read_catalogue(folder, &d->items, error);
   if (!status) status = read_training(train, o, d, error);
   if (!status && *test) status = read_test(test, o, d, error);
-  if (!status) status = moire__ratings_read_features(path, o, &d->items, error);
+  if (!status) status = moire__ratings_read_features(folder, o, &d->items, error);
   if (status) {
     moire__ratings_free(d);
     return status;

@@ -40,6 +40,10 @@ typedef struct moire__ratings_items {
   const char *relations[MOIRE__RATINGS_RELATIONS]; /* borrows of the configuration */
   int64_t node_counts[MOIRE__RATINGS_RELATIONS], edge_counts[MOIRE__RATINGS_RELATIONS];
   int32_t *edges[MOIRE__RATINGS_RELATIONS]; /* [2, edges]: items, nodes */
+  /* What files call nodes, features, and their values from bucket 1 on, where these are no numbers. `known`: a
+   * trained model has said so. */
+  bool known;
+  moire__id_names nodes[MOIRE__RATINGS_RELATIONS], feature_names, buckets[MOIRE__RATINGS_FEATURES];
   int64_t width, n_reviews;
   float *overview;        /* [n, width] */
   float *reviews;         /* [n_reviews, width] */
@@ -67,7 +71,8 @@ typedef struct moire__ratings_options {
   int64_t width;
   const char *const *relations;
   int n_relations;
-  const char *map; /* items of a trained model, or NULL */
+  const char *folder;      /* of what items are; NULL: that of the ratings */
+  const char *map, *names; /* items of a trained model, and its nodes and features (items.h), or NULL */
 } moire__ratings_options;
 
 /* *out is owned: moire__ratings_free. */

@@ -1,24 +1,29 @@
-/* What items are: catalogue, context, graph, texts. See data.h. */
-#include "tasks/ratings/data.h"
+/* What items are: catalogue, features, texts. See data.h and items.h. */
+#include "tasks/ratings/items.h"
 
 #include "runtime/base/memory.h"
 #include "runtime/files/file.h"
 #include "runtime/files/safetensors.h"
 #include "runtime/files/stream.h"
-#include "tasks/ratings/sheet.h"
+#include "runtime/train/log.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { PATH = 4096 };
+enum { PATH = MOIRE__RATINGS_PATH };
 
 void moire__ratings_items_free(moire__ratings_items *items) {
   moire__id_names_free(&items->ids);
   moire__release(items->genres);
   moire__release(items->context);
-  for (int r = 0; r < items->n_relations; r++) moire__release(items->edges[r]);
+  for (int r = 0; r < MOIRE__RATINGS_RELATIONS; r++) {
+    moire__release(items->edges[r]);
+    moire__id_names_free(&items->nodes[r]);
+  }
+  for (int f = 0; f < MOIRE__RATINGS_FEATURES; f++) moire__id_names_free(&items->buckets[f]);
+  moire__id_names_free(&items->feature_names);
   moire__release(items->overview);
   moire__release(items->reviews);
   moire__release(items->review_movies);
@@ -55,38 +60,75 @@ static moire_status take_flags(const char *path, const moire__lines *lines, int 
   return MOIRE_OK;
 }
 
-moire_status moire__ratings_read_catalogue(const char *folder, moire__ratings_items *items,
-                                           moire_error *error) {
-  char path[PATH], *bytes = NULL;
+/* The row of an item, whose number the trained model says where there is one; -1 with a sentence. */
+static int64_t take_id(const char *path, const moire__lines *lines, bool known, moire__id_names *rows,
+                       moire__id_names *ids, moire_error *error) {
+  const char *bar = memchr(lines->line, '|', lines->n);
+  size_t length = bar ? (size_t)(bar - lines->line) : 0;
+  int64_t before = rows->n;
+  if (!length) {
+    moire_fail(error, MOIRE_ERROR_FORMAT, "%s:%lld: wanted id|title|...", path, lines->number);
+    return -1;
+  }
+  int shown = (int)(length < 60 ? length : 60);
+  if (moire__id_names_add(rows, lines->line, length) < before) {
+    moire_fail(error, MOIRE_ERROR_FORMAT, "%s:%lld: item '%.*s' is there twice", path, lines->number, shown,
+               lines->line);
+    return -1;
+  }
+  if (!known) return moire__id_names_add(ids, lines->line, length);
+  int64_t item = moire__id_names_find(ids, lines->line, length);
+  if (item < 0)
+    moire_fail(error, MOIRE_ERROR_FORMAT,
+               "%s:%lld: item '%.*s' is none of the %" PRId64 " items that the model knows", path,
+               lines->number, shown, lines->line, ids->n);
+  return item;
+}
+
+static moire_status read_movielens(const char *folder, const char *path, moire__ratings_items *items,
+                                   moire_error *error) {
+  char *bytes = NULL;
   size_t n = 0;
-  snprintf(path, sizeof path, "%s/u.item", folder);
-  if (access(path, F_OK)) return MOIRE_OK; /* items are those that are rated */
+  moire__id_names seen = {0};
+  bool known = items->ids.n > 0;
   items->n_genres = count_lines(folder, "u.genre", error);
   int rows = items->n_genres < 0 ? -1 : count_lines(folder, "u.item", error);
   if (rows < 0) return MOIRE_ERROR_IO;
   moire_status status = moire__stream_read(path, &bytes, &n, error);
   if (status) return status;
+  if (known && rows < items->ids.n) rows = (int)items->ids.n;
   items->genres = moire__allocate_array((size_t)rows * (size_t)items->n_genres + 1, 1);
   moire__lines lines = moire__lines_of(bytes, n);
-  for (int64_t i = 0; !status && moire__lines_next(&lines); i++) {
-    const char *bar = memchr(lines.line, '|', lines.n);
-    size_t length = bar ? (size_t)(bar - lines.line) : 0;
-    if (!length)
-      status = moire_fail(error, MOIRE_ERROR_FORMAT, "%s:%lld: wanted id|title|...", path, lines.number);
-    if (!status && moire__id_names_add(&items->ids, lines.line, length) < i)
-      status = moire_fail(error, MOIRE_ERROR_FORMAT, "%s:%lld: item '%.*s' is there twice", path, lines.number,
-                          (int)(length < 60 ? length : 60), lines.line);
-    if (!status) status = take_flags(path, &lines, items->n_genres, items->genres + i * items->n_genres, error);
+  while (!status && moire__lines_next(&lines)) {
+    int64_t item = take_id(path, &lines, known, &seen, &items->ids, error);
+    status = item < 0
+                 ? MOIRE_ERROR_FORMAT
+                 : take_flags(path, &lines, items->n_genres, items->genres + item * items->n_genres, error);
   }
+  moire__id_names_free(&seen);
   moire__release(bytes);
   return status;
 }
 
-/* ---- context --------------------------------------------------------------------------------------------- */
+moire_status moire__ratings_read_catalogue(const char *folder, moire__ratings_items *items,
+                                           moire_error *error) {
+  char path[PATH];
+  snprintf(path, sizeof path, "%s/u.item", folder);
+  if (!access(path, F_OK)) return read_movielens(folder, path, items, error);
+  moire__sheet s = {0};
+  moire_status status = moire__recbole_find(folder, ".item", path, error);
+  if (status || !*path) return status; /* items are those that are rated */
+  status = moire__sheet_open(&s, path, error);
+  if (!status) status = moire__recbole_catalogue(&s, items, error);
+  moire__sheet_close(&s);
+  return status;
+}
 
-/* The item that a field names. */
-static moire_status find_item(const moire__sheet *s, int column, const moire__ratings_items *items,
-                              int64_t *item, moire_error *error) {
+/* ---- features ---------------------------------------------------------------------------------------------
+ */
+
+moire_status moire__ratings_find_item(const moire__sheet *s, int column, const moire__ratings_items *items,
+                                      int64_t *item, moire_error *error) {
   moire__field f = s->fields[column];
   *item = moire__id_names_find(&items->ids, f.text, f.n);
   if (*item >= 0) return MOIRE_OK;
@@ -122,7 +164,7 @@ static moire_status read_rows(moire__sheet *s, moire__ratings_items *items, cons
     int64_t item = 0, bucket = 0;
     status = moire__sheet_next(s, &more, error);
     if (status || !more) break;
-    status = find_item(s, id, items, &item, error);
+    status = moire__ratings_find_item(s, id, items, &item, error);
     for (int f = 0; f < items->n_features && !status; f++) {
       status = moire__sheet_int(s, columns[f], 0, items->feature_sizes[f] - 1, &bucket, error);
       items->context[item * items->n_features + f] = (int32_t)bucket;
@@ -131,10 +173,10 @@ static moire_status read_rows(moire__sheet *s, moire__ratings_items *items, cons
   return status;
 }
 
-static moire_status read_context(const char *folder, moire__ratings_items *items, moire_error *error) {
-  char path[PATH], sizes_path[PATH];
+static moire_status read_context(const char *folder, const char *path, moire__ratings_items *items,
+                                 moire_error *error) {
+  char sizes_path[PATH];
   int columns[MOIRE__RATINGS_FEATURES];
-  snprintf(path, sizeof path, "%s/context.tsv", folder);
   snprintf(sizes_path, sizeof sizes_path, "%s/context_sizes.tsv", folder);
   moire__sheet s = {0};
   int id = 0;
@@ -159,71 +201,28 @@ static moire_status read_context(const char *folder, moire__ratings_items *items
   return status;
 }
 
-/* ---- graph ----------------------------------------------------------------------------------------------- */
-
-static moire_status count_nodes(const char *path, int64_t *n, moire_error *error) {
-  moire__sheet s = {0};
-  int column = 0;
-  bool more = true;
-  moire_status status = moire__sheet_open(&s, path, error);
-  if (!status) status = moire__sheet_column(&s, "node", &column, error);
-  for (*n = 0; !status; ++*n) {
-    int64_t node = 0;
-    status = moire__sheet_next(&s, &more, error);
-    if (status || !more) break;
-    status = moire__sheet_int(&s, column, *n, *n, &node, error); /* numbered in order */
-  }
-  moire__sheet_close(&s);
-  return status;
+/* Without features an item is its own: else all would be the same to the graph. */
+static void number_items(const char *folder, moire__ratings_items *items) {
+  moire__log("data", NULL, "%s: has no features of items: each item is its own", folder);
+  items->n_features = 1;
+  items->feature_sizes[0] = items->ids.n;
+  moire__release(items->context);
+  items->context = moire__allocate_array((size_t)items->ids.n + 1, sizeof *items->context);
+  for (int64_t i = 0; i < items->ids.n; i++) items->context[i] = (int32_t)i;
 }
 
-static moire_status read_edges(const char *path, moire__ratings_items *items, int r, moire_error *error) {
-  moire__sheet s = {0};
-  int id = 0, column = 0;
-  bool more = true;
-  int64_t n = 0, capacity = 0;
-  int32_t *pairs = NULL;
-  moire_status status = moire__sheet_open(&s, path, error);
-  if (!status) status = moire__sheet_column(&s, "movie_id", &id, error);
-  if (!status) status = moire__sheet_column(&s, "node", &column, error);
-  while (!status) {
-    int64_t item = 0, node = 0;
-    status = moire__sheet_next(&s, &more, error);
-    if (status || !more) break;
-    status = find_item(&s, id, items, &item, error);
-    if (!status) status = moire__sheet_int(&s, column, 0, items->node_counts[r] - 1, &node, error);
-    if (n == capacity) {
-      capacity = capacity ? capacity * 2 : 1024;
-      pairs = moire__resize(pairs, (size_t)capacity * 2 * sizeof *pairs);
-    }
-    pairs[2 * n] = (int32_t)item;
-    pairs[2 * n++ + 1] = (int32_t)node;
-  }
-  moire__sheet_close(&s);
-  items->edge_counts[r] = n;
-  items->edges[r] = moire__allocate_array((size_t)n * 2 + 1, sizeof *pairs);
-  for (int64_t e = 0; e < n; e++) {
-    items->edges[r][e] = pairs[2 * e];
-    items->edges[r][n + e] = pairs[2 * e + 1];
-  }
-  moire__release(pairs);
-  return status;
-}
-
-static moire_status read_graph(const char *folder, const moire__ratings_options *o, moire__ratings_items *items,
-                               moire_error *error) {
+/* context.tsv, or the columns of NAME.item. */
+static moire_status read_features(const char *folder, const moire__ratings_options *o,
+                                  moire__ratings_items *items, moire_error *error) {
   char path[PATH];
-  moire_status status = MOIRE_OK;
-  if (o->n_relations > MOIRE__RATINGS_RELATIONS)
-    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "relations: wanted at most %d", MOIRE__RATINGS_RELATIONS);
-  for (int r = 0; r < o->n_relations && !status; r++) {
-    items->relations[r] = o->relations[r];
-    snprintf(path, sizeof path, "%s/graph/%s.nodes.tsv", folder, o->relations[r]);
-    status = count_nodes(path, &items->node_counts[r], error);
-    snprintf(path, sizeof path, "%s/graph/%s.edges.tsv", folder, o->relations[r]);
-    items->n_relations = r + 1;
-    if (!status) status = read_edges(path, items, r, error);
-  }
+  moire__sheet s = {0};
+  snprintf(path, sizeof path, "%s/context.tsv", folder);
+  if (!access(path, F_OK)) return read_context(folder, path, items, error);
+  moire_status status = moire__recbole_find(folder, ".item", path, error);
+  if (!status && *path) status = moire__sheet_open(&s, path, error);
+  if (!status && *path) status = moire__recbole_features(&s, o, items, error);
+  moire__sheet_close(&s);
+  if (!status && !items->n_features) number_items(folder, items);
   return status;
 }
 
@@ -240,13 +239,13 @@ static moire_status need(const moire__safetensors *file, const char *name, int r
 static moire_status check_shapes(const moire__safetensors *file, const moire__st_tensor *const t[4],
                                  int64_t width, moire_error *error) {
   const char *path = moire__safetensors_path(file);
-  int64_t n = t[0]->shape[0];
+  int64_t n = t[1]->shape[0];
   if (t[1]->shape[1] != width)
     return moire_fail(error, MOIRE_ERROR_ARGUMENT,
                       "%s: overview is %" PRId64 " wide, but hidden_size is %" PRId64 ": wanted the same", path,
                       t[1]->shape[1], width);
-  bool good = t[1]->shape[0] == n && t[2]->shape[0] == n && t[3]->shape[0] == n && t[2]->shape[2] == width &&
-              t[2]->shape[1] == t[3]->shape[1];
+  bool good = (!t[0] || t[0]->shape[0] == n) && t[2]->shape[0] == n && t[3]->shape[0] == n &&
+              t[2]->shape[2] == width && t[2]->shape[1] == t[3]->shape[1];
   if (good) return MOIRE_OK;
   return moire_fail(error, MOIRE_ERROR_SHAPE,
                     "%s: wanted movie_ids [N], overview [N, D], reviews [N, R, D] and review_mask [N, R]",
@@ -271,7 +270,7 @@ static moire_status find_rows(const moire__safetensors *file, const moire__st_te
 }
 
 static void take_texts(const moire__st_tensor *const t[4], const int32_t *rows, moire__ratings_items *items) {
-  int64_t n = t[0]->shape[0], slots = t[3]->shape[1], d = items->width;
+  int64_t n = t[1]->shape[0], slots = t[3]->shape[1], d = items->width;
   float *overview = moire__allocate_array((size_t)t[1]->count + 1, sizeof *overview);
   float *reviews = moire__allocate_array((size_t)t[2]->count + 1, sizeof *reviews);
   double *mask = moire__allocate_array((size_t)t[3]->count + 1, sizeof *mask);
@@ -295,19 +294,43 @@ static void take_texts(const moire__st_tensor *const t[4], const int32_t *rows, 
   moire__release(mask);
 }
 
+/* text_ids.tsv: the item of each row, where items are no numbers. */
+static moire_status read_text_ids(const char *path, int64_t n, const moire__ratings_items *items, int32_t *rows,
+                                  moire_error *error) {
+  moire__sheet s = {0};
+  int id = 0;
+  bool more = true;
+  moire_status status = moire__sheet_open(&s, path, error);
+  if (!status) status = moire__sheet_column(&s, "item_id", &id, error);
+  for (int64_t i = 0; !status; i++) {
+    int64_t item = 0;
+    status = moire__sheet_next(&s, &more, error);
+    if (!status && more == (i == n))
+      status = moire__sheet_fail(&s, error, "wanted %" PRId64 " items, one for each row of the embeddings", n);
+    if (status || !more) break;
+    status = moire__ratings_find_item(&s, id, items, &item, error);
+    rows[i] = (int32_t)item;
+  }
+  moire__sheet_close(&s);
+  return status;
+}
+
 static moire_status read_texts(const char *folder, moire__ratings_items *items, moire_error *error) {
   static const char *const names[] = {"movie_ids", "overview", "reviews", "review_mask"};
   static const int ranks[] = {1, 2, 3, 2};
-  char path[PATH];
+  char path[PATH], ids[PATH];
   snprintf(path, sizeof path, "%s/text_embeddings.safetensors", folder);
+  snprintf(ids, sizeof ids, "%s/text_ids.tsv", folder);
+  int first = access(ids, F_OK) ? 0 : 1;
   moire__safetensors *file = NULL;
   const moire__st_tensor *t[4] = {NULL, NULL, NULL, NULL};
   moire_status status = moire__safetensors_open(path, &file, error);
-  for (int i = 0; i < 4 && !status; i++) status = need(file, names[i], ranks[i], &t[i], error);
+  for (int i = first; i < 4 && !status; i++) status = need(file, names[i], ranks[i], &t[i], error);
   if (!status) status = check_shapes(file, t, items->width, error);
   if (!status) {
-    int32_t *rows = moire__allocate_array((size_t)t[0]->shape[0] + 1, sizeof *rows);
-    status = find_rows(file, t[0], items, rows, error);
+    int64_t n = t[1]->shape[0];
+    int32_t *rows = moire__allocate_array((size_t)n + 1, sizeof *rows);
+    status = first ? read_text_ids(ids, n, items, rows, error) : find_rows(file, t[0], items, rows, error);
     items->overview = moire__allocate_array((size_t)(items->ids.n * items->width) + 1, sizeof *items->overview);
     if (!status) take_texts(t, rows, items);
     moire__release(rows);
@@ -319,7 +342,7 @@ static moire_status read_texts(const char *folder, moire__ratings_items *items, 
 moire_status moire__ratings_read_features(const char *folder, const moire__ratings_options *o,
                                           moire__ratings_items *items, moire_error *error) {
   items->width = o->width;
-  moire_status status = o->graph ? read_context(folder, items, error) : MOIRE_OK;
-  if (!status && o->graph) status = read_graph(folder, o, items, error);
+  moire_status status = o->graph ? read_features(folder, o, items, error) : MOIRE_OK;
+  if (!status && o->graph) status = moire__ratings_read_graph(folder, o, items, error);
   return status || !o->texts ? status : read_texts(folder, items, error);
 }

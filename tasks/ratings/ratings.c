@@ -12,6 +12,8 @@
 static const moire_config_field keys[] = {
     MOIRE__TRAINER_FIELDS("folder of ratings, features, texts and a graph; --data replaces it", "10",
                           "1000000"),
+    {"item_data", MOIRE_CONFIG_STRING, "\"\"", 0, 0, NULL,
+     "folder of what items are, where the ratings are in no folder with them"},
     {"split", MOIRE_CONFIG_STRING, "u1", 0, 0, NULL,
      "SPLIT.base and SPLIT.test of the data are trained on and tested"},
     {"history_mask_prob", MOIRE_CONFIG_REAL, "0.1", 0, 1, NULL, "with which a position of a history is hidden"},
@@ -206,6 +208,7 @@ static moire_status read_data(moire__setup *setup, const moire__data_files *file
                       "%s: is a part of a model, for its goldens: wanted one that scores users and items",
                       model->name);
   const char *map = setup->weights ? moire__safetensors_metadata(setup->weights, MOIRE__RATINGS_MAP) : NULL;
+  const char *names = setup->weights ? moire__safetensors_metadata(setup->weights, MOIRE__RATINGS_NAMES) : NULL;
   moire__ratings_options o = {.split = moire_config_string(setup->training, "split"),
                               .test = files->test,
                               .max_history = (int)moire_config_int(setup->config, "max_history"),
@@ -215,7 +218,9 @@ static moire_status read_data(moire__setup *setup, const moire__data_files *file
                               .texts = strcmp(moire_config_string(setup->config, "views"), "graph") != 0,
                               .graph = strcmp(moire_config_string(setup->config, "views"), "text") != 0,
                               .width = moire_config_int(setup->config, "hidden_size"),
-                              .map = map};
+                              .folder = moire_config_string(setup->training, "item_data"),
+                              .map = map,
+                              .names = names};
   o.n_relations = moire_config_strings(setup->config, "relations", &o.relations);
   moire__ratings *data = NULL;
   status = moire__ratings_read(files->data, &o, &data, error);

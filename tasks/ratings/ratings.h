@@ -10,6 +10,9 @@
 /* The metadata of a checkpoint that names the items, one a line. */
 #define MOIRE__RATINGS_MAP "items"
 
+/* And the one that names nodes and features, where they are no numbers (items.h). */
+#define MOIRE__RATINGS_NAMES "graph"
+
 /* What a runner is given of items, as far as its program has such inputs. They are borrowed. */
 moire_status moire__ratings_give_items(const moire__ratings *data, moire_runner *runner, moire_error *error);
 

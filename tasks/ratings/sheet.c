@@ -48,11 +48,9 @@ static int split(const moire__sheet *s, moire__field *fields) {
   return n;
 }
 
-moire_status moire__sheet_open(moire__sheet *s, const char *path, moire_error *error) {
-  size_t n = 0;
-  s->path = path;
-  moire_status status = moire__stream_read(path, &s->bytes, &n, error);
-  if (!status) status = check_text(path, s->bytes, n, error);
+static moire_status read_header(moire__sheet *s, size_t n, moire_error *error) {
+  const char *path = s->path;
+  moire_status status = check_text(path, s->bytes, n, error);
   if (status) return status;
   s->lines = moire__lines_of(s->bytes, n);
   if (!moire__lines_next(&s->lines))
@@ -62,9 +60,27 @@ moire_status moire__sheet_open(moire__sheet *s, const char *path, moire_error *e
   if (s->n_columns < 1) return moire__sheet_fail(s, error, "has more than %d columns", MOIRE__FORM_FIELDS);
   for (int i = 0; i < s->n_columns; i++) {
     const char *type = memchr(s->names[i].text, ':', s->names[i].n);
-    if (type) s->names[i].n = (size_t)(type - s->names[i].text);
+    if (!type) continue;
+    size_t length = (size_t)(type - s->names[i].text);
+    s->types[i] = (moire__field){type + 1, s->names[i].n - length - 1};
+    s->names[i].n = length;
   }
   return MOIRE_OK;
+}
+
+moire_status moire__sheet_open(moire__sheet *s, const char *path, moire_error *error) {
+  size_t n = 0;
+  s->path = path;
+  moire_status status = moire__stream_read(path, &s->bytes, &n, error);
+  return status ? status : read_header(s, n, error);
+}
+
+moire_status moire__sheet_parse(moire__sheet *s, const char *path, const char *bytes, size_t n,
+                                moire_error *error) {
+  s->path = path;
+  s->bytes = moire__allocate(n + 1);
+  if (n) memcpy(s->bytes, bytes, n);
+  return read_header(s, n, error);
 }
 
 void moire__sheet_close(moire__sheet *s) {
@@ -107,4 +123,16 @@ moire_status moire__sheet_int(const moire__sheet *s, int column, int64_t low, in
   return moire__sheet_fail(s, error, "%.*s '%s': wanted a whole number from %" PRId64 " to %" PRId64,
                            (int)s->names[column].n, s->names[column].text, moire__printable(f.text, f.n, shown),
                            low, high);
+}
+
+bool moire__sheet_word(moire__field *rest, moire__field *word) {
+  while (rest->n && *rest->text == ' ') rest->text++, rest->n--;
+  word->text = rest->text;
+  word->n = 0;
+  while (rest->n && *rest->text != ' ') rest->text++, rest->n--, word->n++;
+  return word->n > 0;
+}
+
+bool moire__sheet_has_type(const moire__sheet *s, int column, const char *type) {
+  return s->types[column].n == strlen(type) && !memcmp(s->types[column].text, type, s->types[column].n);
 }

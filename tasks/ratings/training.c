@@ -6,6 +6,7 @@
 #include "tasks/ratings/ratings.h"
 
 #include "runtime/base/memory.h"
+#include "tasks/ratings/items.h"
 
 #include <math.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 typedef struct rated_training {
   const moire__setup *setup;
   moire__ratings_scoring scoring;
-  char *map;
+  char *map, *names;
   double steps, bpr, contrast; /* of all the training; sums of the epoch */
   int64_t n;                   /* steps of the epoch */
   bool contrasted;             /* the model has two views to contrast */
@@ -80,6 +81,7 @@ static void close_task(void *context) {
   rated_training *t = context;
   moire__ratings_scoring_free(&t->scoring);
   moire__release(t->map);
+  moire__release(t->names);
   moire__release(t);
 }
 
@@ -95,13 +97,13 @@ moire_status moire__ratings_train(const moire__setup *setup, int threads, moire_
     return status;
   }
   t->map = moire__interactions_map(&data->items.ids);
+  t->names = moire__recbole_names(&data->items);
   *task = (moire__trainer_task){
       .context = t,
       .samples = moire__ratings_samples(setup, moire_config_int(setup->training, "batch_size")),
       .data = data->path,
       .fingerprint = data->fingerprint,
-      .key = MOIRE__RATINGS_MAP,
-      .value = t->map,
+      .kept = {{MOIRE__RATINGS_MAP, t->map}, {MOIRE__RATINGS_NAMES, t->names}},
       .n_tested = data->test.n,
       .monitored = data->valid.n ? moire_config_string(setup->training, "stop_metric") : "steps",
       .open = open_task,
