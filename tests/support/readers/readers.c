@@ -225,5 +225,6 @@ const test_reader test_readers[] = {
     {"safetensors", read_safetensors, seed_safetensors},
     {"npy", test_read_npy, test_seed_npy},
     {"tokenizer", read_tokenizer, seed_tokenizer},
+    {"recbole", test_read_recbole, test_seed_recbole},
 };
 const int test_reader_count = COUNT(test_readers);

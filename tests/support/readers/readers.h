@@ -28,4 +28,8 @@ void test_read_sequences(const uint8_t *bytes, size_t n);
 void test_read_npy(const uint8_t *bytes, size_t n);
 bool test_seed_npy(int n, moire__text *out);
 
+/* RecBole's .item, .kg and .link (tasks/ratings/items.h). */
+void test_read_recbole(const uint8_t *bytes, size_t n);
+bool test_seed_recbole(int n, moire__text *out);
+
 #endif
