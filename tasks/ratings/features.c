@@ -14,22 +14,6 @@
 
 enum { PATH = MOIRE__RATINGS_PATH };
 
-void moire__ratings_items_free(moire__ratings_items *items) {
-  moire__id_names_free(&items->ids);
-  moire__release(items->genres);
-  moire__release(items->context);
-  for (int r = 0; r < MOIRE__RATINGS_RELATIONS; r++) {
-    moire__release(items->edges[r]);
-    moire__id_names_free(&items->nodes[r]);
-  }
-  for (int f = 0; f < MOIRE__RATINGS_FEATURES; f++) moire__id_names_free(&items->buckets[f]);
-  moire__id_names_free(&items->feature_names);
-  moire__release(items->overview);
-  moire__release(items->reviews);
-  moire__release(items->review_movies);
-  *items = (moire__ratings_items){0};
-}
-
 /* ---- MovieLens' u.item: id|title|...|flags, Latin-1 -------------------------------------------------------
  */
 
@@ -126,16 +110,6 @@ moire_status moire__ratings_read_catalogue(const char *folder, moire__ratings_it
 
 /* ---- features ---------------------------------------------------------------------------------------------
  */
-
-moire_status moire__ratings_find_item(const moire__sheet *s, int column, const moire__ratings_items *items,
-                                      int64_t *item, moire_error *error) {
-  moire__field f = s->fields[column];
-  *item = moire__id_names_find(&items->ids, f.text, f.n);
-  if (*item >= 0) return MOIRE_OK;
-  moire__printable_buffer shown;
-  return moire__sheet_fail(s, error, "item '%s' is none of the %" PRId64 " items",
-                           moire__printable(f.text, f.n, shown), items->ids.n);
-}
 
 /* The size of a feature's table, by its name. */
 static moire_status find_size(moire__sheet *sizes, moire__field feature, int64_t *size, moire_error *error) {

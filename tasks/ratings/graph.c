@@ -10,27 +10,6 @@
 
 enum { PATH = MOIRE__RATINGS_PATH };
 
-void moire__edge_list_add(moire__edge_list *l, int64_t item, int64_t node) {
-  if (l->n == l->capacity) {
-    l->capacity = l->capacity ? l->capacity * 2 : 1024;
-    l->pairs = moire__resize(l->pairs, (size_t)l->capacity * 2 * sizeof *l->pairs);
-  }
-  l->pairs[2 * l->n] = (int32_t)item;
-  l->pairs[2 * l->n++ + 1] = (int32_t)node;
-}
-
-void moire__edge_list_finish(moire__edge_list *l, moire__ratings_items *items, int r) {
-  items->edge_counts[r] = l->n;
-  moire__release(items->edges[r]);
-  items->edges[r] = moire__allocate_array((size_t)l->n * 2 + 1, sizeof *l->pairs);
-  for (int64_t e = 0; e < l->n; e++) {
-    items->edges[r][e] = l->pairs[2 * e];
-    items->edges[r][l->n + e] = l->pairs[2 * e + 1];
-  }
-  moire__release(l->pairs);
-  *l = (moire__edge_list){0};
-}
-
 /* ---- graph/R.nodes.tsv and graph/R.edges.tsv ------------------------------------------------------------- */
 
 static moire_status count_nodes(const char *path, int64_t *n, moire_error *error) {

@@ -50,10 +50,6 @@ moire_status moire__recbole_find(const char *folder, const char *suffix, char *p
 
 /* ---- .item ----------------------------------------------------------------------------------------------- */
 
-int64_t moire__recbole_number(moire__id_names *names, bool known, moire__field f) {
-  return known ? moire__id_names_find(names, f.text, f.n) : moire__id_names_add(names, f.text, f.n);
-}
-
 /* The column of words that measures tell items apart by; -1: none. */
 static int genre_column(const moire__sheet *s) {
   static const char *const names[] = {"class", "genre", "genres"};
