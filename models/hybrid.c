@@ -227,6 +227,9 @@ static moire_status check(const moire_config *config, moire_error *error) {
                       (int)heads);
   if (moire_config_ints(config, "predictor_hidden", &hidden) != 2)
     return moire_fail(error, MOIRE_ERROR_ARGUMENT, "predictor_hidden: wanted two widths");
+  if (moire_config_int(config, "review_rows") > 0 && !moire_config_int(config, "reviewed_items"))
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "reviewed_items: wanted how many items have the %d reviews",
+                      (int)moire_config_int(config, "review_rows"));
   bool graph = moire_config_string(config, "views")[0] != 't';
   return graph ? moire__hybrid_check_graph(config, error) : MOIRE_OK;
 }

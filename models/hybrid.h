@@ -28,7 +28,7 @@ typedef struct moire__hybrid_history {
   moire_value row;                 /* i32[rows * S]: the row of a valid position, -1 elsewhere */
 } moire__hybrid_history;
 
-enum { MOIRE__HYBRID_RELATIONS = 16 };
+enum { MOIRE__HYBRID_RELATIONS = 16, MOIRE__HYBRID_FEATURES = 64 }; /* at most */
 
 moire__hybrid moire__hybrid_begin(moire_graph *g, const moire_config *config);
 
@@ -103,7 +103,14 @@ moire_status moire__hybrid_check_graph(const moire_config *config, moire_error *
        0,                                                                                                        \
        16777215,                                                                                                 \
        NULL,                                                                                                     \
-       "reviews as a list of so many rows; 0: in slots"}
+       "reviews as a list of so many rows; 0: in slots"},                                                        \
+      {"reviewed_items",                                                                                         \
+       MOIRE_CONFIG_INT,                                                                                         \
+       "null",                                                                                                   \
+       0,                                                                                                        \
+       16777215,                                                                                                 \
+       NULL,                                                                                                     \
+       "items that the list has reviews of; the data say it"}
 #define MOIRE__HYBRID_GRAPH                                                                                      \
   {"gat_heads", MOIRE_CONFIG_INT, "2", 1, 64, NULL, "heads of the graph attention; divides hidden_size"},        \
       {"relations",                                                                                              \

@@ -1,7 +1,7 @@
 /* The graph view of the hybrid recommender.
  *
- * Items: a movie's features are buckets, h = sum over features f of (W_f E_f)[c_f] + b: the small tables are
- * projected, then looked up. For each relation, with x_n the embedding of node n:
+ * Items: a movie's features are buckets, h = W [E_0[c_0]; E_1[c_1]; ..] + b. For each relation, with x_n the
+ * embedding of node n:
  *
  *     y_n = LN(leaky_relu(GAT from movies h to nodes x)),   m += GAT from nodes y to movies h
  *     g   = LN(h + m)                                                       one and the same LN everywhere
@@ -12,7 +12,8 @@
  *     out_i = sum of alpha z_j + bias
  *
  * a . (W x) is (W^T a) . x, so destinations are never projected; and the sum of alpha z_j is W times that of
- * alpha x_j, so that whichever side has fewer rows is.
+ * alpha x_j, so that targets are where they are much fewer; by heads a row costs more. Sources that are looked
+ * up themselves are projected as tables (compiler/pass/tables.c).
  *
  * Users: x = g[id] + E[rating] + T[time]; one learned query looks at it by H heads, as in hybrid_text.c.
  */
@@ -58,7 +59,7 @@ static moire_value graph_attention(const moire__hybrid *m, moire_value x, moire_
   moire_value from = moire_gather(side_scores(m, "att_src", w, x), source);
   moire_value at = moire_gather(side_scores(m, "att_dst", w, to), target);
   *alpha = moire_segment_softmax(moire_leaky_relu(moire_add(from, at), slope), target, n);
-  if (n_sources <= n) {
+  if (n_sources <= 2 * n) {
     moire_value z = moire_linear(x, weight, (moire_value){0});
     z = moire_edge_sum(*alpha, moire_reshape(z, MOIRE_SHAPE(n_sources, heads, d / heads)), source, target, n);
     out = moire_reshape(z, MOIRE_SHAPE(n, d));
@@ -73,20 +74,19 @@ static moire_value movies_of(const moire__hybrid *m) {
   int n = moire_config_ints(m->config, "context_sizes", &sizes);
   int64_t d = m->width;
   double bound = 1 / sqrt((double)(n * d));
+  moire_value features[MOIRE__HYBRID_FEATURES];
   moire_value context = moire_input(m->g, "context", MOIRE_I32, MOIRE_SHAPE(m->movies, n));
   moire_value w =
       moire_parameter(m->g, "movie_lin.weight", MOIRE_SHAPE(d, n * d), moire_init_uniform(-bound, bound));
   moire_value bias = moire_parameter(m->g, "movie_lin.bias", MOIRE_SHAPE(d), moire_init_uniform(-bound, bound));
-  moire_value h = moire_broadcast(bias, MOIRE_SHAPE(m->movies, d));
   for (int f = 0; f < n; f++) {
     char name[48];
     snprintf(name, sizeof name, "movie_feat_embs.%d", f);
-    moire_value table = moire__hybrid_table(m, name, sizes[f]);
-    moire_value projected = moire_linear(table, moire_slice(w, 1, f * d, d), (moire_value){0});
     moire_value bucket = moire_reshape(moire_slice(context, 1, f, 1), MOIRE_SHAPE(m->movies));
-    h = moire_add(h, moire_gather(projected, bucket));
+    features[f] = moire_gather(moire__hybrid_table(m, name, sizes[f]), bucket);
   }
-  return h;
+  return n ? moire_linear(moire_concat(features, n, 1), w, bias)
+           : moire_broadcast(bias, MOIRE_SHAPE(m->movies, d));
 }
 
 static void output_part(const moire__hybrid *m, const char *what, const char *relation, moire_value x) {

@@ -128,6 +128,10 @@ moire_status moire__hybrid_check_graph(const moire_config *config, moire_error *
     if (moire__hybrid_nodes(config, relations[i]) < 0)
       return moire_fail(error, MOIRE_ERROR_ARGUMENT, "node_counts: wanted %s=NODES for the relation %s",
                         relations[i], relations[i]);
+  int features = moire_config_ints(config, "context_sizes", &edges);
+  if (features > MOIRE__HYBRID_FEATURES)
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "context_sizes: wanted at most %d features, got %d",
+                      MOIRE__HYBRID_FEATURES, features);
   int n_edges = moire_config_ints(config, "edge_counts", &edges);
   if (n_edges == n) return MOIRE_OK;
   return moire_fail(error, MOIRE_ERROR_ARGUMENT, "edge_counts: wanted one for each of %d relations, got %d", n,

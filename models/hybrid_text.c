@@ -4,7 +4,9 @@
  *
  *     s_r = w2 . relu(W1 v_r + b1),  a = softmax over a movie's reviews,  h = sum of a_r v_r
  *     alpha = sigmoid(w4 . relu(W3 [o; h] + b3) + b4), 1 without reviews
- *     t = LN(alpha o + (1 - alpha) h)
+ *     t = LN(alpha o + (1 - alpha) h) = LN(o + (1 - alpha) (h - o))
+ *
+ * Where reviews come as a list, all but the last is computed of the items that have some.
  *
  * Users: x = t[id] + E[rating] of each rated position,
  *
@@ -19,55 +21,65 @@
 
 #include <math.h>
 
-/* Reviews as rows of a list, and the movie of each, -1 where a slot is empty. */
-static moire_value reviews_of(const moire__hybrid *m, moire_value *movie) {
+/* Reviews as rows of a list, and the item of each among those that have reviews, -1 where a slot is empty. */
+typedef struct reviews {
+  moire_value rows, item; /* [R, D]; i32[R]. Without reviews: null */
+  moire_value items;      /* i32[n]: the rows of those items; null: all, in order */
+  int64_t n;
+} reviews;
+
+static reviews reviews_of(const moire__hybrid *m) {
   int64_t slots = moire_config_int(m->config, "review_slots"),
-          rows = moire_config_int(m->config, "review_rows");
-  if (rows) {
-    *movie = moire_input(m->g, "review_movies", MOIRE_I32, MOIRE_SHAPE(rows));
-    return moire_input(m->g, "reviews", MOIRE_F32, MOIRE_SHAPE(rows, m->width));
-  }
-  if (!slots) return (moire_value){0};
+          rows = moire_config_int(m->config, "review_rows"), n = moire_config_int(m->config, "reviewed_items");
+  if (rows)
+    return (reviews){.rows = moire_input(m->g, "reviews", MOIRE_F32, MOIRE_SHAPE(rows, m->width)),
+                     .item = moire_input(m->g, "review_items", MOIRE_I32, MOIRE_SHAPE(rows)),
+                     .items = moire_input(m->g, "reviewed", MOIRE_I32, MOIRE_SHAPE(n)),
+                     .n = n};
+  if (!slots) return (reviews){.n = 0};
   moire_shape shape = MOIRE_SHAPE(m->movies, slots), list = MOIRE_SHAPE(m->movies * slots);
-  moire_value reviews = moire_input(m->g, "reviews", MOIRE_F32, MOIRE_SHAPE(m->movies, slots, m->width));
+  moire_value all = moire_input(m->g, "reviews", MOIRE_F32, MOIRE_SHAPE(m->movies, slots, m->width));
   moire_value mask = moire_input(m->g, "review_mask", MOIRE_I32, shape);
   moire_value there = moire_less(moire_constant(m->g, MOIRE_I32, shape, 0), mask);
-  moire_value none = moire_constant(m->g, MOIRE_I32, shape, -1);
-  *movie = moire_reshape(moire_where(there, moire_iota(m->g, shape, 0), none), list);
-  return moire_reshape(reviews, MOIRE_SHAPE(list.dims[0], m->width));
+  moire_value item = moire_where(there, moire_iota(m->g, shape, 0), moire_constant(m->g, MOIRE_I32, shape, -1));
+  return (reviews){.rows = moire_reshape(all, MOIRE_SHAPE(list.dims[0], m->width)),
+                   .item = moire_reshape(item, list),
+                   .n = m->movies};
 }
 
-/* What to take of the overview, [M, 1], and h. */
-static moire_value gate(const moire__hybrid *m, moire_value overview, moire_value reviews, moire_value movie,
-                        moire_value *summary) {
-  int64_t rows = moire_value_dim(reviews, 0);
+/* What to take of the overview, [n, 1], and h. */
+static moire_value gate(const moire__hybrid *m, moire_value overview, const reviews *r, moire_value *summary) {
+  int64_t rows = moire_value_dim(r->rows, 0), n = r->n;
   moire_scope_push(m->g, "review_agg.query");
   moire_value hidden =
-      moire_relu(moire__hybrid_linear(m, "0", reviews, moire_config_int(m->config, "review_hidden"), true));
+      moire_relu(moire__hybrid_linear(m, "0", r->rows, moire_config_int(m->config, "review_hidden"), true));
   moire_value score = moire_reshape(moire__hybrid_linear(m, "2", hidden, 1, false), MOIRE_SHAPE(rows));
   moire_scope_pop(m->g);
-  moire_value weight = moire_segment_softmax(score, movie, m->movies);
+  moire_value weight = moire_segment_softmax(score, r->item, n);
   moire_value list = moire_iota(m->g, MOIRE_SHAPE(rows), 0);
-  *summary = moire_edge_sum(weight, reviews, list, movie, m->movies);
+  *summary = moire_edge_sum(weight, r->rows, list, r->item, n);
   moire_scope_push(m->g, "gate_net");
   moire_value both = moire_concat((moire_value[]){overview, *summary}, 2, 1);
   both = moire_relu(moire__hybrid_linear(m, "0", both, moire_config_int(m->config, "gate_hidden"), true));
   moire_value alpha = moire_sigmoid(moire__hybrid_linear(m, "2", both, 1, true));
   moire_scope_pop(m->g);
   moire_value one = moire_constant(m->g, MOIRE_F32, MOIRE_SHAPE(rows), 1);
-  moire_value count = moire_reshape(moire_segment_sum(one, movie, m->movies), MOIRE_SHAPE(m->movies, 1));
-  moire_value has = moire_less(moire_constant(m->g, MOIRE_F32, MOIRE_SHAPE(m->movies, 1), 0), count);
-  return moire_where(has, alpha, moire_constant(m->g, MOIRE_F32, MOIRE_SHAPE(m->movies, 1), 1));
+  moire_value count = moire_reshape(moire_segment_sum(one, r->item, n), MOIRE_SHAPE(n, 1));
+  moire_value has = moire_less(moire_constant(m->g, MOIRE_F32, MOIRE_SHAPE(n, 1), 0), count);
+  return moire_where(has, alpha, moire_constant(m->g, MOIRE_F32, MOIRE_SHAPE(n, 1), 1));
 }
 
 moire_value moire__hybrid_item_text(const moire__hybrid *m) {
-  moire_value movie = {0}, summary = {0};
-  moire_value overview = moire_input(m->g, "overview", MOIRE_F32, MOIRE_SHAPE(m->movies, m->width));
-  moire_value reviews = reviews_of(m, &movie), x = overview;
+  moire_value summary = {0};
+  moire_value x = moire_input(m->g, "overview", MOIRE_F32, MOIRE_SHAPE(m->movies, m->width));
+  reviews r = reviews_of(m);
   moire_scope_push(m->g, "text_pipeline.item_encoder");
-  if (reviews.graph) {
-    moire_value alpha = gate(m, overview, reviews, movie, &summary);
-    x = moire_add(summary, moire_mul(alpha, moire_sub(overview, summary)));
+  if (r.n) {
+    moire_value own = r.items.graph ? moire_gather(x, r.items) : x;
+    moire_value alpha = gate(m, own, &r, &summary);
+    moire_value one = moire_constant(m->g, MOIRE_F32, MOIRE_SHAPE(r.n, 1), 1);
+    moire_value change = moire_mul(moire_sub(one, alpha), moire_sub(summary, own));
+    x = moire_add(x, r.items.graph ? moire_segment_sum(change, r.items, m->movies) : change);
   }
   moire_value t = moire__hybrid_normalize(moire__hybrid_norm_of(m, "norm"), x);
   moire_scope_pop(m->g);

@@ -139,6 +139,7 @@ static tool_session *start(tool_golden *g, tool_engine engine, moire_mode mode, 
   moire_graph *graph = moire__setup_graph(&g->setup, mode, error);
   if (!graph) return NULL;
   options.precision = g->precision;
+  options.off = g->off;
   options.threads = moire_threads_count(threads);
   tool_session *s = tool_session_create(engine, graph, &options, threads, error);
   moire_graph_destroy(graph);

@@ -45,7 +45,8 @@ typedef struct tool_golden {
   int n_inputs, input_capacity;
   moire_compile_options optimizer;
   bool compared;             /* it is a task's own, and has been compared while it was opened */
-  moire_precision precision; /* to be set before the check */
+  moire_precision precision; /* to be set before the check, */
+  unsigned off;              /* as what the compiler does not do */
   double largest_gradient;
   moire__arena arena;
   tool_finding *findings;

@@ -80,6 +80,7 @@ static moire_status compile(curve *c, moire_threads *threads, moire_error *error
   options.n_outputs = n;
   options.loss = "loss";
   options.precision = c->g->precision;
+  options.off = c->g->off;
   options.threads = moire_threads_count(threads);
   c->program = moire_compile(graph, &options, error);
   moire_graph_destroy(graph);

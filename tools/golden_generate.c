@@ -139,6 +139,7 @@ static moire_status make_session(generation *f, moire_threads *threads, moire_er
   options.outputs = f->outputs;
   options.n_outputs = f->n_outputs;
   options.precision = f->g->precision;
+  options.off = f->g->off;
   options.threads = moire_threads_count(threads);
   f->session = tool_session_create(f->engine, graph, &options, threads, error);
   moire_graph_destroy(graph);

@@ -15,10 +15,11 @@ typedef struct arguments {
   const char *data;  /* of a task's own goldens, or NULL */
   tool_engine engine;
   moire_precision precision;
+  unsigned off; /* optimizations */
   bool json;
 } arguments;
 
-enum { ENGINE = 0x100, MODEL, DATA, PRECISION, THREADS, JSON };
+enum { ENGINE = 0x100, MODEL, DATA, PRECISION, SET, THREADS, JSON };
 
 static const struct argp_option options[] = {
     {"model", MODEL, "NAME|PATH", 0, "The model, instead of the one that the files name", 0},
@@ -27,9 +28,24 @@ static const struct argp_option options[] = {
     {"engine", ENGINE, "jit|interpreter", 0,
      "What computes: native code in float32, or the interpreter in double", 0},
     {"precision", PRECISION, "f32|bf16", 0, "Of what products multiply (f32); bf16 has wider limits", 0},
+    {"set", SET, "NAME=true|false", 0, "Whether the compiler makes an optimization (`moire models` lists them)",
+     0},
     {"threads", THREADS, "N", 0, "Threads (as many as there are CPUs)", 0},
     {"json", JSON, NULL, 0, "Print JSON, one line a file", 0},
     {0}};
+
+/* NAME=true or NAME=false of an optimization. */
+static unsigned switched(struct argp_state *state, unsigned off, const char *text) {
+  const char *equals = strchr(text, '=');
+  for (int i = 0; equals && i < MOIRE_OPTIMIZATION_COUNT; i++) {
+    const char *name = moire_optimization_name((moire_optimization)i);
+    if (strlen(name) != (size_t)(equals - text) || strncmp(name, text, strlen(name)) != 0) continue;
+    if (!strcmp(equals, "=false")) return off | 1u << i;
+    if (!strcmp(equals, "=true")) return off & ~(1u << i);
+  }
+  argp_error(state, "--set: wanted an optimization, as in fuse=false, but '%s' came", text);
+  return off;
+}
 
 static error_t parse(int key, char *text, struct argp_state *state) {
   arguments *a = state->input;
@@ -46,6 +62,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
       a->precision =
           strcmp(tool_precision_argument(state, text), "f32") ? MOIRE_PRECISION_BF16 : MOIRE_PRECISION_F32;
       return 0;
+    case SET: a->off = switched(state, a->off, text); return 0;
     case THREADS: a->threads = (int)tool_int_argument(state, "--threads", text, 1, 1024); return 0;
     case JSON: a->json = true; return 0;
     case ARGP_KEY_ARG: a->files[a->n_files++] = text; return 0;
@@ -130,6 +147,7 @@ static int verify_file(const arguments *a, const char *path, moire_threads *thre
   moire_error error = {0};
   moire_status status = tool_golden_open(&golden, path, a->model, a->data, &error);
   golden.precision = a->precision;
+  golden.off = a->off;
   if (!status)
     status = golden.generates  ? tool_golden_generate(&golden, a->engine, threads, &error)
              : golden.is_curve ? tool_golden_curve(&golden, a->engine, threads, &error)

@@ -12,6 +12,7 @@
   PASS(demand, "slices move up to the operands: what nobody reads is not computed")                            \
   PASS(pack, "tokens that are padding are left out")                                                           \
   PASS(wide_loss, "scores of many words and the cross entropy that reads them become one op")                  \
+  PASS(tables, "linear maps of rows that are looked up are made of the tables")                                \
   PASS(expand, "composites become other ops")                                                                  \
   PASS(autodiff, "adds the gradients of the loss")                                                             \
   PASS(optimize, "gradients become steps of the optimizer")                                                    \
@@ -42,6 +43,9 @@
   ORDER(wide_loss, expand, "a linear map is recognised as one op")                                             \
   ORDER(wide_loss, autodiff, "the gradient of the spelling keeps the logits")                                  \
   ORDER(wide_loss, narrow, "its products are narrowed, too")                                                   \
+  ORDER(demand, tables, "how many rows are looked up shows only then")                                         \
+  ORDER(tables, expand, "a linear map is recognised as one op")                                                \
+  ORDER(tables, autodiff, "gradients are summed up by row of the table before they are multiplied")            \
   ORDER(demand, pack, "only the slice of the last position says that the others are not read")                 \
   ORDER(pack, expand, "attention is recognised as one op")                                                     \
   ORDER(pack, autodiff, "the backward pass of what is packed is packed, too")                                  \

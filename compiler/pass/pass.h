@@ -32,6 +32,7 @@ moire__graph_pass moire__pass_recognise; /* attention in primitives becomes the 
 moire__graph_pass moire__pass_wide_loss; /* scores that only a cross entropy reads become one op with it */
 moire__graph_pass moire__pass_demand; /* slices move up to the operands: only rows that are read are computed */
 moire__graph_pass moire__pass_pack;   /* padding is left out where nothing depends on it */
+moire__graph_pass moire__pass_tables; /* linear maps of rows that are looked up are made of the tables */
 moire__graph_pass moire__pass_expand; /* COMPOSITE ops become others */
 moire__graph_pass moire__pass_autodiff;  /* adds outputs "grad.<parameter>" */
 moire__graph_pass moire__pass_optimize;  /* adds updates of parameters and moments; drops "grad." unless kept */

@@ -27,6 +27,7 @@ extern "C" {
   X(recognise, "attention that is spelled in primitives becomes one operation")                                \
   X(wide_loss, "scores of many words that only a loss reads are never stored")                                 \
   X(demand, "rows that nothing reads are not computed")                                                        \
+  X(tables, "linear maps of rows that are looked up are made of the tables")                                   \
   X(pack, "padding is left out")                                                                               \
   X(attend, "attention stores no scores")                                                                      \
   X(taps, "filter taps that only meet the zeros before a sequence are skipped")                                \

@@ -27,7 +27,8 @@
  * Task "ratings", users who rated items that have texts, features and a graph: M is the key `item_size`, U
  * `user_size`, S `max_history`, D `hidden_size`; with a row for each user, input "history_ids",
  * "history_ratings", "history_times", "history_mask" i32[U, S]; "overview" f32[M, D], "reviews"
- * f32[review_rows, D] of the items "review_movies" i32[review_rows], "context" i32[M, features],
+ * f32[review_rows, D] and the item of each, "review_items" i32[review_rows], as a place in "reviewed"
+ * i32[reviewed_items], the items that have some; "context" i32[M, features],
  * "edges.<relation>" i32[2, edges]: items, nodes; of samples "users", "positives", "negatives" i32[B], "hidden"
  * i32[B, S]; output "scores" f32[U, M], "loss", "main", "aux" f32[], and the tables "item_text", "item_graph",
  * "attended" f32[M, D], which are inputs instead where the key `items` says input.

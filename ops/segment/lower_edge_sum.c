@@ -95,31 +95,47 @@ void moire__edge_sum_lower(moire__lowering *l) {
   moire__lower_finish(l);
 }
 
+/* The heads first .. first + n - 1 of an edge; a row of x or y that all heads see is loaded once for them. */
+static void dot_heads(const sums *s, value e, value from, value to, value inside, int64_t first, int n) {
+  const moire__edge_loops *k = &s->k;
+  moire__loop_var sum[MOIRE__HEADS_AT_ONCE];
+  value zero = moire__edge_index(k, 0);
+  for (int i = 0; i < n; i++) sum[i] = moire__loop_declare(k->b, moire__loop_const(k->b, MOIRE__LOOP_F32, 0));
+  moire__loop_if(k->b, inside);
+  value c = moire__loop_for(k->b, zero, moire__edge_index(k, s->width), 1, k->l->target.lanes * REGISTERS);
+  for (int i = 0; i < n; i++) {
+    value head = moire__edge_index(k, first + i);
+    value p = moire__edge_load(k, 0, from, s->x_heads == 1 ? zero : head, c);
+    value q = moire__edge_load(k, 1, to, s->y_heads == 1 ? zero : head, c);
+    moire__loop_reduce(k->b, sum[i], MOIRE__LOOP_add, moire__lower_mul(k->l, p, q));
+  }
+  moire__loop_end(k->b);
+  moire__loop_end(k->b);
+  for (int i = 0; i < n; i++) {
+    value at = moire__lower_mul(k->l, e, moire__edge_index(k, s->heads));
+    moire__loop_store(k->b, s->out, moire__lower_add(k->l, at, moire__edge_index(k, first + i)),
+                      moire__loop_get(k->b, sum[i]));
+  }
+}
+
 void moire__edge_dot_lower(moire__lowering *l) {
   const moire__node *node = l->node;
   moire__lower_add_reads_of(l, node);
-  moire__loop_buffer out = moire__lower_add_write(l, node->first_result);
   const moire_shape *x = &l->g->values[node->operands[0]].shape, *y = &l->g->values[node->operands[1]].shape;
   const moire_shape *w = &l->g->values[node->first_result].shape;
+  sums s = {.k = {l, &l->builder}, .x_heads = x->dims[1], .y_heads = y->dims[1], .width = x->dims[2]};
+  s.out = moire__lower_add_write(l, node->first_result);
+  s.heads = w->dims[1];
   int64_t block = moire__lower_block(l, EDGES);
   moire__lower_body(l, w->dims[0], block);
-  moire__edge_loops k = {l, &l->builder};
-  value zero = moire__edge_index(&k, 0), e = moire__edge_rows_of_piece(&k, w->dims[0], block);
-  value from = moire__edge_row(&k, 2, e), to = moire__edge_row(&k, 3, e);
-  value inside = moire__edge_binary(&k, MOIRE__LOOP_and, moire__edge_inside(&k, from, x->dims[0]),
-                                    moire__edge_inside(&k, to, y->dims[0]));
-  value head = moire__loop_for(k.b, zero, moire__edge_index(&k, w->dims[1]), 1, 1);
-  moire__loop_var sum = moire__loop_declare(k.b, moire__loop_const(k.b, MOIRE__LOOP_F32, 0));
-  moire__loop_if(k.b, inside);
-  value c = moire__loop_for(k.b, zero, moire__edge_index(&k, x->dims[2]), 1, l->target.lanes * REGISTERS);
-  value p = moire__edge_load(&k, 0, from, x->dims[1] == 1 ? zero : head, c);
-  value q = moire__edge_load(&k, 1, to, y->dims[1] == 1 ? zero : head, c);
-  moire__loop_reduce(k.b, sum, MOIRE__LOOP_add, moire__lower_mul(l, p, q));
-  moire__loop_end(k.b);
-  moire__loop_end(k.b);
-  value at = moire__lower_add(l, moire__lower_mul(l, e, moire__edge_index(&k, w->dims[1])), head);
-  moire__loop_store(k.b, out, at, moire__loop_get(k.b, sum));
-  moire__loop_end(k.b);
-  moire__loop_end(k.b);
+  value e = moire__edge_rows_of_piece(&s.k, w->dims[0], block);
+  value from = moire__edge_row(&s.k, 2, e), to = moire__edge_row(&s.k, 3, e);
+  value inside = moire__edge_binary(&s.k, MOIRE__LOOP_and, moire__edge_inside(&s.k, from, x->dims[0]),
+                                    moire__edge_inside(&s.k, to, y->dims[0]));
+  for (int64_t first = 0; first < s.heads; first += MOIRE__HEADS_AT_ONCE) {
+    int64_t left = s.heads - first;
+    dot_heads(&s, e, from, to, inside, first, (int)(left < MOIRE__HEADS_AT_ONCE ? left : MOIRE__HEADS_AT_ONCE));
+  }
+  moire__loop_end(s.k.b);
   moire__lower_finish(l);
 }

@@ -28,6 +28,14 @@ typedef struct scatter {
   int64_t padding;
 } scatter;
 
+/* Looking for its rows costs a piece as much as adding some numbers, so that narrow rows make fewer pieces. */
+static int64_t scatter_pieces(moire_dim width) {
+  enum { NUMBERS = 8, FEWEST = 2 };
+  if (!moire__dim_is_static(width) || width >= NUMBERS * MOIRE__REDUCTION_PIECES)
+    return MOIRE__REDUCTION_PIECES;
+  return width < NUMBERS * FEWEST ? FEWEST : width / NUMBERS;
+}
+
 /* Every piece owns a range of rows of the result, fills it and looks through all updates for its own, in order:
  * no two pieces write one row, and the order of the sum is that of the updates. */
 static void scatter_lower(moire__lowering *l, scatter s) {
@@ -37,10 +45,10 @@ static void scatter_lower(moire__lowering *l, scatter s) {
   moire__loop_buffer out = moire__lower_add_write(l, node->first_result);
   const moire_shape *row_shape = &l->g->values[rows].shape, *shape = &l->g->values[node->first_result].shape;
   moire_dim count = product_of(row_shape, 0, row_shape->rank), width = product_of(shape, 1, shape->rank);
-  moire__lower_body(l, MOIRE__REDUCTION_PIECES, 1);
+  moire__lower_body(l, scatter_pieces(width), 1);
   moire__loop_builder *b = &l->builder;
   moire__loop_value zero = moire__loop_index(b, 0), columns = moire__loop_extent(b, width), low, high;
-  moire__lower_piece(l, shape->dims[0], l->kernel->parallel, &low, &high);
+  moire__lower_piece_of(l, shape->dims[0], scatter_pieces(width), l->kernel->parallel, &low, &high);
   moire__loop_type type = moire__loop_type_from_dtype(l->g->values[updates].dtype);
   moire__loop_value e = moire__loop_for(b, moire__lower_mul(l, low, columns),
                                         moire__lower_mul(l, high, columns), 1, l->target.lanes * 2);

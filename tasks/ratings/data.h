@@ -44,10 +44,11 @@ typedef struct moire__ratings_items {
    * trained model has said so. */
   bool known;
   moire__id_names nodes[MOIRE__RATINGS_RELATIONS], feature_names, buckets[MOIRE__RATINGS_FEATURES];
-  int64_t width, n_reviews;
-  float *overview;        /* [n, width] */
-  float *reviews;         /* [n_reviews, width] */
-  int32_t *review_movies; /* [n_reviews] */
+  int64_t width, n_reviews, n_reviewed;
+  float *overview;       /* [n, width] */
+  float *reviews;        /* [n_reviews, width] */
+  int32_t *reviewed;     /* [n_reviewed]: the items that have reviews */
+  int32_t *review_items; /* [n_reviews]: a review's item, as a place in `reviewed` */
 } moire__ratings_items;
 
 typedef struct moire__ratings {

@@ -230,6 +230,7 @@ static moire_status check_shapes(const moire__safetensors *file, const moire__st
 static moire_status find_rows(const moire__safetensors *file, const moire__st_tensor *ids,
                               const moire__ratings_items *items, int32_t *rows, moire_error *error) {
   moire_status status = moire__st_to_int32(ids, rows, error);
+  uint8_t *taken = moire__allocate_array((size_t)items->ids.n + 1, 1);
   for (int64_t i = 0; i < ids->shape[0] && !status; i++) {
     char name[16];
     int n = snprintf(name, sizeof name, "%d", (int)rows[i]);
@@ -238,8 +239,13 @@ static moire_status find_rows(const moire__safetensors *file, const moire__st_te
       status = moire_fail(error, MOIRE_ERROR_FORMAT,
                           "%s: movie_ids[%" PRId64 "] is %d, which is none of the %" PRId64 " items",
                           moire__safetensors_path(file), i, (int)rows[i], items->ids.n);
+    else if (taken[item]++)
+      status =
+          moire_fail(error, MOIRE_ERROR_FORMAT, "%s: movie_ids[%" PRId64 "] is %d, which stands there before",
+                     moire__safetensors_path(file), i, (int)rows[i]);
     rows[i] = (int32_t)item;
   }
+  moire__release(taken);
   return status;
 }
 
@@ -253,15 +259,18 @@ static void take_texts(const moire__st_tensor *const t[4], const int32_t *rows, 
   moire__st_to_double(t[3], mask);
   for (int64_t i = 0; i < n * slots; i++) items->n_reviews += mask[i] != 0;
   items->reviews = moire__allocate_array((size_t)(items->n_reviews * d) + 1, sizeof *items->reviews);
-  items->review_movies = moire__allocate_array((size_t)items->n_reviews + 1, sizeof *items->review_movies);
+  items->review_items = moire__allocate_array((size_t)items->n_reviews + 1, sizeof *items->review_items);
+  items->reviewed = moire__allocate_array((size_t)n + 1, sizeof *items->reviewed);
   int64_t taken = 0;
   for (int64_t i = 0; i < n; i++) {
     memcpy(items->overview + rows[i] * d, overview + i * d, (size_t)d * sizeof *overview);
+    int64_t before = taken;
     for (int64_t s = 0; s < slots; s++) {
       if (mask[i * slots + s] == 0) continue;
       memcpy(items->reviews + taken * d, reviews + (i * slots + s) * d, (size_t)d * sizeof *reviews);
-      items->review_movies[taken++] = rows[i];
+      items->review_items[taken++] = (int32_t)items->n_reviewed;
     }
+    if (taken > before) items->reviewed[items->n_reviewed++] = rows[i];
   }
   moire__release(overview);
   moire__release(reviews);

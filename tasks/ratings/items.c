@@ -18,7 +18,8 @@ void moire__ratings_items_free(moire__ratings_items *items) {
   moire__id_names_free(&items->feature_names);
   moire__release(items->overview);
   moire__release(items->reviews);
-  moire__release(items->review_movies);
+  moire__release(items->review_items);
+  moire__release(items->reviewed);
   *items = (moire__ratings_items){0};
 }
 

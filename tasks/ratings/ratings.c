@@ -182,6 +182,7 @@ static moire_status take_sizes(moire__setup *setup, const moire__ratings *d, moi
   if (!status) status = moire__setup_add_int(setup, d->path, "item_size", x->ids.n, error);
   if (!status) status = moire__setup_add_int(setup, d->path, "user_size", d->histories.n, error);
   if (!status) status = moire__setup_add_int(setup, d->path, "review_rows", x->n_reviews, error);
+  if (!status) status = moire__setup_add_int(setup, d->path, "reviewed_items", x->n_reviewed, error);
   if (!status)
     status = agree_list(setup, d->path, "context_sizes", x->feature_sizes, NULL, x->n_features, error);
   if (!status)

@@ -34,7 +34,8 @@ moire_status moire__ratings_give_items(const moire__ratings *data, moire_runner 
   const moire__ratings_items *x = &data->items;
   const given all[] = {{"overview", x->overview, x->ids.n * x->width},
                        {"reviews", x->reviews, x->n_reviews * x->width},
-                       {"review_movies", x->review_movies, x->n_reviews},
+                       {"review_items", x->review_items, x->n_reviews},
+                       {"reviewed", x->reviewed, x->n_reviewed},
                        {"context", x->context, x->ids.n * x->n_features}};
   moire_status status = give_all(runner, all, sizeof all / sizeof *all, error);
   for (int r = 0; r < x->n_relations && !status; r++) {

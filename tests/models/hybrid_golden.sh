@@ -9,6 +9,9 @@ for engine in jit interpreter; do
   "$MOIRE" verify --engine "$engine" "${goldens[@]}" || complain "verify --engine $engine"
 done
 "$MOIRE" verify --threads 1 "${goldens[@]}" || complain 'verify --threads 1'
+for engine in jit interpreter; do
+  "$MOIRE" verify --engine "$engine" --set tables=false "${goldens[@]}" || complain "verify without tables, $engine"
+done
 
 # A row that does not exist is a sentence, not a read out of bounds.
 cp "${goldens[0]}" changed.safetensors

@@ -298,11 +298,15 @@ void moire__lower_write(moire__lowering *l, int32_t value, moire__loop_value off
 
 void moire__lower_piece(moire__lowering *l, moire_dim extent, moire__loop_value p, moire__loop_value *low,
                         moire__loop_value *high) {
+  moire__lower_piece_of(l, extent, MOIRE__REDUCTION_PIECES, p, low, high);
+}
+
+void moire__lower_piece_of(moire__lowering *l, moire_dim extent, int64_t n, moire__loop_value p,
+                           moire__loop_value *low, moire__loop_value *high) {
   moire__loop_builder *b = &l->builder;
   moire__loop_value whole = moire__loop_extent(b, extent);
-  moire__loop_value pieces = moire__loop_index(b, MOIRE__REDUCTION_PIECES);
-  moire__loop_value rounded = moire__lower_add(l, whole, moire__loop_index(b, MOIRE__REDUCTION_PIECES - 1));
-  moire__loop_value size = moire__loop_binary(b, MOIRE__LOOP_div, rounded, pieces);
+  moire__loop_value rounded = moire__lower_add(l, whole, moire__loop_index(b, n - 1));
+  moire__loop_value size = moire__loop_binary(b, MOIRE__LOOP_div, rounded, moire__loop_index(b, n));
   *low = moire__loop_binary(b, MOIRE__LOOP_min, moire__lower_mul(l, p, size), whole);
   *high = moire__loop_binary(b, MOIRE__LOOP_min, moire__lower_add(l, *low, size), whole);
 }

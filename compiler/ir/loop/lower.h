@@ -136,6 +136,9 @@ enum { MOIRE__REDUCTION_PIECES = 32 };
 enum { MOIRE__PRODUCT_WHOLE = 1024 };
 void moire__lower_piece(moire__lowering *l, moire_dim extent, moire__loop_value p, moire__loop_value *low,
                         moire__loop_value *high);
+/* The same of n parts. */
+void moire__lower_piece_of(moire__lowering *l, moire_dim extent, int64_t n, moire__loop_value p,
+                           moire__loop_value *low, moire__loop_value *high);
 /* Adds the kernel out[i] = sum over p of extra[p * elements + i], p in order. */
 void moire__lower_sum_pieces(moire__lowering *l, int extra, int32_t value);
 
