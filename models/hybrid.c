@@ -17,6 +17,7 @@
 #include "models/hybrid.h"
 
 #include <math.h>
+#include <stdio.h>
 
 typedef struct predictor {
   moire_value w[3], b[3];
@@ -88,7 +89,7 @@ static moire_value score(const moire__hybrid *m, const predictor *p, moire_value
 static moire_value score_all(const predictor *p, moire_value users, moire_value items) {
   moire_dim u = moire_value_dim(users, 0), n = moire_value_dim(items, 0), d = moire_value_dim(users, 1);
   moire_value x = moire_mul(p->w[0], moire_reshape(users, MOIRE_SHAPE(u, 1, d))); /* [U, 128, D] */
-  x = moire_matmul(x, moire_swap_axes(items, 0, 1));
+  x = moire_linear(x, items, (moire_value){0});
   for (int i = 0; i < 3; i++) {
     moire_dim out = moire_value_dim(p->b[i], 0);
     if (i) x = moire_matmul(p->w[i], moire_relu(x));
@@ -116,11 +117,34 @@ static moire_value contrast(const moire__hybrid *m, moire_value text, moire_valu
   return moire_mean_all(moire_cross_entropy(logits, moire_iota(m->g, MOIRE_SHAPE(b), 0)));
 }
 
-/* What the items were found to be: given at every run, or part of a library. */
-static moire_value table(const moire__hybrid *m, const char *name) {
-  moire_shape shape = MOIRE_SHAPE(m->movies, m->width);
+/* What was computed of items and parameters alone before: given at every run, or part of a library. */
+static moire_value table(const moire__hybrid *m, const char *name, int64_t rows, int64_t width) {
+  moire_shape shape = MOIRE_SHAPE(rows, width);
   if (moire_config_string(m->config, "items")[0] == 'i') return moire_input(m->g, name, MOIRE_F32, shape);
   return moire_state(m->g, name, MOIRE_F32, shape, moire_init_constant(0));
+}
+
+static moire__hybrid_scores scores_before(const moire__hybrid *m, const char *view, int64_t heads, bool times) {
+  const char *const of[] = {"items", "ratings", "times"};
+  const int64_t rows[] = {m->movies, moire_config_int(m->config, "num_rating_levels"),
+                          moire_config_int(m->config, "num_time_buckets")};
+  moire_value tables[3] = {{0}};
+  for (int i = 0; i < 2 + times; i++) {
+    char name[32];
+    snprintf(name, sizeof name, "%s_scores.%s", view, of[i]);
+    tables[i] = table(m, name, rows[i], heads);
+  }
+  return (moire__hybrid_scores){tables[0], tables[1], tables[2]};
+}
+
+static void give_scores(const moire__hybrid *m, const char *view, const moire__hybrid_scores *scores) {
+  const char *const of[] = {"items", "ratings", "times"};
+  const moire_value tables[] = {scores->items, scores->ratings, scores->times};
+  for (int i = 0; i < 3 && tables[i].graph; i++) {
+    char name[32];
+    snprintf(name, sizeof name, "%s_scores.%s", view, of[i]);
+    moire_output(m->g, name, tables[i]);
+  }
 }
 
 /* The views that there are: what they know of items, null for one that is left out, and who looks at them. */
@@ -128,6 +152,7 @@ typedef struct views {
   moire_value text, graph;
   moire__hybrid_text_user text_user;
   moire__hybrid_graph_user graph_user;
+  moire__hybrid_scores text_scores, graph_scores;
   gate users_gate, items_gate;
 } views;
 
@@ -135,10 +160,18 @@ static views views_of(const moire__hybrid *m, bool compute) {
   views v = {0};
   const char *which = moire_config_string(m->config, "views");
   bool text = which[0] != 'g', graph = which[0] != 't';
-  if (text) v.text = compute ? moire__hybrid_item_text(m) : table(m, "item_text");
-  if (graph) v.graph = compute ? moire__hybrid_item_graph(m, false) : table(m, "item_graph");
+  if (text) v.text = compute ? moire__hybrid_item_text(m) : table(m, "item_text", m->movies, m->width);
+  if (graph)
+    v.graph = compute ? moire__hybrid_item_graph(m, false) : table(m, "item_graph", m->movies, m->width);
   if (text) v.text_user = moire__hybrid_text_user_of(m);
   if (graph) v.graph_user = moire__hybrid_graph_user_of(m);
+  int64_t heads = moire_config_int(m->config, "num_attention_heads");
+  if (text)
+    v.text_scores =
+        compute ? moire__hybrid_text_scores(m, &v.text_user, v.text) : scores_before(m, "text", 1, false);
+  if (graph)
+    v.graph_scores = compute ? moire__hybrid_graph_scores(m, &v.graph_user, v.graph)
+                             : scores_before(m, "graph", heads, true);
   if (!text || !graph) return v;
   v.users_gate = gate_of(m, "user_fusion_gate");
   v.items_gate = gate_of(m, "item_fusion_gate");
@@ -152,8 +185,10 @@ typedef struct seen {
 
 static seen see(const moire__hybrid *m, const views *v, const moire__hybrid_history *h) {
   seen u = {0};
-  if (!moire_value_is_null(v->text)) u.text = moire__hybrid_user_text(m, &v->text_user, v->text, h);
-  if (!moire_value_is_null(v->graph)) u.graph = moire__hybrid_user_graph(m, &v->graph_user, v->graph, h);
+  if (!moire_value_is_null(v->text))
+    u.text = moire__hybrid_user_text(m, &v->text_user, v->text, &v->text_scores, h);
+  if (!moire_value_is_null(v->graph))
+    u.graph = moire__hybrid_user_graph(m, &v->graph_user, v->graph, &v->graph_scores, h);
   return u;
 }
 
@@ -167,9 +202,10 @@ static void output(moire_graph *g, const char *name, moire_value x) {
 
 static void build(moire_graph *g, const moire_config *config) {
   moire__hybrid m = moire__hybrid_begin(g, config);
-  m.users = moire_config_int(config, "user_size");
+  int64_t u_size = moire_config_int(config, "user_size");
   m.history = moire_config_int(config, "max_history");
   bool compute = moire_config_string(config, "items")[0] == 'c';
+  m.users = u_size || compute ? u_size : moire_extent(g, "B");
   views v = views_of(&m, compute);
   moire__hybrid_inputs in = moire__hybrid_inputs_of(&m, !moire_value_is_null(v.graph));
   moire__hybrid_mha cross = moire__hybrid_mha_of(&m, "cross_attn");
@@ -180,8 +216,10 @@ static void build(moire_graph *g, const moire_config *config) {
   moire__hybrid_history whole = moire__hybrid_history_of(&m, &in);
   seen all = see(&m, &v, &whole);
   moire_value users = fuse(&v.users_gate, all.text, all.graph), items = fuse(&v.items_gate, v.text, v.graph);
-  moire_value attended = compute ? attend_one(&cross, items) : table(&m, "attended");
+  moire_value attended = compute ? attend_one(&cross, items) : table(&m, "attended", m.movies, m.width);
   if (compute) {
+    give_scores(&m, "text", &v.text_scores);
+    give_scores(&m, "graph", &v.graph_scores);
     output(g, "item_text", v.text);
     output(g, "item_graph", v.graph);
     moire_output(g, "items", items);

@@ -2,7 +2,8 @@
  * whole. Parameters get the names of the published PyTorch state dict.
  *
  * M movies, U users, S history positions, R review slots, B samples of a step, D the width. All but B are
- * fixed: the data say them, and so does the configuration of a trained model.
+ * fixed: the data say them, and so does the configuration of a trained model. Where items were encoded before,
+ * U may be the named extent "B".
  */
 #ifndef MOIRE_MODELS_HYBRID_H
 #define MOIRE_MODELS_HYBRID_H
@@ -13,7 +14,8 @@
 typedef struct moire__hybrid {
   moire_graph *g;
   const moire_config *config; /* borrows */
-  int64_t movies, users, history, width;
+  int64_t movies, history, width;
+  moire_dim users;
 } moire__hybrid;
 
 /* Inputs i32[.., S]: a row a user. Positions whose mask is 0 take no part. */
@@ -69,7 +71,14 @@ typedef struct moire__hybrid_text_user {
   moire__hybrid_norm norm;
 } moire__hybrid_text_user;
 moire__hybrid_text_user moire__hybrid_text_user_of(const moire__hybrid *m);
+/* What attention over a history gives to an item, a rating and a time: [n, heads] each. Text has no times. */
+typedef struct moire__hybrid_scores {
+  moire_value items, ratings, times;
+} moire__hybrid_scores;
+moire__hybrid_scores moire__hybrid_text_scores(const moire__hybrid *m, const moire__hybrid_text_user *e,
+                                               moire_value items);
 moire_value moire__hybrid_user_text(const moire__hybrid *m, const moire__hybrid_text_user *e, moire_value items,
+                                    const moire__hybrid_scores *scores,
                                     const moire__hybrid_history *h); /* u_t [rows, D] */
 
 typedef struct moire__hybrid_graph_user {
@@ -78,8 +87,11 @@ typedef struct moire__hybrid_graph_user {
   moire__hybrid_norm norm;
 } moire__hybrid_graph_user;
 moire__hybrid_graph_user moire__hybrid_graph_user_of(const moire__hybrid *m);
+moire__hybrid_scores moire__hybrid_graph_scores(const moire__hybrid *m, const moire__hybrid_graph_user *e,
+                                                moire_value items);
 moire_value moire__hybrid_user_graph(const moire__hybrid *m, const moire__hybrid_graph_user *e,
-                                     moire_value items, const moire__hybrid_history *h); /* u_g [rows, D] */
+                                     moire_value items, const moire__hybrid_scores *scores,
+                                     const moire__hybrid_history *h); /* u_g [rows, D] */
 
 /* The nodes of a relation, by "relation=nodes" of the key node_counts; -1 if it is not there. */
 int64_t moire__hybrid_nodes(const moire_config *config, const char *relation);

@@ -159,17 +159,27 @@ moire__hybrid_graph_user moire__hybrid_graph_user_of(const moire__hybrid *m) {
   return e;
 }
 
-moire_value moire__hybrid_user_graph(const moire__hybrid *m, const moire__hybrid_graph_user *e,
-                                     moire_value items, const moire__hybrid_history *h) {
+moire__hybrid_scores moire__hybrid_graph_scores(const moire__hybrid *m, const moire__hybrid_graph_user *e,
+                                                moire_value items) {
   int64_t d = m->width, heads = moire_config_int(m->config, "num_attention_heads"), c = d / heads;
-  moire_value none = {0}, tables[] = {items, e->ratings, e->times}, rows[] = {h->ids, h->ratings, h->times};
-  moire_value q = moire_linear(moire_reshape(e->query, MOIRE_SHAPE(1, d)), e->mha.query, e->mha.query_bias);
+  moire_value none = {0},
+              q = moire_linear(moire_reshape(e->query, MOIRE_SHAPE(1, d)), e->mha.query, e->mha.query_bias);
   q = moire_scale(moire_reshape(q, MOIRE_SHAPE(heads, 1, c)), 1 / sqrt((double)c));
   moire_value key = moire_matmul(q, moire_reshape(e->mha.key, MOIRE_SHAPE(heads, c, d)));
   key = moire_reshape(key, MOIRE_SHAPE(heads, d));
-  moire_value score = none, sum = none;
+  return (moire__hybrid_scores){.items = moire_linear(items, key, none),
+                                .ratings = moire_linear(e->ratings, key, none),
+                                .times = moire_linear(e->times, key, none)};
+}
+
+moire_value moire__hybrid_user_graph(const moire__hybrid *m, const moire__hybrid_graph_user *e,
+                                     moire_value items, const moire__hybrid_scores *scores,
+                                     const moire__hybrid_history *h) {
+  int64_t d = m->width, heads = moire_config_int(m->config, "num_attention_heads"), c = d / heads;
+  moire_value tables[] = {items, e->ratings, e->times}, rows[] = {h->ids, h->ratings, h->times};
+  moire_value of[] = {scores->items, scores->ratings, scores->times}, score = {0}, sum = {0};
   for (int i = 0; i < 3; i++) {
-    moire_value part = moire_gather(moire_linear(tables[i], key, none), rows[i]);
+    moire_value part = moire_gather(of[i], rows[i]);
     score = i ? moire_add(score, part) : part;
   }
   moire_value p = moire_segment_softmax(score, h->row, h->rows); /* [E, H] */

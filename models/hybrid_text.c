@@ -103,12 +103,18 @@ moire__hybrid_text_user moire__hybrid_text_user_of(const moire__hybrid *m) {
   return e;
 }
 
-moire_value moire__hybrid_user_text(const moire__hybrid *m, const moire__hybrid_text_user *e, moire_value items,
-                                    const moire__hybrid_history *h) {
+moire__hybrid_scores moire__hybrid_text_scores(const moire__hybrid *m, const moire__hybrid_text_user *e,
+                                               moire_value items) {
   moire_value key = moire_scale(moire_matmul(e->query, e->key), 1 / sqrt((double)m->width)); /* [1, D] */
   moire_value none = {0};
-  moire_value score = moire_add(moire_gather(moire_linear(items, key, none), h->ids),
-                                moire_gather(moire_linear(e->ratings, key, none), h->ratings)); /* [E, 1] */
+  return (moire__hybrid_scores){.items = moire_linear(items, key, none),
+                                .ratings = moire_linear(e->ratings, key, none)};
+}
+
+moire_value moire__hybrid_user_text(const moire__hybrid *m, const moire__hybrid_text_user *e, moire_value items,
+                                    const moire__hybrid_scores *scores, const moire__hybrid_history *h) {
+  moire_value none = {0};
+  moire_value score = moire_add(moire_gather(scores->items, h->ids), moire_gather(scores->ratings, h->ratings));
   moire_value p = moire_segment_softmax(score, h->row, h->rows);
   p = moire_reshape(moire_dropout(p, moire_config_real(m->config, "attention_dropout")),
                     moire_value_shape(h->row));
@@ -129,7 +135,8 @@ static void build(moire_graph *g, const moire_config *config) {
   moire__hybrid_inputs in = moire__hybrid_inputs_of(&m, false);
   moire__hybrid_history history = moire__hybrid_history_of(&m, &in);
   moire__hybrid_text_user encoder = moire__hybrid_text_user_of(&m);
-  moire_value users = moire__hybrid_user_text(&m, &encoder, items, &history);
+  moire__hybrid_scores scores = moire__hybrid_text_scores(&m, &encoder, items);
+  moire_value users = moire__hybrid_user_text(&m, &encoder, items, &scores, &history);
   moire_value target = moire_input(g, "target", MOIRE_F32, MOIRE_SHAPE(m.users, m.width));
   moire_output(g, "item_text", items);
   moire_output(g, "user_text", users);

@@ -34,9 +34,14 @@ struct moire__task {
   const char *needs_hint; /* where a model's author gets them from, for messages; or "" */
   const char *size_key;   /* the key of the model that the data say where nothing else does, or NULL */
   const char *interface;  /* of its ahead-of-time library (moire/ahead.h); NULL: it has none */
-  bool takes_teacher;     /* eval compares with another model's outputs */
-  bool has_baselines;     /* eval can measure what its models have to beat */
-  const char *headline;   /* the measure that tables compare by; NULL: the one that the run monitors */
+  /* What the library computes, where that is not the model as it is: `served` becomes a setup of its own with
+   * the graph's configuration, and what it has as states and was computed of the data is added to `weights`,
+   * which is made. The predictor is open; its data are read here, from `data`. NULL: of the model itself. */
+  moire_status (*library)(moire__predictor *predictor, const char *data, moire__setup *served,
+                          moire_store **weights, moire_error *error);
+  bool takes_teacher;   /* eval compares with another model's outputs */
+  bool has_baselines;   /* eval can measure what its models have to beat */
+  const char *headline; /* the measure that tables compare by; NULL: the one that the run monitors */
 
   /* Reads the data and builds the setup's configurations, which the data may complete (moire__setup_build).
    * What it read goes to setup->data, and is freed by free_data. */

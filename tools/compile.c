@@ -17,7 +17,7 @@ enum { MOST_CPUS = 8 };
 
 typedef struct arguments {
   moire__sources sources;
-  const char *config, *output, *cc;
+  const char *config, *output, *cc, *data;
   const char **assignments; /* of --set, in order, for the sources; owned */
   char *cpu_list;           /* owned; cut into `cpus` */
   const char *cpus[MOST_CPUS];
@@ -27,7 +27,7 @@ typedef struct arguments {
   bool train, external, debug_info;
 } arguments;
 
-enum { CHECKPOINT = 0x100, MODEL, CONFIG, SET, TRAIN, WEIGHTS, CPU, TARGET, CC, EMIT, DEBUG, THREADS };
+enum { CHECKPOINT = 0x100, MODEL, CONFIG, DATA, SET, TRAIN, WEIGHTS, CPU, TARGET, CC, EMIT, DEBUG, THREADS };
 
 static const struct argp_option options[] = {
     {"output", 'o', "DIR/NAME", 0, "Files to write: DIR/NAME.h, .so, .a, .pc; public names begin with NAME_",
@@ -36,6 +36,8 @@ static const struct argp_option options[] = {
      "Trained weights: a checkpoint, or a PyTorch state dict as safetensors", 0},
     {"model", MODEL, "NAME", 0, "Model of a state dict that does not say it", 0},
     {"config", CONFIG, "FILE", 0, "Configuration of a state dict that does not have it", 0},
+    {"data", DATA, "FOLDER", 0,
+     "Where texts, features and graph of the items lie, of a model that encodes them", 0},
     {"set", SET, "KEY=VALUE", 0, "Replace a value of the configuration; may come often", 0},
     {"train", TRAIN, NULL, 0, "Add the training step, the validation loss and states", 0},
     {"weights", WEIGHTS, "embedded|external", 0,
@@ -113,6 +115,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case CHECKPOINT: a->sources.checkpoint = text; return 0;
     case MODEL: a->sources.model = text; return 0;
     case CONFIG: a->sources.config = text; return 0;
+    case DATA: a->data = text; return 0;
     case SET: a->assignments[a->sources.n_assignments++] = text; return 0;
     case TRAIN: a->train = true; return 0;
     case WEIGHTS:
@@ -139,6 +142,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
 
 typedef struct job {
   moire__predictor predictor; /* its file is NULL: a configuration alone */
+  moire__setup served;        /* what the library computes, where that is not the predictor's model as it is */
   moire_graph *inference, *training;
   moire_store *store; /* the weights */
 } job;
@@ -147,6 +151,7 @@ static moire_status read_sources(const arguments *a, job *j, moire_error *error)
   moire__setup *setup = &j->predictor.setup;
   if (!a->config) {
     moire_status status = moire__predictor_open(&j->predictor, &a->sources, error);
+    if (!status && setup->task->library) return MOIRE_OK; /* it reads the data first */
     return status ? status : moire__setup_build(setup, moire__predictor_where(&j->predictor), error);
   }
   moire_status status =
@@ -157,9 +162,28 @@ static moire_status read_sources(const arguments *a, job *j, moire_error *error)
   return status ? status : moire__setup_build(setup, a->config, error);
 }
 
+static const moire__setup *setup_of(const job *j) {
+  return j->served.config ? &j->served : &j->predictor.setup;
+}
+
+/* A task may serve another graph than the model's, with weights that it makes of data. */
+static moire_status make_served(const arguments *a, job *j, moire_error *error) {
+  const moire__task *task = j->predictor.setup.task;
+  if (!task->library && a->data)
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "--data: %s reads no data to be compiled", task->title);
+  if (!task->library) return MOIRE_OK;
+  if (a->config || a->train)
+    return moire_fail(error, MOIRE_ERROR_UNSUPPORTED,
+                      "%s: a library of %s does not train: wanted --checkpoint FILE",
+                      j->predictor.setup.model->name, task->title);
+  return task->library(&j->predictor, a->data, &j->served, &j->store, error);
+}
+
 static moire_status build_graphs(const arguments *a, job *j, moire_error *error) {
-  const moire__setup *setup = &j->predictor.setup;
-  if (!setup->task->interface) return moire__task_refuse(setup, "compile", error);
+  if (!j->predictor.setup.task->interface) return moire__task_refuse(&j->predictor.setup, "compile", error);
+  moire_status status = make_served(a, j, error);
+  if (status) return status;
+  const moire__setup *setup = setup_of(j);
   j->inference = moire__setup_graph(setup, MOIRE_INFERENCE, error);
   if (a->train && j->inference) j->training = moire__setup_graph(setup, MOIRE_TRAINING, error);
   return j->inference && (j->training || !a->train) ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
@@ -186,7 +210,7 @@ static moire_status declare_states(job *j, const moire_graph *graph, const char 
 static moire_status load_weights(job *j, moire_error *error) {
   const moire__safetensors *file = j->predictor.file;
   const moire__setup *setup = &j->predictor.setup;
-  if (!file) return MOIRE_OK;
+  if (!file || j->store) return MOIRE_OK;
   static const char *const loss[] = {"loss"};
   moire_status status = moire__predictor_check(&j->predictor, error);
   if (status) return status;
@@ -232,7 +256,7 @@ static moire_ahead_options find_options(const arguments *a, moire_precision prec
 }
 
 static moire_status write_library(const arguments *a, const job *j, moire_error *error) {
-  const moire__setup *setup = &j->predictor.setup;
+  const moire__setup *setup = setup_of(j);
   moire__training room;
   moire_compile_options optimizer;
   moire_status status = moire__setup_options(setup->training, j->training ? 0 : -1, &room, &optimizer, error);
@@ -315,6 +339,7 @@ int tool_compile(int argc, char **argv) {
   moire_store_destroy(j.store);
   moire_graph_destroy(j.inference);
   moire_graph_destroy(j.training);
+  moire__setup_free(&j.served);
   moire__predictor_free(&j.predictor);
   moire__release(a.assignments);
   free(a.cpu_list);

@@ -29,7 +29,8 @@ typedef struct moire_ahead_model {
   const char *name; /* of the model */
   /* What the library offers. "recommend", and NULL: scores and lists of the best items, of a sequential
    * recommender. "code": codes of items and back, of an item coder; it does not train, and has weights. For the
-   * contracts of both see moire/model.h. "run": outputs by inputs, of any graph whose inputs and outputs have B
+   * contracts of both see moire/model.h. "ratings": the same lists for users by what they have rated; items are
+   * states, and it does not train. "run": outputs by inputs, of any graph whose inputs and outputs have B
    * as their first axis, or none that is named. */
   const char *interface;
   const char *const *outputs; /* "run": those that it gives; NULL: all but "loss" and the metrics */

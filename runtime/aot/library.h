@@ -16,6 +16,11 @@ extern "C" {
 #define LIBRARY_ITEM_SIZE 100 /* scores of one history: items are 1 .. LIBRARY_ITEM_SIZE - 1; 0 is padding */
 #define LIBRARY_LENGTH 50     /* the model reads so many items at the end of a history */
 /* } recommend */
+/* { ratings */
+#define LIBRARY_ITEM_SIZE 100 /* items are 0 .. LIBRARY_ITEM_SIZE - 1: the lines of the items' names */
+#define LIBRARY_LENGTH 50     /* the model reads so many of a user's last ratings */
+#define LIBRARY_MAX_RATING 5  /* ratings are 1 .. LIBRARY_MAX_RATING */
+/* } ratings */
 /* { code */
 #define LIBRARY_FEATURES 100 /* numbers that describe an item */
 #define LIBRARY_LEVELS 3     /* codes of an item */
@@ -32,12 +37,16 @@ typedef enum library_status {
   LIBRARY_OK = 0,
   LIBRARY_ERROR_NULL = 1,  /* a pointer is NULL that must not be */
   LIBRARY_ERROR_BATCH = 2, /* the batch is not from 1 to LIBRARY_MAX_BATCH, or as the call says */
-  /* { recommend */
+  /* { recommend ratings */
   LIBRARY_ERROR_OFFSETS = 3, /* offsets are negative or fall */
-  LIBRARY_ERROR_ITEM = 4,    /* an item is not from 1 to LIBRARY_ITEM_SIZE - 1 */
+  LIBRARY_ERROR_ITEM = 4,    /* an item is none of those that LIBRARY_ITEM_SIZE says */
   LIBRARY_ERROR_TOP = 5,     /* k is not from 1 to LIBRARY_ITEM_SIZE */
   LIBRARY_ERROR_SEEN = 6,    /* there is no such rule for seen items */
-  /* } recommend */
+  /* } recommend ratings */
+  /* { ratings */
+  LIBRARY_ERROR_RATING = 20, /* a rating is not from 1 to LIBRARY_MAX_RATING */
+  LIBRARY_ERROR_TIME = 21,   /* a time is not a finite number */
+  /* } ratings */
   /* { code */
   LIBRARY_ERROR_CODE = 18, /* a code is not from 0 to below library_codes of its level */
   /* } code */
@@ -121,6 +130,10 @@ typedef struct library_workspace {
  * at LIBRARY_SLICE histories a thread. 0 if an argument is out of range, or if there is no code for this
  * processor. */
 /* } recommend */
+/* { ratings */
+/* Bytes for library_scores and library_top on so many users by so many threads; it stops growing with the users
+ * at LIBRARY_SLICE a thread. 0 if an argument is out of range, or if there is no code for this processor. */
+/* } ratings */
 /* { code */
 /* Bytes for library_encode and library_decode on such a batch by so many threads; it stops growing with the
  * batch at LIBRARY_SLICE rows a thread. 0 if an argument is out of range, or if there is no code for this
@@ -166,6 +179,45 @@ library_status library_top(const library_model *model, library_workspace *worksp
                            const library_lists *histories, const library_lists *seen, library_seen rule, int k,
                            int32_t *items, float *scores);
 /* } recommend */
+
+/* { ratings */
+/* ---- ranking ---------------------------------------------------------------------------------------- */
+
+/* { here */
+#if 0 /* a library has one interface, and calls of these names with its arguments */
+/* } here */
+/* What users have rated: user i rated items[e], giving ratings[e] at times[e], for e from offsets[i] to below
+ * offsets[i + 1]; so `offsets` has one entry more than there are users. A user's ratings may come in any order,
+ * and be none or more than LIBRARY_LENGTH: the model reads the last by time, of equal times the later entries.
+ * Times are in any unit; only their place between the user's first and last counts. NULL: ratings come in order,
+ * all at the same time. */
+typedef struct library_ratings {
+  const int64_t *offsets;
+  const int32_t *items, *ratings; /* NULL is fine if nobody rated anything */
+  const double *times;
+} library_ratings;
+
+/* scores[i * LIBRARY_ITEM_SIZE + item] = how well `item` suits user i: larger is better. Scores of a user do not
+ * depend on the others of the batch. */
+library_status library_scores(const library_model *model, library_workspace *workspace, int64_t batch,
+                              const library_ratings *users, float *scores);
+
+/* What becomes of items that were rated. */
+typedef enum library_seen {
+  LIBRARY_SEEN_RANK,   /* they rank like all others */
+  LIBRARY_SEEN_EXCLUDE /* they are not listed */
+} library_seen;
+
+/* The k items with the best scores for each user, best first; of equal scores the smaller item comes first.
+ * items[i * k + r] is the item at rank r for user i, and scores, which may be NULL, its score. A list that runs
+ * out of items ends with item -1 and score 0. */
+library_status library_top(const library_model *model, library_workspace *workspace, int64_t batch,
+                           const library_ratings *users, library_seen rule, int k, int32_t *items,
+                           float *scores);
+/* { here */
+#endif
+/* } here */
+/* } ratings */
 
 /* { code */
 /* ---- coding items ----------------------------------------------------------------------------------- */

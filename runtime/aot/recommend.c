@@ -1,8 +1,8 @@
 /* Scores and lists of the best items, a slice of the batch at a time. */
+#include "runtime/aot/best.h"
 #include "runtime/aot/lists.h"
 #include "runtime/aot/model.h"
 #include "runtime/aot/slices.h"
-#include "runtime/measure/ranking.h"
 
 #include <math.h>
 #include <string.h>
@@ -51,11 +51,8 @@ static void apply_rule(const request *r, int64_t row, float *scores) {
 }
 
 static void list_best(const request *r, int64_t row, float *scores) {
-  int32_t *items = r->items + row * r->k;
   apply_rule(r, row, scores);
-  int listed = moire__top_k(scores, LIBRARY_ITEM_SIZE, r->k, items);
-  for (int i = listed; i < r->k; i++) items[i] = -1;
-  for (int i = 0; i < r->k && r->scores; i++) r->scores[row * r->k + i] = i < listed ? scores[items[i]] : 0;
+  moire__aot_best(scores, r->k, r->items + row * r->k, r->scores ? r->scores + row * r->k : NULL);
 }
 
 static void compute_slice(const void *of, int64_t first, int64_t rows, unsigned char *region) {

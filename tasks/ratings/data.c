@@ -3,6 +3,7 @@
 
 #include "runtime/base/hash.h"
 #include "runtime/base/memory.h"
+#include "runtime/measure/time_bucket.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -46,11 +47,6 @@ void moire__ratings_free(moire__ratings *d) {
 
 /* ---- histories ------------------------------------------------------------------------------------------- */
 
-/* The bucket of a time among all of the user's: truncated, 0 where they are all the same. */
-static int32_t bucket_of(double time, double first, double last, int buckets) {
-  return last > first ? (int32_t)((time - first) / (last - first) * (buckets - 1)) : 0;
-}
-
 moire__ratings_histories moire__ratings_histories_of(const moire__ratings_events *e, int64_t length,
                                                      int buckets) {
   moire__ratings_histories h = {.n = e->n_users, .length = length};
@@ -65,7 +61,7 @@ moire__ratings_histories moire__ratings_histories_of(const moire__ratings_events
       int64_t at = u * length + i - from;
       h.ids[at] = e->items[i];
       h.ratings[at] = e->ratings[i];
-      h.times[at] = bucket_of(e->times[i], e->times[low], e->times[high - 1], buckets);
+      h.times[at] = moire__time_bucket(e->times[i], e->times[low], e->times[high - 1], buckets);
       h.mask[at] = 1;
     }
   }

@@ -62,6 +62,16 @@ moire_status moire__ratings_train(const moire__setup *setup, int threads, moire_
                                   moire_error *error);
 moire_status moire__ratings_open(moire__predictor *predictor, const moire__data_files *files,
                                  moire__ratings_scoring *scoring, int64_t batch, moire_error *error);
+/* The model that serves, with its items encoded: moire__task's `library`. */
+moire_status moire__ratings_library(moire__predictor *predictor, const char *data, moire__setup *served,
+                                    moire_store **weights, moire_error *error);
+/* The setup's model with another key `items`, in a configuration of its own, for so many users; 0: any number.
+ * Free with moire__setup_free. */
+moire_status moire__ratings_vary(const moire__setup *setup, moire__setup *other, const char *items,
+                                 int64_t users, moire_error *error);
+/* Tables that the model computes of items and parameters alone, and reads where it serves; NULL past the last.
+ */
+const char *moire__ratings_table(int i);
 moire__eval_verb moire__ratings_eval;
 moire__recommend_verb moire__ratings_recommend;
 

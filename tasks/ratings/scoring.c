@@ -6,9 +6,19 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* What users are scored against: those of these that the model has. */
-static const char *const tables[] = {"item_text", "item_graph", "attended"};
-enum { TABLES = 3 };
+/* What items and parameters alone decide: outputs of the model, and inputs or states where it serves, as far as
+ * it has both views. */
+static const char *const tables[] = {"item_text",
+                                     "item_graph",
+                                     "attended",
+                                     "text_scores.items",
+                                     "text_scores.ratings",
+                                     "graph_scores.items",
+                                     "graph_scores.ratings",
+                                     "graph_scores.times"};
+enum { TABLES = sizeof tables / sizeof *tables };
+
+const char *moire__ratings_table(int i) { return i < TABLES ? tables[i] : NULL; }
 
 static int find_tables(const moire__setup *setup, const char **names, moire_error *error) {
   moire_graph *graph = moire__setup_graph(setup, MOIRE_INFERENCE, error);
@@ -19,9 +29,8 @@ static int find_tables(const moire__setup *setup, const char **names, moire_erro
   return n;
 }
 
-/* The setup's model with other keys: its own configuration. Free with moire__setup_free. */
-static moire_status vary(const moire__setup *setup, moire__setup *other, const char *items, int64_t users,
-                         moire_error *error) {
+moire_status moire__ratings_vary(const moire__setup *setup, moire__setup *other, const char *items,
+                                 int64_t users, moire_error *error) {
   moire__text json = {0}, part = {0};
   moire__config_to_json(setup->config, &json);
   moire_status status = moire__config_table_add_json(&other->table, "the model", json.data, error);
@@ -42,7 +51,7 @@ static moire_program *compile(const moire__setup *setup, const char *items, int6
                               const char *const *outputs, int n, int threads, moire_error *error) {
   moire__setup other = {0};
   moire_program *program = NULL;
-  if (!vary(setup, &other, items, users, error))
+  if (!moire__ratings_vary(setup, &other, items, users, error))
     program = moire__setup_compile(&other, outputs, n, threads, error);
   moire__setup_free(&other);
   return program;
@@ -57,7 +66,7 @@ moire_status moire__ratings_scoring_compile(moire__ratings_scoring *s, const moi
   const char *names[TABLES];
   int n = find_tables(setup, names, error);
   s->items = n ? compile(setup, "compute", 1, names, n, threads, error) : NULL;
-  s->users = s->items ? compile(setup, "input", batch, scores, 1, threads, error) : NULL;
+  s->users = s->items ? compile(setup, "input", 0, scores, 1, threads, error) : NULL;
   return s->users ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
 }
 
@@ -71,8 +80,7 @@ moire_status moire__ratings_scoring_open(moire__ratings_scoring *s, const moire_
   if (status) return status;
   s->item_runner = moire_runner_create(items, store, threads, error);
   s->user_runner = s->item_runner ? moire_runner_create(users, store, threads, error) : NULL;
-  status = s->user_runner ? moire_runner_set_extent(s->item_runner, "B", 1, error) : MOIRE_ERROR_ARGUMENT;
-  return status ? status : moire_runner_set_extent(s->user_runner, "B", 1, error);
+  return s->user_runner ? moire_runner_set_extent(s->item_runner, "B", 1, error) : MOIRE_ERROR_ARGUMENT;
 }
 
 void moire__ratings_scoring_free(moire__ratings_scoring *s) {
@@ -95,7 +103,7 @@ moire_status moire__ratings_scoring_begin(moire__ratings_scoring *s, moire_error
   return status;
 }
 
-/* The histories of a batch, in arrays of its own: rows behind the last are empty. */
+/* The histories of a batch, in arrays of its own. */
 typedef struct batch_of {
   int32_t *values[4]; /* ids, ratings, times, mask */
 } batch_of;
@@ -106,13 +114,12 @@ static moire_status score_batch(moire__ratings_scoring *s, const int32_t *rows, 
   const moire__ratings_histories *h = &s->data->histories;
   const int32_t *from[] = {h->ids, h->ratings, h->times, h->mask};
   size_t width = (size_t)s->history;
-  moire_status status = MOIRE_OK;
+  moire_status status = moire_runner_set_extent(s->user_runner, "B", n, error);
   for (int k = 0; k < 4 && !status; k++) {
     if (!moire_runner_has_input(s->user_runner, names[k])) continue; /* texts know no times */
-    memset(b->values[k], 0, (size_t)s->batch * width * sizeof(int32_t));
     for (int64_t i = 0; i < n; i++)
       memcpy(b->values[k] + (size_t)i * width, from[k] + (size_t)rows[i] * width, width * sizeof(int32_t));
-    status = moire_runner_set_input(s->user_runner, names[k], b->values[k], s->batch * s->history, error);
+    status = moire_runner_set_input(s->user_runner, names[k], b->values[k], n * s->history, error);
   }
   return status ? status : moire_runner_run(s->user_runner, error);
 }

@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <string.h>
 
 static bool is_exact(const char *text) {
   moire_error error = {0};
@@ -69,6 +70,32 @@ Test(prepare, steps_of_weights) {
   }
   cr_assert_gt(prepared, 0);
   cr_assert_not(steps[m->plan.n_steps - 1]);
+  moire__module_destroy(m);
+  moire_graph_destroy(g);
+}
+
+/* A kernel of a single piece that reads nothing may still write a named extent, which is not known ahead. */
+Test(prepare, named_extents_are_not_prepared) {
+  moire_error error = {0};
+  moire__target target = moire__target_host();
+  moire_compile_options options = moire_compile_defaults();
+  options.outputs = (const char *const[]){"y"};
+  options.n_outputs = 1;
+  moire_graph *g = moire_graph_create("m", MOIRE_INFERENCE);
+  moire_dim b = moire_extent(g, "B");
+  moire_value rows = moire_input(g, "rows", MOIRE_I32, MOIRE_SHAPE(moire_dim_times(b, 4)));
+  moire_value x = moire_input(g, "x", MOIRE_F32, MOIRE_SHAPE(moire_dim_times(b, 4), 8));
+  moire_output(g, "y", moire_segment_sum(x, rows, b));
+  moire__module *m = moire__driver_lower(g, &options, &target, &error);
+  cr_assert(m, "%s", error.message);
+  bool steps[16] = {false}, buffers[32] = {false}, numbers = false;
+  cr_assert(m->plan.n_steps < 16 && m->plan.n_buffers < 32);
+  moire__pass_prepare(m, steps, buffers);
+  for (int i = 0; i < m->plan.n_buffers; i++) {
+    numbers = numbers || !strcmp(m->plan.buffers[i].name, "iota");
+    cr_assert_not(buffers[i], "%s is prepared", m->plan.buffers[i].name);
+  }
+  cr_assert(numbers, "the edges are not numbered");
   moire__module_destroy(m);
   moire_graph_destroy(g);
 }

@@ -143,6 +143,8 @@ const moire_ahead_weight *moire__ahead_find_weight(const moire__ahead *a, const 
 /* NULL if there is none of that name. */
 const moire_plan_buffer *moire__ahead_find_buffer(const moire_plan *plan, moire_plan_role role,
                                                   const char *name);
+/* The input that a value is, with its elements in another form and none left out; NULL: it is none. */
+const moire__node *moire__ahead_input_behind(const moire_graph *g, int32_t value);
 /* Whether there is such a buffer and it is dtype[B, n]. */
 bool moire__ahead_is_matrix(const moire_plan_buffer *buffer, moire_dtype dtype);
 /* The weight for a state's buffer, of its size. */

@@ -25,6 +25,14 @@ const moire_plan_buffer *moire__ahead_find_buffer(const moire_plan *plan, moire_
   return NULL;
 }
 
+const moire__node *moire__ahead_input_behind(const moire_graph *g, int32_t value) {
+  const moire__node *node = moire__node_of(g, value);
+  while (node->op == MOIRE__OP_reshape || node->op == MOIRE__OP_permute || node->op == MOIRE__OP_broadcast ||
+         node->op == MOIRE__OP_stop_gradient)
+    node = moire__node_of(g, node->operands[0]);
+  return node->op == MOIRE__OP_input ? node : NULL;
+}
+
 bool moire__ahead_is_matrix(const moire_plan_buffer *b, moire_dtype dtype) {
   return b && b->dtype == dtype && b->shape.rank == 2 && moire__dim_extents(b->shape.dims[0]) == 1;
 }

@@ -21,7 +21,13 @@ static bool has_section(const moire__ahead *a, const char *name, size_t n) {
   for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
     if (strlen(sections[i].name) == n && !memcmp(sections[i].name, name, n)) return sections[i].has;
   }
-  return moire__ahead_interface_find(name, n) == a->interface;
+  for (size_t at = 0; at < n;) { /* interfaces, with blanks between */
+    const char *blank = memchr(name + at, ' ', n - at);
+    size_t length = blank ? (size_t)(blank - name) - at : n - at;
+    if (moire__ahead_interface_find(name + at, length) == a->interface) return true;
+    at += length + 1;
+  }
+  return false;
 }
 
 /* The value of the fact that is named so. */

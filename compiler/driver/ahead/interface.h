@@ -6,7 +6,7 @@
  *
  * A new one is a file NAME.c with a row of this type, its place in interface.c, sections
  *
- *     / * { NAME * / ... / * } NAME * /
+ *     / * { NAME * / ... / * } NAME * /           or, of several,           / * { NAME OTHER * / ...
  *
  * of runtime/aot/library.h (without the blanks), and its files in runtime/aot/, which define besides the
  * library's functions moire__aot_own_status_text (runtime/aot/workspace.h).
@@ -40,6 +40,7 @@ const moire__ahead_interface *moire__ahead_interface_named(const char *name, moi
 const moire__ahead_interface *moire__ahead_interface_find(const char *name, size_t n);
 
 /* Rows, defined in NAME.c. */
-extern const moire__ahead_interface moire__ahead_recommend, moire__ahead_code, moire__ahead_run;
+extern const moire__ahead_interface moire__ahead_recommend, moire__ahead_code, moire__ahead_run,
+    moire__ahead_ratings;
 
 #endif

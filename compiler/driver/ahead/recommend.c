@@ -32,7 +32,7 @@ static moire_status check(moire__ahead *a, moire_error *error) {
   return MOIRE_OK;
 }
 
-static const char *const files[] = {"packed.c", "lists.c", "recommend.c", NULL};
+static const char *const files[] = {"packed.c", "lists.c", "best.c", "recommend.c", NULL};
 static const char *const training_files[] = {"recommend_train.c", NULL};
 static const char *const units[] = {"runtime/measure/ranking", "runtime/base/packing", NULL};
 

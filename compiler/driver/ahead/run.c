@@ -142,21 +142,12 @@ static moire_status choose(moire__ahead *a, moire_error *error) {
 
 /* ---- Look-ups --------------------------------------------------------------------------------------- */
 
-/* The input that a value is, with its elements in another form and none left out; NULL: it is none. */
-static const moire__node *input_behind(const moire_graph *g, int32_t value) {
-  const moire__node *node = moire__node_of(g, value);
-  while (node->op == MOIRE__OP_reshape || node->op == MOIRE__OP_permute || node->op == MOIRE__OP_broadcast ||
-         node->op == MOIRE__OP_stop_gradient)
-    node = moire__node_of(g, node->operands[0]);
-  return node->op == MOIRE__OP_input ? node : NULL;
-}
-
 /* Inputs that name the rows of a table, or a class, must name one that is there. */
 static void find_look_ups(moire__ahead_ports *all, const moire_graph *g) {
   for (int n = 0; n < g->n_nodes; n++) {
     const moire__node *node = &g->nodes[n];
     if (node->op != MOIRE__OP_gather && node->op != MOIRE__OP_cross_entropy) continue;
-    const moire__node *input = input_behind(g, node->operands[1]);
+    const moire__node *input = moire__ahead_input_behind(g, node->operands[1]);
     moire__ahead_port *p =
         input ? find_port(all->inputs, all->n_inputs, moire__node_text(input, "name")) : NULL;
     const moire_shape *table = &g->values[node->operands[0]].shape;

@@ -64,6 +64,7 @@ static bool can_prepare(const moire__module *m, const moire_plan_step *step, con
     moire_plan_role role = plan->buffers[b].role;
     bool fixed_state = role == MOIRE_PLAN_STATE && !writers[b];
     bool written_here = writes(m->kernels[step->kernel], i);
+    if (!moire__dim_is_static(plan->buffers[b].elements)) return false; /* one piece may write a named extent */
     if (written_here && (role != MOIRE_PLAN_TEMPORARY || writers[b] != 1)) return false;
     if (!written_here && !fixed_state && !prepared[b]) return false;
   }

@@ -1,0 +1,112 @@
+/* Scores and lists of the best items for users by what they have rated, a slice of the batch at a time. */
+#include "runtime/aot/best.h"
+#include "runtime/aot/model.h"
+#include "runtime/aot/rated.h"
+#include "runtime/aot/slices.h"
+
+#include <math.h>
+#include <string.h>
+
+/* What a call is about; the parts that are NULL are not asked for. */
+typedef struct request {
+  const library_workspace *workspace;
+  const moire__aot_plan *plan;
+  const void *block; /* of the model */
+  int64_t batch;
+  const library_ratings *users;
+  library_seen rule;
+  int k;
+  int32_t *items;
+  float *scores, *all_scores;
+} request;
+
+static size_t region_bytes(const moire__aot_plan *plan, int64_t batch) {
+  int64_t rows = moire__aot_slice_rows(batch);
+  return moire__aot_add_bytes(moire__aot_rated_bytes(rows), 1, moire__aot_run_bytes(plan, rows));
+}
+
+size_t library_workspace_bytes(int64_t batch, int threads) {
+  const moire__aot_level *level = moire__aot_choose_level(&MOIRE__AOT_TABLES);
+  if (!level || !moire__aot_batch_is_good(batch)) return 0;
+  return moire__aot_slices_bytes(region_bytes(&level->served[0], batch), batch, threads);
+}
+
+static const char *moire__aot_own_status_text(library_status status) {
+  switch (status) {
+    case LIBRARY_ERROR_OFFSETS: return "the offsets of users must not be negative or fall";
+    case LIBRARY_ERROR_ITEM: return "an item is not from 0 to LIBRARY_ITEM_SIZE - 1";
+    case LIBRARY_ERROR_TOP: return "k must be from 1 to LIBRARY_ITEM_SIZE";
+    case LIBRARY_ERROR_SEEN: return "there is no such rule for seen items";
+    case LIBRARY_ERROR_RATING: return "a rating is not from 1 to LIBRARY_MAX_RATING";
+    case LIBRARY_ERROR_TIME: return "a time is not a finite number";
+    default: return NULL;
+  }
+}
+
+/* ---- One slice -------------------------------------------------------------------------------------- */
+
+static void list_best(const request *r, int64_t row, float *scores) {
+  const int64_t *offsets = r->users->offsets;
+  for (int64_t i = offsets[row]; i < offsets[row + 1] && r->rule == LIBRARY_SEEN_EXCLUDE; i++)
+    scores[r->users->items[i]] = NAN; /* what is not a number is not listed */
+  moire__aot_best(scores, r->k, r->items + row * r->k, r->scores ? r->scores + row * r->k : NULL);
+}
+
+/* Where the batch is a single slice, threads share its kernels. */
+static void compute_slice(const void *of, int64_t first, int64_t rows, unsigned char *region) {
+  const request *r = of;
+  const library_workspace *w = r->workspace;
+  moire__aot_run run = {.plan = r->plan,
+                        .model = (void *)(uintptr_t)r->block,
+                        .workspace = region + moire__aot_rated_bytes(rows),
+                        .threads = rows == r->batch ? w->threads : 1,
+                        .run = w->run,
+                        .context = w->context,
+                        .profile = w->profile,
+                        .profile_context = w->profile_context};
+  moire__aot_feed_rated(&run, r->users, first, rows, region);
+  moire__aot_execute(&run);
+  float *scores = moire__aot_output(&run, 0);
+  if (r->all_scores) {
+    memcpy(r->all_scores + first * LIBRARY_ITEM_SIZE, scores,
+           (size_t)rows * LIBRARY_ITEM_SIZE * sizeof *scores);
+    return;
+  }
+  for (int64_t i = 0; i < rows; i++) list_best(r, first + i, scores + i * LIBRARY_ITEM_SIZE);
+}
+
+/* ---- Calls ------------------------------------------------------------------------------------------ */
+
+static library_status answer(request *r, const library_model *model, library_workspace *workspace) {
+  const moire__aot_level *level = NULL;
+  if (!workspace) return LIBRARY_ERROR_NULL;
+  if (!moire__aot_batch_is_good(r->batch)) return LIBRARY_ERROR_BATCH;
+  library_status status = moire__aot_check_rated(r->users, r->batch);
+  if (!status) status = moire__aot_check_threads(workspace);
+  if (!status) status = moire__aot_find_block(model, &level, &r->block);
+  if (status) return status;
+  r->workspace = workspace;
+  r->plan = &level->served[0];
+  moire__aot_slices all = {.compute = compute_slice,
+                           .request = r,
+                           .batch = r->batch,
+                           .region_bytes = region_bytes(r->plan, r->batch)};
+  return moire__aot_slices_run(&all, workspace);
+}
+
+library_status library_scores(const library_model *model, library_workspace *workspace, int64_t batch,
+                              const library_ratings *users, float *scores) {
+  if (!scores) return LIBRARY_ERROR_NULL;
+  request r = {.batch = batch, .users = users, .all_scores = scores};
+  return answer(&r, model, workspace);
+}
+
+library_status library_top(const library_model *model, library_workspace *workspace, int64_t batch,
+                           const library_ratings *users, library_seen rule, int k, int32_t *items,
+                           float *scores) {
+  if (!items) return LIBRARY_ERROR_NULL;
+  if (k < 1 || k > LIBRARY_ITEM_SIZE) return LIBRARY_ERROR_TOP;
+  if (rule != LIBRARY_SEEN_RANK && rule != LIBRARY_SEEN_EXCLUDE) return LIBRARY_ERROR_SEEN;
+  request r = {.batch = batch, .users = users, .rule = rule, .k = k, .items = items, .scores = scores};
+  return answer(&r, model, workspace);
+}
