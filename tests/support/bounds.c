@@ -17,6 +17,12 @@
  * |t| n^2 / (64 sqrt(3)), on top of u |t| n / sqrt(6): 32 of these are 8 of compiled code's or more, whatever n
  * is.
  *
+ * Like elements round alike: where n of them are equal, so are their roundings, and a sum of them strays by n
+ * of what one does, though the sum be 0 (f(x) - g(x), or fma(a, b, -c) of c = a b). So a part of what disturbs
+ * a result is one draw for all its elements: 1/16 of the unit, since 32 times that at a draw of 1/4 is half a
+ * unit, the most that one rounding is; of what is rounded inside of a sum, |a| + |b|, 1/32, since a product
+ * that cancels is half of that.
+ *
  * bf16. Operands are rounded first and disturbed afterwards, since what a sum rounds off is not rounded away
  * with its operands. An operand whose tie lies further away than margin s is rounded as x is, for all that x'
  * may be; one that does not is drawn from both neighbours.
@@ -156,6 +162,9 @@ static double inner_size(const evaluation *e, const moire__node *node, int64_t i
   return fabs(imaginary ? x->im[i] : x->re[i]);
 }
 
+/* What all elements have in common. */
+static double alike(double size, double inner, double shared) { return (size / 16 + inner / 4) * shared; }
+
 /* A constant is rounded once, whatever its number of elements. */
 static void disturb_result(evaluation *e, const moire__node *node, moire__tensor *y) {
   double unit = unit_of(e, y->dtype), shared = draw(e);
@@ -163,8 +172,11 @@ static void disturb_result(evaluation *e, const moire__node *node, moire__tensor
   for (int64_t i = 0; i < y->elements; i++) {
     double size = y->im ? hypot(y->re[i], y->im[i]) : fabs(y->re[i]);
     if (!isfinite(size)) continue;
-    y->re[i] += unit * (size + inner_size(e, node, i, false)) * (is_constant ? shared : draw(e));
-    if (y->im) y->im[i] += unit * (size + inner_size(e, node, i, true)) * draw(e);
+    double inner = inner_size(e, node, i, false);
+    y->re[i] += unit * (is_constant ? size * shared : (size + inner) * draw(e) + alike(size, inner, shared));
+    if (!y->im) continue;
+    inner = inner_size(e, node, i, true);
+    y->im[i] += unit * ((size + inner) * draw(e) + alike(size, inner, shared));
   }
 }
 
