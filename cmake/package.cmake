@@ -7,7 +7,7 @@ set(room_objects "")
 foreach(room IN LISTS MOIRE_ROOMS)
   list(APPEND room_objects $<TARGET_OBJECTS:${room}>)
 endforeach()
-set(private_libraries ${LLVM_SHARED} ${JANSSON_LINK_LIBRARIES} ${YAML_LINK_LIBRARIES} ${ZLIB_LINK_LIBRARIES} ${OPENBLAS_LINK_LIBRARIES}
+set(private_libraries ${LLVM_SHARED} ${JANSSON_LINK_LIBRARIES} ${YAML_LINK_LIBRARIES} ${ZLIB_LINK_LIBRARIES} ${LIBZIP_LINK_LIBRARIES} ${OPENBLAS_LINK_LIBRARIES}
   pthread ${CMAKE_DL_LIBS} m)
 
 add_library(moire_shared SHARED ${room_objects})
@@ -72,5 +72,5 @@ set(CPACK_DEBIAN_PACKAGE_RELEASE 1)
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "gcc | c-compiler") # `moire compile` calls it
-set(CPACK_DEBIAN_PACKAGE_SUGGESTS "llvm-19-dev, libjansson-dev, libyaml-dev, zlib1g-dev") # to link libmoire.a
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "llvm-19-dev, libjansson-dev, libyaml-dev, libzip-dev, zlib1g-dev") # to link libmoire.a
 include(CPack)

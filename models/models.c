@@ -40,15 +40,28 @@ static bool is_path(const char *name) {
   return strchr(name, '/') || (length > 3 && !strcmp(name + length - 3, ".so"));
 }
 
+enum { BEFORE_CONTEXT = 2 }; /* the version whose descriptor ends at `build` */
+
+static bool can_build(const moire_model *model) {
+  return model->build || (model->abi > BEFORE_CONTEXT && model->build_from);
+}
+
+void moire_model_build(const moire_model *model, moire_graph *g, const moire_config *config) {
+  if (model->abi > BEFORE_CONTEXT && model->build_from)
+    model->build_from(g, config, model->context);
+  else
+    model->build(g, config);
+}
+
 /* What the command and the trainer rely on. */
 static moire_status check_loaded(const char *path, const moire_model *model, moire_error *error) {
   if (!model) return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: moire_model_main returned no model", path);
-  if (model->abi != MOIRE_MODEL_ABI) {
+  if (model->abi != MOIRE_MODEL_ABI && model->abi != BEFORE_CONTEXT) {
     return moire_fail(error, MOIRE_ERROR_FORMAT,
                       "%s: was built for version %d of the model descriptor, but this is version %d", path,
                       model->abi, MOIRE_MODEL_ABI);
   }
-  if (model->task && model->name && model->summary && model->build && model->n_fields >= 0 &&
+  if (model->task && model->name && model->summary && can_build(model) && model->n_fields >= 0 &&
       (!model->n_fields || model->fields))
     return MOIRE_OK;
   return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: wanted a model with task, name, summary and build", path);

@@ -6,7 +6,7 @@
 
 moire_graph *moire__setup_graph(const moire__setup *setup, moire_mode mode, moire_error *error) {
   moire_graph *graph = moire_graph_create(setup->model->name, mode);
-  setup->model->build(graph, setup->config);
+  moire_model_build(setup->model, graph, setup->config);
   if (!moire_graph_status(graph, error)) return graph;
   moire_graph_destroy(graph);
   return NULL;

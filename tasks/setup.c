@@ -18,6 +18,7 @@ void moire__setup_free(moire__setup *setup) {
   free_configs(setup);
   moire__config_table_free(&setup->table);
   if (setup->data) setup->task->free_data(setup->data);
+  moire_import_close(setup->imported);
   *setup = (moire__setup){0};
 }
 
@@ -55,7 +56,14 @@ const char *moire__setup_model_name(const moire__setup *setup, const char *where
 /* A name that stands in the table is blamed on its place there. */
 static const moire_model *find_model(moire__setup *setup, const char *model, moire_error *error) {
   moire_error reason = {0};
-  const moire_model *found = moire_model_find(model, &reason);
+  const moire_model *found = NULL;
+  if (moire_import_is(model)) {
+    moire_import_close(setup->imported);
+    setup->imported = moire_import_open(model, &reason);
+    if (setup->imported) found = moire_import_model(setup->imported);
+  } else {
+    found = moire_model_find(model, &reason);
+  }
   if (found) return found;
   const moire__config_entry *entry = moire__config_table_find(&setup->table, "model");
   if (!entry) {
@@ -70,7 +78,11 @@ static const moire_model *find_model(moire__setup *setup, const char *model, moi
 
 bool moire__setup_is_path(const char *model) {
   size_t n = strlen(model);
-  return strchr(model, '/') || (n > 3 && !strcmp(model + n - 3, ".so"));
+  return strchr(model, '/') || (n > 3 && !strcmp(model + n - 3, ".so")) || moire_import_is(model);
+}
+
+void moire__setup_fill(const moire__setup *setup, moire_store *store) {
+  if (setup->imported) moire_import_fill(setup->imported, store);
 }
 
 moire_status moire__setup_find(moire__setup *setup, const char *model, const char *where, moire_error *error) {

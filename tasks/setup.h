@@ -4,6 +4,7 @@
 
 #include "runtime/train/training_options.h"
 #include "moire/compile.h"
+#include "moire/import.h"
 #include "moire/model.h"
 #include "runtime/files/config.h"
 #include "runtime/files/safetensors.h"
@@ -13,6 +14,7 @@ typedef struct moire__task moire__task;
 /* Zero-initialise; free with moire__setup_free. */
 typedef struct moire__setup {
   const moire_model *model;          /* NULL until moire__setup_find */
+  moire_import *imported;            /* the file that the model is made of; NULL: of none */
   const moire__task *task;           /* its */
   moire__config_table table;         /* where the values came from */
   moire_config *config;              /* of the model */
@@ -40,7 +42,11 @@ moire_status moire__setup_read_yaml(moire__setup *setup, const char *config, con
 /* The model's name in the table, borrowed; NULL with a sentence that names `where`. */
 const char *moire__setup_model_name(const moire__setup *setup, const char *where, moire_error *error);
 
-/* Does the name mean a shared object? Whoever gives it has code loaded: a user may, a file may not. */
+/* Fills the states of the store that the model itself has numbers of: those of an imported file. */
+void moire__setup_fill(const moire__setup *setup, moire_store *store);
+
+/* Does the name mean a file: a shared object, or a program of torch.export? Whoever gives it has code loaded: a
+ * user may, a file may not. */
 bool moire__setup_is_path(const char *model);
 /* Finds the model and its task; `where` names the source in messages. */
 moire_status moire__setup_find(moire__setup *setup, const char *model, const char *where, moire_error *error);

@@ -29,6 +29,9 @@ double tool_class_limit(tool_class class, tool_engine engine, moire_precision pr
 /* Gradients below this part of the largest carry no information, and must stay below `small_enough` of it. */
 static const double noise_floor = 1e-6, small_enough = 1e-4;
 
+/* What a program of torch.export is judged by. */
+static const double torch_limit = 1e-5;
+
 static double norm(const double *x, const double *y, int64_t n) {
   double sum = 0;
   for (int64_t i = 0; i < n; i++) sum += (x[i] - (y ? y[i] : 0)) * (x[i] - (y ? y[i] : 0));
@@ -49,6 +52,9 @@ void tool_golden_compare(tool_golden *g, tool_class class, tool_engine engine,
                     .name = want_tensor->name,
                     .error = size > 0 ? off / size : off,
                     .limit = tool_class_limit(class, engine, g->precision)};
+  bool single = want_tensor->dtype == MOIRE__ST_F32; /* PyTorch's own float32: no more can be asked of double */
+  if (g->from_torch && g->precision == MOIRE_PRECISION_F32 && (f.limit > torch_limit || single))
+    f.limit = torch_limit;
   if (want_tensor->dtype == MOIRE__ST_I64) f.limit = 0;
   if (class == TOOL_GRADIENTS && size < noise_floor * g->largest_gradient) {
     f.noise = true;
@@ -74,6 +80,13 @@ static bool is_noise(const tool_golden *g, const char *parameter) {
     if (f->class == TOOL_GRADIENTS && !strcmp(f->name + strlen("grad/"), parameter)) return f->noise;
   }
   return false;
+}
+
+moire_status tool_golden_assign(tool_golden *g, moire_error *error) {
+  moire_status status = MOIRE_OK;
+  for (int i = 0; i < g->n_assignments && !status; i++)
+    status = moire__config_table_set(&g->setup.table, "--set", g->assignments[i], error);
+  return status;
 }
 
 /* ---- Sessions ---------------------------------------------------------------------------------------------

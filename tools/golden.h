@@ -35,6 +35,8 @@ typedef struct tool_golden_extent {
 /* Zero-initialise; free with tool_golden_free. */
 typedef struct tool_golden {
   const char *path;
+  const char *const *assignments; /* of --set, to be given before it is opened; borrowed */
+  int n_assignments;
   moire__safetensors *file;
   moire__setup setup;
   bool generates, is_curve; /* of kind `generate`, or `curve` */
@@ -45,6 +47,7 @@ typedef struct tool_golden {
   int n_inputs, input_capacity;
   moire_compile_options optimizer;
   bool compared;             /* it is a task's own, and has been compared while it was opened */
+  bool from_torch;           /* of format golden/pt2/1: of a program of torch.export */
   moire_precision precision; /* to be set before the check, */
   unsigned off;              /* as what the compiler does not do */
   double largest_gradient;
@@ -58,6 +61,9 @@ typedef struct tool_golden {
  * shapes are as the model has them, and values what its task allows. */
 moire_status tool_golden_open(tool_golden *golden, const char *path, const char *model, const char *data,
                               moire_error *error);
+/* The same of format golden/pt2/1: `model` is the path of a program. */
+moire_status tool_golden_open_torch(tool_golden *golden, const char *path, const char *model,
+                                    moire_error *error);
 void tool_golden_free(tool_golden *golden);
 
 /* Computes and compares everything. A failure of a comparison is a finding, not an error. */
@@ -70,11 +76,17 @@ moire_status tool_golden_generate(tool_golden *golden, tool_engine engine, moire
 /* The same of kind `curve`, which golden_curve.c does. */
 moire_status tool_golden_curve(tool_golden *golden, tool_engine engine, moire_threads *threads,
                                moire_error *error);
+/* The same of format golden/pt2/1, which golden_torch.c does. */
+moire_status tool_golden_torch(tool_golden *golden, tool_engine engine, moire_threads *threads,
+                               moire_error *error);
 void tool_golden_compare(tool_golden *golden, tool_class class, tool_engine engine,
                          const moire__st_tensor *want, const double *got);
 
 /* Appends a finding of the outputs. */
 void tool_golden_add(void *golden, const moire__st_tensor *want, double off);
+
+/* Puts the assignments of --set on top of the table. */
+moire_status tool_golden_assign(tool_golden *golden, moire_error *error);
 
 double tool_class_limit(tool_class class, tool_engine engine, moire_precision precision);
 

@@ -275,6 +275,7 @@ moire_status tool_golden_open(tool_golden *g, const char *path, const char *mode
                    "%s: metadata model: %.80s is no model of the library: wanted --model PATH", path, stored);
   if (!status) status = need_metadata(g, "config", &config, error);
   if (!status) status = moire__config_table_add_json(&g->setup.table, path, config, error);
+  if (!status) status = tool_golden_assign(g, error);
   if (!status && !model) status = compare_own(g, stored, data, error);
   if (status || g->compared) return status;
   moire_error reason = {0};

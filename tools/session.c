@@ -52,7 +52,8 @@ void tool_session_destroy(tool_session *s) {
  */
 
 static bool holds_numbers(moire_dtype dtype) {
-  return dtype == MOIRE_F32 || dtype == MOIRE_F64 || dtype == MOIRE_I32 || dtype == MOIRE_I64;
+  return dtype == MOIRE_F32 || dtype == MOIRE_F64 || dtype == MOIRE_I32 || dtype == MOIRE_I64 ||
+         dtype == MOIRE_BOOL;
 }
 
 static void widen(const void *from, moire_dtype dtype, int64_t n, double *to) {
@@ -62,8 +63,8 @@ static void widen(const void *from, moire_dtype dtype, int64_t n, double *to) {
       case MOIRE_F64: to[i] = ((const double *)from)[i]; break;
       case MOIRE_I32: to[i] = ((const int32_t *)from)[i]; break;
       case MOIRE_I64: to[i] = (double)((const int64_t *)from)[i]; break;
+      case MOIRE_BOOL: to[i] = ((const bool *)from)[i]; break;
       case MOIRE_BF16:
-      case MOIRE_BOOL:
       case MOIRE_C64: to[i] = 0; break;
     }
   }
@@ -76,8 +77,8 @@ static void narrow(const double *from, moire_dtype dtype, int64_t n, void *to) {
       case MOIRE_F64: ((double *)to)[i] = from[i]; break;
       case MOIRE_I32: ((int32_t *)to)[i] = (int32_t)from[i]; break;
       case MOIRE_I64: ((int64_t *)to)[i] = (int64_t)from[i]; break;
+      case MOIRE_BOOL: ((bool *)to)[i] = from[i] != 0; break;
       case MOIRE_BF16:
-      case MOIRE_BOOL:
       case MOIRE_C64: break;
     }
   }

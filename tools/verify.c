@@ -11,8 +11,10 @@
 typedef struct arguments {
   const char **files; /* owned */
   int n_files, threads;
-  const char *model; /* instead of the files' own, or NULL */
-  const char *data;  /* of a task's own goldens, or NULL */
+  const char *model;        /* instead of the files' own, or NULL */
+  const char *data;         /* of a task's own goldens, or NULL */
+  const char **assignments; /* of --set; owned */
+  int n_assignments;
   tool_engine engine;
   moire_precision precision;
   unsigned off; /* optimizations */
@@ -28,23 +30,26 @@ static const struct argp_option options[] = {
     {"engine", ENGINE, "jit|interpreter", 0,
      "What computes: native code in float32, or the interpreter in double", 0},
     {"precision", PRECISION, "f32|bf16", 0, "Of what products multiply (f32); bf16 has wider limits", 0},
-    {"set", SET, "NAME=true|false", 0, "Whether the compiler makes an optimization (`moire models` lists them)",
+    {"set", SET, "KEY=VALUE", 0,
+     "Replace a value of the configuration, or say whether the compiler makes an optimization (`moire models` "
+     "lists them), as in fuse=false; may come often",
      0},
     {"threads", THREADS, "N", 0, "Threads (as many as there are CPUs)", 0},
     {"json", JSON, NULL, 0, "Print JSON, one line a file", 0},
     {0}};
 
-/* NAME=true or NAME=false of an optimization. */
-static unsigned switched(struct argp_state *state, unsigned off, const char *text) {
+/* An optimization and true or false; false: it is a key of the configuration. */
+static bool is_switch(struct argp_state *state, unsigned *off, const char *text) {
   const char *equals = strchr(text, '=');
   for (int i = 0; equals && i < MOIRE_OPTIMIZATION_COUNT; i++) {
     const char *name = moire_optimization_name((moire_optimization)i);
     if (strlen(name) != (size_t)(equals - text) || strncmp(name, text, strlen(name)) != 0) continue;
-    if (!strcmp(equals, "=false")) return off | 1u << i;
-    if (!strcmp(equals, "=true")) return off & ~(1u << i);
+    if (strcmp(equals, "=false") != 0 && strcmp(equals, "=true") != 0)
+      argp_error(state, "--set: wanted %s=true or %s=false, but '%s' came", name, name, text);
+    *off = !strcmp(equals, "=false") ? *off | 1u << i : *off & ~(1u << i);
+    return true;
   }
-  argp_error(state, "--set: wanted an optimization, as in fuse=false, but '%s' came", text);
-  return off;
+  return false;
 }
 
 static error_t parse(int key, char *text, struct argp_state *state) {
@@ -62,7 +67,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
       a->precision =
           strcmp(tool_precision_argument(state, text), "f32") ? MOIRE_PRECISION_BF16 : MOIRE_PRECISION_F32;
       return 0;
-    case SET: a->off = switched(state, a->off, text); return 0;
+    case SET:
+      if (!is_switch(state, &a->off, text)) a->assignments[a->n_assignments++] = text;
+      return 0;
     case THREADS: a->threads = (int)tool_int_argument(state, "--threads", text, 1, 1024); return 0;
     case JSON: a->json = true; return 0;
     case ARGP_KEY_ARG: a->files[a->n_files++] = text; return 0;
@@ -143,15 +150,18 @@ static void print_json(const tool_golden *g, tool_engine engine) {
 
 /* 0, or TOOL_FAILURE after saying what is wrong. */
 static int verify_file(const arguments *a, const char *path, moire_threads *threads) {
-  tool_golden golden = {0};
+  tool_golden golden = {.assignments = a->assignments, .n_assignments = a->n_assignments};
   moire_error error = {0};
-  moire_status status = tool_golden_open(&golden, path, a->model, a->data, &error);
+  bool torch = a->model && moire_import_is(a->model);
+  moire_status status = torch ? tool_golden_open_torch(&golden, path, a->model, &error)
+                              : tool_golden_open(&golden, path, a->model, a->data, &error);
   golden.precision = a->precision;
   golden.off = a->off;
   if (!status)
-    status = golden.generates  ? tool_golden_generate(&golden, a->engine, threads, &error)
-             : golden.is_curve ? tool_golden_curve(&golden, a->engine, threads, &error)
-                               : tool_golden_check(&golden, a->engine, threads, &error);
+    status = torch              ? tool_golden_torch(&golden, a->engine, threads, &error)
+             : golden.generates ? tool_golden_generate(&golden, a->engine, threads, &error)
+             : golden.is_curve  ? tool_golden_curve(&golden, a->engine, threads, &error)
+                                : tool_golden_check(&golden, a->engine, threads, &error);
   int result = status || count_failures(&golden) ? TOOL_FAILURE : 0;
   if (status) {
     tool_fail("verify", &error);
@@ -176,6 +186,7 @@ int tool_verify(int argc, char **argv) {
                                      NULL};
   arguments a = {.threads = tool_default_threads()};
   a.files = moire__allocate_array((size_t)argc + 1, sizeof *a.files);
+  a.assignments = moire__allocate_array((size_t)argc + 1, sizeof *a.assignments);
   argp_parse(&parser, argc, argv, 0, NULL, &a);
   moire_error error = {0};
   moire_threads *threads = moire_threads_create(a.threads, &error);
@@ -186,5 +197,6 @@ int tool_verify(int argc, char **argv) {
   }
   moire_threads_destroy(threads);
   moire__release(a.files);
+  moire__release(a.assignments);
   return result;
 }

@@ -108,7 +108,7 @@ bool moire_config_is_nothing(const moire_config *config, const char *key);
 #define MOIRE_MODEL_SEQUENTIAL "sequences"
 #define MOIRE_MODEL_ITEM_CODER "items"
 
-enum { MOIRE_MODEL_ABI = 2 };
+enum { MOIRE_MODEL_ABI = 3 }; /* objects of version 2, which end at `build`, are taken too */
 
 typedef struct moire_model {
   int abi; /* MOIRE_MODEL_ABI */
@@ -124,7 +124,13 @@ typedef struct moire_model {
   moire_status (*check)(const moire_config *config, moire_error *error);
   /* Builds the graph: declares inputs, parameters and outputs as the task asks. Mistakes are sticky in g. */
   void (*build)(moire_graph *g, const moire_config *config);
+  /* The same of a model that is made at run time, from a file, say: instead of `build`, with its `context`. */
+  void (*build_from)(moire_graph *g, const moire_config *config, const void *context);
+  const void *context; /* borrowed */
 } moire_model;
+
+/* Builds the graph by whichever of the two the model has. */
+void moire_model_build(const moire_model *model, moire_graph *g, const moire_config *config);
 
 /* The keys that every sequential recommender accepts, whether its model uses them or not, since published
  * configurations carry them all. Stands at the head of a model's own field table. */

@@ -35,14 +35,14 @@ typedef struct planes {
 /* ---- building blocks --------------------------------------------------------------------------------------
  */
 
-static moire_value turn(moire__op op, moire_value k, int64_t n) {
+moire_value moire__fft_turn(moire__op op, moire_value k, int64_t n) {
   moire__attr attr = moire__attr_make_int("n", n);
   return moire__graph_emit(k.graph, MOIRE_HERE, op, &k, 1, &attr, 1);
 }
 
 /* exp(2 pi i k / n) */
 static planes roots(moire_value k, int64_t n) {
-  return (planes){turn(MOIRE__OP_cos_turn, k, n), turn(MOIRE__OP_sin_turn, k, n)};
+  return (planes){moire__fft_turn(MOIRE__OP_cos_turn, k, n), moire__fft_turn(MOIRE__OP_sin_turn, k, n)};
 }
 
 static planes swapped(planes x) { return (planes){x.im, x.re}; }

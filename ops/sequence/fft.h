@@ -4,7 +4,7 @@
 #ifndef MOIRE_OPS_SEQUENCE_FFT_H
 #define MOIRE_OPS_SEQUENCE_FFT_H
 
-#include "compiler/ir/loop/loop.h"
+#include "compiler/ir/op.h"
 
 enum {
   MOIRE__FFT_MOST_RADIX = 16,   /* points of a short transform: what registers hold, or nearly */
@@ -21,6 +21,9 @@ double moire__fft_cost(int64_t n);
 typedef struct moire__complex_value {
   moire__loop_value re, im;
 } moire__complex_value;
+
+/* cos_turn or sin_turn of whole numbers k of n parts of a turn. */
+moire_value moire__fft_turn(moire__op op, moire_value k, int64_t n);
 
 /* x = its transform, of 1 to MOIRE__FFT_MOST_RADIX points without prime factors above 13. */
 void moire__fft_short(moire__loop_builder *b, moire__complex_value *x, int n);

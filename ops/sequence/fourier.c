@@ -26,15 +26,15 @@ static int64_t bins_of(int64_t n) { return n / 2 + 1; }
 /* ---- tables ------------------------------------------------------------------------------------------------
  */
 
-/* 2 pi (f t mod n) / n for f on axis 0: f32[bins, n]. f t is reduced as an integer, so that the angle is as
- * exact for the last bin as for the first; the quotient may be one off, the remainder is exact. */
-static moire_value angles(moire_graph *g, int64_t n) {
+/* f t for f on axis 0, parts of a turn that has n: i32[bins, n]. cos_turn and sin_turn reduce it as an integer,
+ * so that the last bin is as exact as the first, and the sines of bins 0 and n/2 are 0. */
+static moire_value turns(moire_graph *g, int64_t n) {
   moire_shape shape = MOIRE_SHAPE(bins_of(n), n);
-  moire_value turns = moire_mul(moire_iota(g, shape, 0), moire_iota(g, shape, 1));
-  moire_value whole = moire_cast(moire_scale(moire_cast(turns, MOIRE_F32), 1.0 / (double)n), MOIRE_I32);
-  moire_value rest = moire_sub(turns, moire_scale(whole, (double)n));
-  return moire_scale(moire_cast(rest, MOIRE_F32), 2 * pi / (double)n);
+  return moire_mul(moire_iota(g, shape, 0), moire_iota(g, shape, 1));
 }
+
+static moire_value cosines(moire_value k, int64_t n) { return moire__fft_turn(MOIRE__OP_cos_turn, k, n); }
+static moire_value sines(moire_value k, int64_t n) { return moire__fft_turn(MOIRE__OP_sin_turn, k, n); }
 
 /* How often bin f counts in the whole spectrum: 2, or 1 for the bins that are their own mirror image. */
 static moire_value mirrors(moire_graph *g, int64_t n) {
@@ -131,10 +131,10 @@ void moire__rfft_expand(moire__expand *c) {
     c->results[0] = moire_slice(moire_fft(c->operands[0], axis, MOIRE_NORM_ORTHO), axis, 0, bins_of(n));
     return;
   }
-  moire_value at = angles(c->g, n);
+  moire_value k = turns(c->g, n);
   double norm = 1 / sqrt((double)n);
-  c->results[0] = moire_complex(apply(moire_scale(moire_cos(at), norm), c->operands[0], axis),
-                                apply(moire_scale(moire_sin(at), -norm), c->operands[0], axis));
+  c->results[0] = moire_complex(apply(moire_scale(cosines(k, n), norm), c->operands[0], axis),
+                                apply(moire_scale(sines(k, n), -norm), c->operands[0], axis));
 }
 
 bool moire__rfft_demand(moire__demand *c) { return fourier_demand(c); }
@@ -183,9 +183,9 @@ void moire__irfft_expand(moire__expand *c) {
     c->results[0] = moire_real(moire_ifft(moire_concat(halves, 2, axis), axis, MOIRE_NORM_ORTHO));
     return;
   }
-  moire_value at = angles(c->g, n), count = moire_scale(mirrors(c->g, n), 1 / sqrt((double)n));
-  moire_value by_cos = moire_swap_axes(moire_mul(count, moire_cos(at)), 0, 1);
-  moire_value by_sin = moire_swap_axes(moire_mul(count, moire_sin(at)), 0, 1);
+  moire_value k = turns(c->g, n), count = moire_scale(mirrors(c->g, n), 1 / sqrt((double)n));
+  moire_value by_cos = moire_swap_axes(moire_mul(count, cosines(k, n)), 0, 1);
+  moire_value by_sin = moire_swap_axes(moire_mul(count, sines(k, n)), 0, 1);
   c->results[0] = moire_sub(apply(by_cos, moire_real(c->operands[0]), axis),
                             apply(by_sin, moire_imag(c->operands[0]), axis));
 }

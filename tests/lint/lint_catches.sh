@@ -11,7 +11,7 @@ failures=0
 # fresh: an empty tree of rooms, with one public header and one file that breaks no rule.
 fresh() {
   rm -rf "${tree:?}"/*
-  mkdir -p "$tree"/{include/moire,runtime/base,compiler/{ir,pass,codegen,driver,profile},ops,models,tasks,tools,tests,docs/examples}
+  mkdir -p "$tree"/{include/moire,runtime/base,compiler/{ir,pass,codegen,driver,import,profile},ops,models,tasks,tools,tests,docs/examples}
   echo 'int moire_one(void);' >"$tree/include/moire/one.h"
   echo 'int moire__two(void);' | tee "$tree/compiler/ir/two.h" >"$tree/tasks/two.h"
   echo 'ROW(add)' >"$tree/ops/ops.def"
@@ -46,6 +46,9 @@ include runtime/a.c '"compiler/ir/two.h"' 'runtime/a.c:2: runtime may not includ
 include runtime/base/a.c '"runtime/one.c"' 'runtime/base/a.c:2: runtime/base may not include'
 include compiler/pass/a.c '<llvm-c/Core.h>' 'compiler/pass/a.c:2: compiler/pass may not include <llvm-c/Core.h>'
 include compiler/codegen/a.c '<llvm-c/Core.h>' ''
+include runtime/a.c '<zip.h>' 'runtime/a.c:2: runtime may not include <zip.h>'
+include compiler/import/a.c '<zip.h>' ''
+include compiler/import/a.c '"compiler/ir/two.h"' ''
 include compiler/codegen/a.c '"runtime/one.c"' 'compiler/codegen/a.c:2: compiler/codegen may not include'
 include compiler/ir/a.c '"ops/ops.def"' ''
 include compiler/pass/a.c '"ops/ops.def"' 'compiler/pass/a.c:2: compiler/pass may not include ops/ops.def'

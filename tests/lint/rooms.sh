@@ -11,7 +11,7 @@ function room_of(path,   part) {
   if (path ~ /^include\/moire\//) return "include"
   if (path ~ /^runtime\/base\//) return "runtime/base"
   split(path, part, "/")
-  if (path ~ /^compiler\/(ir|pass|codegen|driver|profile)\//) return "compiler/" part[2]
+  if (path ~ /^compiler\/(ir|pass|codegen|driver|profile|import)\//) return "compiler/" part[2]
   if (path ~ /^(runtime|ops|models|tasks|tools|tests)\//) return part[1]
   return ""
 }
@@ -38,6 +38,7 @@ BEGIN {
   allowed["compiler/driver"] = compiler " compiler/pass compiler/codegen compiler/driver"
   allowed["tasks"] = "include runtime/base runtime tasks"
   allowed["compiler/profile"] = "include runtime/base runtime compiler/ir compiler/pass compiler/codegen compiler/driver compiler/profile"
+  allowed["compiler/import"] = "include runtime/base runtime compiler/ir compiler/import"
   allowed["models"] = "include models"
   allowed["docs/examples"] = "include"
   allowed["tools"] = allowed["tests"] = "*"
@@ -54,6 +55,8 @@ FNR == 1 {
   sub(/>.*/, "", header)
   if (header ~ /^llvm/ && room != "compiler/codegen")
     complain(room " may not include <" header ">: only compiler/codegen knows LLVM")
+  if (header ~ /^zip\.h$/ && room != "compiler/import")
+    complain(room " may not include <" header ">: only compiler/import knows libzip")
   if (header ~ /^criterion\// && room != "tests")
     complain(room " may not include <" header ">: only tests/ knows Criterion")
   if (header ~ /^(moire|runtime|compiler|ops|models|tasks)\//)

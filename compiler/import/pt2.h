@@ -1,0 +1,71 @@
+/* A .pt2 file of torch.export: the program as JSON, and the tensors that it keeps.
+ *
+ * Of the archive are read models/<name>.json, the tables data/weights/<name>_weights_config.json and
+ * data/constants/<name>_constants_config.json, and the tensors that these name. sample_inputs is a pickle and
+ * is never read. Nothing in the file is believed: a tensor is what its table says only where the bytes are
+ * there.
+ */
+#ifndef MOIRE_COMPILER_IMPORT_PT2_H
+#define MOIRE_COMPILER_IMPORT_PT2_H
+
+#include "moire/graph.h"
+#include "moire/status.h"
+
+#include <jansson.h>
+#include <stddef.h>
+
+/* PyTorch's element types, by the numbers of its schema. */
+typedef enum moire__torch_type {
+  MOIRE__TORCH_NONE = 0,
+  MOIRE__TORCH_U8 = 1,
+  MOIRE__TORCH_I8,
+  MOIRE__TORCH_I16,
+  MOIRE__TORCH_I32,
+  MOIRE__TORCH_I64,
+  MOIRE__TORCH_F16,
+  MOIRE__TORCH_F32,
+  MOIRE__TORCH_F64,
+  MOIRE__TORCH_C32,
+  MOIRE__TORCH_C64,
+  MOIRE__TORCH_C128,
+  MOIRE__TORCH_BOOL,
+  MOIRE__TORCH_BF16,
+} moire__torch_type;
+
+/* Ours of the same values, 0 where there is none. */
+moire_dtype moire__torch_dtype(moire__torch_type type);
+moire__torch_type moire__torch_type_of(moire_dtype dtype);
+const char *moire__torch_type_name(moire__torch_type type); /* "float32"; never NULL */
+size_t moire__torch_type_size(moire__torch_type type);      /* bytes an element; 0 where it is none */
+
+/* A tensor that the file keeps: a view of the bytes of an entry. */
+typedef struct moire__pt2_tensor {
+  const char *name; /* in the state dict, or of the constant */
+  moire__torch_type type;
+  bool needs_gradient;
+  int rank;
+  int64_t sizes[MOIRE_MAX_RANK], strides[MOIRE_MAX_RANK]; /* in elements */
+  int64_t offset, count;
+  const char *bytes; /* of the storage */
+  int storage;       /* equal for tensors that share one */
+} moire__pt2_tensor;
+
+typedef struct moire__pt2 moire__pt2;
+
+/* *out is owned (moire__pt2_close). */
+moire_status moire__pt2_open(const char *path, moire__pt2 **out, moire_error *error);
+moire_status moire__pt2_open_bytes(const char *path, const void *bytes, size_t n, moire__pt2 **out,
+                                   moire_error *error);
+void moire__pt2_close(moire__pt2 *file); /* NULL is fine */
+
+const char *moire__pt2_path(const moire__pt2 *file);
+const json_t *moire__pt2_program(const moire__pt2 *file); /* borrowed: {"graph_module": .., ..} */
+/* The tensor of that name among the weights, or among the constants; NULL if there is none. */
+const moire__pt2_tensor *moire__pt2_weight(const moire__pt2 *file, const char *name);
+const moire__pt2_tensor *moire__pt2_constant(const moire__pt2 *file, const char *name);
+
+/* All elements in order, whatever the strides: out[i] is plane 0 (real) or 1 (imaginary) of element i; of an
+ * integer or bool its value. */
+void moire__pt2_read(const moire__pt2_tensor *tensor, int plane, double *out);
+
+#endif
