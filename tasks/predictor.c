@@ -4,6 +4,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/files/checkpoint.h"
 #include "runtime/files/weights.h"
+#include "tasks/imported.h"
 #include "tasks/task.h"
 
 #include <stdio.h>
@@ -19,7 +20,8 @@ static const char *model_of(const moire__sources *s, const char *stored, moire_e
   moire_error ignored = {0};
   if (!moire__setup_is_path(stored) && moire_model_find(stored, &ignored)) return stored;
   moire_fail(error, MOIRE_ERROR_ARGUMENT,
-             "%s: holds the model %.80s, which is not of the library: wanted --model PATH of its shared object",
+             "%s: holds the model %.80s, which is not of the library: wanted --model PATH of its shared object "
+             "or .pt2",
              s->checkpoint, stored);
   return NULL;
 }
@@ -41,7 +43,7 @@ static moire_status read_config(const moire__safetensors *file, moire__setup *se
                                 bool beside, moire_error *error) {
   const char *stored = moire__safetensors_metadata(file, "config");
   moire_status status = MOIRE_OK;
-  if (!stored && !s->config && !beside)
+  if (!stored && !s->config && !beside && !setup->imported && !(s->model && moire_import_is(s->model)))
     return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: holds no configuration: wanted --config FILE",
                       s->checkpoint);
   if (stored) status = moire__config_table_add_json(&setup->table, s->checkpoint, stored, error);
@@ -54,8 +56,17 @@ static moire_status read_config(const moire__safetensors *file, moire__setup *se
   return status;
 }
 
+/* A program of torch.export is its own model, with its own weights. */
+static moire_status open_imported(moire__predictor *t, const moire__sources *s, moire_error *error) {
+  moire_status status = moire__setup_find(&t->setup, s->checkpoint, s->checkpoint, error);
+  if (!status) status = moire__setup_own_weights(&t->setup, &t->file, error);
+  t->setup.weights = t->file;
+  return status ? status : read_config(t->file, &t->setup, s, false, error);
+}
+
 moire_status moire__predictor_open(moire__predictor *t, const moire__sources *s, moire_error *error) {
   t->sources = s;
+  if (moire_import_is(s->checkpoint)) return open_imported(t, s, error);
   moire_status status = moire__weights_open(s->checkpoint, &t->file, error);
   if (status) return status;
   bool beside = false;
@@ -112,6 +123,7 @@ moire_status moire__predictor_compile(moire__predictor *t, const char *const *ou
   const moire_plan *plan = moire_program_plan(t->program);
   t->store = moire_store_create();
   status = moire_store_declare(t->store, plan, 0, error);
+  if (!status) status = moire__setup_fill(&t->setup, t->store, error);
   if (!status) status = moire__checkpoint_load(t->file, t->store, MOIRE__CHECKPOINT_MODEL, error);
   if (status) return status;
   moire__safetensors_close(t->file);

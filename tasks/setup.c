@@ -41,7 +41,8 @@ moire_status moire__setup_add_int(moire__setup *setup, const char *origin, const
 
 moire_status moire__setup_read_yaml(moire__setup *setup, const char *config, const char *const *assignments,
                                     int n, moire_error *error) {
-  moire_status status = moire__config_table_add_yaml(&setup->table, config, error);
+  moire_status status = moire_import_is(config) ? add_value(setup, config, "model", json_string(config), error)
+                                                : moire__config_table_add_yaml(&setup->table, config, error);
   for (int i = 0; i < n && !status; i++)
     status = moire__config_table_set(&setup->table, "--set", assignments[i], error);
   return status;
@@ -79,10 +80,6 @@ static const moire_model *find_model(moire__setup *setup, const char *model, moi
 bool moire__setup_is_path(const char *model) {
   size_t n = strlen(model);
   return strchr(model, '/') || (n > 3 && !strcmp(model + n - 3, ".so")) || moire_import_is(model);
-}
-
-void moire__setup_fill(const moire__setup *setup, moire_store *store) {
-  if (setup->imported) moire_import_fill(setup->imported, store);
 }
 
 moire_status moire__setup_find(moire__setup *setup, const char *model, const char *where, moire_error *error) {

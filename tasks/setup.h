@@ -36,14 +36,12 @@ typedef struct moire__data_files {
 
 void moire__setup_free(moire__setup *setup);
 
-/* Reads a configuration file into the table, and the assignments ("key=value") on top of it. */
+/* Reads a configuration file, or a program that is a model by itself, into the table, and the assignments
+ * ("key=value") on top of it. */
 moire_status moire__setup_read_yaml(moire__setup *setup, const char *config, const char *const *assignments,
                                     int n, moire_error *error);
 /* The model's name in the table, borrowed; NULL with a sentence that names `where`. */
 const char *moire__setup_model_name(const moire__setup *setup, const char *where, moire_error *error);
-
-/* Fills the states of the store that the model itself has numbers of: those of an imported file. */
-void moire__setup_fill(const moire__setup *setup, moire_store *store);
 
 /* Does the name mean a file: a shared object, or a program of torch.export? Whoever gives it has code loaded: a
  * user may, a file may not. */

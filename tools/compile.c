@@ -5,6 +5,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/files/checkpoint.h"
 #include "runtime/train/trainer.h"
+#include "tasks/imported.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -221,6 +222,7 @@ static moire_status load_weights(job *j, moire_error *error) {
   status = served ? declare_states(j, j->inference, served, n, error) : MOIRE_ERROR_ARGUMENT;
   if (!status && j->training) status = declare_states(j, j->training, loss, 1, error);
   moire__arena_free(&arena);
+  if (!status) status = moire__setup_fill(setup, j->store, error);
   return status ? status : moire__checkpoint_load(file, j->store, MOIRE__CHECKPOINT_MODEL, error);
 }
 

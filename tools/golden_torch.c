@@ -203,6 +203,20 @@ static bool is_loss(const tool_golden *g, const moire_port *port) {
   return !strcmp(port->name, "loss") && moire__safetensors_find(g->file, "loss");
 }
 
+/* What is drawn is drawn otherwise than PyTorch's, and in inference not at all. */
+static moire_status refuse_draws(tool_golden *g, moire_error *error) {
+  moire_graph *graph = moire__setup_graph(&g->setup, MOIRE_TRAINING, error);
+  if (!graph) return MOIRE_ERROR_ARGUMENT;
+  bool draws = moire_graph_find_input(graph, "rng").name != NULL;
+  moire_graph_destroy(graph);
+  if (!draws) return MOIRE_OK;
+  return moire_fail(
+      error, MOIRE_ERROR_UNSUPPORTED,
+      "%s: the program draws random numbers, which PyTorch draws otherwise: wanted --set dropout=0 "
+      "and a golden without",
+      g->path);
+}
+
 static moire_status check_outputs(tool_golden *g, tool_engine engine, moire_threads *threads, int *n_judged,
                                   moire_error *error) {
   moire_graph *graph = moire__setup_graph(&g->setup, MOIRE_INFERENCE, error);
@@ -216,6 +230,7 @@ static moire_status check_outputs(tool_golden *g, tool_engine engine, moire_thre
     if (!is_loss(g, &port)) status = compare_output(g, engine, NULL, &port, i, &there, error);
     if (there) names[wanted++] = port.name;
   }
+  if (!status && wanted) status = refuse_draws(g, error);
   *n_judged += wanted;
   moire_compile_options options = moire_compile_defaults();
   options.outputs = names;

@@ -211,8 +211,9 @@ static moire_status show_model(const arguments *a, moire_error *error) {
   moire_graph *graph = NULL;
   moire__arena arena = {0};
   int n = 0;
-  const char *const *served = status ? NULL : setup.task->served(&setup, &arena, &n, error);
-  if (served)
+  bool infers = a->goal == GOAL_INFER && !a->outputs;
+  const char *const *served = !status && infers ? setup.task->served(&setup, &arena, &n, error) : NULL;
+  if (!status && (served || !infers))
     graph = moire__setup_graph(&setup, a->goal == GOAL_INFER ? MOIRE_INFERENCE : MOIRE_TRAINING, error);
   if (!status) status = graph ? print_graph(a, graph, &setup, served, n, error) : MOIRE_ERROR_ARGUMENT;
   moire_graph_destroy(graph);

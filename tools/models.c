@@ -1,6 +1,8 @@
 /* moire models: what there is to train, and what can be said about each. */
 #include "tools/tool.h"
 
+#include "moire/import.h"
+
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,26 +109,28 @@ int tool_models(int argc, char **argv) {
       parse,
       "[MODEL]",
       "Lists the models and the keys of their configurations, with kind and default.\v"
-      "MODEL is a name, or the path of a shared object with a model of your own.",
+      "MODEL is a name, or the path of a shared object with a model of your own, or of a .pt2.",
       NULL,
       NULL,
       NULL};
   arguments a = {0};
   argp_parse(&parser, argc, argv, 0, NULL, &a);
   moire_error error = {0};
-  const moire_model *only = a.model ? moire_model_find(a.model, &error) : NULL;
+  bool imports = a.model && moire_import_is(a.model);
+  moire_import *imported = imports ? moire_import_open(a.model, &error) : NULL;
+  const moire_model *only = imported              ? moire_import_model(imported)
+                            : a.model && !imports ? moire_model_find(a.model, &error)
+                                                  : NULL;
   if (a.model && !only) return tool_fail("models", &error);
-  if (a.json) {
-    print_json(only);
-    return 0;
-  }
-  if (only) print_model(only);
-  for (int i = 0; !only && i < moire_model_count(); i++) print_model(moire_model_at(i));
-  for (int i = 0; i < moire__task_count(); i++) {
+  if (a.json) print_json(only);
+  if (only && !a.json) print_model(only);
+  for (int i = 0; !only && !a.json && i < moire_model_count(); i++) print_model(moire_model_at(i));
+  for (int i = 0; i < moire__task_count() && !a.json; i++) {
     const moire__task *task = moire__task_at(i);
     if (!is_listed(task, only)) continue;
     printf("training of %s (task %s):\n", task->title, task->name);
     print_fields(task->keys.fields, task->keys.n);
   }
+  moire_import_close(imported);
   return 0;
 }

@@ -21,6 +21,7 @@ int tool_eval(int argc, char **argv);
 int tool_recommend(int argc, char **argv);
 int tool_verify(int argc, char **argv);
 int tool_graph(int argc, char **argv);
+int tool_import(int argc, char **argv);
 int tool_models(int argc, char **argv);
 int tool_tokenize(int argc, char **argv);
 int tool_synth(int argc, char **argv);

@@ -2,6 +2,7 @@
 #include "compiler/driver/compile.h"
 #include "compiler/profile/describe.h"
 #include "compiler/profile/document.h"
+#include "tasks/imported.h"
 #include "tools/profile/profile_train.h"
 #include "tools/runs/run_folder.h"
 #include "tools/runs/run_lock.h"
@@ -273,6 +274,10 @@ static moire_status run(const arguments *a, const moire__setup *setup, const moi
   return status;
 }
 
+static moire_status fill_states(const void *context, moire_store *store, moire_error *error) {
+  return moire__setup_fill(context, store, error);
+}
+
 static moire_status train_in(const arguments *a, const char *directory, int *lock, moire__setup *setup,
                              moire__trainer_result *result, moire_error *error) {
   moire_threads *threads = moire_threads_create(a->threads, error);
@@ -284,6 +289,7 @@ static moire_status train_in(const arguments *a, const char *directory, int *loc
   if (!status) {
     claim folder = {directory, task.data, setup};
     plain plain_program = {.setup = setup};
+    moire__arena arena = {0};
     moire__trainer_job job = {.model = setup->model->name,
                               .config = setup->config,
                               .training = setup->training,
@@ -298,6 +304,9 @@ static moire_status train_in(const arguments *a, const char *directory, int *loc
                               .plain = plain_step,
                               .locate = locate,
                               .plain_context = &plain_program,
+                              .fill = fill_states,
+                              .fill_context = setup,
+                              .dict = moire__setup_state_dict(setup, &arena),
                               .stop = &interrupted};
     tool_train_profile *profile =
         a->profile.directory ? tool_train_profile_create(&a->profile, setup, step, &job) : NULL;
@@ -307,6 +316,7 @@ static moire_status train_in(const arguments *a, const char *directory, int *loc
     if (!status) status = tool_train_profile_finish(profile, error);
     tool_train_profile_destroy(profile);
     moire_program_destroy(plain_program.program);
+    moire__arena_free(&arena);
   }
   moire_program_destroy(step);
   moire_threads_destroy(threads);

@@ -125,14 +125,14 @@ static double real_of(const json_t *value) {
 
 static moire__argument named(const builder *b, const json_t *object) {
   int slot = find_slot(b, text_at(object, "name"));
-  return slot < 0 ? (moire__argument){0} : b->slots[slot];
+  return slot < 0 ? (moire__argument){.unbound = true} : b->slots[slot];
 }
 
 static moire__argument symbolic(const builder *b, const json_t *object) {
   const json_t *value = json_object_get(object, "as_int");
   if (value) return whole(value);
   int slot = find_slot(b, text_at(object, "as_name"));
-  return slot < 0 ? (moire__argument){0} : b->slots[slot];
+  return slot < 0 ? (moire__argument){.unbound = true} : b->slots[slot];
 }
 
 typedef enum form {
@@ -217,6 +217,12 @@ static moire__argument read_argument(builder *b, const json_t *argument) {
   return (moire__argument){0};
 }
 
+static bool is_unbound(const moire__argument *a) {
+  bool unbound = a->unbound;
+  for (int i = 0; i < a->n && a->kind == MOIRE__ARGUMENT_LIST; i++) unbound = unbound || a->items[i].unbound;
+  return unbound;
+}
+
 static bool is_unknown(const moire__argument *a) {
   bool unknown = a->kind == MOIRE__ARGUMENT_UNKNOWN;
   for (int i = 0; i < a->n && a->kind == MOIRE__ARGUMENT_LIST; i++)
@@ -232,6 +238,8 @@ static void read_arguments(builder *b, moire__call *c, const json_t *inputs) {
     if (c->n_arguments == MOIRE__MOST_ARGUMENTS) return;
     moire__named_argument *a = &c->arguments[c->n_arguments++];
     *a = (moire__named_argument){name ? name : "", read_argument(b, json_object_get(input, "arg")), false};
+    if (is_unbound(&a->argument))
+      moire__refuse(c, "%s: is a value that no node before this one makes", a->name);
     if (is_unknown(&a->argument)) c->unknown = true;
   }
 }
@@ -246,6 +254,7 @@ static moire_value check_result(builder *b, moire__call *c, const char *name, mo
   const json_t *sizes = json_object_get(meta, "sizes");
   moire__torch_type type = (moire__torch_type)json_integer_value(json_object_get(meta, "dtype"));
   moire_shape shape = moire_value_shape(value);
+  if (!meta) moire__refuse(c, "gives a value that the file does not describe");
   if (!moire__torch_dtype(type))
     moire__refuse(c, "gives %s, which Moire does not compute with", moire__torch_type_name(type));
   bool ours = moire_value_dtype(value) == MOIRE_I32, theirs = type == MOIRE__TORCH_I64;
@@ -466,9 +475,10 @@ static void build_outputs(builder *b) {
     int slot = find_slot(b, name);
     if (!name && !user) refuse(b, "an output", at, "of this kind is not taken", "return tensors");
     if (!name || !b->program->outputs[i]) continue;
+    bool tensor = slot >= 0 && b->slots[slot].kind == MOIRE__ARGUMENT_TENSOR;
     if (slot < 0) refuse(b, name, at, "is returned, but nothing makes it", "");
-    if (slot >= 0 && b->slots[slot].kind == MOIRE__ARGUMENT_TENSOR)
-      moire_output_at(at, b->g, b->program->outputs[i], b->slots[slot].value);
+    if (slot >= 0 && !tensor && !b->n_refused) refuse(b, name, at, "is returned, but is no tensor", "");
+    if (tensor) moire_output_at(at, b->g, b->program->outputs[i], b->slots[slot].value);
   }
 }
 
@@ -479,6 +489,8 @@ void moire__program_build(const moire__program *program, moire_graph *g, double 
   const json_t *nodes = json_object_get(program->graph, "nodes");
   for (size_t i = 0; i < json_array_size(nodes); i++) build_node(&b, json_array_get(nodes, i));
   build_outputs(&b);
+  if (!b.n_refused && !moire_graph_output_count(g) && !moire_graph_status(g, NULL))
+    refuse(&b, "the program", (moire_source){moire__pt2_path(program->file), 0}, "returns no tensor", "");
   if (b.n_refused) moire_graph_fail(g, MOIRE_ERROR_UNSUPPORTED, "%s", b.first_refusal);
   moire_error mistake = {0};
   if (!b.n_refused && refusals && moire_graph_status(g, &mistake))

@@ -77,7 +77,7 @@ moire_import *moire_import_open(const char *path, moire_error *error) {
     return NULL;
   }
   import->model = (moire_model){.abi = MOIRE_MODEL_ABI,
-                                .task = "tensors",
+                                .task = MOIRE_MODEL_TENSORS,
                                 .name = name_of(&import->program.arena, path),
                                 .summary = "a program of torch.export",
                                 .fields = fields,

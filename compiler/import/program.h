@@ -10,6 +10,7 @@
 #include "compiler/import/pt2.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
+#include "runtime/files/checkpoint.h"
 
 #include <stdbool.h>
 
@@ -20,9 +21,6 @@ typedef struct moire__program_state {
   const moire__pt2_tensor *tensor;
   bool trained, kept; /* kept: in the state dict */
 } moire__program_state;
-
-/* Before the names of states that no state dict has: constants, and buffers that are not persistent. */
-#define MOIRE__CONSTANT_PREFIX "pt2.constant."
 
 typedef struct moire__program {
   const moire__pt2 *file;

@@ -1,6 +1,8 @@
 /* Element types as PyTorch promotes them. See row.h. */
 #include "compiler/import/row.h"
 
+#include "compiler/ir/graph/graph.h"
+
 #include <math.h>
 
 moire__torch_type moire__type_of(moire_value x) {
@@ -151,6 +153,25 @@ moire_value moire__need_real(moire__call *c, moire_value x) {
   if (moire_value_is_null(x) || moire_value_dtype(x) != MOIRE_C64) return x;
   moire__refuse(c, "is of real numbers here, but complex ones came");
   return moire__null(c);
+}
+
+moire_value moire__without_imaginary(moire__call *c, moire_value x) {
+  if (moire_value_is_null(x)) return x;
+  const moire__node *node = moire__node_of(x.graph, x.id);
+  if (node->op != MOIRE__OP_complex) return x;
+  const moire__node *imaginary = moire__node_of(x.graph, node->operands[1]);
+  bool none = imaginary->op == MOIRE__OP_constant && moire__node_real(imaginary, "value") == 0;
+  return none ? moire__value(c->graph, node->operands[0]) : x;
+}
+
+moire_value moire__is_size_of(moire__call *c, moire_value x) {
+  if (moire_value_is_null(x)) return x;
+  const moire__node *node = moire__node_of(x.graph, x.id);
+  if (node->op != MOIRE__OP_hypot) return moire__null(c);
+  const moire__node *re = moire__node_of(x.graph, node->operands[0]),
+                    *im = moire__node_of(x.graph, node->operands[1]);
+  bool parts = re->op == MOIRE__OP_real && im->op == MOIRE__OP_imag && re->operands[0] == im->operands[0];
+  return parts ? moire__value(c->graph, re->operands[0]) : moire__null(c);
 }
 
 moire_value moire__to_float(moire__call *c, moire_value x) {

@@ -32,6 +32,7 @@ typedef struct moire__argument {
   moire_value value; /* TENSOR */
   bool uniform;      /* TENSOR: all elements are `real` */
   const char *state; /* TENSOR: that this is the whole of, or NULL */
+  bool unbound;      /* UNKNOWN: no node before this one makes it */
   bool aliased;      /* TENSOR: another one shares its elements */
   bool symbolic;     /* INT */
   moire_dim dim;     /* INT, symbolic */
@@ -136,6 +137,10 @@ moire_value moire__number_like(moire__call *call, moire_value x, double number);
 moire_value moire__complex_number(moire__call *call, moire_value like, double re, double im);
 /* Refuses, once, where x is complex, or where it is not float, or not complex either. */
 moire_value moire__need_real(moire__call *call, moire_value x);
+/* The real numbers that a complex x was made of, with imaginary parts of 0; any other x as it is. */
+moire_value moire__without_imaginary(moire__call *call, moire_value x);
+/* z, of which x is the size, complex; null where it is not. */
+moire_value moire__is_size_of(moire__call *call, moire_value x);
 /* x, where it is an integer or bool as float32. */
 moire_value moire__to_float(moire__call *call, moire_value x);
 

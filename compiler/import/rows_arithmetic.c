@@ -108,6 +108,8 @@ static moire_value whole_power(moire__call *c, moire_value x, int n) {
 
 moire_value moire__power_by_number(moire__call *c, moire_value x, double exponent) {
   enum { MOST = 64 };
+  moire_value z = moire__is_size_of(c, x);
+  if (exponent == 2 && !moire_value_is_null(z)) return moire_abs2_at(c->at, z);
   double size = fabs(exponent);
   if (exponent == 0) return moire__number_like(c, x, 1);
   if (size == floor(size) && size <= MOST) {

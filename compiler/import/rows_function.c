@@ -41,10 +41,7 @@ static void neg(moire__call *c) { moire__give(c, moire_neg_at(c->at, moire__tens
 
 static void absolute(moire__call *c) { moire__give(c, moire_abs_at(c->at, moire__tensor(c, "self"))); }
 
-static void square(moire__call *c) {
-  moire_value x = moire__tensor(c, "self");
-  moire__give(c, moire_mul_at(c->at, x, x));
-}
+static void square(moire__call *c) { moire__give(c, moire__power_by_number(c, moire__tensor(c, "self"), 2)); }
 
 static void reciprocal(moire__call *c) { moire__give(c, one_over(c, operand(c))); }
 

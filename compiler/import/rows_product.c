@@ -17,6 +17,8 @@ static bool floats(moire__call *c, moire_value x) {
 /* PyTorch's matmul: vectors count as a row, or as a column. */
 static moire_value product(moire__call *c, moire_value a, moire_value b) {
   if (!floats(c, a) || !floats(c, b) || missing(a) || missing(b)) return moire__null(c);
+  a = moire__without_imaginary(c, a);
+  b = moire__without_imaginary(c, b);
   bool row = rank_of(a) == 1, column = rank_of(b) == 1;
   if (!rank_of(a) || !rank_of(b)) {
     moire__refuse(c, "wanted tensors with axes");

@@ -107,6 +107,8 @@ bool moire_config_is_nothing(const moire_config *config, const char *key);
 /* What was an enumeration before, for sources that say `.kind = MOIRE_MODEL_SEQUENTIAL`. */
 #define MOIRE_MODEL_SEQUENTIAL "sequences"
 #define MOIRE_MODEL_ITEM_CODER "items"
+/* What a model made of a file is. */
+#define MOIRE_MODEL_TENSORS "tensors"
 
 enum { MOIRE_MODEL_ABI = 3 }; /* objects of version 2, which end at `build`, are taken too */
 

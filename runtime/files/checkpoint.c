@@ -3,13 +3,15 @@
 
 #include "moire/optimizer.h"
 #include "runtime/base/memory.h"
+#include "runtime/base/planes.h"
 #include "runtime/base/text.h"
 #include "runtime/files/checkpoint_names.h"
 
 #include <string.h>
 
 static bool belongs(const char *name, moire__checkpoint_part part) {
-  return part == MOIRE__CHECKPOINT_EVERYTHING || !moire_optimizer_owns(name);
+  bool constant = !strncmp(name, MOIRE__CONSTANT_PREFIX, strlen(MOIRE__CONSTANT_PREFIX));
+  return part == MOIRE__CHECKPOINT_EVERYTHING || (!moire_optimizer_owns(name) && !constant);
 }
 
 /* The store refuses c64, so that each dtype of a state has one in the file. */
@@ -45,6 +47,80 @@ moire_status moire__checkpoint_save(const char *path, const moire_store *store, 
   moire__arena_free(&names);
   moire__release(tensors);
   return status;
+}
+
+/* ---- State dicts ------------------------------------------------------------------------------------------
+ */
+
+static int find_state(const moire_store *store, const char *name) {
+  for (int i = 0; i < moire_store_count(store); i++) {
+    if (!strcmp(moire_store_at(store, i).name, name)) return i;
+  }
+  return -1;
+}
+
+/* Both planes as pairs, in the arena. */
+static const float *pairs_of(const moire_store *store, const int planes[2], int64_t n, moire__arena *arena) {
+  float *pairs = moire__arena_array(arena, 2 * (size_t)n + 1, sizeof *pairs);
+  for (int p = 0; p < 2; p++) {
+    const float *plane = moire_store_data(store, moire_store_at(store, planes[p]).name, NULL);
+    for (int64_t i = 0; i < n; i++) pairs[2 * i + p] = plane[i];
+  }
+  return pairs;
+}
+
+static moire_status describe(const moire_store *store, const moire__state_name *name, moire__arena *arena,
+                             moire__st_tensor *t, moire_error *error) {
+  int state[2] = {-1, -1};
+  for (int p = 0; p < (name->complex ? 2 : 1); p++) {
+    state[p] = find_state(
+        store, moire__arena_printf(arena, "%s%s", name->state, name->complex ? moire__plane_suffix(p) : ""));
+    if (state[p] < 0)
+      return moire_fail(error, MOIRE_ERROR_INTERNAL, "the state %s is not in the store", name->state);
+  }
+  moire_plan_state first = moire_store_at(store, state[0]);
+  int64_t n = 0;
+  *t = (moire__st_tensor){.name = name->name, .dtype = file_dtype(first.dtype), .rank = first.shape.rank};
+  t->data = moire_store_data(store, first.name, &n);
+  for (int j = 0; j < t->rank; j++) t->shape[j] = first.shape.dims[j];
+  if (!name->complex) return MOIRE_OK;
+  t->dtype = MOIRE__ST_C64;
+  t->data = pairs_of(store, state, n, arena);
+  return MOIRE_OK;
+}
+
+moire_status moire__checkpoint_save_dict(const char *path, const moire_store *store,
+                                         const moire__state_dict *dict, const moire__st_metadata *metadata,
+                                         int n_metadata, moire_error *error) {
+  moire__arena arena = {0};
+  moire__text also = {0};
+  moire__st_tensor *tensors = moire__arena_array(&arena, (size_t)dict->n + 1, sizeof *tensors);
+  moire__st_metadata *all = moire__arena_array(&arena, (size_t)n_metadata + 1, sizeof *all);
+  moire_status status = MOIRE_OK;
+  for (int i = 0; i < dict->n && !status; i++) {
+    status = describe(store, &dict->names[i], &arena, &tensors[i], error);
+    if (strcmp(dict->names[i].name, dict->names[i].state) != 0)
+      moire__text_add(&also, "%s%s", also.length ? "\n" : "", dict->names[i].name);
+  }
+  for (int i = 0; i < n_metadata; i++) all[i] = metadata[i];
+  int n = n_metadata;
+  if (also.length) all[n++] = (moire__st_metadata){"also", also.data};
+  if (!status) status = moire__safetensors_write(path, tensors, dict->n, all, n, error);
+  moire__text_free(&also);
+  moire__arena_free(&arena);
+  return status;
+}
+
+/* Is the tensor a second name, which the metadata of the file say? */
+static bool is_second_name(const moire__safetensors *file, const char *name) {
+  const char *also = moire__safetensors_metadata(file, "also");
+  size_t n = strlen(name);
+  for (const char *line = also; line && *line;) {
+    size_t length = strcspn(line, "\n");
+    if (length == n && !strncmp(line, name, n)) return true;
+    line += length + (line[length] == '\n');
+  }
+  return false;
 }
 
 /* ---- Loading ----------------------------------------------------------------------------------------------
@@ -159,6 +235,7 @@ static moire_status check_use(const loader *l, int index) {
   int used = l->used[index];
   const int planes = 1 << MOIRE__PLANE_REAL | 1 << MOIRE__PLANE_IMAGINARY;
   if (used & 1 || used == planes || !belongs(bare, l->part)) return MOIRE_OK;
+  if (!used && is_second_name(l->file, name)) return MOIRE_OK;
   if (used)
     return moire_fail(l->error, MOIRE_ERROR_FORMAT,
                       "%s: %s: is complex, but the model has one of its planes alone",
@@ -250,7 +327,8 @@ moire_status moire__checkpoint_load_fitting(const moire__safetensors *file, moir
   *fitted = 0;
   for (int i = 0; i < moire_store_count(store) && !status; i++) status = fit_state(&l, i, report, fitted);
   for (int i = 0; i < n_tensors && !status; i++) {
-    if (!l.used[i] && belongs(l.names.bare_of[i], MOIRE__CHECKPOINT_MODEL))
+    if (!l.used[i] && belongs(l.names.bare_of[i], MOIRE__CHECKPOINT_MODEL) &&
+        !is_second_name(file, moire__safetensors_at(file, i)->name))
       moire__text_add(report, "  %s: is of no use to this model\n", moire__safetensors_at(file, i)->name);
   }
   if (!status && !*fitted)

@@ -16,6 +16,21 @@
 
 #define MOIRE__CHECKPOINT_FORMAT "checkpoint/1"
 
+/* Before the names of states that are part of a model, and of no state dict: constants of an imported program.
+ * They stand in what a training resumes from alone. */
+#define MOIRE__CONSTANT_PREFIX "pt2.constant."
+
+/* A tensor of a state dict, where that has other tensors than the store has states. */
+typedef struct moire__state_name {
+  const char *name, *state; /* in the dict, in the store; two names may have one state */
+  bool complex;             /* one tensor of the two states <state>.real and <state>.imag */
+} moire__state_name;
+
+typedef struct moire__state_dict {
+  const moire__state_name *names;
+  int n;
+} moire__state_dict;
+
 typedef enum moire__checkpoint_part {
   MOIRE__CHECKPOINT_MODEL,      /* what inference needs */
   MOIRE__CHECKPOINT_EVERYTHING, /* the optimizer's states too */
@@ -25,6 +40,11 @@ typedef enum moire__checkpoint_part {
  * metadata give equal files. */
 moire_status moire__checkpoint_save(const char *path, const moire_store *store, moire__checkpoint_part part,
                                     const moire__st_metadata *metadata, int n_metadata, moire_error *error);
+/* The same of a model, as the tensors of a state dict; second names of a state are listed in the metadata
+ * `also`, by which a loader knows them. */
+moire_status moire__checkpoint_save_dict(const char *path, const moire_store *store,
+                                         const moire__state_dict *dict, const moire__st_metadata *metadata,
+                                         int n_metadata, moire_error *error);
 
 /* Does the file have a tensor of the right shape for each of these states of a model? To be asked before
  * anything is compiled or allocated for what a small file merely claims. */

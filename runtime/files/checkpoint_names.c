@@ -11,16 +11,18 @@ static int by_name(const void *a, const void *b) {
   return order ? order : x->index - y->index;
 }
 
-/* Drops "module." at the front and "_orig_mod." wherever a part of the name begins. */
+/* Drops "module." and "model." at the front and "_orig_mod." wherever a part of the name begins. */
 static const char *without_prefixes(moire__arena *arena, const char *name) {
-  static const char wrapper[] = "module.", compiled[] = "_orig_mod.";
-  enum { WRAPPER = sizeof wrapper - 1, COMPILED = sizeof compiled - 1 };
+  static const char wrapper[] = "module.", holder[] = "model.", compiled[] = "_orig_mod.";
+  enum { WRAPPER = sizeof wrapper - 1, HOLDER = sizeof holder - 1, COMPILED = sizeof compiled - 1 };
   char *copy = moire__arena_copy_string(arena, name), *to = copy;
   bool front = true;
   for (const char *from = copy; *from;) {
     bool begins = front || from[-1] == '.';
     if (front && !strncmp(from, wrapper, WRAPPER)) {
       from += WRAPPER;
+    } else if (front && !strncmp(from, holder, HOLDER)) {
+      from += HOLDER;
     } else if (begins && !strncmp(from, compiled, COMPILED)) {
       from += COMPILED;
     } else {

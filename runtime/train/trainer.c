@@ -80,6 +80,10 @@ static moire_status return_to_start(trainer *t, moire_error *error) {
     return moire__trainer_files_resume(&t->files, t->store, &done, &found, error);
   }
   moire__store_restart(t->store, t->seed);
+  if (t->job->fill) {
+    moire_status status = t->job->fill(t->job->fill_context, t->store, error);
+    if (status) return status;
+  }
   return begin_anew(t, error);
 }
 
@@ -342,6 +346,7 @@ static moire_status make_runners(trainer *t, moire_error *error) {
   moire_status status = moire__trainer_check_states(job->step, error);
   if (!status) status = moire_store_declare(t->store, job->step, t->seed, error);
   if (!status) status = job->task->open(job->task->context, t->store, job->threads, error);
+  if (!status && job->fill) status = job->fill(job->fill_context, t->store, error);
   if (status) return status;
   t->runner = moire_runner_create(job->step, t->store, job->threads, error);
   return t->runner ? moire__train_step_open(&t->step, t->runner, job->task->samples, job->training, error)

@@ -25,6 +25,7 @@
 
 #include "moire/run.h"
 #include "runtime/base/text.h"
+#include "runtime/files/checkpoint.h"
 #include "runtime/files/config.h"
 #include "runtime/train/trainer_task.h"
 
@@ -42,6 +43,11 @@ typedef struct moire__trainer_job {
   const char *directory; /* made if it is not there */
   const char *from;      /* a checkpoint whose weights a new run starts with, as far as they fit; or NULL */
   bool resume;           /* from last.safetensors, if it is there */
+  /* A model with weights of its own: fills the store with them, after all is declared; both NULL, or neither.
+   */
+  moire_status (*fill)(const void *context, moire_store *store, moire_error *error);
+  const void *fill_context;
+  const moire__state_dict *dict; /* how best.safetensors has them; NULL: as states */
   /* Called once the directory becomes this run's: when it is resumed, or when the first checkpoint of a new run
    * is whole and about to replace what an earlier run left. Removes what would be stale beside it; may be NULL.
    */

@@ -171,7 +171,9 @@ static moire_status save(const moire__trainer_files *files, const char *path, co
   const moire__trainer_task *task = files->job->task;
   for (int i = 0; i < 2; i++)
     if (task->kept[i].value) metadata[n++] = task->kept[i];
-  moire_status status = moire__checkpoint_save(path, store, part, metadata, n, error);
+  const moire__state_dict *dict = part == MOIRE__CHECKPOINT_MODEL ? files->job->dict : NULL;
+  moire_status status = dict ? moire__checkpoint_save_dict(path, store, dict, metadata, n, error)
+                             : moire__checkpoint_save(path, store, part, metadata, n, error);
   moire__text_free(&config);
   return status;
 }

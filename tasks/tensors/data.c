@@ -23,7 +23,9 @@ static moire_status add_input(moire__tensors *t, const moire_graph *graph, const
   const char *first = port->shape.rank ? moire_dim_extent_name(graph, port->shape.dims[0], 0) : NULL;
   if (!first || strcmp(first, "B") != 0 || moire_dim_factor(port->shape.dims[0]) != 1)
     return moire_fail(error, MOIRE_ERROR_SHAPE,
-                      "the input %s: wanted the batch, moire_extent(g, \"B\"), as its first axis", port->name);
+                      "the input %s: wanted the batch, moire_extent(g, \"B\"), as its first axis; a program of "
+                      "torch.export has it where dynamic_shapes names axis 0",
+                      port->name);
   moire__tensors_input *input = &t->inputs[t->n_inputs++];
   *input = (moire__tensors_input){
       .name = moire__arena_copy_string(&t->arena, port->name), .dtype = port->dtype, .rank = port->shape.rank};
@@ -51,8 +53,6 @@ moire_status moire__tensors_inputs(const moire__setup *setup, moire__tensors *t,
     moire_port port = moire_graph_input(graph, i);
     if (strcmp(port.name, "rng") != 0) status = add_input(t, graph, &port, error);
   }
-  if (!status && !moire_graph_find_output(graph, "loss").name)
-    status = moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: has no output loss", setup->model->name);
   moire_graph_destroy(graph);
   return status;
 }

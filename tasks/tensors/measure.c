@@ -17,7 +17,10 @@ moire_status moire__tensors_find_measures(const moire__setup *setup, moire__aren
   out->names = moire__arena_array(arena, (size_t)n + 1, sizeof *out->names);
   out->by_sample = moire__arena_array(arena, (size_t)n + 1, sizeof *out->by_sample);
   out->outputs[0] = out->names[0] = "loss";
-  moire_status status = MOIRE_OK;
+  moire_status status =
+      moire_graph_find_output(graph, "loss").name
+          ? MOIRE_OK
+          : moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: has no output loss", setup->model->name);
   for (int i = 0; i < n && !status; i++) {
     moire_port port = moire_graph_metric(graph, i);
     if (strlen(port.name) >= sizeof((moire__measures *)0)->at[0].name || out->n == MOIRE__MOST_MEASURES)

@@ -6,6 +6,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
 #include "runtime/files/checkpoint.h"
+#include "tasks/imported.h"
 
 #include <time.h>
 
@@ -50,6 +51,7 @@ static moire_status make_runner(tool_profile_run *r, moire_error *error) {
   r->store = moire_store_create();
   uint64_t seed = (uint64_t)moire_config_int(r->predictor.setup.training, "seed");
   moire_status status = moire_store_declare(r->store, plan, seed, error);
+  if (!status) status = moire__setup_fill(&r->predictor.setup, r->store, error);
   if (!status && r->predictor.file) {
     status = moire__checkpoint_load(r->predictor.file, r->store, MOIRE__CHECKPOINT_MODEL, error);
   }
