@@ -3,6 +3,7 @@
 
 #include "runtime/base/memory.h"
 #include "runtime/base/text.h"
+#include "runtime/train/log.h"
 #include "runtime/train/trainer_fields.h"
 
 #include <inttypes.h>
@@ -139,13 +140,21 @@ static moire_status agree(moire__setup *setup, const char *path, const char *key
   return status;
 }
 
-/* "[1, 2]", or "[genre=1, ...]" with names. */
+/* "[1, 2]", or "["genre=1", ...]" with names, which may hold anything. */
 static moire_status agree_list(moire__setup *setup, const char *path, const char *key, const int64_t *values,
                                const char *const *names, int n, moire_error *error) {
-  moire__text text = {0};
+  moire__text text = {0}, entry = {0};
   moire__text_add(&text, "[");
-  for (int i = 0; i < n; i++)
-    moire__text_add(&text, "%s%s%s%" PRId64, i ? ", " : "", names ? names[i] : "", names ? "=" : "", values[i]);
+  for (int i = 0; i < n; i++) {
+    moire__text_clear(&entry);
+    moire__text_add(&text, "%s", i ? ", " : "");
+    moire__text_add(&entry, "%s=%" PRId64, names ? names[i] : "", values[i]);
+    if (names)
+      moire__log_add_string(&text, entry.data);
+    else
+      moire__text_add(&text, "%" PRId64, values[i]);
+  }
+  moire__text_free(&entry);
   moire__text_add(&text, "]");
   moire_status status = agree(setup, path, key, text.data, error);
   moire__text_free(&text);

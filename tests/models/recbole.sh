@@ -93,6 +93,13 @@ cmp -s own.json turned.json || complain "eval: $(cat turned.json), not $(cat own
 "${train[@]}" --data own --out own.run --resume --set epochs=3 >/dev/null 2>log.txt || complain "resume: $(cat log.txt)"
 "${recommend[@]}" --data turned 2>/dev/null | grep -q '"film ' || complain 'a resumed run has lost its names'
 
+# Relations are called what they are called.
+rm -rf named && cp -r shop named && sed -i 's/\tkind\t/\tfilm, "kind".of=x\t/' named/shop.kg && mv named/shop.kg named/named.kg
+sed 's/^relations:.*/relations: ["film, \\"kind\\".of=x"]/' hybrid.yaml >named.yaml
+"$MOIRE" train named.yaml --data named --out named.run >/dev/null 2>log.txt || complain "a relation's name: $(cat log.txt)"
+"$MOIRE" recommend --checkpoint named.run/best.safetensors --data named --top 2 >lists.txt 2>log.txt || complain "a relation's name: $(cat log.txt)"
+(($(wc -l <lists.txt) == 4)) || complain "a relation's name: $(cat lists.txt)"
+
 # ---- what is wrong ----------------------------------------------------------------------------------------------------
 
 # wrong FILE SED-SCRIPT WORD...: the folder `own` with one file changed.
