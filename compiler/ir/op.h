@@ -91,6 +91,7 @@ typedef struct moire__expand {
   int n_operands;
   moire_value results[MOIRE__MAX_RESULTS]; /* to fill */
   unsigned off;                            /* optimizations that are not made, as in moire_compile_options */
+  bool bf16;                               /* operands of products will be bf16 */
 } moire__expand;
 
 /* ---- split: complex values as planes

@@ -13,7 +13,8 @@ static bool any_chosen(const moire_graph *g, bool (*chosen)(const moire__op_info
 
 static void expand_node(moire__rewrite *r, const moire__goal *goal, const moire__node *node) {
   const moire__op_info *info = moire__op_get(node->op);
-  moire__expand c = {.g = r->to, .node = node, .n_operands = node->n_operands, .off = goal->off};
+  moire__expand c = {
+      .g = r->to, .node = node, .n_operands = node->n_operands, .off = goal->off, .bf16 = goal->bf16};
   for (int i = 0; i < node->n_operands; i++) c.operands[i] = moire__rewrite_value(r, node->operands[i]);
   moire__graph_pin(r->to, node);
   info->expand(&c);

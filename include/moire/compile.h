@@ -33,6 +33,7 @@ extern "C" {
   X(taps, "filter taps that only meet the zeros before a sequence are skipped")                                \
   X(cse, "what is computed twice is computed once")                                                            \
   X(flatten, "reshapes move out of the way of fusion")                                                         \
+  X(windows, "convolutions copy no window for each place")                                                     \
   X(triple, "complex products are made of three real ones")                                                    \
   X(blocking, "real products are made by blocks that stay in caches")                                          \
   X(fuse, "operations share kernels")                                                                          \

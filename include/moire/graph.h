@@ -508,6 +508,10 @@ moire_value moire_conv2d_at(moire_source at, moire_value x, moire_value w, moire
 moire_value moire_conv_transpose1d_at(moire_source at, moire_value x, moire_value w, moire_value bias,
                                       int64_t stride, int64_t padding, int64_t output_padding, int64_t groups,
                                       int64_t dilation);
+/* x [B, C, H, W], w [C, out / groups, kh, kw]; pairs as in conv2d, output_padding NULL for 0. */
+moire_value moire_conv_transpose2d_at(moire_source at, moire_value x, moire_value w, moire_value bias,
+                                      const int64_t *stride, const int64_t *padding,
+                                      const int64_t *output_padding, int64_t groups, const int64_t *dilation);
 /* x [B, C, L]: the mean (padding counts as zeros) or the maximum (padding never wins) over windows, which are
  * (L + 2 padding - kernel) / stride + 1; padding is at most half of the kernel. The maximum's gradient goes to
  * the first of equals. */

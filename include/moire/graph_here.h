@@ -142,6 +142,7 @@
 #define moire_conv1d(...) moire_conv1d_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_conv2d(...) moire_conv2d_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_conv_transpose1d(...) moire_conv_transpose1d_at(MOIRE_HERE, __VA_ARGS__)
+#define moire_conv_transpose2d(...) moire_conv_transpose2d_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_avg_pool1d(...) moire_avg_pool1d_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_avg_pool2d(...) moire_avg_pool2d_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_max_pool1d(...) moire_max_pool1d_at(MOIRE_HERE, __VA_ARGS__)

@@ -17,8 +17,8 @@ typedef struct convolution {
   int axes;
   int64_t c, size[2], out, taps[2], stride[2], padding[2], dilation[2], groups; /* of one axis: the second */
   bool x_complex, w_complex, bias, named;
-  bool transposed; /* of one axis */
-  int64_t output_padding;
+  bool transposed;
+  int64_t output_padding[2];
 } convolution;
 
 static const convolution cases[] = {
@@ -57,7 +57,7 @@ static const convolution cases[] = {
      {1, 1},
      1,
      .transposed = true,
-     .output_padding = 1},
+     .output_padding = {0, 1}},
     {"transposed, dilation 3",
      1,
      4,
@@ -70,7 +70,7 @@ static const convolution cases[] = {
      2,
      .bias = true,
      .transposed = true,
-     .output_padding = 2},
+     .output_padding = {0, 2}},
     {"transposed, side by side",
      1,
      3,
@@ -82,7 +82,7 @@ static const convolution cases[] = {
      {1, 1},
      1,
      .transposed = true,
-     .output_padding = 2},
+     .output_padding = {0, 2}},
     {"transposed, gaps",
      1,
      3,
@@ -95,7 +95,7 @@ static const convolution cases[] = {
      1,
      .bias = true,
      .transposed = true,
-     .output_padding = 3},
+     .output_padding = {0, 3}},
     {"transposed, complex",
      1,
      2,
@@ -123,6 +123,114 @@ static const convolution cases[] = {
      .bias = true,
      .named = true,
      .transposed = true},
+    {"transposed, wide",
+     1,
+     9,
+     {1, 21},
+     17,
+     {1, 5},
+     {1, 2},
+     {0, 1},
+     {1, 1},
+     1,
+     .bias = true,
+     .transposed = true},
+    {"transposed, more phases than taps",
+     1,
+     3,
+     {1, 6},
+     8,
+     {1, 2},
+     {1, 3},
+     {0, 0},
+     {1, 2},
+     1,
+     .transposed = true},
+    {"transposed, complex, long",
+     1,
+     16,
+     {1, 20},
+     16,
+     {1, 9},
+     {1, 1},
+     {0, 4},
+     {1, 1},
+     1,
+     true,
+     true,
+     .transposed = true},
+    {"transposed 2-d",
+     2,
+     3,
+     {3, 4},
+     2,
+     {3, 2},
+     {2, 1},
+     {1, 0},
+     {1, 2},
+     1,
+     .bias = true,
+     .transposed = true,
+     .output_padding = {1, 0}},
+    {"transposed 2-d, wide",
+     2,
+     8,
+     {4, 5},
+     10,
+     {4, 3},
+     {2, 2},
+     {1, 1},
+     {1, 1},
+     1,
+     .bias = true,
+     .transposed = true,
+     .output_padding = {1, 1}},
+    {"transposed 2-d, groups",
+     2,
+     4,
+     {3, 4},
+     16,
+     {3, 3},
+     {2, 3},
+     {0, 1},
+     {1, 1},
+     2,
+     .transposed = true,
+     .output_padding = {0, 2}},
+    {"transposed 2-d, side by side", 2, 3, {2, 4}, 2, {2, 3}, {2, 3}, {0, 1}, {1, 1}, 1, .transposed = true},
+    {"transposed 2-d, complex",
+     2,
+     2,
+     {3, 4},
+     8,
+     {2, 3},
+     {1, 2},
+     {0, 1},
+     {2, 1},
+     1,
+     true,
+     true,
+     .transposed = true},
+    {"wide", 1, 5, {1, 40}, 19, {1, 3}, {1, 1}, {0, 1}, {1, 1}, 1, .bias = true, .named = true},
+    {"wide, stride 2, dilation 3", 1, 5, {1, 40}, 16, {1, 3}, {1, 2}, {0, 4}, {1, 3}, 1, .bias = true},
+    {"many taps", 1, 2, {1, 50}, 8, {1, 20}, {1, 1}, {0, 7}, {1, 1}, 1, .named = true},
+    {"wide 2-d", 2, 4, {9, 17}, 18, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 1, .bias = true},
+    {"wide 2-d, strides, groups", 2, 6, {9, 16}, 16, {3, 2}, {2, 3}, {1, 2}, {1, 2}, 2, .bias = true},
+    {"wide 2-d, complex", 2, 3, {5, 7}, 8, {3, 3}, {2, 1}, {1, 1}, {1, 1}, 1, true, true, .bias = true},
+    {"spectral", 1, 16, {1, 48}, 16, {1, 9}, {1, 1}, {0, 4}, {1, 1}, 1, true, true, .bias = true},
+    {"spectral, named batch",
+     1,
+     16,
+     {1, 30},
+     17,
+     {1, 12},
+     {1, 1},
+     {0, 11},
+     {1, 1},
+     1,
+     true,
+     true,
+     .named = true},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
@@ -142,22 +250,28 @@ static moire_value weighted(moire_value y, double by) {
   return moire_sum_all(moire_mul(y, moire_add_scalar(moire_scale(i, by), 0.3)));
 }
 
+static moire_value call(const convolution *c, moire_value x, moire_value w, moire_value bias) {
+  if (c->transposed && c->axes == 2)
+    return moire_conv_transpose2d(x, w, bias, c->stride, c->padding, c->output_padding, c->groups, c->dilation);
+  if (c->transposed)
+    return moire_conv_transpose1d(x, w, bias, c->stride[1], c->padding[1], c->output_padding[1], c->groups,
+                                  c->dilation[1]);
+  if (c->axes == 2) return moire_conv2d(x, w, bias, c->stride, c->padding, c->dilation, c->groups);
+  return moire_conv1d(x, w, bias, c->stride[1], c->padding[1], c->dilation[1], c->groups);
+}
+
 static moire_graph *build(const convolution *c) {
   moire_graph *g = moire_graph_create("convolution", MOIRE_TRAINING);
   moire_value x = operand(g, "x", shape_of(c->axes, c->named ? 1 : B, c->c, c->size), c->x_complex);
   if (c->named) { /* the same signal for all samples, and an input */
     x = moire_add(x, moire_input(g, "more", MOIRE_F32, shape_of(c->axes, moire_extent(g, "B"), c->c, c->size)));
   }
-  moire_shape taps = c->transposed ? shape_of(1, c->c, c->out / c->groups, c->taps)
+  moire_shape taps = c->transposed ? shape_of(c->axes, c->c, c->out / c->groups, c->taps)
                                    : shape_of(c->axes, c->out, c->c / c->groups, c->taps);
   moire_value w = operand(g, "w", taps, c->w_complex);
   moire_value bias = {0};
   if (c->bias) bias = operand(g, "bias", MOIRE_SHAPE(c->out), c->x_complex && c->w_complex);
-  moire_value y = c->transposed ? moire_conv_transpose1d(x, w, bias, c->stride[1], c->padding[1],
-                                                         c->output_padding, c->groups, c->dilation[1])
-                  : c->axes == 1
-                      ? moire_conv1d(x, w, bias, c->stride[1], c->padding[1], c->dilation[1], c->groups)
-                      : moire_conv2d(x, w, bias, c->stride, c->padding, c->dilation, c->groups);
+  moire_value y = call(c, x, w, bias);
   moire_output(g, "y", y);
   if (moire_value_dtype(y) == MOIRE_C64) {
     moire_output(g, "loss", moire_add(weighted(moire_real(y), 0.7), weighted(moire_imag(y), -0.4)));
@@ -179,9 +293,9 @@ static wave element(const test_feed *feed, const char *name, bool is_complex, in
 }
 
 static int64_t places(const convolution *c, int axis) {
-  if (c->transposed && axis == 1)
-    return (c->size[1] - 1) * c->stride[1] - 2 * c->padding[1] + c->dilation[1] * (c->taps[1] - 1) +
-           c->output_padding + 1;
+  if (c->transposed)
+    return (c->size[axis] - 1) * c->stride[axis] - 2 * c->padding[axis] +
+           c->dilation[axis] * (c->taps[axis] - 1) + c->output_padding[axis] + 1;
   return (c->size[axis] + 2 * c->padding[axis] - c->dilation[axis] * (c->taps[axis] - 1) - 1) /
              c->stride[axis] +
          1;
@@ -208,17 +322,30 @@ static wave wanted(const convolution *c, const test_feed *feed, int64_t b, int64
   return y;
 }
 
-/* Place t gives w[r] x[t] to t stride + r dilation - padding. */
-static wave wanted_transposed(const convolution *c, const test_feed *feed, int64_t b, int64_t o, int64_t j) {
+/* Does tap r of place t go to `to`? Place t gives w[r] x[t] to t stride + r dilation - padding. */
+static bool goes_to(const convolution *c, int axis, int64_t t, int64_t r, int64_t to) {
+  return t * c->stride[axis] + r * c->dilation[axis] - c->padding[axis] == to;
+}
+
+/* The channel at hand gives to one place. */
+static wave from_channel(const convolution *c, const test_feed *feed, int64_t b, int64_t k, int64_t w_at,
+                         const int64_t to[2]) {
+  wave y = 0;
+  for (int64_t t = 0; t < c->size[0] * c->size[1]; t++)
+    for (int64_t r = 0; r < c->taps[0] * c->taps[1]; r++) {
+      const int64_t row = t / c->size[1], column = t % c->size[1];
+      if (!goes_to(c, 0, row, r / c->taps[1], to[0]) || !goes_to(c, 1, column, r % c->taps[1], to[1])) continue;
+      y += element(feed, "w", c->w_complex, w_at + r) * signal(c, feed, b, k, row, column);
+    }
+  return y;
+}
+
+static wave wanted_transposed(const convolution *c, const test_feed *feed, int64_t b, int64_t o, int64_t i,
+                              int64_t j) {
   const int64_t in = c->c / c->groups, out = c->out / c->groups, group = o / out;
   wave y = c->bias ? element(feed, "bias", c->x_complex && c->w_complex, o) : 0;
   for (int64_t k = group * in; k < (group + 1) * in; k++)
-    for (int64_t t = 0; t < c->size[1]; t++)
-      for (int64_t r = 0; r < c->taps[1]; r++) {
-        if (t * c->stride[1] + r * c->dilation[1] - c->padding[1] != j) continue;
-        y += element(feed, "w", c->w_complex, (k * out + o % out) * c->taps[1] + r) *
-             signal(c, feed, b, k, 0, t);
-      }
+    y += from_channel(c, feed, b, k, (k * out + o % out) * c->taps[0] * c->taps[1], (const int64_t[]){i, j});
   return y;
 }
 
@@ -240,7 +367,7 @@ static bool has_wanted_value(const void *context, const test_subject *s, const t
     for (int64_t i = 0; good && i < all; i++) {
       int64_t j = i % columns, row = i / columns % rows, o = i / (columns * rows) % c->out;
       const int64_t b = i / (columns * rows * c->out);
-      wave want = c->transposed ? wanted_transposed(c, feed, b, o, j) : wanted(c, feed, b, o, row, j);
+      wave want = c->transposed ? wanted_transposed(c, feed, b, o, row, j) : wanted(c, feed, b, o, row, j);
       double plane = n == 2 ? cimag(want) : creal(want);
       good = fabs(y->value[i] - plane) <= 1e-12 * (1 + fabs(plane));
       if (!good) moire__text_add(why, "%s[%d] is %.12g, wanted %.12g", planes[n], (int)i, y->value[i], plane);

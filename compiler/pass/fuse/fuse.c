@@ -107,10 +107,11 @@ static bool has_wide_rows(const moire_shape *domain) {
   return moire__dim_is_static(last) && last > WIDE_ROW;
 }
 
-/* Products whose results are complete where they are computed: matrices of f32 that are not cut along k, nor
- * summed up in parts, in one pass. */
+/* Products whose results are complete where they are computed: convolutions, and matrices of f32 that are not
+ * cut along k, nor summed up in parts, in one pass. */
 static bool takes_epilogue(const moire__fuse *f, const moire__node *node) {
   const moire_graph *g = f->g;
+  if (f->epilogues && (node->op == MOIRE__OP_correlate || node->op == MOIRE__OP_windows_ifft)) return true;
   if (!f->epilogues || (node->op != MOIRE__OP_matmul && node->op != MOIRE__OP_cmatmul)) return false;
   const moire__value_info *a = &g->values[node->operands[0]], *y = &g->values[node->first_result];
   bool whole =

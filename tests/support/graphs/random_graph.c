@@ -92,12 +92,12 @@ static const struct {
   random_step *step;
   int weight;
 } steps[] = {
-    {random_unary, 16},        {random_binary, 18},  {random_compare, 6},   {random_integer, 3},
-    {random_complex_step, 10}, {random_view, 12},    {random_look_up, 4},   {random_pad_or_concat, 6},
-    {random_reduce, 8},        {random_product, 9},  {random_row, 6},       {random_sequence, 4},
-    {random_attention, 3},     {random_source, 5},   {random_transform, 4}, {random_scan, 4},
-    {random_state, 3},         {random_function, 8}, {random_place, 4},     {random_row_function, 5},
-    {random_order, 6},
+    {random_unary, 16},        {random_binary, 18}, {random_compare, 6},   {random_integer, 3},
+    {random_complex_step, 10}, {random_view, 12},   {random_look_up, 4},   {random_pad_or_concat, 6},
+    {random_reduce, 8},        {random_product, 9}, {random_row, 6},       {random_sequence, 4},
+    {random_attention, 3},     {random_source, 5},  {random_transform, 4}, {random_scan, 4},
+    {random_convolution, 4},   {random_state, 3},   {random_function, 8},  {random_place, 4},
+    {random_row_function, 5},  {random_order, 6},
 };
 
 static void take_step(maker *m) {

@@ -59,6 +59,6 @@ typedef void random_step(maker *m);
 random_step random_unary, random_binary, random_compare, random_integer, random_complex_step, random_view,
     random_pad_or_concat, random_look_up, random_reduce, random_product, random_row, random_sequence,
     random_attention, random_transform, random_scan, random_source, random_function, random_place,
-    random_row_function, random_order;
+    random_row_function, random_order, random_convolution;
 
 #endif
