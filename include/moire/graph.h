@@ -328,11 +328,15 @@ typedef struct moire_sorted {
   moire_value values, indices;
 } moire_sorted;
 moire_sorted moire_sort_at(moire_source at, moire_value x, int axis, bool descending);
-/* The k largest, or smallest, in order. */
+/* The k largest, or smallest, in order. Where a named extent has fewer elements than k, the places behind them
+ * have the index -1, and the value that comes last of all: -infinity of the largest, infinity of the smallest,
+ * of i32 the lowest and the highest, of i64 -2^62 and 2^62. */
 moire_sorted moire_top_k_at(moire_source at, moire_value x, int64_t k, int axis, bool largest);
 /* i32: how many of an ascending row [n] are below each x, or not above it if `right` (torch.searchsorted). */
 moire_value moire_search_sorted_at(moire_source at, moire_value row, moire_value x, bool right);
 moire_value moire_cumsum_at(moire_source at, moire_value x, int axis); /* kept in double while it runs */
+/* Running products, f32 or complex; the gradient divides by nothing, so that it holds where elements are 0. */
+moire_value moire_cumprod_at(moire_source at, moire_value x, int axis);
 
 /* ---- reductions: the axis stays with extent 1 if `keep` -----------------------------------------------------
  */
@@ -348,6 +352,9 @@ moire_value moire_mean_axes_at(moire_source at, moire_value x, int n, const int 
 moire_value moire_max_axes_at(moire_source at, moire_value x, int n, const int *axes, bool keep);
 moire_value moire_min_axes_at(moire_source at, moire_value x, int n, const int *axes, bool keep);
 moire_value moire_prod_axes_at(moire_source at, moire_value x, int n, const int *axes, bool keep);
+moire_value moire_any_axes_at(moire_source at, moire_value x, int n, const int *axes, bool keep);
+moire_value moire_all_axes_at(moire_source at, moire_value x, int n, const int *axes, bool keep);
+moire_value moire_logsumexp_axes_at(moire_source at, moire_value x, int n, const int *axes, bool keep);
 moire_value moire_any_at(moire_source at, moire_value x, int axis, bool keep); /* of bools */
 moire_value moire_all_at(moire_source at, moire_value x, int axis, bool keep);
 moire_value moire_logsumexp_at(moire_source at, moire_value x, int axis, bool keep);
@@ -559,7 +566,7 @@ moire_value moire_selective_scan_at(moire_source at, moire_value x, moire_value 
                                     moire_value b, moire_value c);
 /* A linear recurrence of every channel: a and b [B, L, D] -> h [B, L, D], h_t = a_t h_{t-1} + b_t, h_0 = b_0.
  * Both are broadcast to their common shape, so that a of [D] is the same at every position; where one is
- * complex, the result is. L and D are fixed extents. */
+ * complex, the result is. D is a fixed extent, L any. */
 moire_value moire_linear_scan_at(moire_source at, moire_value a, moire_value b);
 
 /* ---- codebooks ---------------------------------------------------------------------------------------------

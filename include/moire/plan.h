@@ -18,7 +18,7 @@ extern "C" {
 #endif
 
 /* Runs pieces [begin, end) of a step. buffers[i]: parameter i, aligned to 64 bytes; extents[i]: the size of
- * named extent i, from 1. */
+ * named extent i, from 1; then come the step's constants. */
 typedef void (*moire_kernel_function)(void *const *buffers, const int64_t *extents, int64_t begin, int64_t end);
 
 typedef enum moire_plan_role {
@@ -44,6 +44,12 @@ typedef struct moire_plan_step {
   moire_dim count;
   int64_t block;
   const char *name; /* "layers.0.attn.q_proj: complex_linear+bias" */
+  /* Numbers in which this step's kernel differs for others that run it: they stand behind the named extents, so
+   * that extents[plan->n_extents + 1 + i] is constants[i] for the kernel. No more than MOIRE_MAX_EXTENTS in
+   * all.
+   */
+  const int64_t *constants;
+  int n_constants;
 } moire_plan_step;
 
 /* After the run, state `state` holds what buffer `from` holds (both indices of buffers). An update whose buffer

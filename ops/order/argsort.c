@@ -1,6 +1,6 @@
 /* argsort: where the elements of a row stand in order. y[l.., k] is the index in x[l.., :] of the k-th
  * smallest, or largest with attribute descending; attribute count, one dim, says how many of them, the first
- * ones.
+ * ones. A fixed count of a named extent may be more than there are: the others are -1.
  *
  * Stable: of equal elements the one with the lower index comes first, in either direction. A NaN is larger than
  * everything, and equal to another one.
@@ -20,8 +20,8 @@ moire_status moire__argsort_infer(moire__infer *c) {
   MOIRE__TRY(moire__infer_int(c, "descending", 0, 1, &descending));
   MOIRE__TRY(moire__infer_shape(c, "count", &count));
   moire_dim *last = &shape.dims[shape.rank - 1];
-  bool fewer = count.rank == 1 && moire__dim_is_static(count.dims[0]) && moire__dim_is_static(*last) &&
-               count.dims[0] <= *last;
+  bool fewer = count.rank == 1 && moire__dim_is_static(count.dims[0]) &&
+               (!moire__dim_is_static(*last) || count.dims[0] <= *last);
   if (count.rank != 1 || (count.dims[0] != *last && !fewer))
     return moire_fail(c->error, MOIRE_ERROR_SHAPE,
                       "the first of %s, wanted as many as the last axis has, or fewer "
@@ -62,7 +62,7 @@ void moire__argsort_reference(moire__reference *c) {
   for (int64_t r = 0; r < rows; r++) {
     for (int64_t i = 0; i < n; i++) row[i] = (place){x->re[r * n + i], i};
     qsort(row, (size_t)n, sizeof *row, moire__node_int(c->node, "descending") ? by_falling_value : by_value);
-    for (int64_t k = 0; k < count; k++) y->re[r * count + k] = (double)row[k].index;
+    for (int64_t k = 0; k < count; k++) y->re[r * count + k] = k < n ? (double)row[k].index : -1;
   }
 }
 
@@ -84,7 +84,9 @@ bool moire__argsort_sample(moire__sampler *s) {
       {HARD, F32, S(0, 5), S(5), 0, ACCEPTED},   {HARD, F32, S(4, 0), S(0), 0, ACCEPTED},
       {HARD, F32, S(4, 5), S(0), 0, ACCEPTED},   {WRONG, C64, S(4, 5), S(5), 0, BAD_TYPE},
       {WRONG, F32, SCALAR, S(1), 0, BAD_SHAPE},  {WRONG, F32, S(4, 5), S(6), 0, BAD_SHAPE},
-      {WRONG, F32, S(4, t), S(1), 0, BAD_SHAPE}, {WRONG, F32, S(4, 5), S(5), 2, BAD_ARGUMENT},
+      {GOOD, F32, S(4, t), S(2), 1, ACCEPTED},   {HARD, I32, S(b, t), S(5), 0, ACCEPTED},
+      {HARD, F32, S(2, t), S(70), 1, ACCEPTED},  {HARD, F32, S(3, b), S(3), 1, ACCEPTED},
+      {WRONG, F32, S(4, 5), S(t), 1, BAD_SHAPE}, {WRONG, F32, S(4, 5), S(5), 2, BAD_ARGUMENT},
   };
   int i = MOIRE__SAMPLE_ROW(s, cases);
   if (i < 0) return false;

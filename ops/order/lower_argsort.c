@@ -16,10 +16,10 @@ typedef struct sort {
   moire__lowering *l;
   moire__loop_builder *b; /* after moire__lower_body */
   moire__loop_buffer x, out, runs;
-  moire__loop_type type; /* of x */
-  bool descending;
-  value n, count;         /* of the row, and of what is wanted of it */
-  value first, first_out; /* places of the row */
+  moire__loop_type type;     /* of x */
+  bool descending, may_lack; /* a named row may have fewer than are wanted */
+  value n, count;            /* of the row, and of what is wanted of it */
+  value first, first_out;    /* places of the row */
 } sort;
 
 static value number(sort *s, int64_t x) { return moire__loop_index(s->b, x); }
@@ -48,6 +48,11 @@ static value before(sort *s, value x, value y) {
 static void select_few(sort *s, moire__loop_buffer values, moire__loop_buffer indices) {
   moire__loop_builder *b = s->b;
   value zero = number(s, 0), one = number(s, 1);
+  if (s->may_lack) {
+    value k = moire__loop_for(b, zero, s->count, 1, 1);
+    moire__loop_store(b, indices, k, moire__loop_const(b, MOIRE__LOOP_I32, -1));
+    moire__loop_end(b);
+  }
   moire__loop_store(b, values, zero, moire__loop_const(b, s->type, 0));
   value i = moire__loop_for(b, zero, s->n, 1, 1), x = element(s, i);
   value last = two(s, MOIRE__LOOP_sub, smaller(s, add(s, i, one), s->count), one); /* after it is put in */
@@ -120,8 +125,13 @@ static void merge_all(sort *s, moire_dim n) {
   moire__loop_end(b);
   moire__loop_end(b);
   value found = add(s, base, two(s, MOIRE__LOOP_mul, moire__loop_get(b, half), s->n));
-  value k = moire__loop_for(b, zero, s->count, 1, s->l->target.lanes);
+  value there = s->may_lack ? smaller(s, s->count, s->n) : s->count;
+  value k = moire__loop_for(b, zero, there, 1, s->l->target.lanes);
   moire__loop_store(b, s->out, add(s, s->first_out, k), moire__loop_load(b, s->runs, add(s, found, k)));
+  moire__loop_end(b);
+  if (!s->may_lack) return;
+  k = moire__loop_for(b, there, s->count, 1, 1);
+  moire__loop_store(b, s->out, add(s, s->first_out, k), moire__loop_const(b, MOIRE__LOOP_I32, -1));
   moire__loop_end(b);
 }
 
@@ -138,7 +148,9 @@ void moire__argsort_lower(moire__lowering *l) {
   sort s = {.l = l, .b = &l->builder, .descending = moire__node_int(node, "descending") != 0};
   s.type = moire__loop_type_from_dtype(l->g->values[node->operands[0]].dtype);
   s.out = moire__lower_add_write(l, node->first_result);
-  bool few = moire__dim_is_static(n) && count <= MOST_KEPT && count * 4 <= n;
+  bool named = !moire__dim_is_static(n);
+  s.may_lack = named && moire__dim_is_static(count);
+  bool few = moire__dim_is_static(count) && count <= MOST_KEPT && (named || count * 4 <= n);
   moire__loop_buffer values = 0, indices = 0;
   if (!few) {
     moire__dim_multiply(elements, 2, &elements);

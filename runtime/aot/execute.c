@@ -75,19 +75,28 @@ static void take_pieces(void *argument, int thread) {
 }
 
 static void run_step(const moire__aot_run *run, const moire__aot_step *step, void *const *arguments) {
+  enum { MOST = 15 }; /* extents and constants, as compiled code has them */
+  int64_t own[MOST + 1];
+  const int64_t *extents = run->extents;
+  if (step->n_constants) {
+    for (int i = 0; i <= run->plan->n_extents; i++) own[i] = run->extents[i];
+    for (int i = 0; i < step->n_constants; i++)
+      own[run->plan->n_extents + 1 + i] = run->plan->constants[step->first_constant + i];
+    extents = own;
+  }
   int64_t count = step->count * run->extents[step->extent];
   int64_t pieces = count / step->block + (count % step->block != 0);
   const uint64_t mode = run->plan->flush ? MOIRE__FLOAT_FLUSH : 0;
   if (run->threads < 2 || pieces < 2) {
     const uint64_t before = moire__float_flush(mode);
-    step->kernel(arguments, run->extents, 0, pieces);
+    step->kernel(arguments, extents, 0, pieces);
     moire__float_flush(before);
     return;
   }
   int64_t chunk = pieces / ((int64_t)run->threads * 8);
   step_job job = {.kernel = step->kernel,
                   .arguments = arguments,
-                  .extents = run->extents,
+                  .extents = extents,
                   .pieces = pieces,
                   .chunk = chunk + !chunk,
                   .mode = mode};

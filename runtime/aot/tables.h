@@ -55,6 +55,7 @@ typedef struct moire__aot_step {
   int extent;                      /* count is multiplied by it */
   int64_t count, block;            /* the kernel runs over ceil(count / block) pieces */
   const char *name;                /* what it computes */
+  int first_constant, n_constants; /* in the plan's: the kernel reads them behind the extents */
 } moire__aot_step;
 
 /* After the run, `bytes` at `to` (a state) become those at `from`. */
@@ -67,6 +68,8 @@ typedef struct moire__aot_plan {
   const moire__aot_buffer *buffers;
   const int *arguments; /* buffers */
   int n_arguments;
+  const int64_t *constants; /* of the steps */
+  int n_extents;            /* that kernels read */
   const moire__aot_step *steps;
   int n_steps;
   const moire__aot_copy *copies;

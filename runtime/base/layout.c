@@ -91,3 +91,12 @@ bool moire__extent_size(moire_dim dim, const int64_t *extents, int64_t *size) {
   if (empty) *size = 0;
   return empty || (fits && *size >= 0 && *size < most);
 }
+
+const int64_t *moire__step_extents(const moire_plan *plan, const moire_plan_step *step, const int64_t *extents,
+                                   int64_t own[MOIRE_MAX_EXTENTS + 1]) {
+  if (!step->n_constants) return extents;
+  own[0] = 1;
+  for (int i = 1; i <= plan->n_extents; i++) own[i] = extents[i];
+  for (int i = 0; i < step->n_constants; i++) own[plan->n_extents + 1 + i] = step->constants[i];
+  return own;
+}

@@ -31,4 +31,9 @@ size_t moire__dtype_bytes(moire_dtype dtype);
 /* The size of a dim; extents[0] is not read. False if it does not fit 47 bits: no buffer is that large. */
 bool moire__extent_size(moire_dim dim, const int64_t *extents, int64_t *size);
 
+/* What the step's kernel gets as extents: `extents` (from 1), or `own` with the step's constants behind them.
+ */
+const int64_t *moire__step_extents(const moire_plan *plan, const moire_plan_step *step, const int64_t *extents,
+                                   int64_t own[MOIRE_MAX_EXTENTS + 1]);
+
 #endif

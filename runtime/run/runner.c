@@ -79,6 +79,7 @@ static moire_status check_plan(const moire_plan *plan, moire_error *error) {
   for (int i = 0; i < plan->n_steps; i++) {
     const moire_plan_step *s = &plan->steps[i];
     bool good = s->kernel >= 0 && s->kernel < plan->n_kernels && s->block >= 1 && dim_is_known(plan, s->count);
+    good = good && s->n_constants >= 0 && s->n_constants <= MOIRE_MAX_EXTENTS - plan->n_extents;
     for (int j = 0; j < s->n_buffers; j++) good = good && s->buffers[j] >= 0 && s->buffers[j] < plan->n_buffers;
     if (!good) return broken(plan, error, "step", i);
   }
@@ -496,8 +497,9 @@ static void run_steps(moire_runner *r, moire__recording *recording) {
     int64_t count = 0;
     moire__extent_size(step->count, r->extents, &count);
     int64_t pieces = count / step->block + (count % step->block != 0);
-    call c = {r->plan->kernels[step->kernel], r->arguments[i], r->extents,
-              r->plan->flush ? MOIRE__FLOAT_FLUSH : 0};
+    int64_t own[MOIRE_MAX_EXTENTS + 1];
+    call c = {r->plan->kernels[step->kernel], r->arguments[i],
+              moire__step_extents(r->plan, step, r->extents, own), r->plan->flush ? MOIRE__FLOAT_FLUSH : 0};
     if (r->watch) r->watch(r->watch_context, i, r->arguments[i], r->extents);
     if (recording) {
       moire__recording_run(recording, r->threads, i, pieces, run_pieces, &c);

@@ -1,9 +1,11 @@
-/* Optimizations change no result: models of random shapes, compiled with everything and without some of it,
- * give the same loss and gradients on the same batches, dropout included, by rounding.
+/* Optimizations change no result. Models of random shapes and random graphs of all operations
+ * (tests/support/graphs/random_graph.h), in turns, are compiled with everything and without some of it: models
+ * give the same loss and gradients on the same batches, dropout included, by rounding; outputs, gradients and
+ * steps of the optimizer of graphs are those of the interpreter, either way.
  *
  *   switches_fuzz_main [SECONDS [SEED]]     (20 seconds, seed 1; with SECONDS alone a seed from the clock)
  *
- * Prints the seed first, and of a difference the configuration and what was off.
+ * Prints the seed first, and of a difference the configuration or the graph, and what was off.
  */
 #include "moire/compile.h"
 #include "moire/model.h"
@@ -12,6 +14,8 @@
 #include "runtime/base/philox.h"
 #include "runtime/base/text.h"
 #include "runtime/files/config.h"
+#include "tests/support/graphs/random_graph.h"
+#include "tests/support/judge.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -162,14 +166,26 @@ static bool agree(const machine *a, const machine *b, unsigned off, moire__text 
   return true;
 }
 
-static bool judge(uint64_t seed, moire_threads *threads, int *graphs, moire__text *why) {
+static unsigned draw_switches(moire__random *random) {
+  unsigned all = (1u << MOIRE_OPTIMIZATION_COUNT) - 1, off = 0;
+  while (!off) off = (unsigned)moire__random_bits(random) & (unsigned)moire__random_bits(random) & all;
+  return off;
+}
+
+static void say_switches(unsigned off, moire__text *why) {
+  for (int i = 0; i < MOIRE_OPTIMIZATION_COUNT; i++)
+    if (off >> i & 1) moire__text_add(why, " %s", moire_optimization_name((moire_optimization)i));
+}
+
+/* ---- models ---------------------------------------------------------------------------------------------- */
+
+static bool judge_model(uint64_t seed, moire_threads *threads, int *models, moire__text *why) {
   static const char *const names[] = {"qia", "qia", "pswrec_v13", "pswrec_v1111", "pm_ssd", "wearec"};
   static const int lengths[] = {1, 2, 7, 9, 13, 17, MOST_LENGTH};
   moire__random random = moire__random_start(seed, 1);
   const char *name = names[draw(&random, 0, 5)];
   int length = lengths[draw(&random, 0, 6)];
-  unsigned all = (1u << MOIRE_OPTIMIZATION_COUNT) - 1, off = 0;
-  while (!off) off = (unsigned)moire__random_bits(&random) & (unsigned)moire__random_bits(&random) & all;
+  unsigned off = draw_switches(&random);
   moire__text json = {0};
   draw_config(&random, length, &json);
   moire_graph *g = build(name, moire__text_string(&json));
@@ -184,15 +200,47 @@ static bool judge(uint64_t seed, moire_threads *threads, int *graphs, moire__tex
     }
     stop(&with);
     stop(&without);
-    ++*graphs;
+    ++*models;
   }
   if (!good) {
     moire__text_add(why, "\n%s %s without", name, moire__text_string(&json));
-    for (int i = 0; i < MOIRE_OPTIMIZATION_COUNT; i++)
-      if (off >> i & 1) moire__text_add(why, " %s", moire_optimization_name((moire_optimization)i));
+    say_switches(off, why);
   }
   moire_graph_destroy(g);
   moire__text_free(&json);
+  return good;
+}
+
+/* ---- graphs ---------------------------------------------------------------------------------------------- */
+
+/* Without `attend`, rows that may see no key keep three digits less. */
+static bool judge_graph(uint64_t seed, const test_pools *pools, int *graphs, moire__text *why) {
+  enum { ALL_STEPS = 1000, MOST_BATCH = 20 };
+  moire__random random = moire__random_start(seed, 2);
+  uint64_t of_graph = moire__random_bits(&random) >> 16;
+  unsigned off = draw_switches(&random) & ~(1u << MOIRE_OPTIMIZATION_attend);
+  const test_way ways[] = {{.target = "host"}, {.target = "host", .off = off}};
+  int64_t samples = draw(&random, 1, MOST_BATCH);
+  random_graph r;
+  random_graph_make(&r, of_graph, ALL_STEPS);
+  bool good = true;
+  if (moire_graph_status(r.g, NULL) == MOIRE_OK) {
+    test_subject s;
+    good = test_subject_make(&s, r.g, &r.options, ways, 2, why);
+    if (good) {
+      test_feed feed = test_feed_draw(s.stages[s.reference], r.ranges, r.n_ranges, samples, seed);
+      good = test_subject_judge(&s, &feed, TEST_CHECK_NATIVE, pools, seed, why);
+      test_feed_free(&feed);
+      test_subject_free(&s);
+    }
+    ++*graphs;
+  }
+  if (!good) {
+    moire__text_add(why, "\ngraph %llu (graph_fuzz_main --graph), batch %lld, without",
+                    (unsigned long long)of_graph, (long long)samples);
+    say_switches(off, why);
+  }
+  random_graph_free(&r);
   return good;
 }
 
@@ -200,22 +248,23 @@ int main(int argc, char **argv) {
   double seconds = argc > 1 ? atof(argv[1]) : 20;
   uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : argc > 1 ? (uint64_t)time(NULL) : 1;
   setenv("MOIRE_CACHE", "off", 0); /* what is drawn at random does not come again */
-  moire_threads *threads = moire_threads_create(2, NULL);
+  test_pools pools = test_pools_make();
   struct timespec from, now;
   clock_gettime(CLOCK_MONOTONIC, &from);
   printf("seed %llu\n", (unsigned long long)seed);
   fflush(stdout);
-  int graphs = 0;
+  int models = 0, graphs = 0;
   for (;; seed++) {
     clock_gettime(CLOCK_MONOTONIC, &now);
     if ((double)(now.tv_sec - from.tv_sec) > seconds) break;
     moire__text why = {0};
-    bool good = judge(seed, threads, &graphs, &why);
+    bool good =
+        seed % 2 ? judge_model(seed, pools.pools[1], &models, &why) : judge_graph(seed, &pools, &graphs, &why);
     if (!good) printf("MISMATCH at seed %llu: %s\n", (unsigned long long)seed, moire__text_string(&why));
     moire__text_free(&why);
     if (!good) return 1;
   }
-  printf("%d models agree\n", graphs);
-  moire_threads_destroy(threads);
-  return graphs == 0;
+  printf("%d models and %d graphs agree\n", models, graphs);
+  test_pools_free(&pools);
+  return models == 0 || graphs == 0;
 }

@@ -126,6 +126,12 @@ REAL(all_, whole(moire_all(moire_less(a, moire_add_scalar(b, 1)), 1, false)),
      row[0] < other[0] + 1 && row[1] < other[1] + 1 && row[2] < other[2] + 1 && row[3] < other[3] + 1 &&
          row[4] < other[4] + 1)
 REAL(logsumexp, moire_logsumexp(moire_add_scalar(a, 300), 1, false), 300 + log(exponentials(row, COLUMNS)))
+REAL(any_axes, whole(moire_any_axes(moire_less(a, b), 1, &(int){1}, false)),
+     row[0] < other[0] || row[1] < other[1] || row[2] < other[2] || row[3] < other[3] || row[4] < other[4])
+REAL(all_axes, whole(moire_all_axes(moire_less(a, moire_add_scalar(a, 1)), 2, both, false)), 1)
+REAL(logsumexp_axes, moire_logsumexp_axes(moire_add_scalar(a, 300), 2, both, false),
+     300 + log(exponentials(p.a, ALL)))
+REAL(cumprod, moire_cumprod(a, 1), product(p.a + i / COLUMNS * COLUMNS, (int)(i % COLUMNS) + 1))
 REAL(argmax, whole(moire_argmax(a, 1, false)), index_of(row, most(row, COLUMNS)))
 REAL(argmin, whole(moire_argmin(a, -1, true)), index_of(row, least(row, COLUMNS)))
 
@@ -227,15 +233,16 @@ static const composite cases[] = {
         ROW(floor_) ROW(round_) ROW(whole_remainder) ROW(complex_exp) ROW(complex_log) ROW(complex_sqrt_left)
             ROW(complex_tanh_) ROW(complex_div_) ROW(real_by_complex) ROW(complex_relu) ROW(modrelu) ROW(min_)
                 ROW(prod_) ROW(prod_all) ROW(sum_axes) ROW(mean_axes) ROW(max_axes) ROW(min_axes) ROW(any_)
-                    ROW(all_) ROW(logsumexp) ROW(argmax) ROW(argmin) ROW(slice_by) ROW(slice_by_end)
-                        ROW(slice_by_rows) ROW(flip_) ROW(roll) ROW(roll_back) ROW(one_hot) ROW(layer_norm)
-                            ROW(rms_norm) ROW(group_norm) ROW(layer_norm_of_planes) ROW(magnitude_softmax)
-                                ROW(mse_loss) ROW(mse_loss_none) ROW(l1_loss) ROW(huber_loss)
-                                    ROW(binary_cross_entropy) ROW(kl_div) ROW(kl_div_of_logs) ROW(bpr_loss)
-                                        ROW(cross_entropy_loss) ROW(cross_entropy_ignoring_2)
-                                            ROW(cross_entropy_smoothed) ROW(cosine_similarity)
-                                                ROW(cosine_embedding_loss) ROW(triplet_margin_loss)
-                                                    ROW(info_nce) ROW(info_nce_in_batch)};
+                    ROW(all_) ROW(any_axes) ROW(all_axes) ROW(logsumexp) ROW(logsumexp_axes) ROW(cumprod)
+                        ROW(argmax) ROW(argmin) ROW(slice_by) ROW(slice_by_end) ROW(slice_by_rows) ROW(flip_)
+                            ROW(roll) ROW(roll_back) ROW(one_hot) ROW(layer_norm) ROW(rms_norm) ROW(group_norm)
+                                ROW(layer_norm_of_planes) ROW(magnitude_softmax) ROW(mse_loss)
+                                    ROW(mse_loss_none) ROW(l1_loss) ROW(huber_loss) ROW(binary_cross_entropy)
+                                        ROW(kl_div) ROW(kl_div_of_logs) ROW(bpr_loss) ROW(cross_entropy_loss)
+                                            ROW(cross_entropy_ignoring_2) ROW(cross_entropy_smoothed)
+                                                ROW(cosine_similarity) ROW(cosine_embedding_loss)
+                                                    ROW(triplet_margin_loss) ROW(info_nce)
+                                                        ROW(info_nce_in_batch)};
 enum { CASES = sizeof cases / sizeof *cases };
 
 static moire_value weighted(moire_value y, double by) {

@@ -102,6 +102,64 @@ Test(order, as_many_rows_as_a_batch_has, .timeout = 60) {
   test_machine_destroy(&m);
 }
 
+/* Two of five, of two, of one, and of none: what is not there has the index -1. */
+Test(order, the_first_few_of_a_named_extent, .timeout = 60) {
+  moire_graph *g = moire_graph_create("named", MOIRE_INFERENCE);
+  moire_value x = moire_input(g, "x", MOIRE_F32, MOIRE_SHAPE(moire_extent(g, "B")));
+  moire_sorted largest = moire_top_k(x, 2, 0, true),
+               smallest = moire_top_k(moire_cast(x, MOIRE_I32), 2, 0, false);
+  moire_output(g, "y", largest.values);
+  moire_output(g, "i", moire_cast(largest.indices, MOIRE_F32));
+  moire_output(g, "least", moire_cast(smallest.values, MOIRE_F32));
+  const float numbers[] = {3, 1, 2, 5, 4};
+  test_machine m = run(g, (const char *const[]){"y", "i", "least"}, 3, numbers, 5);
+  const struct {
+    int64_t n;
+    float y[2], i[2], least[2];
+  } rows[] = {{5, {5, 4}, {3, 4}, {1, 2}},
+              {2, {3, 1}, {0, 1}, {1, 3}},
+              {1, {3, -INFINITY}, {0, -1}, {3, 0x1p31f}},
+              {0, {-INFINITY, -INFINITY}, {-1, -1}, {0x1p31f, 0x1p31f}}};
+  for (int r = 0; r < 4; r++) {
+    moire_error error = {0};
+    moire_runner_set_extent(m.runner, "B", rows[r].n, &error);
+    moire_runner_set_input(m.runner, "x", numbers, rows[r].n, &error);
+    go(&m);
+    cr_expect_arr_eq(moire_runner_output(m.runner, "y", NULL), rows[r].y, sizeof rows[r].y, "row %d", r);
+    cr_expect_arr_eq(moire_runner_output(m.runner, "i", NULL), rows[r].i, sizeof rows[r].i, "row %d", r);
+    const float *least = moire_runner_output(m.runner, "least", NULL);
+    cr_expect_arr_eq(least, rows[r].least, sizeof rows[r].least, "row %d: %g, %g", r, (double)least[0],
+                     (double)least[1]);
+  }
+  test_machine_destroy(&m);
+}
+
+/* torch.cumprod's values and gradients, with no 0, one and two. */
+Test(order, running_products_have_gradients_at_zero, .timeout = 60) {
+  moire_graph *g = moire_graph_create("cumprod", MOIRE_TRAINING);
+  static const double numbers[] = {2, 3, -1, 4, 2, 0, 3, 4, 0, 2, 0, 5};
+  moire_value x = moire_parameter(g, "x", MOIRE_SHAPE(3, 4), moire_init_list(numbers, 12));
+  moire_value y = moire_cumprod(x, 1);
+  moire_output(g, "y", y);
+  moire_output(g, "i", moire_cumprod(moire_swap_axes(x, 0, 1), 0)); /* the other axis is the vector */
+  moire_output(g, "loss", moire_sum_all(y));
+  moire_compile_options options = moire_compile_defaults();
+  options.outputs = (const char *[]){"y", "i", "loss"};
+  options.n_outputs = 3;
+  options.loss = "loss";
+  options.keep_gradients = true;
+  test_machine m = test_machine_make(g, &options, 2, 1);
+  moire_graph_destroy(g);
+  go(&m);
+  const float products[] = {2, 6, -6, -24, 2, 0, 0, 0, 0, 0, 0, 0};
+  const float gradients[] = {-11, -8, 30, -6, 1, 32, 0, 0, 3, 0, 0, 0};
+  cr_assert_arr_eq(moire_runner_output(m.runner, "y", NULL), products, sizeof products);
+  cr_assert_arr_eq(moire_runner_output(m.runner, "grad.x", NULL), gradients, sizeof gradients);
+  const float *turned = moire_runner_output(m.runner, "i", NULL);
+  for (int i = 0; i < 12; i++) cr_expect_eq(turned[i % 4 * 3 + i / 4], products[i]);
+  test_machine_destroy(&m);
+}
+
 Test(order, a_long_running_sum_keeps_its_digits, .timeout = 60) {
   enum { N = 1000000 };
   moire_graph *g = moire_graph_create("long", MOIRE_INFERENCE);
@@ -192,6 +250,34 @@ Test(rows, a_table_of_a_named_number_of_rows, .timeout = 60) {
   test_machine_destroy(&m);
 }
 
+/* Row 1 of a table with a row for every sample is read, but passes no gradient. */
+Test(rows, padding_in_a_table_of_a_named_number_of_rows, .timeout = 60) {
+  moire_graph *g = moire_graph_create("padding", MOIRE_TRAINING);
+  moire_value x = moire_input(g, "x", MOIRE_F32, MOIRE_SHAPE(moire_extent(g, "B"), 2));
+  moire_value rows = moire_input(g, "rows", MOIRE_I32, MOIRE_SHAPE(4));
+  moire_value w = moire_parameter(g, "w", MOIRE_SHAPE(2), moire_init_constant(1));
+  moire_value y = moire_embedding(moire_mul(x, w), rows, 1);
+  moire_output(g, "y", y);
+  moire_output(g, "loss", moire_sum_all(y));
+  moire_compile_options options = moire_compile_defaults();
+  options.outputs = (const char *[]){"y", "loss"};
+  options.n_outputs = 2;
+  options.loss = "loss";
+  options.keep_gradients = true;
+  test_machine m = test_machine_make(g, &options, 2, 1);
+  moire_graph_destroy(g);
+  const float numbers[] = {1, 2, 3, 4, 5, 6};
+  moire_error error = {0};
+  moire_runner_set_extent(m.runner, "B", 3, &error);
+  moire_runner_set_input(m.runner, "x", numbers, 6, &error);
+  moire_runner_set_input(m.runner, "rows", (const int32_t[]){1, 0, 2, 2}, 4, &error);
+  go(&m);
+  cr_assert_arr_eq(moire_runner_output(m.runner, "y", NULL), ((const float[]){3, 4, 1, 2, 5, 6, 5, 6}),
+                   8 * sizeof(float));
+  cr_assert_arr_eq(moire_runner_output(m.runner, "grad.w", NULL), ((const float[]){11, 14}), 2 * sizeof(float));
+  test_machine_destroy(&m);
+}
+
 /* ---- refusals -------------------------------------------------------------------------------------------- */
 
 static void refuses(moire_graph *g, const char *sentence) {
@@ -210,8 +296,11 @@ Test(order, says_what_is_wrong) {
   moire_sort(moire_input(g, "x", MOIRE_F32, shape), 2, true);
   refuses(g, "sort: axis 2 of a value of rank 2");
   g = moire_graph_create("g", MOIRE_TRAINING);
-  moire_top_k(moire_input(g, "x", MOIRE_F32, MOIRE_SHAPE(moire_extent(g, "B"))), 1, 0, true);
-  refuses(g, "top_k: axis 0 has a named extent; sort it whole");
+  moire_top_k(moire_input(g, "x", MOIRE_F32, MOIRE_SHAPE(moire_extent(g, "B"))), -1, 0, true);
+  refuses(g, "top_k: the first -1");
+  g = moire_graph_create("g", MOIRE_TRAINING);
+  moire_cumprod(moire_input(g, "x", MOIRE_I32, shape), 0);
+  refuses(g, "cumprod: of i32 values, wanted f32 or c64");
   g = moire_graph_create("g", MOIRE_TRAINING);
   moire_value x = moire_input(g, "x", MOIRE_F32, shape);
   moire_scatter_add(x, moire_iota(g, MOIRE_SHAPE(2), 0), moire_input(g, "u", MOIRE_F32, MOIRE_SHAPE(2, 4)));

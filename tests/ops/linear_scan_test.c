@@ -9,6 +9,8 @@
 
 #include <complex.h>
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { B = 3, L = 200, D = 64, N = B * L * D };
 
@@ -165,3 +167,72 @@ Test(linear_scan, the_first_position_is_b, .timeout = 60) {
   cr_assert_arr_eq(moire_runner_output(m.runner, "later", NULL), h + 2, 4 * sizeof *h);
   test_machine_destroy(&m);
 }
+
+/* ---- chunks ------------------------------------------------------------------------------------------------
+ */
+
+enum { WIDE = 24 };
+
+static test_machine compile_named(bool waves, bool fixed, int threads) {
+  static const char *const outputs[] = {"h", "loss"};
+  moire_graph *g = moire_graph_create("named", MOIRE_TRAINING);
+  moire_dim b = moire_extent(g, "B"), l = moire_extent(g, "L");
+  moire_shape all = MOIRE_SHAPE(b, l, WIDE), row = MOIRE_SHAPE(WIDE);
+  moire_value scale = moire_parameter(g, "scale", row, moire_init_uniform(0.8, 1));
+  moire_value x = moire_input(g, "x", MOIRE_F32, all), a = moire_tanh(moire_scale(scale, 2));
+  if (!fixed) a = moire_mul(a, moire_sigmoid(moire_add_scalar(x, 3)));
+  moire_value u = moire_mul(x, scale);
+  if (waves) a = moire_polar(a, scale), u = moire_complex(u, x);
+  moire_value h = moire_linear_scan(a, u);
+  moire_output(g, "h", waves ? moire_real(h) : h);
+  moire_output(g, "loss", moire_sum_all(waves ? moire_abs2(h) : moire_mul(h, h)));
+  moire_compile_options options = moire_compile_defaults();
+  options.outputs = outputs;
+  options.n_outputs = 2;
+  options.loss = "loss";
+  options.keep_gradients = true;
+  test_machine m = test_machine_make(g, &options, threads, 5);
+  moire_graph_destroy(g);
+  return m;
+}
+
+static void run_named(test_machine *m, const float *x, int64_t batch, int64_t length) {
+  moire_error error = {0};
+  moire_runner_set_extent(m->runner, "B", batch, &error);
+  moire_runner_set_extent(m->runner, "L", length, &error);
+  moire_runner_set_input(m->runner, "x", x, batch * length * WIDE, &error);
+  cr_assert_eq(moire_runner_run(m->runner, &error), MOIRE_OK, "%s", error.message);
+}
+
+/* One sample is walked in chunks, forty in order: its numbers are the same, to the last bit, for any number of
+ * threads. So is the gradient that comes from one sample alone. */
+static void check_named(bool waves, bool fixed) {
+  enum { MANY = 40, LONGEST = 2500 };
+  static const int64_t lengths[] = {1, 2, 63, 64, 65, 200, LONGEST, 0};
+  test_machine one = compile_named(waves, fixed, 1), three = compile_named(waves, fixed, 3);
+  float *x = aligned_alloc(64, sizeof(float[MANY * WIDE * LONGEST]));
+  cr_assert(x);
+  for (int64_t i = 0; i < MANY * WIDE * LONGEST; i++) x[i] = (float)(i * 7919 % 1009) / 504 - 1;
+  for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+    size_t bytes = (size_t)lengths[i] * sizeof(float[WIDE]), row = sizeof(float[WIDE]);
+    float *alone = moire__allocate(bytes + 1), gradient[WIDE];
+    run_named(&one, x, 1, lengths[i]);
+    memcpy(alone, moire_runner_output(one.runner, "h", NULL), bytes);
+    memcpy(gradient, moire_runner_output(one.runner, "grad.scale", NULL), row);
+    run_named(&three, x, 1, lengths[i]);
+    cr_assert_arr_eq(moire_runner_output(three.runner, "h", NULL), alone, bytes);
+    cr_assert_arr_eq(moire_runner_output(three.runner, "grad.scale", NULL), gradient, row);
+    run_named(&three, x, MANY, lengths[i]);
+    cr_assert_arr_eq(moire_runner_output(three.runner, "h", NULL), alone, bytes, "%lld positions",
+                     (long long)lengths[i]);
+    moire__release(alone);
+  }
+  free(x);
+  test_machine_destroy(&one);
+  test_machine_destroy(&three);
+}
+
+Test(linear_scan, chunks_of_a_named_length, .timeout = 120) { check_named(false, false); }
+Test(linear_scan, chunks_of_a_named_length_with_a_fixed_decay, .timeout = 120) { check_named(false, true); }
+Test(linear_scan, complex_chunks_of_a_named_length, .timeout = 120) { check_named(true, false); }
+Test(linear_scan, complex_chunks_with_a_fixed_decay, .timeout = 120) { check_named(true, true); }

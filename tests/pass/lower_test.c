@@ -10,6 +10,7 @@
 #include "compiler/driver/driver.h"
 #include "compiler/pass/plan/module.h"
 #include "moire/model.h"
+#include "runtime/base/layout.h"
 #include "runtime/files/config.h"
 #include "tests/support/pass_feed.h"
 #include "tests/support/pass_golden.h"
@@ -147,8 +148,10 @@ static void run_step(const run *r, int number) {
   for (int i = 0; i < step->n_buffers; i++) arguments[i] = r->data[step->buffers[i]];
   int64_t pieces = (moire__dim_size(step->count, r->extents) + step->block - 1) / step->block;
   moire_error error = {0};
+  int64_t own[MOIRE_MAX_EXTENTS + 1];
+  const int64_t *extents = moire__step_extents(plan, step, r->extents, own);
   moire_status status =
-      moire__loop_interpret(r->m->kernels[step->kernel], arguments, r->extents, 0, pieces, true, &error);
+      moire__loop_interpret(r->m->kernels[step->kernel], arguments, extents, 0, pieces, true, &error);
   cr_assert_eq(status, MOIRE_OK, "step %d, %s: %s", number, step->name, error.message);
   for (int i = 0; i < plan->n_buffers; i++) {
     if (plan->buffers[i].last_step == number) poison(r, i);

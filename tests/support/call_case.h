@@ -8,7 +8,8 @@
 /* Compiles both outputs, with gradients. False with a sentence in `why`. */
 bool test_call_compile(test_subject *s, const moire_graph *g, moire__text *why);
 
-/* Whether "y", as the interpreter gives it, is what it should be: judged by the test. */
+/* Whether "y", as the interpreter gives it, is what it should be: judged by the test. NULL: no more than
+ * that all agree. */
 typedef bool test_call_value(const void *context, const test_subject *s, const test_feed *feed,
                              moire__text *why);
 

@@ -2,6 +2,7 @@
 #include "tests/support/engines.h"
 
 #include "compiler/ir/graph/rewrite.h"
+#include "runtime/base/layout.h"
 #include "runtime/base/philox.h"
 #include "runtime/base/planes.h"
 
@@ -250,10 +251,12 @@ static moire_status run_step(const moire__module *m, const moire_plan_step *step
   int64_t count = moire__dim_size(step->count, extents);
   int64_t pieces = count / step->block + (count % step->block != 0);
   const moire__loop_kernel *k = m->kernels[step->kernel];
+  int64_t own[MOIRE_MAX_EXTENTS + 1];
+  const int64_t *given = moire__step_extents(&m->plan, step, extents, own);
   moire_status status = MOIRE_OK;
-  if (!backwards) status = moire__loop_interpret(k, arguments, extents, 0, pieces, true, error);
+  if (!backwards) status = moire__loop_interpret(k, arguments, given, 0, pieces, true, error);
   for (int64_t p = pieces - 1; backwards && p >= 0 && status == MOIRE_OK; p--)
-    status = moire__loop_interpret(k, arguments, extents, p, p + 1, true, error);
+    status = moire__loop_interpret(k, arguments, given, p, p + 1, true, error);
   moire__arena_free(&arena);
   return status;
 }

@@ -237,6 +237,8 @@ static void sign_plan(const moire__ahead_level *level, const moire__ahead_plan *
   for (int s = 0; s < plan->n_steps; s++) {
     const moire__ahead_step *step = &plan->steps[s];
     moire__text_add(text, "%s", level->texts.names[step->kernel]);
+    for (int j = 0; j < step->n_constants; j++)
+      moire__text_add(text, "%" PRId64 "\n", plan->constants[step->first_constant + j]);
     for (int j = 0; j < step->n_arguments; j++) {
       const moire__ahead_buffer *b = &plan->buffers[plan->arguments[step->first_argument + j]];
       if (b->place == MOIRE__AHEAD_MODEL) moire__text_add(text, "%d %" PRId64 "\n", j, b->offset);

@@ -40,6 +40,7 @@ typedef struct moire__ahead_step {
   int extent;
   int64_t count, block;
   const char *name;
+  int first_constant, n_constants;
 } moire__ahead_step;
 
 typedef struct moire__ahead_copy {
@@ -54,6 +55,8 @@ typedef struct moire__ahead_plan {
   int n_buffers;
   int *arguments;
   int n_arguments;
+  int64_t *constants; /* of steps, moire_plan_step.constants */
+  int n_constants, n_extents;
   moire__ahead_step *steps;
   int n_steps;
   moire__ahead_copy *copies;

@@ -35,7 +35,9 @@ static moire_status run_step(const moire__module *m, int step, void **values, mo
   }
   int64_t count = moire__dim_factor(s->count), pieces = count / s->block + (count % s->block != 0);
   int64_t extents[MOIRE_MAX_EXTENTS + 1] = {0};
-  moire_status status = moire__loop_interpret(m->kernels[s->kernel], buffers, extents, 0, pieces, false, error);
+  int64_t own[MOIRE_MAX_EXTENTS + 1];
+  const int64_t *given = moire__step_extents(&m->plan, s, extents, own);
+  moire_status status = moire__loop_interpret(m->kernels[s->kernel], buffers, given, 0, pieces, false, error);
   moire__release(buffers);
   return status;
 }

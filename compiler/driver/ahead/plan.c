@@ -61,8 +61,13 @@ static int intern_kernel(maker *k, moire__loop_kernel *kernel) {
 static void make_steps(maker *k) {
   const moire_plan *from = &k->m->plan;
   moire__ahead_plan *plan = k->plan;
-  int arguments = 0;
-  for (int i = 0; i < from->n_steps; i++) arguments += from->steps[i].n_buffers;
+  int arguments = 0, constants = 0;
+  for (int i = 0; i < from->n_steps; i++) {
+    arguments += from->steps[i].n_buffers;
+    constants += from->steps[i].n_constants;
+  }
+  plan->n_extents = from->n_extents;
+  plan->constants = moire__arena_array(&k->a->arena, (size_t)constants + 1, sizeof *plan->constants);
   plan->steps = moire__arena_array(&k->a->arena, (size_t)from->n_steps + 1, sizeof *plan->steps);
   plan->arguments = moire__arena_array(&k->a->arena, (size_t)arguments + 1, sizeof *plan->arguments);
   for (int i = 0; i < from->n_steps; i++) {
@@ -74,7 +79,10 @@ static void make_steps(maker *k) {
                                                        .extent = moire__dim_extents(step->count),
                                                        .count = moire__dim_factor(step->count),
                                                        .block = step->block,
-                                                       .name = step->name};
+                                                       .name = step->name,
+                                                       .first_constant = plan->n_constants,
+                                                       .n_constants = step->n_constants};
+    for (int j = 0; j < step->n_constants; j++) plan->constants[plan->n_constants++] = step->constants[j];
     for (int j = 0; j < step->n_buffers; j++) plan->arguments[plan->n_arguments++] = step->buffers[j];
   }
 }

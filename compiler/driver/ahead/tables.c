@@ -39,13 +39,16 @@ static void add_plan_tables(const moire__ahead *a, int l, const moire__ahead_pla
   moire__text_add(out, "};\nstatic const int moire__%s_%d_arguments[] = {", plan->name, l);
   for (int i = 0; i < plan->n_arguments; i++)
     moire__text_add(out, "%s%d,", i % 24 ? " " : "\n    ", plan->arguments[i]);
+  moire__text_add(out, "\n    0};\nstatic const int64_t moire__%s_%d_constants[] = {", plan->name, l);
+  for (int i = 0; i < plan->n_constants; i++)
+    moire__text_add(out, "%s%" PRId64 ",", i % 12 ? " " : "\n    ", plan->constants[i]);
   moire__text_add(out, "\n    0};\nstatic const moire__aot_step moire__%s_%d_steps[] = {\n", plan->name, l);
   for (int i = 0; i < plan->n_steps; i++) {
     const moire__ahead_step *s = &plan->steps[i];
     moire__text_add(out, "    {%s, %d, %d, %d, %" PRId64 ", %" PRId64 ", ", level->symbols[s->kernel],
                     s->first_argument, s->n_arguments, s->extent, s->count, s->block);
     moire__ahead_add_string(s->name, out);
-    moire__text_add(out, "},\n");
+    moire__text_add(out, ", %d, %d},\n", s->first_constant, s->n_constants);
   }
   moire__text_add(out, "    {0}};\nstatic const moire__aot_copy moire__%s_%d_copies[] = {\n", plan->name, l);
   for (int i = 0; i < plan->n_copies; i++)
@@ -63,9 +66,10 @@ static void add_plan_tables(const moire__ahead *a, int l, const moire__ahead_pla
 static void add_plan(const char *member, const moire__ahead_plan *plan, int l, moire__text *out) {
   const char *name = plan->name;
   moire__text_add(out,
-                  "     .%s = {moire__%s_%d_buffers, moire__%s_%d_arguments, %d, moire__%s_%d_steps, %d, "
-                  "moire__%s_%d_copies, %d,\n",
-                  member, name, l, name, l, plan->n_arguments, name, l, plan->n_steps, name, l, plan->n_copies);
+                  "     .%s = {moire__%s_%d_buffers, moire__%s_%d_arguments, %d, moire__%s_%d_constants, %d, "
+                  "moire__%s_%d_steps, %d, moire__%s_%d_copies, %d,\n",
+                  member, name, l, name, l, plan->n_arguments, name, l, plan->n_extents, name, l, plan->n_steps,
+                  name, l, plan->n_copies);
   moire__text_add(out, "         moire__%s_%d_reads, %d, %" PRId64 ", %d, moire__%s_%d_outputs, %d, {", name, l,
                   plan->ids, plan->length, plan->flush, name, l, plan->n_outputs);
   for (int i = 0; i < MOIRE__AHEAD_EXTENTS; i++)

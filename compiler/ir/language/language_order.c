@@ -1,6 +1,8 @@
 /* The language: order, running sums, and rows that are looked up or added to. */
 #include "compiler/ir/language/language.h"
 
+#include <math.h>
+
 /* The axis from the front; -1 with the mistake recorded. */
 static int axis_of(moire_source at, const char *what, moire_value x, int axis) {
   if (moire_value_is_null(x)) return -1;
@@ -36,18 +38,38 @@ moire_sorted moire_sort_at(moire_source at, moire_value x, int axis, bool descen
   return sorted(at, x, d, moire_value_dim(x, d), descending);
 }
 
+/* What stands where there is nothing: behind everything else. */
+static moire_value last_of_all(moire_source at, moire_value like, bool largest) {
+  moire_dtype dtype = moire_value_dtype(like);
+  double most = dtype == MOIRE_I32 ? (double)INT32_MAX : dtype == MOIRE_I64 ? 0x1p62 : (double)INFINITY;
+  double least = dtype == MOIRE_I32 ? (double)INT32_MIN : -most;
+  return moire_constant_at(at, like.graph, dtype, MOIRE_SCALAR, largest ? least : most);
+}
+
+/* The first k of an axis of a named extent, which may have fewer: argsort says -1 there. */
+static moire_sorted first_of_named(moire_source at, moire_value x, int64_t k, int axis, bool largest) {
+  moire_sorted y = sorted(at, x, axis, k, largest);
+  if (moire_value_is_null(y.indices)) return y;
+  moire_value none = moire_constant_at(at, x.graph, MOIRE_I32, MOIRE_SCALAR, 0);
+  moire_value is_there = moire_less_equal_at(at, none, y.indices);
+  y.values = moire_take_along_at(at, x, moire_max_of_at(at, y.indices, none), axis);
+  y.values = moire_where_at(at, is_there, y.values, last_of_all(at, x, largest));
+  return y;
+}
+
 moire_sorted moire_top_k_at(moire_source at, moire_value x, int64_t k, int axis, bool largest) {
   const moire_sorted none = {moire__null_like(x, x), moire__null_like(x, x)};
   int d = axis_of(at, "top_k", x, axis);
   if (d < 0) return none;
   moire_dim n = moire_value_dim(x, d);
-  if (moire__dim_is_static(n) && k >= 0 && k <= n) return sorted(at, x, d, k, largest);
-  if (moire__dim_is_static(n))
+  bool named = !moire__dim_is_static(n);
+  if (k >= 0 && named && k <= INT32_MAX) return first_of_named(at, x, k, d, largest);
+  if (k >= 0 && !named && k <= n) return sorted(at, x, d, k, largest);
+  if (named)
+    moire__graph_fail_at(x.graph, at, "top_k", MOIRE_ERROR_ARGUMENT, "the first %lld", (long long)k);
+  else
     moire__graph_fail_at(x.graph, at, "top_k", MOIRE_ERROR_ARGUMENT, "the first %lld of %lld", (long long)k,
                          (long long)n);
-  else
-    moire__graph_fail_at(x.graph, at, "top_k", MOIRE_ERROR_SHAPE, "axis %d has a named extent; sort it whole",
-                         d);
   return none;
 }
 
@@ -62,6 +84,50 @@ moire_value moire_cumsum_at(moire_source at, moire_value x, int axis) {
   if (d < 0) return moire__null_like(x, x);
   const moire__attr attrs[] = {moire__attr_make_int("axis", d), moire__attr_make_int("reverse", 0)};
   return moire__graph_emit(x.graph, at, MOIRE__OP_cumsum, &x, 1, attrs, 2);
+}
+
+/* [outer, n, inner] of x with axis d in the middle, and the order of axes that makes it: lanes are the last
+ * axis where that is another one, and fixed. */
+static moire_value in_the_middle(moire_source at, moire_value x, int d, int order[MOIRE_MAX_RANK]) {
+  moire_shape shape = moire_value_shape(x);
+  int last = shape.rank - 1, n = 0;
+  bool lanes = d != last && moire__dim_is_static(shape.dims[last]);
+  moire_dim outer = 1;
+  for (int i = 0; i <= last; i++) {
+    if (i == d || (lanes && i == last)) continue;
+    order[n++] = i;
+    moire__dim_multiply(outer, shape.dims[i], &outer);
+  }
+  order[n++] = d;
+  if (lanes) order[n] = last;
+  moire_value y = moire_permute_at(at, x, shape.rank, order);
+  return moire_reshape_at(at, y, MOIRE_SHAPE(outer, shape.dims[d], lanes ? shape.dims[last] : 1));
+}
+
+/* y_t = x_t y_{t-1}, the first one x_0: a scan, whose gradient has no quotient. */
+moire_value moire_cumprod_at(moire_source at, moire_value x, int axis) {
+  int d = axis_of(at, "cumprod", x, axis), order[MOIRE_MAX_RANK], back[MOIRE_MAX_RANK];
+  if (d < 0) return moire__null_like(x, x);
+  if (moire_value_dtype(x) != MOIRE_F32 && !moire__is_complex(x)) {
+    moire__graph_fail_at(x.graph, at, "cumprod", MOIRE_ERROR_TYPE, "of %s values, wanted f32 or c64",
+                         moire__dtype_name(moire_value_dtype(x)));
+    return moire__null_like(x, x);
+  }
+  moire_shape moved = moire_value_shape(x), shape = moved;
+  moire_value a = in_the_middle(at, x, d, order);
+  for (int i = 0; i < shape.rank; i++) {
+    moved.dims[i] = shape.dims[order[i]];
+    back[order[i]] = i;
+  }
+  if (moire_value_is_null(a)) return a;
+  const moire_shape whole = moire_value_shape(a);
+  moire_value t = moire_iota_at(at, x.graph, whole, 1);
+  moire_value first = moire_equal_at(at, t, moire_constant_at(at, x.graph, MOIRE_I32, MOIRE_SCALAR, 0));
+  moire_value b = moire_where_at(at, first, a, moire_constant_at(at, x.graph, MOIRE_F32, MOIRE_SCALAR, 0));
+  if (moire_value_is_null(b)) return b;
+  const moire__attr attrs[] = {moire__attr_make_int("reverse", 0), moire__attr_make_int("conj", 0)};
+  moire_value y = moire__graph_emit(x.graph, at, MOIRE__OP_linear_scan, (moire_value[]){a, b}, 2, attrs, 2);
+  return moire_permute_at(at, moire_reshape_at(at, y, moved), shape.rank, back);
 }
 
 /* ---- rows ------------------------------------------------------------------------------------------------ */

@@ -66,10 +66,24 @@ moire_value moire_selective_scan_at(moire_source at, moire_value x, moire_value 
   return moire__graph_emit(x.graph, at, MOIRE__OP_selective_scan, operands, 5, NULL, 0);
 }
 
+/* [1, 1, D] of an a that is the same for all samples and positions, else a. */
+static moire_value fixed_decay(moire_source at, moire_value a, moire_value b) {
+  moire_shape x = moire_value_shape(a), y = moire_value_shape(b);
+  bool fixed = y.rank == 3 && x.rank <= 3;
+  for (int i = 0; i < x.rank - 1; i++) fixed = fixed && x.dims[i] == 1;
+  if (!fixed || (x.rank && x.dims[x.rank - 1] != 1 && x.dims[x.rank - 1] != y.dims[2])) return a;
+  return moire_broadcast_at(at, a, MOIRE_SHAPE(1, 1, y.dims[2]));
+}
+
 moire_value moire_linear_scan_at(moire_source at, moire_value a, moire_value b) {
   moire_value pair[] = {a, b};
   moire__promote(at, pair, 2);
-  moire__broadcast_together(at, "linear_scan", pair, 2);
+  if (moire_value_is_null(pair[0]) || moire_value_is_null(pair[1])) return moire__null_like(pair[0], pair[1]);
+  moire_value fixed = fixed_decay(at, pair[0], pair[1]);
+  if (fixed.id == pair[0].id)
+    moire__broadcast_together(at, "linear_scan", pair, 2);
+  else
+    pair[0] = fixed;
   if (moire_value_is_null(pair[0]) || moire_value_is_null(pair[1])) return moire__null_like(pair[0], pair[1]);
   const moire__attr attrs[] = {moire__attr_make_int("reverse", 0), moire__attr_make_int("conj", 0)};
   return moire__graph_emit(pair[0].graph, at, MOIRE__OP_linear_scan, pair, 2, attrs, 2);

@@ -56,6 +56,8 @@ static need operand_need(const moire_graph *g, const moire__node *node, int oper
     case MOIRE__OP_selective_scan:
     case MOIRE__OP_selective_scan_gradient:
     case MOIRE__OP_linear_scan:
+    case MOIRE__OP_linear_scan_gradient:
+    case MOIRE__OP_clinear_scan_gradient:
     case MOIRE__OP_clinear_scan: return NEED_UNIT_STRIDE;
     case MOIRE__OP_depthwise_conv:
     case MOIRE__OP_depthwise_conv_weight: return operand < 2 ? NEED_UNIT_STRIDE : NEED_CONTIGUOUS;

@@ -12,6 +12,7 @@
 #include "compiler/pass/plan/lower_private.h"
 #include "compiler/ir/graph/rewrite.h"
 #include "compiler/pass/plan/module.h"
+#include "compiler/pass/plan/share.h"
 #include "compiler/pass/plan/weight_names.h"
 
 #include <string.h>
@@ -378,6 +379,8 @@ static moire_status lower_all(lower_state *s, moire_error *error) {
     moire__arena_free(&s->scratch);
     if (status != MOIRE_OK) return status;
   }
+  moire_status shared = moire__share_kernels(s->m, s->steps, s->n_steps, error);
+  if (shared != MOIRE_OK) return shared;
   for (int i = 0; i < s->g->n_outputs; i++) buffer_of(s, s->g->outputs[i].value);
   add_updates(s);
   add_states(s);

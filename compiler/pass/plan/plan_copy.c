@@ -24,6 +24,7 @@ static const moire_plan_step *copy_steps(const moire_plan *plan, moire__arena *a
   for (int i = 0; i < plan->n_steps; i++) {
     to[i].buffers = copy_array(to[i].buffers, to[i].n_buffers, sizeof *to[i].buffers, arena);
     to[i].name = copy_name(to[i].name, arena);
+    to[i].constants = copy_array(to[i].constants, to[i].n_constants, sizeof *to[i].constants, arena);
   }
   return to;
 }

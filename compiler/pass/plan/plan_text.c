@@ -5,6 +5,7 @@
  *     flush
  *     buffer 0 state "w" : f32[100,64] steps 0 to 359
  *     step 0 kernel 3 over 50*B by 128 (0, 2, 5) "layers.0.attn: add"
+ *     step 1 kernel 4 over B by 1 (5, 6) with (192, -1) "slice"
  *     update 4 from 17
  *   }
  *
@@ -49,6 +50,9 @@ void moire__module_print_plan(const moire__module *module, moire__text *text) {
     moire__text_add(text, " by %lld (", (long long)s->block);
     for (int j = 0; j < s->n_buffers; j++) moire__text_add(text, "%s%d", j ? ", " : "", s->buffers[j]);
     moire__text_add(text, ") ");
+    for (int j = 0; j < s->n_constants; j++)
+      moire__text_add(text, "%s%lld", j ? ", " : "with (", (long long)s->constants[j]);
+    if (s->n_constants) moire__text_add(text, ") ");
     add_quoted(text, s->name);
     moire__text_add_char(text, '\n');
   }
@@ -121,12 +125,28 @@ static bool read_arguments(reader *r, moire_plan_step *s) {
   return true;
 }
 
+static bool read_constants(reader *r, moire_plan_step *s) {
+  int64_t *list = NULL, number = 0;
+  int capacity = 0, room = MOIRE_MAX_EXTENTS - r->m->graph->n_extents;
+  if (!moire__scan_accept(&r->scan, "with")) return true;
+  if (!moire__scan_expect(&r->scan, "(")) return false;
+  do {
+    if (s->n_constants == room)
+      return moire__scan_fail(&r->scan, "more than %d extents and constants", MOIRE_MAX_EXTENTS);
+    if (!moire__scan_int(&r->scan, INT64_MIN, INT64_MAX, &number)) return false;
+    MOIRE__PUSH(&r->m->arena, list, s->n_constants, capacity, number);
+  } while (moire__scan_accept(&r->scan, ","));
+  s->constants = list;
+  return moire__scan_expect(&r->scan, ")");
+}
+
 static bool read_step(reader *r) {
   moire_plan_step s = {0};
   if (!read_number_in_order(r, r->n_steps) || !moire__scan_expect(&r->scan, "kernel")) return false;
   if (!read_int(r, 0, MOST, &s.kernel) || !moire__scan_expect(&r->scan, "over")) return false;
   if (!moire__scan_dim(&r->scan, r->m->graph, &s.count) || !moire__scan_expect(&r->scan, "by")) return false;
   if (!moire__scan_int(&r->scan, 1, INT64_MAX, &s.block) || !read_arguments(r, &s)) return false;
+  if (!read_constants(r, &s)) return false;
   s.name = read_quoted(r);
   if (!s.name) return false;
   MOIRE__PUSH(&r->m->arena, r->steps, r->n_steps, r->step_capacity, s);

@@ -94,7 +94,10 @@ void random_order(maker *m) {
     default: {
       int axis = random_below(m, random_rank(p));
       moire_dim n = random_static(random_dim(p, axis));
-      if (n) random_put_symmetric(m, moire_cumsum(p->v, axis), (double)n * random_size(p));
+      if (random_is_f32(p) && random_chance(m, 40))
+        random_put_symmetric(m, moire_cumprod(moire_tanh(p->v), axis), 1);
+      else if (n)
+        random_put_symmetric(m, moire_cumsum(p->v, axis), (double)n * random_size(p));
     }
   }
 }
