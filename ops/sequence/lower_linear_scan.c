@@ -20,7 +20,7 @@
 
 typedef moire__loop_value value;
 
-enum { MOST_PLANES = 2, MOST_CHUNKS = 32, SHORTEST = 64, ENOUGH = 32 };
+enum { REGISTERS = 4, MOST_PLANES = 2, MOST_CHUNKS = 32, SHORTEST = 64, ENOUGH = 32 };
 
 typedef struct state {
   moire__loop_var of[MOST_PLANES];
@@ -468,11 +468,12 @@ static void lower_sums(scan *s) {
   for (int i = 0; i < s->planes; i++) moire__lower_sum_pieces(s->l, parts[i], s->l->node->first_result + i);
 }
 
-/* The widest vectors that waste least of the last one. */
-static int64_t choose_lanes(const moire__lowering *l, int64_t channels, int most) {
+/* The widest vectors that waste least of the last one. Wide ones read whole lines of memory in order, which is
+ * worth more than that all of their states fit the registers. */
+static int64_t choose_lanes(const moire__lowering *l, int64_t channels) {
   int64_t best = l->target.lanes, waste = INT64_MAX;
   if (channels == 1) return 1;
-  for (int64_t lanes = (int64_t)most * l->target.lanes; lanes >= l->target.lanes; lanes /= 2) {
+  for (int64_t lanes = REGISTERS * l->target.lanes; lanes >= l->target.lanes; lanes /= 2) {
     int64_t wasted = (channels + lanes - 1) / lanes * lanes - channels;
     if (wasted < waste) best = lanes, waste = wasted;
   }
@@ -502,7 +503,7 @@ static scan describe(moire__lowering *l, int planes, bool gradient) {
   s.chunks = 1;
   bool fixed_length = moire__dim_is_static(s.length);
   s.chunked = !fixed_length || s.length > s.shortest;
-  s.lanes = choose_lanes(l, s.channels, s.chunked && planes == 2 && (gradient || !s.fixed) ? 2 : 4);
+  s.lanes = choose_lanes(l, s.channels);
   s.blocks = (s.channels + s.lanes - 1) / s.lanes;
   moire__dim_multiply(s.batch, s.blocks, &s.units);
   if (moire__dim_is_static(s.units) && s.units >= s.enough) s.chunked = false;
