@@ -22,8 +22,7 @@ typedef struct moire__linear_scan_planes {
 void moire__linear_scan_walk(const moire__node *node, const int64_t *a_dims, const int64_t *dims,
                              moire__linear_scan_planes x);
 
-/* Samples of any of the four: `planes` of a and `others` as b, rows in either direction. */
-bool moire__linear_scan_samples(moire__sampler *s, int index, moire__op op, moire_dtype dtype, int planes,
-                                int others);
+/* Samples of any of the four: `planes` of a and `others` as b; of one plane, real and complex in turns. */
+bool moire__linear_scan_samples(moire__sampler *s, moire__op op, int planes, int others);
 
 #endif

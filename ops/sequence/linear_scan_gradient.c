@@ -11,7 +11,6 @@
  */
 #include "ops/sequence/linear_scan.h"
 #include "ops/parts.h"
-#include "ops/sample_row.h"
 #include "ops/support.h"
 
 /* ---- linear_scan_gradient ---- */
@@ -52,11 +51,8 @@ void moire__linear_scan_gradient_reference(moire__reference *c) {
                                                       .dai = c->results[0]->im});
 }
 
-/* Real and complex in turns; what is wrong is so with either. */
 bool moire__linear_scan_gradient_sample(moire__sampler *s) {
-  bool wrong = s->kind == MOIRE__SAMPLE_WRONG;
-  return moire__linear_scan_samples(s, wrong ? s->index : s->index / 2, MOIRE__OP_linear_scan_gradient,
-                                    !wrong && s->index % 2 ? C64 : F32, 1, 2);
+  return moire__linear_scan_samples(s, MOIRE__OP_linear_scan_gradient, 1, 2);
 }
 
 /* ---- clinear_scan_gradient ---- */
@@ -84,5 +80,5 @@ void moire__clinear_scan_gradient_reference(moire__reference *c) {
 }
 
 bool moire__clinear_scan_gradient_sample(moire__sampler *s) {
-  return moire__linear_scan_samples(s, s->index, MOIRE__OP_clinear_scan_gradient, MOIRE_F32, 2, 4);
+  return moire__linear_scan_samples(s, MOIRE__OP_clinear_scan_gradient, 2, 4);
 }

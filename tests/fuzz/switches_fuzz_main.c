@@ -5,7 +5,8 @@
  *
  *   switches_fuzz_main [SECONDS [SEED]]     (20 seconds, seed 1; with SECONDS alone a seed from the clock)
  *
- * Prints the seed first, and of a difference the configuration or the graph, and what was off.
+ * At least one of either. Prints the seed first, and of a difference the configuration or the graph, and what
+ * was off.
  */
 #include "moire/compile.h"
 #include "moire/model.h"
@@ -256,7 +257,7 @@ int main(int argc, char **argv) {
   int models = 0, graphs = 0;
   for (;; seed++) {
     clock_gettime(CLOCK_MONOTONIC, &now);
-    if ((double)(now.tv_sec - from.tv_sec) > seconds) break;
+    if ((double)(now.tv_sec - from.tv_sec) > seconds && models && graphs) break;
     moire__text why = {0};
     bool good =
         seed % 2 ? judge_model(seed, pools.pools[1], &models, &why) : judge_graph(seed, &pools, &graphs, &why);
@@ -266,5 +267,5 @@ int main(int argc, char **argv) {
   }
   printf("%d models and %d graphs agree\n", models, graphs);
   test_pools_free(&pools);
-  return models == 0 || graphs == 0;
+  return 0;
 }
