@@ -132,6 +132,32 @@ moire_value moire_cumprod_at(moire_source at, moire_value x, int axis) {
 
 /* ---- rows ------------------------------------------------------------------------------------------------ */
 
+moire_value moire_gather_at(moire_source at, moire_value table, moire_value rows) {
+  return moire_embedding_at(at, table, rows, -1);
+}
+
+/* Of a table with a named number of rows. What is read of row `padding` passes no gradient. */
+static moire_value rows_of_named(moire_source at, moire_value table, moire_value rows, int64_t padding) {
+  const moire__attr lead = moire__attr_make_int("lead", 0);
+  moire_value y =
+      moire__graph_emit(table.graph, at, MOIRE__OP_take_rows, (moire_value[]){table, rows}, 2, &lead, 1);
+  if (padding < 0 || moire_value_is_null(y)) return y;
+  moire_shape column = moire_value_shape(rows);
+  for (int i = 1; i < moire_value_shape(table).rank; i++) column.dims[column.rank++] = 1;
+  moire_value skipped =
+      moire_constant_at(at, table.graph, moire_value_dtype(rows), MOIRE_SCALAR, (double)padding);
+  moire_value is_skipped = moire_reshape_at(at, moire_equal_at(at, rows, skipped), column);
+  return moire_where_at(at, is_skipped, moire_stop_gradient_at(at, y), y);
+}
+
+moire_value moire_embedding_at(moire_source at, moire_value table, moire_value rows, int64_t padding) {
+  if (moire_value_is_null(table) || moire_value_is_null(rows)) return moire__null_like(table, rows);
+  const moire__attr attr = moire__attr_make_int("padding", padding);
+  const moire_shape shape = moire_value_shape(table);
+  if (shape.rank && !moire__dim_is_static(shape.dims[0])) return rows_of_named(at, table, rows, padding);
+  return moire__graph_emit(table.graph, at, MOIRE__OP_gather, (moire_value[]){table, rows}, 2, &attr, 1);
+}
+
 moire_value moire_take_along_at(moire_source at, moire_value x, moire_value index, int axis) {
   int d = axis_of(at, "take_along", x, axis);
   if (d < 0 || moire_value_is_null(index)) return moire__null_like(x, index);
