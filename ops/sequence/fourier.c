@@ -17,7 +17,6 @@
 
 #include <math.h>
 
-static const double pi = 3.14159265358979323846;
 enum { MOST_POINTS = 46340 };     /* f t stays an i32 */
 enum { SHORT = 64, CHIRP = 256 }; /* products up to there; and for lengths that are convolutions */
 
@@ -148,10 +147,11 @@ void moire__rfft_reference(moire__reference *c) {
     for (int64_t f = 0; f < bins_of(n); f++)
       for (int64_t t = 0; t < n; t++)
         for (int64_t i = 0; i < inner; i++) {
-          double angle = 2 * pi * (double)(f * t % n) / (double)n, value = x->re[(o * n + t) * inner + i];
+          double cosine, sine, value = x->re[(o * n + t) * inner + i];
           int64_t to = (o * bins_of(n) + f) * inner + i;
-          y->re[to] += value * cos(angle) / sqrt((double)n);
-          y->im[to] -= value * sin(angle) / sqrt((double)n);
+          moire__turn(f * t, n, &cosine, &sine);
+          y->re[to] += value * cosine / sqrt((double)n);
+          y->im[to] -= value * sine / sqrt((double)n);
         }
 }
 
@@ -201,11 +201,11 @@ void moire__irfft_reference(moire__reference *c) {
     for (int64_t t = 0; t < n; t++)
       for (int64_t f = 0; f < bins; f++)
         for (int64_t i = 0; i < inner; i++) {
-          double angle = 2 * pi * (double)(f * t % n) / (double)n;
+          double cosine, sine;
+          moire__turn(f * t, n, &cosine, &sine);
           int64_t from = (o * bins + f) * inner + i;
           bool own = f == 0 || 2 * f == n;
-          double value =
-              own ? z->re[from] * cos(angle) : 2 * (z->re[from] * cos(angle) - z->im[from] * sin(angle));
+          double value = own ? z->re[from] * cosine : 2 * (z->re[from] * cosine - z->im[from] * sine);
           x->re[(o * n + t) * inner + i] += value / sqrt((double)n);
         }
 }
