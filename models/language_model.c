@@ -114,36 +114,11 @@ static moire_value past(const moire__language *m, const char *name, const char *
   return moire_input(m->g, full, moire_value_dtype(present), shape);
 }
 
-/* Scores of queries [B, K, G T, d] against keys [B, K, n, d], real [B, K, G T, n]; -1e9 where not allowed. */
-static moire_value scores(const moire__language *m, moire_value q, moire_value k, moire_score score,
-                          double scale, moire_value allowed) {
-  moire_value s = moire_matmul(q, moire_hermitian(k));
-  bool waves = score == MOIRE_SCORE_INTERFERENCE;
-  if (waves) s = moire_abs2(s);
-  if (!waves && moire_value_dtype(s) == MOIRE_C64) s = moire_real(s);
-  moire_value masked = moire_constant(m->g, MOIRE_F32, moire_value_shape(s), -1e9);
-  return moire_where(moire_broadcast(allowed, moire_value_shape(s)), moire_scale(s, scale), masked);
-}
-
-/* One softmax over the keys in the cache and those at hand, with one maximum for both. */
 static moire_value attend_cached(const moire__language *m, const char *name, moire_value q, moire_value k,
                                  moire_value v, moire_score score, double scale) {
   moire_value old_k = past(m, name, "key", k), old_v = past(m, name, "value", v);
-  moire_dim heads = moire_value_dim(q, 1), groups = moire_value_dim(k, 1), d = moire_value_dim(q, 3);
-  moire_dim rows = moire_dim_times(m->t, heads / groups);
-  q = moire_reshape(q, MOIRE_SHAPE(m->b, groups, rows, d));
-  moire_value seen = moire_less(moire_iota(m->g, MOIRE_SHAPE(m->b, m->s), 1), column(m, m->first));
-  seen = moire_reshape(seen, MOIRE_SHAPE(m->b, 1, 1, m->s));
-  moire_shape pairs = MOIRE_SHAPE(heads / groups, m->t, m->t);
-  moire_value causal = moire_less_equal(moire_iota(m->g, pairs, 2), moire_iota(m->g, pairs, 1));
-  causal = moire_reshape(causal, MOIRE_SHAPE(1, 1, rows, m->t));
-  moire_value before = scores(m, q, old_k, score, scale, seen), here = scores(m, q, k, score, scale, causal);
-  moire_value most = moire_max_of(moire_max(before, 3, true), moire_max(here, 3, true));
-  before = moire_exp(moire_sub(before, most));
-  here = moire_exp(moire_sub(here, most));
-  moire_value sum = moire_add(moire_sum(before, 3, true), moire_sum(here, 3, true));
-  moire_value y = moire_div(moire_add(moire_matmul(before, old_v), moire_matmul(here, v)), sum);
-  return moire_reshape(y, MOIRE_SHAPE(m->b, heads, m->t, moire_value_dim(v, 3)));
+  moire_attention_options options = {.score = score, .scale = scale};
+  return moire_attention_past(q, k, v, old_k, old_v, m->first, options);
 }
 
 moire_value moire__language_attend(const moire__language *m, const char *name, moire_value q, moire_value k,

@@ -13,8 +13,9 @@ moire_graph *moire__setup_graph(const moire__setup *setup, moire_mode mode, moir
 }
 
 static moire_precision precision_of(const moire_config *training) {
-  return strcmp(moire_config_string(training, "precision"), "bf16") ? MOIRE_PRECISION_F32
-                                                                    : MOIRE_PRECISION_BF16;
+  const char *name = moire_config_string(training, "precision");
+  if (!strcmp(name, "int8")) return MOIRE_PRECISION_INT8;
+  return strcmp(name, "bf16") ? MOIRE_PRECISION_F32 : MOIRE_PRECISION_BF16;
 }
 
 static unsigned switched_off(const moire_config *training) {
@@ -58,6 +59,15 @@ moire_program *moire__setup_compile(const moire__setup *setup, const char *const
                                     moire_error *error) {
   return compile_outputs(setup, MOIRE_INFERENCE, outputs, n, moire__setup_inference_options(setup->training),
                          threads, error);
+}
+
+moire_program *moire__setup_compile_fixed(const moire__setup *setup, const char *const *outputs, int n,
+                                          const moire_fixed_extent *fixed, int n_fixed, int threads,
+                                          moire_error *error) {
+  moire_compile_options options = moire__setup_inference_options(setup->training);
+  options.fixed = fixed;
+  options.n_fixed = n_fixed;
+  return compile_outputs(setup, MOIRE_INFERENCE, outputs, n, options, threads, error);
 }
 
 moire_program *moire__setup_compile_served(const moire__setup *setup, int threads, moire_error *error) {

@@ -74,6 +74,10 @@ moire_compile_options moire__setup_inference_options(const moire_config *trainin
 /* The model's inference program with these outputs. Owned, NULL with a sentence. */
 moire_program *moire__setup_compile(const moire__setup *setup, const char *const *outputs, int n, int threads,
                                     moire_error *error);
+/* The same for sizes of named extents that are known. */
+moire_program *moire__setup_compile_fixed(const moire__setup *setup, const char *const *outputs, int n,
+                                          const moire_fixed_extent *fixed, int n_fixed, int threads,
+                                          moire_error *error);
 /* The same with what the trained model is asked for. */
 moire_program *moire__setup_compile_served(const moire__setup *setup, int threads, moire_error *error);
 /* The program of one step of training: loss, gradients, the optimizer's step. Owned, NULL with a sentence. */

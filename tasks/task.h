@@ -7,6 +7,7 @@
 #ifndef MOIRE_TASKS_TASK_H
 #define MOIRE_TASKS_TASK_H
 
+#include "moire/ahead.h"
 #include "tasks/setup.h"
 #include "tasks/predictor.h"
 #include "tasks/verbs.h"
@@ -39,6 +40,11 @@ struct moire__task {
    * which is made. The predictor is open; its data are read here, from `data`. NULL: of the model itself. */
   moire_status (*library)(moire__predictor *predictor, const char *data, moire__setup *served,
                           moire_store **weights, moire_error *error);
+  /* What its library has beside the graph, into `model`; what that points to lies in the arena. `file` is the
+   * checkpoint, `tokenizer` the file that --tokenizer names, each NULL: none. NULL: nothing, and no tokenizer.
+   */
+  moire_status (*equip)(const moire__setup *setup, const moire__safetensors *file, const char *tokenizer,
+                        moire_ahead_model *model, moire__arena *arena, moire_error *error);
   bool takes_teacher;   /* eval compares with another model's outputs */
   bool has_baselines;   /* eval can measure what its models have to beat */
   const char *headline; /* the measure that tables compare by; NULL: the one that the run monitors */

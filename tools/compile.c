@@ -18,7 +18,7 @@ enum { MOST_CPUS = 8 };
 
 typedef struct arguments {
   moire__sources sources;
-  const char *config, *output, *cc, *data;
+  const char *config, *output, *cc, *data, *tokenizer;
   const char **assignments; /* of --set, in order, for the sources; owned */
   char *cpu_list;           /* owned; cut into `cpus` */
   const char *cpus[MOST_CPUS];
@@ -28,7 +28,23 @@ typedef struct arguments {
   bool train, external, debug_info;
 } arguments;
 
-enum { CHECKPOINT = 0x100, MODEL, CONFIG, DATA, SET, TRAIN, WEIGHTS, CPU, TARGET, CC, EMIT, DEBUG, THREADS };
+enum {
+  CHECKPOINT = 0x100,
+  MODEL,
+  CONFIG,
+  DATA,
+  SET,
+  TRAIN,
+  TOKENIZER,
+  PRECISION,
+  WEIGHTS,
+  CPU,
+  TARGET,
+  CC,
+  EMIT,
+  DEBUG,
+  THREADS
+};
 
 static const struct argp_option options[] = {
     {"output", 'o', "DIR/NAME", 0, "Files to write: DIR/NAME.h, .so, .a, .pc; public names begin with NAME_",
@@ -41,6 +57,10 @@ static const struct argp_option options[] = {
      "Where texts, features and graph of the items lie, of a model that encodes them", 0},
     {"set", SET, "KEY=VALUE", 0, "Replace a value of the configuration; may come often", 0},
     {"train", TRAIN, NULL, 0, "Add the training step, the validation loss and states", 0},
+    {"tokenizer", TOKENIZER, "FILE", 0,
+     "Of a language model: makes words of text, if the checkpoint keeps none; goes into the library", 0},
+    {"precision", PRECISION, "f32|bf16|int8", 0,
+     "Of what products multiply (f32); int8: weights of linear maps", 0},
     {"weights", WEIGHTS, "embedded|external", 0,
      "In the library, or in DIR/NAME.weights, which is mapped (embedded)", 0},
     {"cpu", CPU, "LIST", 0, "Versions of the code, the best that runs is used (x86-64-v4,x86-64-v3)", 0},
@@ -106,6 +126,8 @@ static void check(const struct argp_state *state, const arguments *a) {
                "wanted a checkpoint or a configuration, but both came; --config FILE goes with a checkpoint");
   if (a->config && !a->train)
     argp_error(state, "a configuration has no weights to recommend with: wanted --checkpoint FILE, or --train");
+  if (a->config && a->sources.precision)
+    argp_error(state, "--precision: a configuration says it by --set precision=...");
   if (a->config && a->external) argp_error(state, "--weights external: a configuration has no weights");
 }
 
@@ -119,6 +141,8 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case DATA: a->data = text; return 0;
     case SET: a->assignments[a->sources.n_assignments++] = text; return 0;
     case TRAIN: a->train = true; return 0;
+    case PRECISION: a->sources.precision = tool_precision_argument(state, text); return 0;
+    case TOKENIZER: a->tokenizer = tool_path_argument(state, "--tokenizer", "a file", text); return 0;
     case WEIGHTS:
       a->external = !strcmp(text, "external");
       if (!a->external && strcmp(text, "embedded") != 0)
@@ -280,7 +304,14 @@ static moire_status write_library(const arguments *a, const job *j, moire_error 
                              .weights = j->store ? weights : NULL,
                              .n_weights = n};
   moire_ahead_options wanted = find_options(a, optimizer.precision, &directory);
-  status = moire_ahead_write(&model, &wanted, error);
+  moire__arena arena = {0};
+  if (setup->task->equip)
+    status = setup->task->equip(setup, j->predictor.file, a->tokenizer, &model, &arena, error);
+  else if (a->tokenizer)
+    status = moire_fail(error, MOIRE_ERROR_ARGUMENT, "--tokenizer: %s is %s, which reads no text",
+                        setup->model->name, setup->task->title);
+  if (!status) status = moire_ahead_write(&model, &wanted, error);
+  moire__arena_free(&arena);
   moire__release(weights);
   moire__text_free(&config);
   moire__text_free(&directory);

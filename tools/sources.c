@@ -7,7 +7,8 @@ static const struct argp_option options[] = {
     {"checkpoint", CHECKPOINT, "FILE", 0, "Trained weights (safetensors)", 0},
     {"model", MODEL, "NAME|PATH", 0, "Model, if the checkpoint does not say, or is not of the library", 0},
     {"config", CONFIG, "FILE", 0, "Configuration, if the checkpoint has none (YAML)", 0},
-    {"precision", PRECISION, "f32|bf16", 0, "Of what products multiply (f32); codes are searched alike", 0},
+    {"precision", PRECISION, "f32|bf16|int8", 0,
+     "Of what products multiply (f32); codes are searched alike; int8: weights of linear maps", 0},
     {"threads", THREADS, "N", 0, "Threads (as many as there are CPUs); does not change the result", 0},
     {0}};
 

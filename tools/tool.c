@@ -38,8 +38,8 @@ const char *tool_format_argument(const struct argp_state *state, const char *tex
 }
 
 const char *tool_precision_argument(const struct argp_state *state, const char *text) {
-  if (strcmp(text, "f32") != 0 && strcmp(text, "bf16") != 0)
-    argp_error(state, "--precision: wanted f32 or bf16, but '%s' came", text);
+  if (strcmp(text, "f32") != 0 && strcmp(text, "bf16") != 0 && strcmp(text, "int8") != 0)
+    argp_error(state, "--precision: wanted f32, bf16 or int8, but '%s' came", text);
   return text;
 }
 

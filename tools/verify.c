@@ -64,8 +64,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
       a->engine = strcmp(text, "jit") ? TOOL_ENGINE_INTERPRETER : TOOL_ENGINE_JIT;
       return 0;
     case PRECISION:
-      a->precision =
-          strcmp(tool_precision_argument(state, text), "f32") ? MOIRE_PRECISION_BF16 : MOIRE_PRECISION_F32;
+      if (!strcmp(tool_precision_argument(state, text), "int8"))
+        argp_error(state, "--precision: goldens are for f32 and bf16");
+      a->precision = strcmp(text, "f32") ? MOIRE_PRECISION_BF16 : MOIRE_PRECISION_F32;
       return 0;
     case SET:
       if (!is_switch(state, &a->off, text)) a->assignments[a->n_assignments++] = text;

@@ -81,6 +81,14 @@ static LLVMValueRef safe_divisor(moire__emitter *e, LLVMValueRef d) {
   return LLVMBuildSelect(e->ir.at, e->mask, d, moire__ir_integer(LLVMTypeOf(d), 1), "");
 }
 
+/* Up to the top of the word, and down again with the sign. */
+static LLVMValueRef signed_byte(moire__emitter *e, LLVMValueRef word, LLVMValueRef which) {
+  LLVMTypeRef type = LLVMTypeOf(word);
+  LLVMValueRef top = moire__ir_integer(type, 24), eight = moire__ir_integer(type, 8);
+  LLVMValueRef up = LLVMBuildSub(e->ir.at, top, LLVMBuildMul(e->ir.at, which, eight, ""), "");
+  return LLVMBuildAShr(e->ir.at, LLVMBuildShl(e->ir.at, word, up, ""), top, "");
+}
+
 /* Operands of one shape. */
 static LLVMValueRef operate(moire__emitter *e, const moire__loop_value_info *info, LLVMValueRef *x) {
   LLVMBuilderRef at = e->ir.at;
@@ -103,6 +111,7 @@ static LLVMValueRef operate(moire__emitter *e, const moire__loop_value_info *inf
     case MOIRE__LOOP_single: return x[0];
     case MOIRE__LOOP_narrow: return moire__emit_narrow(e, x[0]);
     case MOIRE__LOOP_pair: return moire__emit_pair(e, x[0], x[1]);
+    case MOIRE__LOOP_byte: return signed_byte(e, x[0], x[1]);
     case MOIRE__LOOP_dot: return moire__emit_dot(e, x[0], x[1], x[2]);
     case MOIRE__LOOP_exp:
     case MOIRE__LOOP_exp2:

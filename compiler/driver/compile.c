@@ -8,6 +8,7 @@
 #include "compiler/driver/cache.h"
 #include "compiler/driver/driver.h"
 #include "compiler/driver/observe.h"
+#include "compiler/pass/plan/prepare.h"
 #include "runtime/base/hash.h"
 
 #include <stdlib.h>
@@ -161,6 +162,7 @@ moire_program *moire_compile(const moire_graph *graph, const moire_compile_optio
   moire_program *program = moire__allocate(sizeof *program);
   program->module = module;
   program->target = target;
+  moire__pass_settle(module);
   moire_status status = generate(program, &target, options, error);
   keep_plan(program, options->keep_kernels);
   moire__codegen_rest();

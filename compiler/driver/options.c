@@ -19,6 +19,9 @@ moire__goal moire__goal_from_options(const moire_compile_options *options) {
                        .keep_gradients = options->keep_gradients,
                        .training = options->training,
                        .bf16 = options->precision == MOIRE_PRECISION_BF16,
+                       .int8 = options->precision == MOIRE_PRECISION_INT8,
                        .off = options->off,
+                       .fixed = options->fixed,
+                       .n_fixed = options->n_fixed,
                        .pack = true};
 }

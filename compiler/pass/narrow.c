@@ -1,4 +1,4 @@
-/* narrow: operands of products become bf16, where the goal says so.
+/* narrow: operands of products become bf16, or weights numbers of 8 bits, where the goal says so.
  *
  *   matmul(a, b)  ->  matmul(a, b) {bf16 = 1}          of f32 and c64 operands
  *
@@ -10,6 +10,12 @@
  * The head of a language model, products whose results are never stored, is marked as they are. A search for
  * the nearest code is marked likewise, nearest_code(x, codes) {bf16 = 1}; it compares in bf16 first, and finds
  * the same codes.
+ *
+ *   matmul(x, w) {transpose_b = 1}  ->  linear_rows8(x, quantise_rows(w))      of f32 x and w, w of states
+ * alone
+ *
+ * is what inference does instead where the goal asks for numbers of 8 bits. Products that it does not know stay
+ * as they are.
  *
  * Requires: autodiff, so that the gradients are there; composites are expanded. Ensures: no product in float32
  * is left. Breaks: results differ from float32's by the rounding of operands, a relative 2^-8 each
@@ -44,14 +50,57 @@ static void narrow(moire__rewrite *r, const moire__node *node) {
   }
 }
 
+/* Which values depend on states, and on nothing else. */
+static bool *find_weights(const moire_graph *g, moire__arena *arena) {
+  bool *fixed = moire__arena_array(arena, (size_t)g->n_values + 1, sizeof *fixed);
+  for (int n = 0; n < g->n_nodes; n++) {
+    const moire__node *node = &g->nodes[n];
+    bool all = node->op == MOIRE__OP_state || node->n_operands > 0;
+    for (int i = 0; i < node->n_operands; i++) all = all && fixed[node->operands[i]];
+    for (int i = 0; i < node->n_results; i++)
+      fixed[node->first_result + i] = all || node->op == MOIRE__OP_constant;
+  }
+  return fixed;
+}
+
+static bool has_weight(const moire_graph *g, const moire__node *node, const bool *fixed) {
+  if (node->op != MOIRE__OP_matmul || !moire__node_int_or(node, "transpose_b", 0)) return false;
+  if (moire__node_int_or(node, "transpose_a", 0) || !fixed[node->operands[1]] || fixed[node->operands[0]])
+    return false;
+  const moire__value_info *x = &g->values[node->operands[0]], *w = &g->values[node->operands[1]];
+  return x->dtype == MOIRE_F32 && w->dtype == MOIRE_F32 && w->shape.rank == 2 &&
+         moire__dim_is_static(w->shape.dims[0]) && moire__dim_is_static(w->shape.dims[1]) &&
+         w->shape.dims[1] > 0;
+}
+
+static void quantise(moire__rewrite *r, const moire__node *node) {
+  moire_value x[3] = {moire__rewrite_value(r, node->operands[0])},
+              w = moire__rewrite_value(r, node->operands[1]);
+  moire__graph_pin(r->to, node);
+  x[1] = moire__graph_emit(r->to, node->source, MOIRE__OP_quantise_rows, &w, 1, NULL, 0);
+  if (!moire_value_is_null(x[1])) x[2] = moire__value(r->to, x[1].id + 1);
+  moire_value y = moire__graph_emit(r->to, node->source, MOIRE__OP_linear_rows8, x, 3, NULL, 0);
+  moire__graph_unpin(r->to);
+  moire__rewrite_set(r, node->first_result, y);
+}
+
 moire_graph *moire__pass_narrow(const moire_graph *g, const moire__goal *goal, moire_error *error) {
+  if (goal->int8 && goal->loss) {
+    moire_fail(error, MOIRE_ERROR_UNSUPPORTED, "weights of 8 bits have no gradient: int8 is for inference");
+    return NULL;
+  }
   moire__rewrite r = moire__rewrite_begin(g);
+  moire__arena arena = {0};
+  const bool *fixed = goal->int8 ? find_weights(g, &arena) : NULL;
   for (int i = 0; i < g->n_nodes; i++) {
     const moire__node *node = &g->nodes[i];
     if (goal->bf16 && is_wide(g, node))
       narrow(&r, node);
+    else if (fixed && has_weight(g, node, fixed))
+      quantise(&r, node);
     else
       moire__rewrite_clone(&r, node);
   }
+  moire__arena_free(&arena);
   return moire__rewrite_finish(&r, error);
 }

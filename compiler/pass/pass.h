@@ -20,14 +20,18 @@ typedef struct moire__goal {
   moire_training_options training; /* what is frozen has no gradient; its schedule is not read */
   bool pack;    /* padding may be left out: the runtime then computes some inputs (compiler/pass/pack/pack.c) */
   bool bf16;    /* operands of products are rounded to bf16 */
+  bool int8;    /* weights of linear maps that depend on states alone become numbers of 8 bits */
   unsigned off; /* as in moire_compile_options; passes of these names are not run, but for fuse, which puts
                    every node, views included, in a kernel of its own */
+  const moire_fixed_extent *fixed; /* named extents that are these numbers */
+  int n_fixed;
   moire__text *remarks; /* sentences for whoever looks at a profile, a line each; NULL: nobody does */
 } moire__goal;
 
 typedef moire_graph *moire__graph_pass(const moire_graph *g, const moire__goal *goal, moire_error *error);
 
 moire__graph_pass moire__pass_select;    /* keeps the outputs that the goal names, and what they need */
+moire__graph_pass moire__pass_fix;       /* named extents that the goal knows become numbers */
 moire__graph_pass moire__pass_recognise; /* attention in primitives becomes the composite */
 moire__graph_pass moire__pass_wide_loss; /* scores that only a cross entropy reads become one op with it */
 moire__graph_pass moire__pass_demand; /* slices move up to the operands: only rows that are read are computed */

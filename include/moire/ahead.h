@@ -24,6 +24,22 @@ typedef struct moire_ahead_weight {
   int64_t elements;
 } moire_ahead_weight;
 
+/* "generate": what makes words of text and text of words, the tables of runtime/text/pieces.h. Piece i is the
+ * bytes text[start[i]] .. text[start[i + 1] - 1]. */
+typedef struct moire_ahead_tokenizer {
+  int32_t n;
+  const char *text;
+  const uint32_t *start; /* [n + 1] */
+  const float *score;    /* [n] */
+  const uint8_t *kind;   /* [n] */
+  const int32_t *slots;  /* [n_slots] */
+  uint32_t n_slots;
+  const int32_t *bytes;           /* [256] */
+  int32_t unknown, bos, eos, pad; /* -1: none */
+  bool space_in_front, few_spaces;
+  int32_t most_text; /* bytes of text that a word may add */
+} moire_ahead_tokenizer;
+
 /* What is compiled; all of it is borrowed during the call. The graphs keep the contract of the interface. */
 typedef struct moire_ahead_model {
   const char *name; /* of the model */
@@ -31,9 +47,12 @@ typedef struct moire_ahead_model {
    * recommender. "code": codes of items and back, of an item coder; it does not train, and has weights. For the
    * contracts of both see moire/model.h. "ratings": the same lists for users by what they have rated; items are
    * states, and it does not train. "run": outputs by inputs, of any graph whose inputs and outputs have B
-   * as their first axis, or none that is named. */
+   * as their first axis, or none that is named. "generate": words that follow rows of words, of a language
+   * model whose graph continues rows (docs/language_models.md); it does not train, and has weights. */
   const char *interface;
-  const char *const *outputs; /* "run": those that it gives; NULL: all but "loss" and the metrics */
+  const moire_ahead_tokenizer *tokenizer; /* "generate": text in and out; NULL: ids alone */
+  int64_t positions;                      /* "generate": the most of a row; 0: there is no end */
+  const char *const *outputs;             /* "run": those that it gives; NULL: all but "loss" and the metrics */
   int n_outputs;
   const char *config;           /* its configuration as JSON, for the files that the library writes */
   const moire_graph *inference; /* made for MOIRE_INFERENCE; "loss" is needed only beside `training` */

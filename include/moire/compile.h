@@ -50,8 +50,19 @@ typedef enum moire_optimization {
 const char *moire_optimization_name(moire_optimization which); /* "fuse" */
 
 /* What operands of matrix products are rounded to before they are multiplied. Sums, weights, moments and all
- * else are f32 in either case. */
-typedef enum moire_precision { MOIRE_PRECISION_F32, MOIRE_PRECISION_BF16 } moire_precision;
+ * else are f32 in every case. INT8 is of inference: operands that depend on states alone, the rows of a linear
+ * map's weight, become whole numbers from -127 to 127 times the row's scale, its largest magnitude / 127. */
+typedef enum moire_precision {
+  MOIRE_PRECISION_F32,
+  MOIRE_PRECISION_BF16,
+  MOIRE_PRECISION_INT8
+} moire_precision;
+
+/* A named extent that is always so large in a program. */
+typedef struct moire_fixed_extent {
+  const char *name;
+  int64_t size;
+} moire_fixed_extent;
 
 typedef struct moire_compile_options {
   const char *const *outputs; /* outputs of the graph that are wanted (borrowed during the call) */
@@ -62,6 +73,8 @@ typedef struct moire_compile_options {
    * moire_optimizer_scalars computes for each batch. What is frozen has no gradient, with or without a step. */
   moire_training_options training;
   moire_precision precision;
+  const moire_fixed_extent *fixed; /* borrowed during the call; those that nothing has are passed over */
+  int n_fixed;
   /* "host" (default, NULL), "x86-64-v4-amx", "x86-64-v4-bf16", "x86-64-v4", "x86-64-v3", "x86-64", "aarch64",
    * "generic" */
   const char *target;

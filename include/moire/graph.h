@@ -609,6 +609,13 @@ typedef struct moire_attention_options {
 /* q [B, H, queries, d], k and v [B, H, keys, d], real or complex -> [B, H, queries, d] of v's type. */
 moire_value moire_attention_at(moire_source at, moire_value q, moire_value k, moire_value v,
                                moire_attention_options options);
+/* Causal attention of new positions behind those of a cache, for inference: q [B, H, T, d], k and v [B, K, T,
+ * d] on the first first[b] keys and values of [B, K, S, d], first i32[B], and on themselves up to each query's
+ * own. Query head h reads key head h div (H / K). All are real or all complex. Of the options score and scale
+ * are read. Returns [B, H, T, d]. */
+moire_value moire_attention_past_at(moire_source at, moire_value q, moire_value k, moire_value v,
+                                    moire_value past_k, moire_value past_v, moire_value first,
+                                    moire_attention_options options);
 
 #include "moire/graph_here.h"
 

@@ -164,5 +164,6 @@
 #define moire_straight_through(...) moire_straight_through_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_ema_update(...) moire_ema_update_at(MOIRE_HERE, __VA_ARGS__)
 #define moire_attention(...) moire_attention_at(MOIRE_HERE, __VA_ARGS__)
+#define moire_attention_past(...) moire_attention_past_at(MOIRE_HERE, __VA_ARGS__)
 
 #endif

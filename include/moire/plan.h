@@ -100,6 +100,9 @@ typedef struct moire_plan {
   const moire_kernel_function *kernels;
   int n_kernels;
   bool flush; /* while kernels run, numbers below the normal range count as zero */
+  /* What depends on states alone that the plan leaves as they are: steps that give the same again while the
+   * states stay, and temporaries that they alone write. [n_steps], [n_buffers]; NULL: not known. */
+  const bool *settled_steps, *settled_buffers;
 } moire_plan;
 
 #ifdef __cplusplus

@@ -17,24 +17,43 @@ static size_t moire__aot_add_bytes(size_t a, size_t b, size_t c) {
   return sum < none ? sum : none;
 }
 
+static size_t moire__aot_sized_bytes(const moire__aot_plan *plan, const int64_t *extents) {
+  size_t bytes = argument_bytes(plan);
+  for (int i = 0; i < plan->n_parts; i++) {
+    size_t size = 1;
+    for (int left = plan->parts[i].extents; left; left >>= 4)
+      size = moire__aot_add_bytes(0, size, (size_t)extents[left & 15]);
+    bytes = moire__aot_add_bytes(bytes, (size_t)plan->parts[i].bytes, size);
+  }
+  return bytes;
+}
+
 static size_t moire__aot_run_bytes(const moire__aot_plan *plan, int64_t batch) {
-  size_t bytes = argument_bytes(plan) + (size_t)plan->bytes[0];
-  bytes = moire__aot_add_bytes(bytes, (size_t)plan->bytes[MOIRE__AOT_BATCH], (size_t)batch);
   size_t tokens = moire__aot_add_bytes(0, (size_t)batch, (size_t)plan->length); /* if there is no padding */
-  return moire__aot_add_bytes(bytes, (size_t)plan->bytes[MOIRE__AOT_T], tokens);
+  const int64_t extents[MOIRE__AOT_EXTENTS] = {1, batch, (int64_t)tokens};
+  return moire__aot_sized_bytes(plan, extents);
+}
+
+/* A product of named extents. */
+static int64_t product_of(const moire__aot_run *run, int extents) {
+  int64_t size = 1;
+  for (int left = extents; left; left >>= 4) size *= run->extents[left & 15];
+  return size;
 }
 
 /* Where each part of the workspace begins. */
 typedef struct parts {
-  unsigned char *begin[MOIRE__AOT_EXTENTS];
+  unsigned char *begin[MOIRE__AOT_MOST_PARTS];
+  int64_t size[MOIRE__AOT_MOST_PARTS]; /* what offsets are multiplied by */
 } parts;
 
 static parts find_parts(const moire__aot_run *run) {
   parts found;
   unsigned char *at = run->workspace + argument_bytes(run->plan);
-  for (int i = 0; i < MOIRE__AOT_EXTENTS; i++) {
+  for (int i = 0; i < run->plan->n_parts; i++) {
     found.begin[i] = at;
-    at += run->plan->bytes[i] * run->extents[i];
+    found.size[i] = product_of(run, run->plan->parts[i].extents);
+    at += run->plan->parts[i].bytes * found.size[i];
   }
   return found;
 }
@@ -45,7 +64,7 @@ static void *address(const moire__aot_run *run, const parts *workspace, int buff
     case MOIRE__AOT_INPUT: return (void *)(uintptr_t)run->inputs[b->offset];
     case MOIRE__AOT_MODEL: return (unsigned char *)run->model + b->offset;
     case MOIRE__AOT_STATE: return (unsigned char *)run->state + b->offset;
-    case MOIRE__AOT_WORKSPACE: return workspace->begin[b->extent] + b->offset * run->extents[b->extent];
+    case MOIRE__AOT_WORKSPACE: return workspace->begin[b->part] + b->offset * workspace->size[b->part];
   }
   return NULL;
 }
@@ -84,7 +103,7 @@ static void run_step(const moire__aot_run *run, const moire__aot_step *step, voi
       own[run->plan->n_extents + 1 + i] = run->plan->constants[step->first_constant + i];
     extents = own;
   }
-  int64_t count = step->count * run->extents[step->extent];
+  int64_t count = step->count * product_of(run, step->extents);
   int64_t pieces = count / step->block + (count % step->block != 0);
   const uint64_t mode = run->plan->flush ? MOIRE__FLOAT_FLUSH : 0;
   if (run->threads < 2 || pieces < 2) {

@@ -11,7 +11,7 @@
 
 typedef struct moire__aot_run {
   const moire__aot_plan *plan;
-  int64_t extents[MOIRE__AOT_EXTENTS];   /* [0] = 1 */
+  int64_t extents[MOIRE__AOT_EXTENTS];   /* sizes by number; [0] is not read */
   const void *inputs[MOIRE__AOT_INPUTS]; /* aligned to 64 bytes */
   void *model;                           /* written by `prepare` only */
   void *state;
@@ -25,7 +25,9 @@ typedef struct moire__aot_run {
 
 /* a + b * c, or a number so large that no memory has it, small enough to be added to. */
 static size_t moire__aot_add_bytes(size_t a, size_t b, size_t c);
-/* Bytes of the workspace, a multiple of 64, for a batch whatever its ids are. */
+/* Bytes of the workspace, a multiple of 64, for these sizes of named extents; and for a batch whatever its ids
+ * are. */
+static size_t moire__aot_sized_bytes(const moire__aot_plan *plan, const int64_t *extents);
 static size_t moire__aot_run_bytes(const moire__aot_plan *plan, int64_t batch);
 
 static void moire__aot_execute(const moire__aot_run *run);

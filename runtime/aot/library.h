@@ -25,6 +25,15 @@ extern "C" {
 #define LIBRARY_FEATURES 100 /* numbers that describe an item */
 #define LIBRARY_LEVELS 3     /* codes of an item */
 /* } code */
+/* { generate */
+#define LIBRARY_WORDS 32000    /* words of the model: ids from 0 to LIBRARY_WORDS - 1 */
+#define LIBRARY_POSITIONS 2048 /* the model reads so many words of a row at most */
+#define LIBRARY_BOS -1         /* the word that begins a text; -1: there is none */
+#define LIBRARY_EOS -1         /* the word that ends a row; -1: there is none */
+/* } generate */
+/* { tokenizer */
+#define LIBRARY_TEXT_BYTES 32 /* most bytes of text that a word adds */
+/* } tokenizer */
 #define LIBRARY_SLICE 8 /* rows that are computed at once; a batch may have any number */
 #define LIBRARY_MAX_BATCH 1000000000
 #define LIBRARY_MAX_THREADS 1024
@@ -53,6 +62,13 @@ typedef enum library_status {
   /* { run */
   LIBRARY_ERROR_ROW = 19, /* an input has a number that is not from 0 to the last that its field names */
   /* } run */
+  /* { generate */
+  LIBRARY_ERROR_WORD = 22,      /* a word is not from 0 to LIBRARY_WORDS - 1 */
+  LIBRARY_ERROR_POSITIONS = 23, /* a row has no room for so many words, or a count is out of range */
+  LIBRARY_ERROR_SAMPLING = 24,  /* a number of the sampling is out of its range */
+  LIBRARY_ERROR_EMPTY = 25,     /* a row has no word that another could follow */
+  LIBRARY_ERROR_ROOM = 26,      /* there is no room for so many ids, or the text is too long */
+  /* } generate */
   LIBRARY_ERROR_THREADS = 7,   /* threads are not from 0 to LIBRARY_MAX_THREADS, or are several without `run` */
   LIBRARY_ERROR_WORKSPACE = 8, /* memory of the caller's is smaller than what was asked for */
   LIBRARY_ERROR_MEMORY = 9,    /* memory could not be had */
@@ -143,6 +159,10 @@ typedef struct library_workspace {
 /* Bytes for library_run on n samples by so many threads; it stops growing with n at LIBRARY_SLICE samples a
  * thread. 0 if an argument is out of range, or if there is no code for this processor. */
 /* } run */
+/* { generate */
+/* Bytes for library_next and library_logits of so many rows. 0 if an argument is out of range, or if there is
+ * no code for this processor. */
+/* } generate */
 size_t library_workspace_bytes(int64_t batch, int threads);
 /* Gives back what the library has allocated; the workspace is zero afterwards but for threads, run, profile and
  * their contexts.
@@ -259,6 +279,74 @@ typedef struct library_outputs {
 library_status library_run(const library_model *model, library_workspace *workspace, int64_t n,
                            const library_inputs *inputs, const library_outputs *outputs);
 /* } run */
+
+/* { generate */
+/* ---- writing ----------------------------------------------------------------------------------------
+ *
+ * Rows of words that are continued, and what the model keeps of them. One call at a time may use them; rows of
+ * their own may be used at once. What follows a row does not depend on the others.
+ */
+
+typedef struct library_rows library_rows;
+
+/* Bytes of the memory for so many rows of so many words; 0 if either is out of range. */
+size_t library_rows_bytes(int64_t rows, int64_t positions);
+/* Rows without words. Each has room for `positions` words that are read, 1 to LIBRARY_POSITIONS, and one that
+ * follows. `memory`, of any alignment and at least library_rows_bytes(), is borrowed until library_end; NULL:
+ * the library allocates it. On failure *started is NULL. */
+library_status library_start(const library_model *model, void *memory, size_t bytes, int64_t rows,
+                             int64_t positions, library_rows **started);
+void library_end(library_rows *rows); /* NULL is fine */
+
+/* Appends counts[b] words to row b, 0 to n of them: words[b * n ..). They are read when what follows is asked
+ * for.
+ */
+library_status library_append(library_rows *rows, const int32_t *words, const int32_t *counts, int64_t n);
+/* Takes off what stands behind the first `length` words of a row. */
+library_status library_rewind(library_rows *rows, int64_t row, int64_t length);
+/* Words of a row; 0 if there is none of that number. */
+int64_t library_length(const library_rows *rows, int64_t row);
+
+/* How words are drawn, in this order: the repetition penalty, once for each word of the row (a logit above 0 is
+ * divided by it, another multiplied), the temperature, the top_k largest, of those the most probable before
+ * which the mass is below top_p, softmax. Of equal logits the lower word comes first. */
+typedef struct library_sampling {
+  double temperature;        /* 0: the best word is taken */
+  int64_t top_k;             /* 0: all */
+  double top_p;              /* above 0; 1: all */
+  double repetition_penalty; /* above 0; 1: none */
+  uint64_t seed;             /* seed, row and how many words were chosen for it decide what is drawn */
+} library_sampling;
+
+/* words[b] = the word that follows row b, which is appended to it. `sampling` NULL: the best one. Rows must not
+ * be empty. Of a row that has ended, by LIBRARY_EOS or since no further word can be read, words[b] = -1;
+ * appending to it takes the end back. */
+library_status library_next(library_rows *rows, library_workspace *workspace, const library_sampling *sampling,
+                            int32_t *words);
+/* logits[b * LIBRARY_WORDS + v] = how well word v follows row b, which must not be empty. */
+library_status library_logits(library_rows *rows, library_workspace *workspace, float *logits);
+
+/* { tokenizer */
+/* The most words that a text of n bytes becomes. */
+size_t library_most_words(size_t n);
+/* words[0 .. *count) = the words of a text of n bytes, behind LIBRARY_BOS if `begins` is not 0 and there is
+ * one. `room` is how many there is room for; if they are more, LIBRARY_ERROR_ROOM comes and *count says how
+ * many. A byte that is no UTF-8 is read as U+FFFD. */
+library_status library_encode_text(library_workspace *workspace, const char *text, size_t n, int begins,
+                                   int32_t *words, size_t room, size_t *count);
+
+/* A text that comes word by word; characters come out when they are whole. Zero-initialise. */
+typedef struct library_decoding {
+  unsigned char held[4];
+  int n_held, begun;
+} library_decoding;
+
+/* What a word adds to the text: at most LIBRARY_TEXT_BYTES bytes, without a NUL. Returns how many. */
+size_t library_decode_word(library_decoding *decoding, int32_t word, char *text);
+/* The end: what is held of a character becomes U+FFFD. */
+size_t library_decode_end(library_decoding *decoding, char *text);
+/* } tokenizer */
+/* } generate */
 
 /* { training */
 /* ---- training ---------------------------------------------------------------------------------------

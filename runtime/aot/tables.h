@@ -5,9 +5,9 @@
  * then the files of the library's interface.
  * On the way from here to there, the prefix library_ of every public name becomes the name of the library.
  *
- * A buffer lies at a fixed offset of a place. The workspace has a part for each named extent, besides a fixed
- * one, in which offsets are multiplied by that extent's size: so a plan serves every batch without being laid
- * out anew.
+ * A buffer lies at a fixed offset of a place. The workspace has a part for each named extent, or product of
+ * such, besides a fixed one, in which offsets are multiplied by that size: so a plan serves every batch without
+ * being laid out anew.
  */
 #ifndef MOIRE_RUNTIME_AOT_TABLES_H
 #define MOIRE_RUNTIME_AOT_TABLES_H
@@ -39,20 +39,26 @@ typedef enum moire__aot_place {
   MOIRE__AOT_WORKSPACE,
 } moire__aot_place;
 
-/* Extents by number: 0 is the size 1, so that fixed sizes are a multiple of it; 1 is the batch, 2 the tokens of
- * a packed plan. */
-enum { MOIRE__AOT_BATCH = 1, MOIRE__AOT_T = 2, MOIRE__AOT_EXTENTS = 3 };
+/* Named extents by number: 1 is the batch, 2 the tokens of a packed plan; otherwise as the interface says. A
+ * product of them is a number with a nibble for each, 0: none. */
+enum { MOIRE__AOT_BATCH = 1, MOIRE__AOT_T = 2, MOIRE__AOT_EXTENTS = 4, MOIRE__AOT_MOST_PARTS = 20 };
 
 typedef struct moire__aot_buffer {
   moire__aot_place place;
-  int extent;     /* WORKSPACE: the part, and what the offset is multiplied by */
+  int part;       /* WORKSPACE: of it; its extents multiply the offset */
   int64_t offset; /* bytes, a multiple of 64 */
 } moire__aot_buffer;
+
+/* A part of the workspace. */
+typedef struct moire__aot_part {
+  int extents;   /* a product */
+  int64_t bytes; /* where that is 1 */
+} moire__aot_part;
 
 typedef struct moire__aot_step {
   moire_kernel_function kernel;
   int first_argument, n_arguments; /* in the plan's arguments */
-  int extent;                      /* count is multiplied by it */
+  int extents;                     /* count is multiplied by the product */
   int64_t count, block;            /* the kernel runs over ceil(count / block) pieces */
   const char *name;                /* what it computes */
   int first_constant, n_constants; /* in the plan's: the kernel reads them behind the extents */
@@ -80,7 +86,8 @@ typedef struct moire__aot_plan {
   int flush;                  /* while kernels run, numbers below the normal range count as zero */
   const int *outputs;         /* the buffers that the caller wants */
   int n_outputs;
-  int64_t bytes[MOIRE__AOT_EXTENTS]; /* of each part of the workspace, for an extent of 1 */
+  const moire__aot_part *parts; /* of the workspace, MOIRE__AOT_MOST_PARTS at most */
+  int n_parts;
 } moire__aot_plan;
 
 enum { MOIRE__AOT_MOST_SERVED = 4 };

@@ -39,11 +39,12 @@ struct moire_runner {
   int64_t extents[MOIRE_MAX_EXTENTS + 1]; /* wanted in the next run; -1: not set */
   int64_t laid_out[MOIRE_MAX_EXTENTS + 1];
   bool has_layout, has_run;
-  bound *buffers;    /* [plan->n_buffers] */
-  int *last;         /* [plan->n_buffers], the last step that needs it */
-  void ***arguments; /* [plan->n_steps][n_buffers of the step] */
-  void **staged;     /* [plan->n_updates]: copies of states that are overwritten by one update and read by
-                        another, or NULL */
+  bool settles, settled; /* states stay; what depends on them alone is there */
+  bound *buffers;        /* [plan->n_buffers] */
+  int *last;             /* [plan->n_buffers], the last step that needs it */
+  void ***arguments;     /* [plan->n_steps][n_buffers of the step] */
+  void **staged;         /* [plan->n_updates]: copies of states that are overwritten by one update and read by
+                            another, or NULL */
   char *workspace;
   size_t workspace_bytes;
   int64_t packing_capacity;    /* positions that the arrays of a packed plan hold */
@@ -374,7 +375,8 @@ static size_t find_offsets(const moire_runner *r, const int64_t *sizes, size_t *
     if (!in_workspace(plan->buffers[i].role)) continue;
     int64_t elements = 0;
     moire__extent_size(plan->buffers[i].elements, sizes, &elements);
-    items[n_members] = (moire__layout_item){bytes_of(r, i, elements), plan->buffers[i].first_step, r->last[i]};
+    int first = r->settles && plan->settled_buffers[i] ? 0 : plan->buffers[i].first_step;
+    items[n_members] = (moire__layout_item){bytes_of(r, i, elements), first, r->last[i]};
     members[n_members++] = i;
   }
   size_t bytes = moire__layout_assign(items, n_members, &scratch, placed);
@@ -400,6 +402,7 @@ static void lay_out(moire_runner *r) {
   moire__memory_purpose(before);
   r->workspace_bytes = bytes;
   r->has_layout = true;
+  r->settled = false;
 }
 
 moire_status moire__runner_estimate(moire_runner *r, size_t *bytes, moire_error *error) {
@@ -410,6 +413,15 @@ moire_status moire__runner_estimate(moire_runner *r, size_t *bytes, moire_error 
   find_sizes(r, sizes);
   *bytes = find_offsets(r, sizes, NULL);
   return MOIRE_OK;
+}
+
+void moire__runner_settle(moire_runner *r) {
+  const moire_plan *plan = r->plan;
+  if (!plan->settled_steps) return;
+  r->settles = true;
+  for (int i = 0; i < plan->n_buffers; i++) {
+    if (plan->settled_buffers[i]) r->last[i] = plan->n_steps;
+  }
 }
 
 void moire_runner_rest(moire_runner *r) {
@@ -495,6 +507,7 @@ static void run_steps(moire_runner *r, moire__recording *recording) {
   for (int i = 0; i < r->plan->n_steps; i++) {
     const moire_plan_step *step = &r->plan->steps[i];
     int64_t count = 0;
+    if (r->settled && r->plan->settled_steps[i]) continue;
     moire__extent_size(step->count, r->extents, &count);
     int64_t pieces = count / step->block + (count % step->block != 0);
     int64_t own[MOIRE_MAX_EXTENTS + 1];
@@ -518,6 +531,7 @@ moire_status moire_runner_run(moire_runner *r, moire_error *error) {
   bind(r);
   if (recording) moire__recording_prepared(recording, r->extents);
   run_steps(r, recording);
+  r->settled = r->settles;
   update_states(r);
   if (recording) moire__recording_end(recording);
   r->has_run = true;

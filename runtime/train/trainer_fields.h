@@ -57,7 +57,13 @@ extern const moire_config_field moire__group_fields[];
                                 1000000,                                                                        \
                                 NULL,                                                                           \
                                 "epochs without a new best before training ends"},                              \
-      {"precision", MOIRE_CONFIG_STRING, "f32", 0, 0, "f32|bf16", "of what products multiply; sums are f32"},   \
+      {"precision",                                                                                             \
+       MOIRE_CONFIG_STRING,                                                                                     \
+       "f32",                                                                                                   \
+       0,                                                                                                       \
+       0,                                                                                                       \
+       "f32|bf16|int8",                                                                                         \
+       "of what products multiply; sums are f32; int8: of inference"},                                          \
       {"seed", MOIRE_CONFIG_INT, "42", 0, 9007199254740992, NULL, "of all randomness"}
 
 #define MOIRE__TRAINER_SWITCH(name, purpose) {#name, MOIRE_CONFIG_BOOL, "true", 0, 0, NULL, purpose},

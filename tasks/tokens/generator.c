@@ -1,8 +1,12 @@
-/* Rows of words with a cache. See generator.h. */
+/* Rows of words with a cache. See generator.h.
+ *
+ * There are two programs: one for any number of tokens, and one for a token a row, in which that number and the
+ * rows are known: a product of few rows reads weights as they lie, at the speed of memory. */
 #include "tasks/tokens/generator.h"
 
 #include "runtime/base/memory.h"
 #include "runtime/base/planes.h"
+#include "runtime/run/runner.h"
 
 #include <string.h>
 
@@ -14,7 +18,9 @@ typedef struct cache {
 } cache;
 
 struct moire__generator {
-  moire_runner *runner;
+  moire_runner *runner; /* borrowed: runs of any number of tokens */
+  moire_program *step;  /* of a token a row */
+  moire_runner *steps;
   int64_t rows, capacity;
   int32_t *positions, *counts, *tokens; /* [rows], [rows], [rows, PIECE]; aligned */
   cache *caches;
@@ -58,6 +64,19 @@ static moire_status find_caches(moire__generator *g, const moire__setup *setup, 
                                 "%s: has no output next, so it cannot continue rows", setup->model->name);
 }
 
+/* The program for a token a row, on the predictor's weights. */
+static moire_status make_step(moire__generator *g, moire__predictor *p, moire_error *error) {
+  const moire_fixed_extent fixed[] = {{"B", g->rows}, {"T", 1}};
+  g->step =
+      moire__setup_compile_fixed(&p->setup, g->outputs, g->n_outputs, fixed, 2, p->sources->threads, error);
+  if (!g->step) return MOIRE_ERROR_ARGUMENT;
+  g->steps = moire_runner_create(moire_program_plan(g->step), p->store, p->threads, error);
+  if (!g->steps) return MOIRE_ERROR_ARGUMENT;
+  moire__runner_settle(g->runner);
+  moire__runner_settle(g->steps);
+  return MOIRE_OK;
+}
+
 moire__generator *moire__generator_create(moire__predictor *predictor, int64_t rows, moire_error *error) {
   moire__generator *g = moire__allocate(sizeof *g);
   *g = (moire__generator){.rows = rows};
@@ -69,6 +88,7 @@ moire__generator *moire__generator_create(moire__predictor *predictor, int64_t r
   moire_status status = find_caches(g, &predictor->setup, error);
   if (!status) status = moire__predictor_compile(predictor, g->outputs, g->n_outputs, error);
   g->runner = predictor->runner;
+  if (!status) status = make_step(g, predictor, error);
   if (!status) return g;
   moire__generator_destroy(g);
   return NULL;
@@ -76,12 +96,18 @@ moire__generator *moire__generator_create(moire__predictor *predictor, int64_t r
 
 void moire__generator_destroy(moire__generator *g) {
   if (!g) return;
+  moire_runner_destroy(g->steps);
+  moire_program_destroy(g->step);
   for (int i = 0; i < g->n; i++) moire__release_aligned(g->caches[i].data);
   moire__release_aligned(g->positions);
   moire__release_aligned(g->counts);
   moire__release_aligned(g->tokens);
   moire__arena_free(&g->arena);
   moire__release(g);
+}
+
+void moire__generator_clear(moire__generator *g) {
+  memset(g->positions, 0, (size_t)g->rows * sizeof *g->positions);
 }
 
 int64_t moire__generator_length(const moire__generator *g, int64_t row) { return g->positions[row]; }
@@ -107,23 +133,23 @@ static void grow(moire__generator *g, int64_t most) {
   g->capacity = capacity;
 }
 
-static moire_status give_caches(moire__generator *g, moire_error *error) {
-  moire_status status = moire_runner_set_extent(g->runner, "S", g->capacity, error);
+static moire_status give_caches(moire__generator *g, moire_runner *runner, moire_error *error) {
+  moire_status status = moire_runner_set_extent(runner, "S", g->capacity, error);
   for (int i = 0; i < g->n && !status; i++) {
     const cache *c = &g->caches[i];
     int64_t elements = g->rows * c->heads * g->capacity * c->width;
-    if (moire_runner_has_input(g->runner, c->past))
-      status = moire_runner_set_input(g->runner, c->past, c->data, elements, error);
+    if (moire_runner_has_input(runner, c->past))
+      status = moire_runner_set_input(runner, c->past, c->data, elements, error);
   }
   return status;
 }
 
 /* What the run has made of n tokens a row goes behind what was there. */
-static moire_status keep(moire__generator *g, int64_t n, moire_error *error) {
+static moire_status keep(moire__generator *g, const moire_runner *runner, int64_t n, moire_error *error) {
   for (int i = 0; i < g->n; i++) {
     cache *c = &g->caches[i];
     int64_t elements = 0;
-    const float *fresh = moire_runner_output(g->runner, c->present, &elements);
+    const float *fresh = moire_runner_output(runner, c->present, &elements);
     if (!fresh || elements != g->rows * c->heads * n * c->width)
       return moire_fail(error, MOIRE_ERROR_SHAPE, "the model has no output %s like its input %s", c->present,
                         c->past);
@@ -141,21 +167,21 @@ static moire_status keep(moire__generator *g, int64_t n, moire_error *error) {
  * ----------------------------------------------------------------------------------------------------- */
 
 /* At most PIECE tokens a row, n of them where a row has as many. */
-static moire_status run(moire__generator *g, int64_t n, moire_error *error) {
+static moire_status run(moire__generator *g, moire_runner *runner, int64_t n, moire_error *error) {
   int64_t most = 1;
   for (int64_t b = 0; b < g->rows; b++) {
     int64_t end = g->positions[b] + g->counts[b];
     most = end > most ? end : most;
   }
   grow(g, most);
-  moire_status status = moire_runner_set_extent(g->runner, "B", g->rows, error);
-  if (!status) status = moire_runner_set_extent(g->runner, "T", n, error);
-  if (!status) status = give_caches(g, error);
-  if (!status) status = moire_runner_set_input(g->runner, "tokens", g->tokens, g->rows * n, error);
-  if (!status) status = moire_runner_set_input(g->runner, "counts", g->counts, g->rows, error);
-  if (!status && moire_runner_has_input(g->runner, "positions"))
-    status = moire_runner_set_input(g->runner, "positions", g->positions, g->rows, error);
-  if (!status) status = moire_runner_run(g->runner, error);
+  moire_status status = moire_runner_set_extent(runner, "B", g->rows, error);
+  if (!status) status = moire_runner_set_extent(runner, "T", n, error);
+  if (!status) status = give_caches(g, runner, error);
+  if (!status) status = moire_runner_set_input(runner, "tokens", g->tokens, g->rows * n, error);
+  if (!status) status = moire_runner_set_input(runner, "counts", g->counts, g->rows, error);
+  if (!status && moire_runner_has_input(runner, "positions"))
+    status = moire_runner_set_input(runner, "positions", g->positions, g->rows, error);
+  if (!status) status = moire_runner_run(runner, error);
   return status;
 }
 
@@ -166,6 +192,7 @@ moire_status moire__generator_append(moire__generator *g, const int32_t *tokens,
   int64_t longest = 0, done = 0;
   for (int64_t b = 0; b < g->rows; b++) longest = counts[b] > longest ? counts[b] : longest;
   moire_status status = MOIRE_OK;
+  moire_runner *runner = g->runner;
   *logits = NULL;
   for (int64_t width; done < longest && !status; done += width) {
     int64_t left = longest - done;
@@ -176,9 +203,10 @@ moire_status moire__generator_append(moire__generator *g, const int32_t *tokens,
       for (int64_t i = 0; i < width; i++)
         g->tokens[b * width + i] = i < g->counts[b] ? tokens[b * n + from + i] : 0;
     }
-    status = run(g, width, error);
-    if (!status) status = keep(g, width, error);
+    runner = width == 1 ? g->steps : g->runner;
+    status = run(g, runner, width, error);
+    if (!status) status = keep(g, runner, width, error);
   }
-  if (!status && longest) *logits = moire_runner_output(g->runner, "next", NULL);
+  if (!status && longest) *logits = moire_runner_output(runner, "next", NULL);
   return status;
 }

@@ -19,6 +19,8 @@ void moire__generator_destroy(moire__generator *generator); /* NULL is fine */
  * V]: row b's behind its last token, of no use where it got none; borrowed until the next call. */
 moire_status moire__generator_append(moire__generator *generator, const int32_t *tokens, const int32_t *counts,
                                      int64_t n, const float **logits, moire_error *error);
+/* All rows are empty again. */
+void moire__generator_clear(moire__generator *generator);
 /* Tokens of a row so far. */
 int64_t moire__generator_length(const moire__generator *generator, int64_t row);
 

@@ -6,6 +6,7 @@
 #ifndef MOIRE_TASKS_TOKENS_TOKENS_H
 #define MOIRE_TASKS_TOKENS_TOKENS_H
 
+#include "moire/ahead.h"
 #include "tasks/task.h"
 #include "tasks/tokens/token_file.h"
 
@@ -39,5 +40,10 @@ moire__generate_verb moire__tokens_generate;
 moire__teach_verb moire__tokens_teach;
 /* The most positions of a row, as the model's configuration says. */
 int64_t moire__tokens_positions(const moire__setup *setup);
+
+/* The tokenizer's tables and the positions of a library (tasks/task.h). */
+moire_status moire__tokens_equip(const moire__setup *setup, const moire__safetensors *file,
+                                 const char *tokenizer, moire_ahead_model *model, moire__arena *arena,
+                                 moire_error *error);
 
 #endif

@@ -247,6 +247,6 @@ Test(aot_run_border, lists_interfaces) {
   moire_ahead_options options = moire_ahead_defaults();
   options.name = "net";
   cr_assert_eq(moire_ahead_write(&model, &options, &error), MOIRE_ERROR_ARGUMENT);
-  cr_assert_str_eq(error.message, "interface \"fly\": wanted recommend, code, run or ratings");
+  cr_assert_str_eq(error.message, "interface \"fly\": wanted recommend, code, run, ratings or generate");
   moire_graph_destroy(g);
 }

@@ -3,6 +3,7 @@
 
 #include "moire/run.h"
 #include "runtime/profile/recording.h"
+#include "runtime/run/runner.h"
 
 #include <math.h>
 #include <string.h>
@@ -62,8 +63,19 @@ static const moire_plan_state states[] = {
 };
 static const moire_kernel_function kernels[] = {add_kernel, double_kernel, total_kernel, next_kernel};
 static const char *const extents[] = {NULL, "B"};
-static const moire_plan plan = {"hand-made", extents, 1, buffers, 7,       steps, 4,    updates,
-                                2,           states,  2, {0},     kernels, 4,     false};
+static const moire_plan plan = {.name = "hand-made",
+                                .extents = extents,
+                                .n_extents = 1,
+                                .buffers = buffers,
+                                .n_buffers = 7,
+                                .steps = steps,
+                                .n_steps = 4,
+                                .updates = updates,
+                                .n_updates = 2,
+                                .states = states,
+                                .n_states = 2,
+                                .kernels = kernels,
+                                .n_kernels = 4};
 
 typedef struct fixture {
   moire_store *store;
@@ -274,4 +286,60 @@ Test(runner, rests) {
   cr_assert_eq(totals[0], 2 * (6 + 5 * 3 * 10));
   cr_assert_eq(totals[1], 2 * (6 + 2 * 3 * 11));
   stop(f);
+}
+
+/* ---- what depends on states alone --------------------------------------------------------------------- */
+
+static int prepared;
+
+static void prepare_kernel(void *const *kernel_buffers, const int64_t *sizes, int64_t begin, int64_t end) {
+  (void)sizes;
+  for (int64_t i = 0; i < WIDTH && begin < end; i++)
+    ((float *)kernel_buffers[1])[i] = ((const float *)kernel_buffers[0])[i] + 1;
+  prepared++;
+}
+
+static const moire_plan_buffer parts[] = {
+    {"x", MOIRE_PLAN_INPUT, MOIRE_F32, {2, {TIMES_B(1), WIDTH}}, TIMES_B(WIDTH), 1, 1},
+    {"w", MOIRE_PLAN_STATE, MOIRE_F32, {1, {WIDTH}}, WIDTH, 0, 0},
+    {"w + 1", MOIRE_PLAN_TEMPORARY, MOIRE_F32, {1, {WIDTH}}, WIDTH, 0, 1},
+    {"y", MOIRE_PLAN_OUTPUT, MOIRE_F32, {2, {TIMES_B(1), WIDTH}}, TIMES_B(WIDTH), 1, 1},
+};
+static const moire_plan_step both[] = {{0, (const int[]){1, 2}, 2, WIDTH, WIDTH, "prepare"},
+                                       {1, (const int[]){0, 2, 3}, 3, TIMES_B(1), BLOCK, "add"}};
+static const moire_kernel_function functions[] = {prepare_kernel, add_kernel};
+static const bool settled_steps[] = {true, false}, settled_buffers[] = {false, false, true, false};
+static const moire_plan settled = {.name = "settled",
+                                   .extents = extents,
+                                   .n_extents = 1,
+                                   .buffers = parts,
+                                   .n_buffers = 4,
+                                   .steps = both,
+                                   .n_steps = 2,
+                                   .states = states,
+                                   .n_states = 1,
+                                   .kernels = functions,
+                                   .n_kernels = 2,
+                                   .settled_steps = settled_steps,
+                                   .settled_buffers = settled_buffers};
+
+/* y = x + (w + 1): w + 1 is computed once, and again where the layout is another. */
+Test(runner, settled_steps_run_once) {
+  static float x[8 * WIDTH];
+  for (int settles = 0; settles < 2; settles++) {
+    moire_error error = {0};
+    fixture f = {moire_store_create(), moire_threads_create(1, NULL), NULL};
+    cr_assert_eq(moire_store_declare(f.store, &settled, 1, &error), MOIRE_OK, "%s", error.message);
+    f.runner = moire_runner_create(&settled, f.store, f.threads, &error);
+    if (settles) moire__runner_settle(f.runner);
+    prepared = 0;
+    for (int r = 0; r < 6; r++) {
+      for (int i = 0; i < 8 * WIDTH; i++) x[i] = (float)(i + r);
+      run(f, x, r < 3 ? 2 : 8);
+      const float *y = moire_runner_output(f.runner, "y", NULL);
+      for (int i = 0; i < 2 * WIDTH; i++) cr_assert_eq(y[i], (float)(i + r) + 11);
+    }
+    cr_assert_eq(prepared, settles ? 2 : 6);
+    stop(f);
+  }
 }

@@ -66,6 +66,7 @@ static bool read_training_word(const char *word, const char *value, moire_traini
 
 /* Takes `word` in; words and names stay in the case's text. */
 static bool read_goal_word(char *word, moire__goal *goal, const char **outputs) {
+  static moire_fixed_extent one; /* of the case that is read last */
   char *value = strchr(word, '=');
   if (value) *value++ = 0;
   if (strcmp(word, "keep_gradients") == 0)
@@ -74,9 +75,15 @@ static bool read_goal_word(char *word, moire__goal *goal, const char **outputs) 
     goal->pack = true;
   else if (strcmp(word, "bf16") == 0)
     goal->bf16 = true;
+  else if (strcmp(word, "int8") == 0)
+    goal->int8 = true;
   else if (!value)
     return false;
-  else if (strcmp(word, "output") == 0 && goal->n_outputs < GOLDEN_MAX_OUTPUTS)
+  else if (strcmp(word, "fix") == 0) {
+    one = (moire_fixed_extent){value, 1};
+    goal->fixed = &one;
+    goal->n_fixed = 1;
+  } else if (strcmp(word, "output") == 0 && goal->n_outputs < GOLDEN_MAX_OUTPUTS)
     outputs[goal->n_outputs++] = value;
   else if (strcmp(word, "loss") == 0)
     goal->loss = value;

@@ -6,7 +6,8 @@
  *   ---
  *   graph @case … { … }                 or: error: sentence
  *
- * The goal's words are all optional; without output=NAME all outputs are wanted.
+ * The goal's words are all optional; without output=NAME all outputs are wanted. fix=NAME says that this extent
+ * is 1.
  */
 #ifndef MOIRE_TESTS_SUPPORT_PASS_GOLDEN_H
 #define MOIRE_TESTS_SUPPORT_PASS_GOLDEN_H

@@ -71,6 +71,51 @@ seed: 7
 END
 }
 
+# put_word N: a 32-bit word, the lowest byte first.
+put_word() {
+  local hex
+  hex=$(printf '%08x' "$1")
+  printf "\\x${hex:6:2}\\x${hex:4:2}\\x${hex:2:2}\\x${hex:0:2}"
+}
+
+# put_piece RANK TEXT: a piece of llama2.c's vocabularies, with the score -RANK (1 or more).
+put_piece() {
+  local exponent=0
+  while (($1 >> (exponent + 1))); do exponent=$((exponent + 1)); done
+  put_word $((0x80000000 | (127 + exponent) << 23 | ($1 << (23 - exponent) & 0x7fffff)))
+  put_word ${#2}
+  printf '%s' "$2"
+}
+
+# small_tokenizer FILE: 321 words as llama2.c's files have them: three that are special, the bytes, letters, and some
+# that are put together.
+small_tokenizer() {
+  local i rank=0 piece
+  {
+    put_word 8
+    put_piece 1 '<unk>'
+    put_piece 1 '<s>'
+    put_piece 1 '</s>'
+    for ((i = 0; i < 256; i++)); do put_piece 1 "$(printf '<0x%02X>' "$i")"; done
+    for piece in 'th' 'the' ' the' ' c' 'at' ' cat' ' s' ' sat' 'on' ' on' ' m' ' mat' ' d' 'og' ' dog' 'an' ' an' ' and' \
+      ' a' 'ed' 'er' ' r' 'un' ' run' '. ' ' h' ' he' ' it' ' w' ' was' 'is' ' is' ' b' {a..z} ' ' . ,; do
+      put_piece $((rank += 1)) "$piece"
+    done
+  } >"$1"
+}
+
+# small_texts FILE N SEED: N sentences of few words, one a line.
+small_texts() {
+  awk -v n="$2" -v seed="$3" 'BEGIN {
+    split("cat dog mat bird", noun); split("sat on|ran to|was at|and", verb, "|"); srand(seed)
+    for (i = 0; i < n; i++) {
+      line = "the"
+      for (k = 0; k < 3 + int(rand() * 3); k++) line = line " " noun[1 + int(rand() * 4)] " " verb[1 + int(rand() * 4)] " the"
+      print line " " noun[1 + int(rand() * 4)] "."
+    }
+  }' >"$1"
+}
+
 finish() {
   ((failures == 0)) || echo "$failures failure(s)"
   exit $((failures > 0))

@@ -70,7 +70,7 @@ static moire_status find_interface(moire__ahead *a, moire_error *error) {
 
 /* ---- Lowering --------------------------------------------------------------------------------------- */
 
-/* Tables have one named extent for each size: no B*B. */
+/* B*B, for interfaces whose batch is cut into slices. */
 static bool is_product(moire_dim d) { return moire__dim_extent(d, 1) != 0; }
 
 static bool has_products(const moire_plan *plan) {
@@ -80,15 +80,18 @@ static bool has_products(const moire_plan *plan) {
   return found;
 }
 
-/* A library gives the size of the batch, and of a packed plan the number of tokens. */
-static moire__module *lower(const moire_graph *graph, const moire_compile_options *options,
-                            const moire__target *target, moire_error *error) {
+/* A library gives the size of the batch, and of a packed plan the number of tokens; or those that its interface
+ * names. */
+static moire__module *lower(const moire__ahead *a, const moire_graph *graph,
+                            const moire_compile_options *options, const moire__target *target,
+                            moire_error *error) {
   moire__module *m = moire__driver_lower(graph, options, target, error);
-  const moire_plan *plan = m ? &m->plan : NULL;
-  bool good = m && plan->n_extents >= 1 && plan->n_extents <= 2 && !strcmp(plan->extents[1], "B");
+  if (!m || a->interface->has_extents) return m;
+  const moire_plan *plan = &m->plan;
+  bool good = plan->n_extents >= 1 && plan->n_extents <= 2 && !strcmp(plan->extents[1], "B");
   if (good && plan->n_extents == 2) good = plan->packing.extent == 2;
   bool products = good && has_products(plan);
-  if (!m || (good && !products)) return m;
+  if (good && !products) return m;
   moire_fail(error, MOIRE_ERROR_UNSUPPORTED,
              products ? "the graph %s: a size in it is a product of named extents, which libraries do not have"
                       : "the graph %s: wanted B as its only named extent",
@@ -102,7 +105,9 @@ static moire_status lower_served(moire__ahead *a, moire__ahead_level *level, moi
   for (int i = 0; a->served[i].name; i++) {
     wanted->outputs = a->served[i].outputs;
     wanted->n_outputs = a->served[i].n_outputs;
-    level->modules[i] = lower(a->model->inference, wanted, &level->target, error);
+    wanted->fixed = a->served[i].fixed;
+    wanted->n_fixed = a->served[i].n_fixed;
+    level->modules[i] = lower(a, a->model->inference, wanted, &level->target, error);
     if (!level->modules[i]) return MOIRE_ERROR_ARGUMENT;
   }
   return MOIRE_OK;
@@ -116,17 +121,19 @@ static moire_status lower_level(moire__ahead *a, moire__ahead_level *level, moir
     wanted.precision = a->model->optimizer->precision;
   }
   moire_status status = lower_served(a, level, &wanted, error);
+  wanted.fixed = NULL;
+  wanted.n_fixed = 0;
   if (status || !a->model->training) return status;
   wanted.outputs = loss;
   wanted.n_outputs = 1;
-  level->modules[MOIRE__AHEAD_LOSS] = lower(a->model->inference, &wanted, &level->target, error);
+  level->modules[MOIRE__AHEAD_LOSS] = lower(a, a->model->inference, &wanted, &level->target, error);
   if (!level->modules[MOIRE__AHEAD_LOSS]) return MOIRE_ERROR_ARGUMENT;
   wanted = *a->model->optimizer;
   wanted.outputs = loss;
   wanted.n_outputs = 1;
   wanted.loss = "loss";
   wanted.keep_gradients = false;
-  level->modules[MOIRE__AHEAD_STEP] = lower(a->model->training, &wanted, &level->target, error);
+  level->modules[MOIRE__AHEAD_STEP] = lower(a, a->model->training, &wanted, &level->target, error);
   return level->modules[MOIRE__AHEAD_STEP] ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
 }
 
@@ -195,14 +202,23 @@ static moire_status add_states(moire__ahead *a, moire_error *error) {
 
 /* ---- Facts ------------------------------------------------------------------------------------------ */
 
+/* Of the workspace for a row, of those in which padding is left out without any. */
+static int64_t row_bytes(const moire__ahead_plan *plan) {
+  int64_t bytes = 0;
+  for (int i = 0; i < plan->n_parts; i++) {
+    const moire__ahead_part *part = &plan->parts[i];
+    if (part->extents) bytes += part->extents == 2 ? part->bytes * plan->length : part->bytes;
+  }
+  return bytes;
+}
+
 /* Rows that are computed at once: as many as stay in a cache of SLICE_BYTES. */
 static void choose_slice(moire__ahead *a) {
   int64_t most = 1;
   if (a->slice) return;
   for (int i = 0; i < a->n_levels; i++) {
     for (int p = 0; a->served[p].name; p++) {
-      const moire__ahead_plan *plan = &a->levels[i].plans[p];
-      int64_t bytes = plan->bytes[1] + plan->bytes[2] * plan->length;
+      int64_t bytes = row_bytes(&a->levels[i].plans[p]);
       if (bytes > most) most = bytes;
     }
   }

@@ -22,7 +22,7 @@ typedef enum moire__ahead_place {
 } moire__ahead_place;
 
 enum { MOIRE__AHEAD_LONGEST_NAME = 64, MOIRE__AHEAD_MOST_CPUS = 8 };
-enum { MOIRE__AHEAD_EXTENTS = 3 }; /* the size 1, "B", and the tokens of a packed plan */
+enum { MOIRE__AHEAD_MOST_EXTENTS = 3, MOIRE__AHEAD_MOST_PARTS = 20 }; /* products of at most three of them */
 enum { MOIRE__AHEAD_COMMON_INPUTS = 9, MOIRE__AHEAD_MOST_FACTS = 8 };
 enum { MOIRE__AHEAD_MAX_BATCH = 1000000000 }; /* LIBRARY_MAX_BATCH of runtime/aot/library.h */
 
@@ -30,14 +30,20 @@ typedef struct moire__ahead_interface moire__ahead_interface; /* interface.h */
 
 typedef struct moire__ahead_buffer {
   moire__ahead_place place;
-  int extent;
+  int part;
   int64_t offset;
 } moire__ahead_buffer;
+
+/* A part of the workspace: bytes where the product of extents, as in a moire_dim, is 1. */
+typedef struct moire__ahead_part {
+  int extents;
+  int64_t bytes;
+} moire__ahead_part;
 
 typedef struct moire__ahead_step {
   int kernel; /* of the level */
   int first_argument, n_arguments;
-  int extent;
+  int extents;
   int64_t count, block;
   const char *name;
   int first_constant, n_constants;
@@ -69,7 +75,8 @@ typedef struct moire__ahead_plan {
   int64_t length; /* of the ids of a packed plan */
   bool flush;     /* moire_plan */
   int *outputs, n_outputs;
-  int64_t bytes[MOIRE__AHEAD_EXTENTS];
+  moire__ahead_part parts[MOIRE__AHEAD_MOST_PARTS];
+  int n_parts;
 } moire__ahead_plan;
 
 /* Plans by number: those that serve come first, as many as the interface has. */
@@ -87,6 +94,10 @@ typedef struct moire__ahead_served {
   const char *const *outputs;
   int n_outputs;
   bool folds; /* what depends on weights alone is done ahead; otherwise it reads states as they are */
+  bool
+      folds_all; /* by compiled kernels, too, where this machine runs them: nothing else makes the same again */
+  const moire_fixed_extent *fixed; /* named extents that it knows */
+  int n_fixed;
 } moire__ahead_served;
 
 /* One version of the code. */

@@ -1,9 +1,11 @@
 /* What depends on weights alone, computed while the library is made: the block of constants that plans read as
  * they serve.
  *
- * The interpreter does it, not compiled code, so that a library for another machine is made in the same way;
- * the steps are exact, so nobody can tell. */
+ * The interpreter does it, so that a library for another machine is made in the same way; its steps are exact,
+ * so nobody can tell. Steps that are not, which plans have only where this machine runs the level's code, are
+ * compiled. */
 #include "compiler/driver/ahead/ahead.h"
+#include "compiler/pass/plan/prepare.h"
 #include "runtime/base/layout.h"
 
 #include <inttypes.h>
@@ -25,19 +27,39 @@ static moire_status find_states(const moire__ahead *a, const moire_plan *plan, v
   return status;
 }
 
-static moire_status run_step(const moire__module *m, int step, void **values, moire_error *error) {
+/* What is approximated is as the library itself would do it. */
+static moire_status run_compiled(const moire__loop_kernel *kernel, const moire__target *target,
+                                 void *const *buffers, const int64_t *extents, int64_t pieces,
+                                 moire_error *error) {
+  const char *const symbols[] = {"moire_fold"};
+  const moire__codegen_options how = {.symbols = symbols};
+  moire_kernel_function run = NULL;
+  moire__jit *jit = moire__jit_create(error);
+  moire_status status =
+      jit ? moire__jit_compile(jit, &kernel, 1, target, &how, 1, &run, error) : MOIRE_ERROR_INTERNAL;
+  if (!status) run(buffers, extents, 0, pieces);
+  moire__jit_destroy(jit);
+  return status;
+}
+
+static moire_status run_step(const moire__module *m, const moire__target *target, int step, void **values,
+                             moire_error *error) {
   const moire_plan_step *s = &m->plan.steps[step];
   void **buffers = moire__allocate_array((size_t)s->n_buffers + 1, sizeof *buffers);
   for (int i = 0; i < s->n_buffers; i++) {
     const moire_plan_buffer *buffer = &m->plan.buffers[s->buffers[i]];
-    if (!values[s->buffers[i]]) values[s->buffers[i]] = moire__allocate((size_t)plain_bytes(buffer) + 1);
+    if (!values[s->buffers[i]])
+      values[s->buffers[i]] = moire__allocate_aligned((size_t)plain_bytes(buffer) + 1, MOIRE__ALIGNMENT);
     buffers[i] = values[s->buffers[i]];
   }
   int64_t count = moire__dim_factor(s->count), pieces = count / s->block + (count % s->block != 0);
   int64_t extents[MOIRE_MAX_EXTENTS + 1] = {0};
   int64_t own[MOIRE_MAX_EXTENTS + 1];
   const int64_t *given = moire__step_extents(&m->plan, s, extents, own);
-  moire_status status = moire__loop_interpret(m->kernels[s->kernel], buffers, given, 0, pieces, false, error);
+  const moire__loop_kernel *kernel = m->kernels[s->kernel];
+  moire_status status = moire__kernel_is_exact(kernel)
+                            ? moire__loop_interpret(kernel, buffers, given, 0, pieces, false, error)
+                            : run_compiled(kernel, target, buffers, given, pieces, error);
   moire__release(buffers);
   return status;
 }
@@ -49,12 +71,12 @@ static moire_status fold_plan(const moire__ahead *a, moire__ahead_level *level, 
   void **values = moire__allocate_array((size_t)m->plan.n_buffers + 1, sizeof *values);
   moire_status status = find_states(a, &m->plan, values, error);
   for (int s = 0; s < m->plan.n_steps && !status; s++) {
-    if (plan->ahead[s]) status = run_step(m, s, values, error);
+    if (plan->ahead[s]) status = run_step(m, &level->target, s, values, error);
   }
   for (int b = 0; b < m->plan.n_buffers; b++) {
     if (!status && plan->is_constant[b])
       memcpy(level->block + plan->buffers[b].offset, values[b], (size_t)plain_bytes(&m->plan.buffers[b]));
-    if (m->plan.buffers[b].role != MOIRE_PLAN_STATE) moire__release(values[b]);
+    if (m->plan.buffers[b].role != MOIRE_PLAN_STATE) moire__release_aligned(values[b]);
   }
   moire__release(values);
   return status;

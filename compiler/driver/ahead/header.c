@@ -17,7 +17,8 @@ static bool has_section(const moire__ahead *a, const char *name, size_t n) {
   } sections[] = {{"weights external", a->options->external_weights},
                   {"models", a->options->external_weights || a->model->training},
                   {"training", a->model->training != NULL},
-                  {"embedded", a->model->weights && !a->options->external_weights}};
+                  {"embedded", a->model->weights && !a->options->external_weights},
+                  {"tokenizer", a->model->tokenizer != NULL}};
   for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
     if (strlen(sections[i].name) == n && !memcmp(sections[i].name, name, n)) return sections[i].has;
   }

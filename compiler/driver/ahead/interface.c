@@ -4,7 +4,8 @@
 #include <string.h>
 
 static const moire__ahead_interface *const interfaces[] = {&moire__ahead_recommend, &moire__ahead_code,
-                                                           &moire__ahead_run, &moire__ahead_ratings};
+                                                           &moire__ahead_run, &moire__ahead_ratings,
+                                                           &moire__ahead_generate};
 enum { INTERFACES = sizeof interfaces / sizeof *interfaces };
 
 const moire__ahead_interface *moire__ahead_interface_find(const char *name, size_t n) {

@@ -22,6 +22,7 @@ struct moire__ahead_interface {
   const char *const *training_files; /* more of a library that trains; NULL: it cannot */
   const char *const *units;          /* sources shared with the rest of the runtime, without ".c"; NULL ends */
   bool needs_weights;
+  bool has_extents; /* more than B: `check` sees to them, and sets `slice` */
   /* Before anything is lowered: fills in `served`, from the first on. */
   moire_status (*choose)(moire__ahead *a, moire_error *error);
   /* Of plans, which are lowered: the contract as far as the library relies on it. Fills in the names of the
@@ -41,6 +42,6 @@ const moire__ahead_interface *moire__ahead_interface_find(const char *name, size
 
 /* Rows, defined in NAME.c. */
 extern const moire__ahead_interface moire__ahead_recommend, moire__ahead_code, moire__ahead_run,
-    moire__ahead_ratings;
+    moire__ahead_ratings, moire__ahead_generate;
 
 #endif

@@ -2,8 +2,8 @@
  *
  * In plans that serve, states and what the prepared steps make of them lie in one block of constants, the
  * model; the prepared steps themselves are left out, and become the plan `prepare` of a library that trains.
- * All else lies in the workspace, which has a part for sizes that are fixed and one for each named extent,
- * where an offset for an extent of 1, times the extent, serves every size.
+ * All else lies in the workspace, which has a part for sizes that are fixed and one for each product of named
+ * extents, where an offset for a product of 1, times the product, serves every size.
  *
  * Requires: modules that were lowered for the level's target. Breaks nothing. */
 #include "compiler/driver/ahead/interface.h"
@@ -76,7 +76,7 @@ static void make_steps(maker *k) {
     plan->steps[plan->n_steps++] = (moire__ahead_step){.kernel = intern_kernel(k, k->m->kernels[step->kernel]),
                                                        .first_argument = plan->n_arguments,
                                                        .n_arguments = step->n_buffers,
-                                                       .extent = moire__dim_extents(step->count),
+                                                       .extents = moire__dim_extents(step->count),
                                                        .count = moire__dim_factor(step->count),
                                                        .block = step->block,
                                                        .name = step->name,
@@ -176,23 +176,35 @@ static moire__layout_item *find_lives(maker *k) {
   return lives;
 }
 
-/* Lays out the workspace's buffers of one extent. Returns their bytes. */
-static int64_t lay_out(maker *k, const moire__layout_item *lives, int extent) {
+/* Lays out the workspace's buffers whose size is a multiple of `extents`, as the next part. */
+static void lay_out(maker *k, const moire__layout_item *lives, int extents) {
   const moire_plan *from = &k->m->plan;
   size_t n = (size_t)from->n_buffers + 1;
   moire__layout_item *items = moire__arena_array(&k->a->arena, n, sizeof *items);
   size_t *offsets = moire__arena_array(&k->a->arena, n, sizeof *offsets);
   int *members = moire__arena_array(&k->a->arena, n, sizeof *members), n_members = 0;
   for (int b = 0; b < from->n_buffers; b++) {
-    bool is_here = moire__dim_extents(from->buffers[b].elements) == extent;
+    bool is_here = moire__dim_extents(from->buffers[b].elements) == extents;
     if (k->placed[b] || lives[b].first > lives[b].last || !is_here) continue;
     items[n_members] = lives[b];
     members[n_members++] = b;
   }
   size_t bytes = moire__layout_assign(items, n_members, &k->a->arena, offsets);
+  int part = k->plan->n_parts++;
   for (int i = 0; i < n_members; i++)
-    k->plan->buffers[members[i]] = (moire__ahead_buffer){MOIRE__AHEAD_WORKSPACE, extent, (int64_t)offsets[i]};
-  return (int64_t)bytes;
+    k->plan->buffers[members[i]] = (moire__ahead_buffer){MOIRE__AHEAD_WORKSPACE, part, (int64_t)offsets[i]};
+  k->plan->parts[part] = (moire__ahead_part){extents, (int64_t)bytes};
+}
+
+/* A part for each product of extents that is the size of a buffer there. */
+static void lay_out_all(maker *k) {
+  moire__layout_item *lives = find_lives(k);
+  for (int b = 0; b < k->m->plan.n_buffers; b++) {
+    int extents = moire__dim_extents(k->m->plan.buffers[b].elements), i = 0;
+    if (k->placed[b] || lives[b].first > lives[b].last) continue;
+    while (i < k->plan->n_parts && k->plan->parts[i].extents != extents) i++;
+    if (i == k->plan->n_parts) lay_out(k, lives, extents);
+  }
 }
 
 static moire_status make_copies(maker *k) {
@@ -229,8 +241,7 @@ static moire_status finish(maker *k) {
   make_steps(k);
   if (!status) status = find_outputs(k);
   if (status) return status;
-  moire__layout_item *lives = find_lives(k);
-  for (int i = 0; i < MOIRE__AHEAD_EXTENTS; i++) k->plan->bytes[i] = lay_out(k, lives, i);
+  lay_out_all(k);
   return MOIRE_OK;
 }
 
@@ -288,7 +299,9 @@ static moire_status make_served(moire__ahead *a, moire__ahead_level *level, int 
   bool *rest = moire__arena_array(&a->arena, (size_t)m->plan.n_steps + 1, sizeof *rest);
   plan->ahead = moire__arena_array(&a->arena, (size_t)m->plan.n_steps + 1, sizeof *plan->ahead);
   plan->prepared = moire__arena_array(&a->arena, (size_t)m->plan.n_buffers + 1, sizeof *plan->prepared);
-  if (a->served[which].folds) moire__pass_prepare(m, plan->ahead, plan->prepared);
+  bool runs = a->served[which].folds_all && moire__target_runs_here(&level->target, NULL) == MOIRE_OK;
+  if (a->served[which].folds)
+    (runs ? moire__pass_prepare_all : moire__pass_prepare)(m, plan->ahead, plan->prepared);
   for (int s = 0; s < m->plan.n_steps; s++) rest[s] = !plan->ahead[s];
   plan->is_constant = find_constants(a, m, plan);
   maker k = start(a, level, which, which, a->served[which].name, rest, error);

@@ -136,7 +136,8 @@ static moire_status choose(moire__ahead *a, moire_error *error) {
   if (status) return status;
   const char **names = moire__arena_array(&a->arena, (size_t)all->n_outputs + 1, sizeof *names);
   for (int i = 0; i < all->n_outputs; i++) names[i] = all->outputs[i].name;
-  a->served[0] = (moire__ahead_served){"run", names, all->n_outputs, true};
+  a->served[0] =
+      (moire__ahead_served){.name = "run", .outputs = names, .n_outputs = all->n_outputs, .folds = true};
   return MOIRE_OK;
 }
 

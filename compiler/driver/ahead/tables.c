@@ -35,7 +35,7 @@ static void add_plan_tables(const moire__ahead *a, int l, const moire__ahead_pla
   moire__text_add(out, "\nstatic const moire__aot_buffer moire__%s_%d_buffers[] = {\n", plan->name, l);
   for (int i = 0; i < plan->n_buffers; i++)
     moire__text_add(out, "    {MOIRE__AOT_%s, %d, %" PRId64 "},\n", places[plan->buffers[i].place],
-                    plan->buffers[i].extent, plan->buffers[i].offset);
+                    plan->buffers[i].part, plan->buffers[i].offset);
   moire__text_add(out, "};\nstatic const int moire__%s_%d_arguments[] = {", plan->name, l);
   for (int i = 0; i < plan->n_arguments; i++)
     moire__text_add(out, "%s%d,", i % 24 ? " " : "\n    ", plan->arguments[i]);
@@ -46,7 +46,7 @@ static void add_plan_tables(const moire__ahead *a, int l, const moire__ahead_pla
   for (int i = 0; i < plan->n_steps; i++) {
     const moire__ahead_step *s = &plan->steps[i];
     moire__text_add(out, "    {%s, %d, %d, %d, %" PRId64 ", %" PRId64 ", ", level->symbols[s->kernel],
-                    s->first_argument, s->n_arguments, s->extent, s->count, s->block);
+                    s->first_argument, s->n_arguments, s->extents, s->count, s->block);
     moire__ahead_add_string(s->name, out);
     moire__text_add(out, ", %d, %d},\n", s->first_constant, s->n_constants);
   }
@@ -59,7 +59,10 @@ static void add_plan_tables(const moire__ahead *a, int l, const moire__ahead_pla
     moire__text_add(out, "%s%d", i ? ", " : "", plan->reads[i]);
   moire__text_add(out, "};\nstatic const int moire__%s_%d_outputs[] = {", plan->name, l);
   for (int i = 0; i < plan->n_outputs; i++) moire__text_add(out, "%d, ", plan->outputs[i]);
-  moire__text_add(out, "0};\n");
+  moire__text_add(out, "0};\nstatic const moire__aot_part moire__%s_%d_parts[] = {", plan->name, l);
+  for (int i = 0; i < plan->n_parts; i++)
+    moire__text_add(out, "{%d, %" PRId64 "}, ", plan->parts[i].extents, plan->parts[i].bytes);
+  moire__text_add(out, "{0}};\n");
 }
 
 /* `member` of the level. */
@@ -70,11 +73,10 @@ static void add_plan(const char *member, const moire__ahead_plan *plan, int l, m
                   "moire__%s_%d_steps, %d, moire__%s_%d_copies, %d,\n",
                   member, name, l, name, l, plan->n_arguments, name, l, plan->n_extents, name, l, plan->n_steps,
                   name, l, plan->n_copies);
-  moire__text_add(out, "         moire__%s_%d_reads, %d, %" PRId64 ", %d, moire__%s_%d_outputs, %d, {", name, l,
-                  plan->ids, plan->length, plan->flush, name, l, plan->n_outputs);
-  for (int i = 0; i < MOIRE__AHEAD_EXTENTS; i++)
-    moire__text_add(out, "%s%" PRId64, i ? ", " : "", plan->bytes[i]);
-  moire__text_add(out, "}},\n");
+  moire__text_add(
+      out,
+      "         moire__%s_%d_reads, %d, %" PRId64 ", %d, moire__%s_%d_outputs, %d, moire__%s_%d_parts, %d},\n",
+      name, l, plan->ids, plan->length, plan->flush, name, l, plan->n_outputs, name, l, plan->n_parts);
 }
 
 static void add_plans(const moire__ahead *a, int l, moire__text *out) {

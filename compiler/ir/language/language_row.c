@@ -80,3 +80,35 @@ moire_value moire_attention_at(moire_source at, moire_value q, moire_value k, mo
   }
   return moire__graph_emit(g, at, MOIRE__OP_attention, operands, n, attrs, n_attrs);
 }
+
+moire_value moire_attention_past_at(moire_source at, moire_value q, moire_value k, moire_value v,
+                                    moire_value past_k, moire_value past_v, moire_value first,
+                                    moire_attention_options options) {
+  const moire_value all[] = {q, k, v, past_k, past_v};
+  moire_value operands[11] = {q};
+  bool complex = false;
+  int n = 0;
+  for (int i = 0; i < 5; i++) {
+    if (moire_value_is_null(all[i])) return moire__null_like(q, k);
+    complex = complex || moire__is_complex(all[i]);
+  }
+  if (moire_graph_mode(q.graph) == MOIRE_TRAINING) {
+    moire__graph_fail_at(q.graph, at, "attention_past", MOIRE_ERROR_ARGUMENT,
+                         "has no gradient: it is for inference");
+    return moire__null_like(q, q);
+  }
+  for (int i = 0; i < 5; i++) {
+    operands[n++] = complex ? moire_real_at(at, moire__to_complex(at, all[i])) : all[i];
+    if (complex) operands[n++] = moire_imag_at(at, moire__to_complex(at, all[i]));
+  }
+  operands[n++] = first;
+  const moire__attr attrs[] = {
+      moire__attr_make_real("scale", options.scale),
+      moire__attr_make_int("interference", options.score == MOIRE_SCORE_INTERFERENCE),
+  };
+  moire__op op = complex ? MOIRE__OP_attend_past : MOIRE__OP_attend_past_real;
+  moire_value y = moire__graph_emit(q.graph, at, op, operands, n, attrs, 2);
+  if (moire_value_is_null(y)) return y;
+  if (complex) y = moire_complex_at(at, y, moire__value(q.graph, y.id + 1));
+  return moire_swap_axes_at(at, y, 1, 2);
+}

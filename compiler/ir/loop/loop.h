@@ -66,6 +66,7 @@ typedef enum moire__loop_type {
   X(narrow, 1, "a rounded to the nearest bf16, ties to even; f32 only")                                        \
   X(pair, 2, "narrow a and b in the low and the high half of an i32; f32 only")                                \
   X(dot, 3, "c + a.low b.low + a.high b.high of pairs a and b; c is f32, sums are rounded in any order")       \
+  X(byte, 2, "the signed byte number b, from 0 to 3 and the lowest first, of a; i32 only")                     \
   X(eq, 2, "a == b")                                                                                           \
   X(lt, 2, "a < b")                                                                                            \
   X(le, 2, "a <= b")                                                                                           \

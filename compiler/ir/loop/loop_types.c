@@ -109,6 +109,7 @@ moire__loop_type moire__loop_result_type(moire__loop_op op, const moire__loop_ty
       fits = a == MOIRE__LOOP_F32 && a == b;
       result = MOIRE__LOOP_I32;
       break;
+    case MOIRE__LOOP_byte: fits = a == MOIRE__LOOP_I32 && a == b; break;
     case MOIRE__LOOP_dot:
       fits = a == MOIRE__LOOP_I32 && a == b && c == MOIRE__LOOP_F32;
       result = MOIRE__LOOP_F32;

@@ -55,5 +55,10 @@ moire_plan moire__plan_copy(const moire_plan *plan, moire__arena *arena) {
   to.steps = copy_steps(plan, arena);
   to.updates = copy_array(plan->updates, plan->n_updates, sizeof *plan->updates, arena);
   to.states = copy_states(plan, arena);
+  if (plan->settled_steps) {
+    to.settled_steps = copy_array(plan->settled_steps, plan->n_steps, sizeof *plan->settled_steps, arena);
+    to.settled_buffers =
+        copy_array(plan->settled_buffers, plan->n_buffers, sizeof *plan->settled_buffers, arena);
+  }
   return to;
 }

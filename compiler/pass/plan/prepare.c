@@ -22,7 +22,9 @@ static bool is_approximate(moire__loop_op op) {
 
 static bool reduces_floats(const moire__loop_kernel *k, const moire__loop_statement *list) {
   for (const moire__loop_statement *s = list; s; s = s->next) {
-    if (s->kind == MOIRE__LOOP_REDUCE && moire__loop_type_is_float(k->vars[s->var].type)) return true;
+    bool ordered =
+        s->kind == MOIRE__LOOP_REDUCE && s->combine != MOIRE__LOOP_max && s->combine != MOIRE__LOOP_min;
+    if (ordered && moire__loop_type_is_float(k->vars[s->var].type)) return true;
     if (reduces_floats(k, s->body)) return true;
   }
   return false;
@@ -55,10 +57,11 @@ static void count_writers(const moire__module *m, int *writers) {
   for (int i = 0; i < plan->n_updates; i++) writers[plan->updates[i].state]++;
 }
 
-static bool can_prepare(const moire__module *m, const moire_plan_step *step, const int *writers,
+static bool can_prepare(const moire__module *m, const moire_plan_step *step, const int *writers, bool exact,
                         const bool *prepared) {
   const moire_plan *plan = &m->plan;
-  if (!moire__dim_is_static(step->count) || !moire__kernel_is_exact(m->kernels[step->kernel])) return false;
+  if (!moire__dim_is_static(step->count)) return false;
+  if (exact && !moire__kernel_is_exact(m->kernels[step->kernel])) return false;
   for (int i = 0; i < step->n_buffers; i++) {
     int b = step->buffers[i];
     moire_plan_role role = plan->buffers[b].role;
@@ -71,16 +74,30 @@ static bool can_prepare(const moire__module *m, const moire_plan_step *step, con
   return true;
 }
 
-void moire__pass_prepare(const moire__module *m, bool *steps, bool *buffers) {
+static void find(const moire__module *m, bool exact, bool *steps, bool *buffers) {
   const moire_plan *plan = &m->plan;
   int *writers = moire__allocate_array((size_t)plan->n_buffers + 1, sizeof *writers);
   count_writers(m, writers);
   memset(buffers, 0, (size_t)plan->n_buffers * sizeof *buffers);
   for (int s = 0; s < plan->n_steps; s++) {
     const moire_plan_step *step = &plan->steps[s];
-    steps[s] = can_prepare(m, step, writers, buffers);
+    steps[s] = can_prepare(m, step, writers, exact, buffers);
     for (int i = 0; i < step->n_buffers && steps[s]; i++)
       buffers[step->buffers[i]] = buffers[step->buffers[i]] || writes(m->kernels[step->kernel], i);
   }
   moire__release(writers);
+}
+
+void moire__pass_prepare(const moire__module *m, bool *steps, bool *buffers) { find(m, true, steps, buffers); }
+
+void moire__pass_prepare_all(const moire__module *m, bool *steps, bool *buffers) {
+  find(m, false, steps, buffers);
+}
+
+void moire__pass_settle(moire__module *m) {
+  bool *steps = moire__arena_array(&m->arena, (size_t)m->plan.n_steps + 1, sizeof *steps);
+  bool *buffers = moire__arena_array(&m->arena, (size_t)m->plan.n_buffers + 1, sizeof *buffers);
+  find(m, false, steps, buffers);
+  m->plan.settled_steps = steps;
+  m->plan.settled_buffers = buffers;
 }

@@ -8,6 +8,10 @@
  * size does not depend on a named extent, and its kernel is exact. buffers[i]: temporary i is written by one
  * such step and no other. Both arrays are as long as the plan's. */
 void moire__pass_prepare(const moire__module *module, bool *steps, bool *buffers);
+/* The same of all kernels, exact or not, for whoever runs them on the machine that the code is for; and into
+ * the module's plan. */
+void moire__pass_prepare_all(const moire__module *module, bool *steps, bool *buffers);
+void moire__pass_settle(moire__module *module);
 
 /* Whether whoever runs the kernel, the interpreter or compiled code of any instruction set, gets the same bits:
  * it moves, compares, and rounds correctly, but neither approximates a function, nor sums in an order of its

@@ -226,5 +226,7 @@ const test_reader test_readers[] = {
     {"npy", test_read_npy, test_seed_npy},
     {"tokenizer", read_tokenizer, seed_tokenizer},
     {"recbole", test_read_recbole, test_seed_recbole},
+    {"tokens", test_read_tokens, test_seed_tokens},
+    {"teacher", test_read_teacher, test_seed_teacher},
 };
 const int test_reader_count = COUNT(test_readers);

@@ -32,4 +32,10 @@ bool test_seed_npy(int n, moire__text *out);
 void test_read_recbole(const uint8_t *bytes, size_t n);
 bool test_seed_recbole(int n, moire__text *out);
 
+/* Token files, and stored logits of a teacher. */
+void test_read_tokens(const uint8_t *bytes, size_t n);
+bool test_seed_tokens(int n, moire__text *out);
+void test_read_teacher(const uint8_t *bytes, size_t n);
+bool test_seed_teacher(int n, moire__text *out);
+
 #endif
