@@ -103,6 +103,10 @@ static void add_word(const rows8 *s, value output, value m, int rows, value grou
     value which = moire__loop_const(s->b, MOIRE__LOOP_I32, byte);
     value q = moire__loop_cast(s->b, two(s, MOIRE__LOOP_byte, word, which), MOIRE__LOOP_F32);
     value c = column(s, group, byte, lane, whole);
+    if (!whole) {
+      value there = two(s, MOIRE__LOOP_lt, column(s, group, byte, lane, true), number(s, s->k));
+      q = choose(s, there, q, real(s, 0));
+    }
     for (int r = 0; r < rows; r++) {
       moire__loop_var to = sum[r * BYTES + byte];
       value x = load(s, &s->x, moire__lower_add(s->l, m, number(s, r)), c);

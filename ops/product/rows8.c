@@ -4,7 +4,7 @@
  *   y[m,o] = scale[o] sum_i x[m,i] q[o,i]          added up in float32
  *
  * Four numbers lie in a word: byte b of word 16 g + l of a row is q[64 g + 16 b + l], so that a vector of words
- * holds four vectors of neighbours; behind the row's end they are 0. */
+ * holds four vectors of neighbours; what is behind the row's end is 0, and not read. */
 #include "ops/parts.h"
 #include "ops/product/rows8.h"
 #include "ops/sample_row.h"

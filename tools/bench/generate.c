@@ -188,7 +188,7 @@ static void measure(const shape *s, double bandwidth) {
   static const struct {
     const char *name;
     double bytes;
-  } precisions[] = {{"f32", 4}, {"bf16", 2}};
+  } precisions[] = {{"f32", 4}, {"bf16", 2}, {"int8", 1}};
   enum { PRECISIONS = sizeof precisions / sizeof *precisions };
   weights w = {.n = 0};
   ours o[PRECISIONS] = {0};
