@@ -50,10 +50,10 @@ static const moire_plan_buffer buffers[] = {
     {"v", MOIRE_PLAN_STATE, MOIRE_F32, {1, {WIDTH}}, WIDTH, 3, 3},
 };
 static const moire_plan_step steps[] = {
-    {0, (const int[]){0, 1, 2}, 3, TIMES_B(1), BLOCK, "add"},
-    {1, (const int[]){2, 3}, 2, TIMES_B(WIDTH), BLOCK, "double"},
-    {2, (const int[]){3, 4}, 2, 1, 1, "total"},
-    {3, (const int[]){1, 5}, 2, WIDTH, 1, "next"},
+    {0, (const int[]){0, 1, 2}, 3, TIMES_B(1), BLOCK, "add", NULL, 0},
+    {1, (const int[]){2, 3}, 2, TIMES_B(WIDTH), BLOCK, "double", NULL, 0},
+    {2, (const int[]){3, 4}, 2, 1, 1, "total", NULL, 0},
+    {3, (const int[]){1, 5}, 2, WIDTH, 1, "next", NULL, 0},
 };
 /* v takes what w was before the run, though w itself is overwritten. */
 static const moire_plan_update updates[] = {{1, 5}, {6, 1}};
@@ -242,7 +242,7 @@ Test(runner, what_is_missing_is_named_before_anything_runs) {
 }
 
 Test(runner, a_broken_plan_is_refused) {
-  const moire_plan_step wrong_step[] = {{0, (const int[]){0, 1, 9}, 3, TIMES_B(1), BLOCK, "add"}};
+  const moire_plan_step wrong_step[] = {{0, (const int[]){0, 1, 9}, 3, TIMES_B(1), BLOCK, "add", NULL, 0}};
   const moire_plan_update wrong_update[] = {{0, 5}};
   moire_store *store = moire_store_create();
   moire_threads *threads = moire_threads_create(1, NULL);
@@ -305,8 +305,8 @@ static const moire_plan_buffer parts[] = {
     {"w + 1", MOIRE_PLAN_TEMPORARY, MOIRE_F32, {1, {WIDTH}}, WIDTH, 0, 1},
     {"y", MOIRE_PLAN_OUTPUT, MOIRE_F32, {2, {TIMES_B(1), WIDTH}}, TIMES_B(WIDTH), 1, 1},
 };
-static const moire_plan_step both[] = {{0, (const int[]){1, 2}, 2, WIDTH, WIDTH, "prepare"},
-                                       {1, (const int[]){0, 2, 3}, 3, TIMES_B(1), BLOCK, "add"}};
+static const moire_plan_step both[] = {{0, (const int[]){1, 2}, 2, WIDTH, WIDTH, "prepare", NULL, 0},
+                                       {1, (const int[]){0, 2, 3}, 3, TIMES_B(1), BLOCK, "add", NULL, 0}};
 static const moire_kernel_function functions[] = {prepare_kernel, add_kernel};
 static const bool settled_steps[] = {true, false}, settled_buffers[] = {false, false, true, false};
 static const moire_plan settled = {.name = "settled",
