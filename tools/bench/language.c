@@ -92,7 +92,10 @@ static double step(const side *s, const int32_t *ids, const int32_t *lengths, in
   moire_optimizer_scalars_f32(&training, &place, scalars);
   bench_require(moire_runner_set_extent(s->runner, "B", ROWS, &error), &error);
   set(s, "input_ids", ids, ROWS * LENGTH);
+  static int32_t targets[ROWS * LENGTH];
+  for (int i = 0; i < ROWS * LENGTH; i++) targets[i] = (i + 1) % LENGTH ? ids[i + 1] : -100;
   set(s, "lengths", lengths, ROWS);
+  set(s, "targets", targets, ROWS * LENGTH);
   set(s, "optimizer.scalars", scalars, n);
   set(s, "rng", rng, 3);
   set(s, "progress", &progress, 1);
