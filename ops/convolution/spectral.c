@@ -13,7 +13,7 @@
 #include <math.h>
 
 /* Multiply-adds that the transform of a number takes beside the instructions of its passes: memory and turning;
- * and one of x and y themselves. Fitted to AVX-512. */
+ * and one of x and y themselves. Estimated by 64 to 64 channels of 9 taps with AVX-512. */
 static const double PER_NUMBER = 140, DIRECT_PER_NUMBER = 60, MARGIN = 1.2;
 
 static int64_t windows_for(const moire__conv_axis *a, int64_t points) {

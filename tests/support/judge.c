@@ -79,12 +79,15 @@ static bool computes_in_f64(const moire_graph *g) {
   return false;
 }
 
-/* "fused", or what is not done. */
-static const char *describe(test_way way, char text[80]) {
-  snprintf(text, 80, "with everything");
+enum { LONGEST_WAY = 32 * MOIRE_OPTIMIZATION_COUNT };
+
+/* "with everything", or what is not done. */
+static const char *describe(test_way way, char text[LONGEST_WAY]) {
+  snprintf(text, LONGEST_WAY, "with everything");
   for (int i = 0, at = 0; i < MOIRE_OPTIMIZATION_COUNT; i++) {
     const char *name = moire_optimization_name((moire_optimization)i);
-    if (way.off >> i & 1) at += snprintf(text + at, 80 - (size_t)at, "%s%s", at ? ", " : "without ", name);
+    if (way.off >> i & 1)
+      at += snprintf(text + at, LONGEST_WAY - (size_t)at, "%s%.24s", at ? ", " : "without ", name);
   }
   return text;
 }
@@ -94,7 +97,8 @@ static bool make_way(test_subject *s, const moire_compile_options *options, test
   moire_error error = {0};
   moire__target target;
   o.target = way.target;
-  o.off = way.off;
+  o.off =
+      way.off | 1u << MOIRE_OPTIMIZATION_flush; /* samples have numbers below the normal range, which count */
   if (moire__target_named(way.target, &target, &error) != MOIRE_OK) return false;
   if (moire__target_runs_here(&target, &error) != MOIRE_OK) return true;
   moire__goal goal = moire__goal_from_options(&o);
@@ -108,7 +112,7 @@ static bool make_way(test_subject *s, const moire_compile_options *options, test
   s->ways[s->n_ways++] = way;
   bool refused = error.status == MOIRE_ERROR_UNSUPPORTED && computes_in_f64(s->model);
   if (program || (module && (refused || way.loops_only))) return kernels_read_back(module, why);
-  char text[80];
+  char text[LONGEST_WAY];
   moire__text_add(why, "%s %s: %s", way.target, describe(way, text), error.message);
   return false;
 }
@@ -208,7 +212,7 @@ static bool judge_loops(trial *t, int way) {
     bool good = status == MOIRE_OK && agrees(t, &got, TEST_DOUBLE);
     test_values_free(&got);
     if (good) continue;
-    char text[80];
+    char text[LONGEST_WAY];
     moire__text_add(t->why, "%s (loop nests for %s, %s%s)", error.message, t->s->ways[way].target,
                     describe(t->s->ways[way], text), backwards ? ", backwards" : "");
     return false;
@@ -231,7 +235,7 @@ static bool judge_native(trial *t, int way, const test_pools *pools) {
     if (!good) moire__text_add(t->why, " (%d threads)", i + 1);
     test_values_free(&more);
   }
-  char text[80];
+  char text[LONGEST_WAY];
   if (!good)
     moire__text_add(t->why, "%s (native code for %s, %s)", error.message, t->s->ways[way].target,
                     describe(t->s->ways[way], text));
