@@ -224,6 +224,8 @@ const test_reader test_readers[] = {
     {"sequences", test_read_sequences, seed_sequences},
     {"safetensors", read_safetensors, seed_safetensors},
     {"npy", test_read_npy, test_seed_npy},
+    {"archive", test_read_archive, test_seed_archive},
+    {"program", test_read_program, test_seed_program},
     {"tokenizer", read_tokenizer, seed_tokenizer},
     {"recbole", test_read_recbole, test_seed_recbole},
     {"tokens", test_read_tokens, test_seed_tokens},

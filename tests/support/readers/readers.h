@@ -24,6 +24,12 @@ extern const int test_reader_count;
 /* Of tasks/sequences/dataset.h, whose names do not go with those of the compiler. */
 void test_read_sequences(const uint8_t *bytes, size_t n);
 
+/* Of programs of torch.export: the whole archive, and the program's text in an archive that is well formed. */
+void test_read_archive(const uint8_t *bytes, size_t n);
+bool test_seed_archive(int n, moire__text *out);
+void test_read_program(const uint8_t *bytes, size_t n);
+bool test_seed_program(int n, moire__text *out);
+
 /* .npy files: what is well formed is read in every type that it can be read as. */
 void test_read_npy(const uint8_t *bytes, size_t n);
 bool test_seed_npy(int n, moire__text *out);
