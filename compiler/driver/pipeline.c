@@ -9,6 +9,7 @@
 #define PIPELINE(PASS)                                                                                         \
   PASS(select, "keeps the outputs that are asked for, and what they need")                                     \
   PASS(fix, "named extents that are known become numbers")                                                     \
+  PASS(unite, "complex products that are spelled by planes become complex ones")                               \
   PASS(recognise, "attention that is spelled in primitives becomes one op")                                    \
   PASS(demand, "slices move up to the operands: what nobody reads is not computed")                            \
   PASS(pack, "tokens that are padding are left out")                                                           \
@@ -38,6 +39,8 @@
   ORDER(select, recognise, "weights that are handed out are not recognised: they are needed")                  \
   ORDER(select, fix, "extents that only other outputs have are gone")                                          \
   ORDER(fix, pack, "what is packed has an extent of its own for the tokens")                                   \
+  ORDER(select, unite, "a plane that is handed out alone would keep real products beside the complex one")     \
+  ORDER(unite, recognise, "scores by interference are recognised from complex products")                       \
   ORDER(recognise, demand, "a slice passes attention as one step")                                             \
   ORDER(recognise, pack, "it leaves padding out of attention that it knows")                                   \
   ORDER(recognise, autodiff, "the gradient of the spelling keeps a value for each pair of query and key")      \

@@ -24,6 +24,8 @@ moire_value moire__unsqueeze(moire__call *call, moire_value x, int axis);
 moire_value moire__merge_axes(moire__call *call, moire_value x, int first, int last);
 /* Sizes of which one may be -1: that is what is left of x's elements. False with a refusal. */
 bool moire__complete_shape(moire__call *call, moire_value x, const moire_dim *dims, int n, moire_shape *out);
+/* The shape that values have together; extents that do not go together are the last one's. */
+moire_shape moire__common_shape(const moire_value *values, int n);
 /* Elements of a shape; -1 where they are more than a moire_dim holds. */
 moire_dim moire__elements(const moire_shape *shape);
 /* start, start + step, .. : i64 of the shape, along its axis. */

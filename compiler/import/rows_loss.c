@@ -160,11 +160,14 @@ static void kl_div(moire__call *c) {
 }
 
 static void cosine(moire__call *c) {
-  moire_value a = moire__tensor(c, "x1"), b = moire__tensor(c, "x2");
-  int axis = moire__import_axis(c, moire__integer_or(c, "dim", 1), rank_of(a));
+  moire_value v[2] = {moire__tensor(c, "x1"), moire__tensor(c, "x2")};
   double eps = moire__real_or(c, "eps", 1e-8);
-  if (missing(a) || missing(b) || rank_of(a) != rank_of(b)) {
-    moire__refuse(c, "wanted tensors of as many axes");
+  if (missing(v[0]) || missing(v[1])) return;
+  moire_shape common = moire__common_shape(v, 2);
+  moire_value a = moire_broadcast_at(c->at, v[0], common), b = moire_broadcast_at(c->at, v[1], common);
+  int axis = moire__import_axis(c, moire__integer_or(c, "dim", 1), rank_of(a));
+  if (missing(a) || missing(b) || !rank_of(a)) {
+    moire__refuse(c, "wanted tensors with axes");
     return;
   }
   int last = rank_of(a) - 1;

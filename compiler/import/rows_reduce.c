@@ -208,7 +208,10 @@ static void var_mean(moire__call *c) {
 static moire_value norm_of(moire__call *c, const reduction *r, double p) {
   moire_source at = c->at;
   moire_value x = moire__to_float(c, r->x);
-  if (!r->n || missing(x)) return moire_abs_at(at, x);
+  if (missing(x)) return x;
+  if (!r->n)
+    return p == 0 ? moire__to_type(c, moire__to_type(c, x, MOIRE__TORCH_BOOL), MOIRE__TORCH_F32)
+                  : moire_abs_at(at, x);
   if (p == 2) {
     moire_value square = is_complex(x) ? moire_abs2_at(at, x) : moire_mul_at(at, x, x);
     return moire_sqrt_at(at, moire_sum_axes_at(at, square, r->n, r->axes, r->keep));

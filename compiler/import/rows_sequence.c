@@ -1,6 +1,8 @@
 /* Rows of the table: convolutions and pooling. */
 #include "compiler/import/rows.h"
 
+#include "compiler/ir/graph/graph.h"
+
 #include <string.h>
 
 static bool missing(moire_value x) { return moire_value_is_null(x); }
@@ -28,6 +30,28 @@ static moire_value pad_by_name(moire__call *c, moire_value x, moire_value w, con
   return x;
 }
 
+/* A filter of each channel by itself, over what comes before: x is padded in front alone, by as much as it
+ * reaches. */
+static bool is_causal_bank(moire__call *c, moire_value x, moire_value w, const int64_t *stride,
+                           const int64_t *padding, int64_t dilation, int64_t groups) {
+  if (missing(x) || missing(w) || stride[0] != 1 || padding[0] || moire_value_dtype(x) != MOIRE_F32 ||
+      moire_value_dtype(w) != MOIRE_F32 || rank_of(x) != 3 || rank_of(w) != 3)
+    return false;
+  const moire__node *pad = moire__node_of(c->graph, x.id);
+  bool each = moire_value_dim(x, 1) == groups && moire_value_dim(w, 0) == groups && moire_value_dim(w, 1) == 1;
+  if (!each || pad->op != MOIRE__OP_pad || moire__node_int(pad, "axis") != 2 || moire__node_int(pad, "after"))
+    return false;
+  return moire__node_int(pad, "before") == dilation * (moire_dim_factor(moire_value_dim(w, 2)) - 1);
+}
+
+static moire_value causal_bank(moire__call *c, moire_value x, moire_value w, moire_value bias,
+                               int64_t dilation) {
+  moire_value before = moire__value(c->graph, moire__node_of(c->graph, x.id)->operands[0]);
+  moire_value y = moire_depthwise_conv_at(c->at, moire_swap_axes_at(c->at, before, 1, 2), w, dilation);
+  if (bias.graph) y = moire_add_at(c->at, y, bias);
+  return moire_swap_axes_at(c->at, y, 1, 2);
+}
+
 static void convolution(moire__call *c, int axes) {
   moire_value x = moire__tensor(c, "input"), w = moire__tensor(c, "weight"),
               bias = moire__tensor_or_none(c, "bias");
@@ -42,6 +66,10 @@ static void convolution(moire__call *c, int axes) {
   else
     numbers(c, "padding", 0, padding, axes);
   if (c->why) return;
+  if (axes == 1 && !alone && is_causal_bank(c, x, w, stride, padding, dilation[0], groups)) {
+    moire__give(c, causal_bank(c, x, w, bias, dilation[0]));
+    return;
+  }
   moire_value y = axes == 1 ? moire_conv1d_at(c->at, x, w, bias, stride[0], padding[0], dilation[0], groups)
                             : moire_conv2d_at(c->at, x, w, bias, stride, padding, dilation, groups);
   moire__give(c, alone ? moire__squeeze(c, y, 0) : y);

@@ -59,18 +59,7 @@ static void hstack(moire__call *c) {
 static void broadcast_tensors(moire__call *c) {
   int n;
   moire_value *parts = moire__tensors(c, "tensors", &n);
-  moire_shape common = {.rank = 0};
-  for (int i = 0; i < n && !missing(parts[i]); i++) {
-    moire_shape shape = moire_value_shape(parts[i]);
-    int rank = shape.rank > common.rank ? shape.rank : common.rank;
-    moire_shape next = {.rank = rank};
-    for (int k = 1; k <= rank; k++) {
-      moire_dim a = k <= common.rank ? common.dims[common.rank - k] : 1,
-                b = k <= shape.rank ? shape.dims[shape.rank - k] : 1;
-      next.dims[rank - k] = a == 1 ? b : a;
-    }
-    common = next;
-  }
+  moire_shape common = moire__common_shape(parts, n);
   for (int i = 0; i < n; i++) parts[i] = moire_broadcast_at(c->at, parts[i], common);
   moire__give_list(c, parts, n);
 }

@@ -9,6 +9,22 @@ moire_dim moire__elements(const moire_shape *shape) {
   return n;
 }
 
+moire_shape moire__common_shape(const moire_value *values, int n) {
+  moire_shape common = {.rank = 0};
+  for (int i = 0; i < n && !moire_value_is_null(values[i]); i++) {
+    moire_shape shape = moire_value_shape(values[i]);
+    int rank = shape.rank > common.rank ? shape.rank : common.rank;
+    moire_shape next = {.rank = rank};
+    for (int k = 1; k <= rank; k++) {
+      moire_dim a = k <= common.rank ? common.dims[common.rank - k] : 1;
+      moire_dim b = k <= shape.rank ? shape.dims[shape.rank - k] : 1;
+      next.dims[rank - k] = b == 1 ? a : b;
+    }
+    common = next;
+  }
+  return common;
+}
+
 moire_value moire__move_axis(moire__call *c, moire_value x, int from, int to) {
   if (moire_value_is_null(x) || from == to) return x;
   int rank = moire_value_shape(x).rank, axes[MOIRE_MAX_RANK], next = 0;
@@ -19,12 +35,19 @@ moire_value moire__move_axis(moire__call *c, moire_value x, int from, int to) {
   return moire_permute_at(c->at, x, rank, axes);
 }
 
+/* Of several reshapes one behind the other only the last counts; masks are recognised so. */
+static moire_value reshaped(moire__call *c, moire_value x, moire_shape shape) {
+  const moire__node *node = moire__node_of(c->graph, x.id);
+  if (node->op == MOIRE__OP_reshape) x = moire__value(c->graph, node->operands[0]);
+  return moire_reshape_at(c->at, x, shape);
+}
+
 moire_value moire__squeeze(moire__call *c, moire_value x, int axis) {
   if (moire_value_is_null(x)) return x;
   moire_shape shape = moire_value_shape(x);
   for (int i = axis; i + 1 < shape.rank; i++) shape.dims[i] = shape.dims[i + 1];
   shape.dims[--shape.rank] = 0;
-  return moire_reshape_at(c->at, x, shape);
+  return reshaped(c, x, shape);
 }
 
 moire_value moire__unsqueeze(moire__call *c, moire_value x, int axis) {
@@ -36,7 +59,7 @@ moire_value moire__unsqueeze(moire__call *c, moire_value x, int axis) {
   }
   for (int i = shape.rank++; i > axis; i--) shape.dims[i] = shape.dims[i - 1];
   shape.dims[axis] = 1;
-  return moire_reshape_at(c->at, x, shape);
+  return reshaped(c, x, shape);
 }
 
 moire_value moire__merge_axes(moire__call *c, moire_value x, int first, int last) {
