@@ -162,8 +162,8 @@ static void triangle_of(moire__call *c, bool upper) {
   }
   moire_value kept = triangle(c, moire_value_dim(x, rank - 2), moire_value_dim(x, rank - 1), diagonal, upper);
   bool bools = moire_value_dtype(x) == MOIRE_BOOL;
-  if (bools && a->uniform && a->real == 1) {
-    moire__give(c, moire_broadcast_at(c->at, kept, moire_value_shape(x)));
+  if (a->uniform && a->real == 1) { /* of ones: the triangle itself, which masks are recognised by */
+    moire__give(c, moire_broadcast_at(c->at, moire__to_type(c, kept, moire__type_of(x)), moire_value_shape(x)));
   } else if (bools) {
     moire__give(c, moire_and_at(c->at, kept, x));
   } else {
