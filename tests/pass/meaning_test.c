@@ -24,7 +24,7 @@ static void check_case(const golden_case *c) {
   if (c->goal.bf16) return; /* it changes what products mean */
   moire_graph *after = golden_find_pass(c->pass)(c->graph, &c->goal, &error);
   if (!after) return; /* a case of a refusal */
-  pass_feed feed = {0};
+  pass_feed feed = {.fixed = c->goal.fixed, .n_fixed = c->goal.n_fixed};
   pass_feed_add(&feed, c->graph);
   pass_feed_add(&feed, after);
   moire__graph_results want = pass_feed_run(&feed, c->graph, NULL), got = pass_feed_run(&feed, after, NULL);
@@ -57,7 +57,7 @@ static void check_case_in_pipeline(const golden_case *c) {
     n_wrong += error.status == MOIRE_ERROR_INTERNAL;
     return;
   }
-  pass_feed feed = {0};
+  pass_feed feed = {.fixed = c->goal.fixed, .n_fixed = c->goal.n_fixed};
   pass_feed_add(&feed, c->graph);
   pass_feed_add(&feed, after);
   moire__graph_results want = pass_feed_run(&feed, c->graph, NULL), got = pass_feed_run(&feed, after, NULL);

@@ -54,6 +54,8 @@ static sizes sizes_of(const pass_feed *feed, const moire_graph *g) {
   sizes s = {{0}};
   for (int i = 1; i <= MOIRE_MAX_EXTENTS; i++) s.extents[i] = PASS_FEED_EXTENT;
   for (int i = 1; i <= g->n_extents; i++) {
+    for (int f = 0; f < feed->n_fixed; f++)
+      if (!strcmp(g->extents[i], feed->fixed[f].name)) s.extents[i] = feed->fixed[f].size;
     if (strncmp(g->extents[i], "T_", 2) != 0) continue;
     packing p = find_packing(moire__named_tensor_find(feed->inputs, feed->n_inputs, g->extents[i] + 2));
     s.extents[i] = p.n;

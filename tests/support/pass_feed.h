@@ -3,14 +3,17 @@
 #define MOIRE_TESTS_SUPPORT_PASS_FEED_H
 
 #include "compiler/ir/graph/interpret.h"
+#include "moire/compile.h"
 
 enum { PASS_FEED_MAX = 400, PASS_FEED_EXTENT = 3 };
 
 /* Zero-initialise; owns names and tensors. Named extents are all PASS_FEED_EXTENT, but for those of packed
- * graphs, whose inputs are what the runtime would compute. */
+ * graphs, whose inputs are what the runtime would compute, and those that are given as `fixed`. */
 typedef struct pass_feed {
   moire__named_tensor inputs[PASS_FEED_MAX], states[PASS_FEED_MAX];
   int n_inputs, n_states;
+  const moire_fixed_extent *fixed; /* borrowed */
+  int n_fixed;
 } pass_feed;
 
 /* Draws inputs (of complex ones also the planes) and states of g that the feed has not; values depend on the
