@@ -49,8 +49,8 @@ completes 'recommend runs' "$MOIRE" r
 completes 'train' "$MOIRE" tr
 completes '--precision=' "$MOIRE" eval --pr
 completes 'bf16' "$MOIRE" eval --precision = b
-completes 'bf16 f32' "$MOIRE" eval --precision =
-completes 'bf16 f32' "$MOIRE" eval --precision ''
+completes 'bf16 f32 int8' "$MOIRE" eval --precision =
+completes 'bf16 f32 int8' "$MOIRE" eval --precision ''
 completes 'place/folder' "$MOIRE" train --out = place/
 completes 'place/file.txt place/folder' "$MOIRE" train --json place/
 completes 'place/file.txt' "$MOIRE" encode -o place/fi
