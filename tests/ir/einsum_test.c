@@ -63,7 +63,7 @@ static bool next(const char *all, int64_t *at) {
 static double _Complex element(const test_feed *feed, const einsum_case *t, int operand, int64_t place) {
   const char *const *names = (const char *const[]){"x0", "x1", "x2", "x3"};
   if (!t->is_complex[operand]) return test_feed_find(feed, names[operand])->re[place];
-  char name[2][16];
+  char name[2][24];
   for (int i = 0; i < 2; i++) snprintf(name[i], sizeof name[i], "x%d.%s", operand, i ? "imag" : "real");
   return test_feed_find(feed, name[0])->re[place] + I * test_feed_find(feed, name[1])->re[place];
 }
@@ -104,7 +104,7 @@ static moire_graph *build(const einsum_case *t) {
   for (int i = 0; i < t->n; i++) {
     moire_shape shape = {.rank = (int)strlen(t->labels[i])};
     for (int d = 0; d < shape.rank; d++) shape.dims[d] = extent_of(t->labels[i][d], b);
-    char name[2][16];
+    char name[2][24];
     for (int k = 0; k < 2; k++)
       snprintf(name[k], sizeof name[k], "x%d%s", i, t->is_complex[i] ? k ? ".imag" : ".real" : "");
     x[i] = moire_input(g, name[0], MOIRE_F32, shape);
