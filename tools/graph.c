@@ -244,6 +244,8 @@ int tool_graph(int argc, char **argv) {
   argp_parse(&parser, argc, argv, 0, NULL, &a);
   if (a.after && !strcmp(a.after, "list")) {
     list_passes();
+    moire__release(a.assignments);
+    moire__release((void *)a.outputs);
     return 0;
   }
   moire_error error = {0};

@@ -263,6 +263,12 @@ const moire__pt2_tensor *moire__pt2_constant(const moire__pt2 *f, const char *na
 /* ---- elements ---------------------------------------------------------------------------------------------
  */
 
+/* Bytes of an element, or of one plane of a complex one. */
+static size_t plane_size(moire__torch_type type) {
+  bool complex = type == MOIRE__TORCH_C32 || type == MOIRE__TORCH_C64 || type == MOIRE__TORCH_C128;
+  return moire__torch_type_size(type) / (complex ? 2 : 1);
+}
+
 static double element(const char *at, moire__torch_type type) {
   union {
     uint8_t u8;
@@ -273,7 +279,7 @@ static double element(const char *at, moire__torch_type type) {
     float f32;
     double f64;
   } v;
-  memcpy(&v, at, moire__torch_type_size(type) > 8 ? 8 : moire__torch_type_size(type));
+  memcpy(&v, at, plane_size(type));
   switch (type) {
     case MOIRE__TORCH_U8: return v.u8;
     case MOIRE__TORCH_BOOL: return v.u8 != 0;
