@@ -159,9 +159,8 @@ static moire_status set_inputs(tool_golden *g, tool_session *s, int64_t step, mo
   return status;
 }
 
-/* The outputs `names`, run once: a session whose states and inputs are the golden's. NULL with a sentence. */
-static tool_session *start(tool_golden *g, tool_engine engine, moire_mode mode, moire_compile_options options,
-                           moire_threads *threads, moire_error *error) {
+tool_session *tool_golden_session(const tool_golden *g, tool_engine engine, moire_mode mode,
+                                  moire_compile_options options, moire_threads *threads, moire_error *error) {
   moire_graph *graph = moire__setup_graph(&g->setup, mode, error);
   if (!graph) return NULL;
   options.precision = g->precision;
@@ -169,13 +168,21 @@ static tool_session *start(tool_golden *g, tool_engine engine, moire_mode mode, 
   options.threads = moire_threads_count(threads);
   tool_session *s = tool_session_create(engine, graph, &options, threads, error);
   moire_graph_destroy(graph);
+  return s;
+}
+
+/* The outputs `names`, run once: a session whose states and inputs are the golden's. NULL with a sentence. */
+static tool_session *start(tool_golden *g, tool_engine engine, moire_mode mode, moire_compile_options options,
+                           moire_threads *threads, moire_error *error) {
+  tool_session *s = tool_golden_session(g, engine, mode, options, threads, error);
   if (s && !set_states(g, s, error) && !set_inputs(g, s, 0, error)) return s;
   tool_session_destroy(s);
   return NULL;
 }
 
-static moire_status compare_output(tool_golden *g, tool_class class, tool_engine engine, const tool_session *s,
-                                   const char *output, const moire__st_tensor *want, moire_error *error) {
+moire_status tool_golden_compare_output(tool_golden *g, tool_class class, tool_engine engine,
+                                        const tool_session *s, const char *output, const moire__st_tensor *want,
+                                        moire_error *error) {
   double *got = moire__arena_array(&g->arena, (size_t)want->count + 1, sizeof *got);
   moire_error reason = {0};
   moire_status status = tool_session_output(s, output, got, want->count, &reason);
@@ -214,7 +221,7 @@ static moire_status compare_outputs(tool_golden *g, tool_engine engine, const to
     if (!begins(t->name, "output/")) continue;
     const char *name = t->name + strlen("output/");
     if (!only || !strcmp(name, only) || moire__plane_of(name, only) >= 0)
-      status = compare_output(g, TOOL_OUTPUTS, engine, s, name, t, error);
+      status = tool_golden_compare_output(g, TOOL_OUTPUTS, engine, s, name, t, error);
   }
   return status;
 }
@@ -258,7 +265,7 @@ static moire_status compare_gradients(tool_golden *g, tool_engine engine, const 
     status = need_like(g, "grad/", &state, &want, error);
     char output[512];
     snprintf(output, sizeof output, "grad.%s", state.name);
-    if (!status) status = compare_output(g, TOOL_GRADIENTS, engine, s, output, want, error);
+    if (!status) status = tool_golden_compare_output(g, TOOL_GRADIENTS, engine, s, output, want, error);
   }
   return status;
 }
@@ -279,7 +286,7 @@ static moire_status check_gradients(tool_golden *g, tool_engine engine, moire_th
   tool_session *s = start(g, engine, MOIRE_TRAINING, options, threads, error);
   if (!s) return MOIRE_ERROR_ARGUMENT;
   status = tool_session_run(s, error);
-  if (!status) status = compare_output(g, TOOL_LOSSES, engine, s, "loss", loss, error);
+  if (!status) status = tool_golden_compare_output(g, TOOL_LOSSES, engine, s, "loss", loss, error);
   if (!status) status = compare_gradients(g, engine, s, error);
   tool_session_destroy(s);
   return status;

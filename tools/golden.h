@@ -82,6 +82,14 @@ moire_status tool_golden_torch(tool_golden *golden, tool_engine engine, moire_th
 void tool_golden_compare(tool_golden *golden, tool_class class, tool_engine engine,
                          const moire__st_tensor *want, const double *got);
 
+/* Compares the output of a session that has run. */
+moire_status tool_golden_compare_output(tool_golden *golden, tool_class class, tool_engine engine,
+                                        const tool_session *session, const char *output,
+                                        const moire__st_tensor *want, moire_error *error);
+/* The golden's model in a session, with its precision and switches and no state or input yet; owned. */
+tool_session *tool_golden_session(const tool_golden *golden, tool_engine engine, moire_mode mode,
+                                  moire_compile_options options, moire_threads *threads, moire_error *error);
+
 /* Appends a finding of the outputs. */
 void tool_golden_add(void *golden, const moire__st_tensor *want, double off);
 

@@ -153,28 +153,12 @@ static moire_status set_inputs(tool_golden *g, tool_session *s, int64_t step, mo
 
 static tool_session *start(tool_golden *g, tool_engine engine, moire_mode mode, moire_compile_options options,
                            moire_threads *threads, moire_error *error) {
-  moire_graph *graph = moire__setup_graph(&g->setup, mode, error);
-  if (!graph) return NULL;
-  options.precision = g->precision;
-  options.off = g->off;
-  options.threads = moire_threads_count(threads);
-  tool_session *s = tool_session_create(engine, graph, &options, threads, error);
-  moire_graph_destroy(graph);
+  tool_session *s = tool_golden_session(g, engine, mode, options, threads, error);
   if (!s) return NULL;
   set_states(g, s);
   if (!set_inputs(g, s, 0, error)) return s;
   tool_session_destroy(s);
   return NULL;
-}
-
-static moire_status compare(tool_golden *g, tool_class class, tool_engine engine, const tool_session *s,
-                            const char *output, const moire__st_tensor *want, moire_error *error) {
-  double *got = moire__arena_array(&g->arena, (size_t)want->count + 1, sizeof *got);
-  moire_error reason = {0};
-  moire_status status = tool_session_output(s, output, got, want->count, &reason);
-  if (status) return moire_fail(error, status, "%s: %s: %s", g->path, want->name, reason.message);
-  tool_golden_compare(g, class, engine, want, got);
-  return MOIRE_OK;
 }
 
 /* ---- outputs ----------------------------------------------------------------------------------------------
@@ -193,7 +177,7 @@ static moire_status compare_output(tool_golden *g, tool_engine engine, const too
     const char *name =
         moire__arena_printf(&g->arena, "%s%s", port->name, complex ? moire__plane_suffix(p) : "");
     if (!want) return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: output/%s.im: is missing", g->path, number);
-    status = compare(g, TOOL_OUTPUTS, engine, s, name, want, error);
+    status = tool_golden_compare_output(g, TOOL_OUTPUTS, engine, s, name, want, error);
   }
   return status;
 }
@@ -306,14 +290,15 @@ static moire_status check_gradients(tool_golden *g, tool_engine engine, moire_th
   if (!s) return MOIRE_ERROR_ARGUMENT;
   moire_status status = tool_session_run(s, error);
   if (!status)
-    status = compare(g, TOOL_LOSSES, engine, s, "loss", moire__safetensors_find(g->file, "loss"), error);
+    status = tool_golden_compare_output(g, TOOL_LOSSES, engine, s, "loss",
+                                        moire__safetensors_find(g->file, "loss"), error);
   for (int i = 0; i < tool_session_state_count(s) && !status; i++) {
     const moire__st_tensor *want = NULL;
     moire_plan_state state = tool_session_state(s, i);
     if (!state.trained) continue;
     status = need(g, "grad/", s, i, &want, error);
     const char *output = moire__arena_printf(&g->arena, "grad.%s", state.name);
-    if (!status) status = compare(g, TOOL_GRADIENTS, engine, s, output, want, error);
+    if (!status) status = tool_golden_compare_output(g, TOOL_GRADIENTS, engine, s, output, want, error);
   }
   tool_session_destroy(s);
   return status;
@@ -339,7 +324,7 @@ static moire_status check_step(tool_golden *g, tool_engine engine, moire_threads
   }
   if (!status) status = set_inputs(g, s, 1, error);
   if (!status) status = tool_session_run(s, error);
-  if (!status) status = compare(g, TOOL_LOSSES, engine, s, "loss", after, error);
+  if (!status) status = tool_golden_compare_output(g, TOOL_LOSSES, engine, s, "loss", after, error);
   tool_session_destroy(s);
   return status;
 }

@@ -226,17 +226,7 @@ static void finish_element(nest *s, value sum, value linear, value channel) {
   index.linear = linear;
   index.is_current = true;
   l->registers[result] = sum;
-  for (int i = 0; i < l->n_epilogue; i++) {
-    int32_t v = l->g->nodes[l->epilogue[i]].first_result;
-    l->registers[v] = moire__lower_compute(l, v, &index);
-  }
-  if (!l->n_epilogue || l->stored[result]) moire__lower_write(l, result, linear, sum);
-  l->registers[result] = 0;
-  for (int i = 0; i < l->n_epilogue; i++) {
-    int32_t v = l->g->nodes[l->epilogue[i]].first_result;
-    if (l->stored[v]) moire__lower_write(l, v, linear, l->registers[v]);
-    l->registers[v] = 0;
-  }
+  moire__lower_epilogue(l, 1, &index);
 }
 
 static void finish_panel(nest *s) {
@@ -264,11 +254,7 @@ static void add_parameters(nest *s, int extra) {
   s->x = moire__lower_buffer(l, moire__lower_view(l, x).base);
   s->w = moire__lower_add_extra(l, extra, MOIRE__BUFFER_IN);
   if (!l->n_epilogue || l->stored[y]) moire__lower_add_write(l, y);
-  for (int i = 0; i < l->n_epilogue; i++) {
-    const moire__node *node = &l->g->nodes[l->epilogue[i]];
-    moire__lower_add_reads_of(l, node);
-    if (l->stored[node->first_result]) moire__lower_add_write(l, node->first_result);
-  }
+  moire__lower_add_epilogue(l);
   s->band.x = moire__loop_add_local(l->kernel, "window", MOIRE__LOOP_F32, s->k.in * s->band.plane);
   s->sums = moire__loop_add_local(l->kernel, "sums", MOIRE__LOOP_F32, s->line * s->lanes);
   s->turned = moire__loop_add_local(l->kernel, "turned", MOIRE__LOOP_F32, s->line * s->lanes);

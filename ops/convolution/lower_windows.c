@@ -182,20 +182,7 @@ static void finish_element(nest *s, number x, value linear, value channel) {
   index.is_current = true;
   l->registers[result] = x.re;
   l->registers[result + 1] = x.im;
-  for (int i = 0; i < l->n_epilogue; i++) {
-    int32_t v = l->g->nodes[l->epilogue[i]].first_result;
-    l->registers[v] = moire__lower_compute(l, v, &index);
-  }
-  for (int i = 0; i < 2; i++) {
-    if (!l->n_epilogue || l->stored[result + i])
-      moire__lower_write(l, result + i, linear, l->registers[result + i]);
-    l->registers[result + i] = 0;
-  }
-  for (int i = 0; i < l->n_epilogue; i++) {
-    int32_t v = l->g->nodes[l->epilogue[i]].first_result;
-    if (l->stored[v]) moire__lower_write(l, v, linear, l->registers[v]);
-    l->registers[v] = 0;
-  }
+  moire__lower_epilogue(l, 2, &index);
 }
 
 /* The first `n` points of the block are elements of x from `origin` on, as far as x has them: turned, so that
@@ -236,11 +223,7 @@ static void add_parameters(nest *s, bool back) {
     if (!l->n_epilogue || l->stored[node->first_result + i])
       out[i] = moire__lower_add_write(l, node->first_result + i);
   for (int i = 0; i < 4; i++) in[i] = moire__lower_buffer(l, moire__lower_view(l, node->operands[i]).base);
-  for (int i = 0; i < l->n_epilogue; i++) {
-    const moire__node *after = &l->g->nodes[l->epilogue[i]];
-    moire__lower_add_reads_of(l, after);
-    if (l->stored[after->first_result]) moire__lower_add_write(l, after->first_result);
-  }
+  moire__lower_add_epilogue(l);
   for (int i = 0; i < 2; i++) {
     s->x[i] = back ? out[i] : in[i];
     s->y[i] = back ? in[i] : out[i];

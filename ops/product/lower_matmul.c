@@ -133,19 +133,7 @@ static void finish_element(product *p, moire__loop_value m, moire__loop_value n)
     if (!p->tiles.skip[i])
       l->registers[result + i] = moire__loop_load(&l->builder, p->sums[i], in_stretch(p, m, n));
   }
-  for (int i = 0; i < l->n_epilogue; i++) {
-    int32_t v = l->g->nodes[l->epilogue[i]].first_result;
-    l->registers[v] = moire__lower_compute(l, v, &index);
-  }
-  for (int i = 0; i < p->planes; i++) {
-    if (l->stored[result + i]) moire__lower_write(l, result + i, index.linear, l->registers[result + i]);
-    l->registers[result + i] = 0;
-  }
-  for (int i = 0; i < l->n_epilogue; i++) {
-    int32_t v = l->g->nodes[l->epilogue[i]].first_result;
-    if (l->stored[v]) moire__lower_write(l, v, index.linear, l->registers[v]);
-    l->registers[v] = 0;
-  }
+  moire__lower_epilogue(l, p->planes, &index);
 }
 
 /* The stretch of p's tiles, of a block of rows that may have been copied. */
@@ -186,11 +174,7 @@ static void stretches_of_rows(product *p) {
 /* What the epilogue reads and writes, and its locals. */
 static void add_epilogue(product *p, int64_t rows) {
   moire__lowering *l = p->l;
-  for (int i = 0; i < l->n_epilogue; i++) {
-    const moire__node *node = &l->g->nodes[l->epilogue[i]];
-    moire__lower_add_reads_of(l, node);
-    if (l->stored[node->first_result]) moire__lower_add_write(l, node->first_result);
-  }
+  moire__lower_add_epilogue(l);
   for (int i = 0; i < p->planes && l->n_epilogue; i++) {
     if (!p->tiles.skip[i])
       p->sums[i] = moire__loop_add_local(l->kernel, "sums", MOIRE__LOOP_F32, rows * stretch_of(p));

@@ -294,6 +294,31 @@ void moire__lower_write(moire__lowering *l, int32_t value, moire__loop_value off
   moire__loop_store(&l->builder, moire__lower_buffer(l, value), offset, element);
 }
 
+void moire__lower_add_epilogue(moire__lowering *l) {
+  for (int i = 0; i < l->n_epilogue; i++) {
+    const moire__node *node = &l->g->nodes[l->epilogue[i]];
+    moire__lower_add_reads_of(l, node);
+    if (l->stored[node->first_result]) moire__lower_add_write(l, node->first_result);
+  }
+}
+
+void moire__lower_epilogue(moire__lowering *l, int n_results, moire__index *index) {
+  int32_t result = l->node->first_result;
+  for (int i = 0; i < l->n_epilogue; i++) {
+    int32_t v = l->g->nodes[l->epilogue[i]].first_result;
+    l->registers[v] = moire__lower_compute(l, v, index);
+  }
+  for (int32_t v = result; v < result + n_results; v++) {
+    if (!l->n_epilogue || l->stored[v]) moire__lower_write(l, v, index->linear, l->registers[v]);
+    l->registers[v] = 0;
+  }
+  for (int i = 0; i < l->n_epilogue; i++) {
+    int32_t v = l->g->nodes[l->epilogue[i]].first_result;
+    if (l->stored[v]) moire__lower_write(l, v, index->linear, l->registers[v]);
+    l->registers[v] = 0;
+  }
+}
+
 /* ---- reductions in pieces ---- */
 
 void moire__lower_piece(moire__lowering *l, moire_dim extent, moire__loop_value p, moire__loop_value *low,

@@ -83,6 +83,7 @@ void moire__lower_begin(moire__lowering *l, const char *suffix);
 void moire__lower_add_reads(moire__lowering *l, int32_t value);
 void moire__lower_add_reads_of(moire__lowering *l, const moire__node *node); /* of all its operands */
 moire__loop_buffer moire__lower_add_write(moire__lowering *l, int32_t value);
+void moire__lower_add_epilogue(moire__lowering *l); /* what it reads, and what it stores */
 /* `in_place` is a state that this kernel reads and `value` replaces, at the same elements: one buffer for both.
  */
 void moire__lower_add_in_place(moire__lowering *l, int32_t value, int32_t in_place);
@@ -102,6 +103,9 @@ moire__loop_value moire__lower_read(moire__lowering *l, int32_t value, moire__in
 moire__loop_value moire__lower_compute(moire__lowering *l, int32_t value, moire__index *index);
 /* Stores the element of `value` at the row-major offset. */
 void moire__lower_write(moire__lowering *l, int32_t value, moire__loop_value offset, moire__loop_value element);
+/* The elements of the node's first `n_results` results at `index`, which is current and knows its `linear`, are
+ * in registers: computes the epilogue of them, stores what has a buffer, and clears the registers. */
+void moire__lower_epilogue(moire__lowering *l, int n_results, moire__index *index);
 moire__loop_buffer moire__lower_buffer(const moire__lowering *l, int32_t value); /* of a parameter; 0 if none */
 
 /* Statements to come are the node's, and serve its line of the model. Returns what builder.at was, to be put
