@@ -93,6 +93,13 @@ struct moire__task {
 
   /* The verbs: see verbs.h. */
   moire__eval_verb *eval;
+  /* The measures that the terms of `eval` make, and the file of each sample's that --ranks or --values names;
+   * both where there is `eval`. */
+  moire_status (*measure)(const moire__terms *terms, moire__measures *measures, moire_error *error);
+  moire_status (*leave)(const moire__terms *terms, const char *path, moire_error *error);
+  /* Writes what `encode` would have written of all rows, of the files of its parts, in order; where lines want
+   * more than to be put one after the other (MOIRE__PART_CODES). */
+  moire_status (*join)(const char *const *paths, int n, FILE *out, moire_error *error);
   moire__recommend_verb *recommend;
   moire__encode_verb *encode;
   moire__decode_verb *decode;

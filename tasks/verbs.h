@@ -1,5 +1,6 @@
 /* What the commands ask of a task, each with what its options say. The model has been opened (predictor.h), its
- * setup is not built. Results go to `out` as lines of text, or to files.
+ * setup is not built. Results go to `out` as lines of text, or to files. Of a job with a `part` (NULL: none) no
+ * more is computed, and the verb takes it by moire__part_take.
  */
 #ifndef MOIRE_TASKS_VERBS_H
 #define MOIRE_TASKS_VERBS_H
@@ -7,13 +8,17 @@
 #include "runtime/measure/measures.h"
 #include "runtime/text/sampling.h"
 #include "tasks/baselines/baselines.h"
+#include "tasks/part.h"
 #include "tasks/predictor.h"
+#include "tasks/terms.h"
 
 #include <stdio.h>
 
-/* Measures the model on data: --split test|valid, and the value of each sample into a file. */
+/* Measures the model on data: --split test|valid, and the value of each sample into a file. What comes of it
+ * are terms, of which moire__task.measure makes the measures, and moire__task.leave the file. */
 typedef struct moire__eval_job {
   moire__data_files files;
+  moire__part *part;
   bool split;        /* one was asked for … */
   bool valid;        /* … and it is the validation's part, not the test's */
   int64_t batch;     /* samples at once; 0: the task's default */
@@ -24,11 +29,12 @@ typedef struct moire__eval_job {
       *teacher; /* a checkpoint or stored logits to compare with; NULL: none. Of language models alone. */
 } moire__eval_job;
 typedef moire_status moire__eval_verb(moire__predictor *predictor, const moire__eval_job *job,
-                                      moire__measures *measures, moire_error *error);
+                                      moire__terms *terms, moire_error *error);
 
 /* Lists the best items of users. */
 typedef struct moire__recommend_job {
   moire__data_files files;
+  moire__part *part;
   int64_t users; /* the first so many; 0: all */
   int top;
   bool json;
@@ -40,8 +46,8 @@ typedef moire_status moire__recommend_verb(moire__predictor *predictor, const mo
 /* Features to codes. */
 typedef struct moire__encode_job {
   moire__data_files files;
+  moire__part *part;
   int64_t batch;
-  const char *path; /* NULL: out */
   FILE *out;
 } moire__encode_job;
 typedef moire_status moire__encode_verb(moire__predictor *predictor, const moire__encode_job *job,
@@ -57,6 +63,7 @@ typedef moire_status moire__decode_verb(moire__predictor *predictor, const moire
 /* Outputs of every row of the data, into a file of tensors. */
 typedef struct moire__predict_job {
   moire__data_files files;
+  moire__part *part;
   int64_t batch; /* 0: the task's default */
   const char *path;
   const char *const *outputs; /* NULL: what the model is asked for */
@@ -73,9 +80,11 @@ typedef struct moire__prompt {
 
 /* Rows of words that a language model continues. */
 typedef struct moire__generate_job {
+  moire__part *part;
   const moire__prompt *prompts;
   int n_prompts;
   const char *tokenizer; /* a file; NULL: the checkpoint's, if it keeps one */
+  int64_t batch;         /* prompts that are continued together */
   int64_t most;          /* tokens that are added */
   int64_t eos;           /* the id that ends a row; -1: none, -2: as the tokenizer says */
   bool greedy;           /* the best word; else one is drawn */

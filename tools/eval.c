@@ -1,14 +1,17 @@
 /* moire eval: measures a trained model on data. */
-#include "tools/tool.h"
+#include "tools/parts/call.h"
 
 #include <stdio.h>
 #include <string.h>
 
 typedef struct arguments {
   moire__sources sources;
+  tool_call call;
   moire__eval_job job;
   moire__baselines baselines;
   bool json;
+  FILE *out;        /* of the measures, … */
+  const char *path; /* … or, of a part, of the terms */
 } arguments;
 
 enum { DATA = 0x100, BASELINES, FORMAT, SPLIT, RANKS, VALUES, TEACHER, BATCH, TENSOR, JSON };
@@ -30,7 +33,10 @@ static const struct argp_option options[] = {
 static error_t parse(int key, char *text, struct argp_state *state) {
   arguments *a = state->input;
   switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &a->sources; return 0;
+    case ARGP_KEY_INIT:
+      state->child_inputs[0] = &a->sources;
+      state->child_inputs[1] = &a->call;
+      return 0;
     case DATA: a->job.files.data = text; return 0;
     case TENSOR: a->job.files.tensor = text; return 0;
     case RANKS: a->job.ranks = text; return 0;
@@ -50,13 +56,17 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case ARGP_KEY_END:
       if (!a->sources.checkpoint || !a->job.files.data)
         argp_error(state, "wanted --checkpoint FILE and --data FILE");
+      if (a->call.part.count && (a->job.baselines || a->job.ranks || a->job.values))
+        argp_error(state,
+                   "--part: wanted no --baselines, which need no model, and no --ranks or --values, which are "
+                   "--samples of `moire merge`");
       return 0;
     default: return ARGP_ERR_UNKNOWN;
   }
 }
 
 /* The measures, and those of the baselines under "baselines" by their names. */
-static void print_json(const moire__measures *measures, const moire__baselines *baselines) {
+static void print_json(FILE *out, const moire__measures *measures, const moire__baselines *baselines) {
   moire__text text = {0};
   moire__measures_to_json(measures, &text);
   if (baselines->n) {
@@ -68,39 +78,52 @@ static void print_json(const moire__measures *measures, const moire__baselines *
     }
     moire__text_add(&text, "}}");
   }
-  printf("%s\n", text.data);
+  fprintf(out, "%s\n", text.data);
   moire__text_free(&text);
 }
 
-static void print_table(const char *split, const moire__measures *measures, const moire__baselines *baselines) {
-  const char *names[1 + MOIRE__BASELINES] = {split};
+void tool_write_measures(FILE *out, const char *column, const moire__measures *measures,
+                         const moire__baselines *baselines) {
+  if (!*column) {
+    print_json(out, measures, baselines);
+    return;
+  }
+  const char *names[1 + MOIRE__BASELINES] = {column};
   moire__measures columns[1 + MOIRE__BASELINES] = {*measures};
   for (int i = 0; i < baselines->n; i++) {
     names[1 + i] = baselines->names[i];
     columns[1 + i] = baselines->measures[i];
   }
-  tool_print_measures(names, columns, 1 + baselines->n);
+  tool_print_measures(out, names, columns, 1 + baselines->n);
 }
 
-static moire_status ask(moire__predictor *predictor, const void *job, moire_error *error) {
-  const arguments *a = job;
-  moire__measures measures = {0};
-  moire__eval_verb *eval = predictor->setup.task->eval;
-  const moire__setup *setup = &predictor->setup;
+static moire_status refuse(const arguments *a, const moire__setup *setup, moire_error *error) {
   if (a->job.teacher && !setup->task->takes_teacher)
     return moire_fail(error, MOIRE_ERROR_ARGUMENT, "--teacher: %s is %s, which has no teacher",
                       setup->model->name, setup->task->title);
   if (a->job.baselines && !setup->task->has_baselines)
     return moire_fail(error, MOIRE_ERROR_ARGUMENT, "--baselines: %s is %s, which has none: recommenders have",
                       setup->model->name, setup->task->title);
-  moire_status status =
-      eval ? eval(predictor, &a->job, &measures, error) : moire__task_refuse(&predictor->setup, "eval", error);
-  if (status) return status;
-  if (a->json)
-    print_json(&measures, &a->baselines);
-  else
-    print_table(a->job.valid ? "validation" : "test", &measures, &a->baselines);
-  return MOIRE_OK;
+  return setup->task->eval ? MOIRE_OK : moire__task_refuse(setup, "eval", error);
+}
+
+static moire_status ask(moire__predictor *predictor, const void *job, moire_error *error) {
+  const arguments *a = job;
+  const moire__task *task = predictor->setup.task;
+  const char *samples = a->job.ranks ? a->job.ranks : a->job.values;
+  moire__terms terms = {0};
+  moire__measures measures = {0};
+  moire_status status = refuse(a, &predictor->setup, error);
+  if (!status) status = task->eval(predictor, &a->job, &terms, error);
+  if (!status && a->job.part) {
+    status = moire__safetensors_write(a->path, terms.at, terms.n, NULL, 0, error);
+  } else if (!status) {
+    status = task->measure(&terms, &measures, error);
+    if (!status && samples) status = task->leave(&terms, samples, error);
+    if (!status) tool_write_measures(a->out, a->call.column, &measures, &a->baselines);
+  }
+  moire__terms_free(&terms);
+  return status;
 }
 
 int tool_eval(int argc, char **argv) {
@@ -111,10 +134,26 @@ int tool_eval(int argc, char **argv) {
       "Measures a trained model as its training did. A sequential model ranks each user's target among all "
       "items: the last item of a user is the test's target, the one before that the validation's; items of the "
       "history count as score 0.",
-      tool_sources_arguments,
+      tool_call_arguments,
       NULL,
       NULL};
   arguments a = {.sources.threads = tool_default_threads()};
   argp_parse(&parser, argc, argv, 0, NULL, &a);
-  return tool_ask("eval", &a.sources, ask, &a);
+  a.call.verb = "eval";
+  a.call.sources = &a.sources;
+  a.call.job_part = &a.job.part;
+  a.call.column = a.json ? "" : a.job.valid ? "validation" : "test";
+  if (a.call.part.count)
+    a.call.path = &a.path;
+  else
+    a.call.out = &a.out;
+  a.call.files[0] = a.job.files.data;
+  a.call.files[1] = a.job.teacher;
+  tool_call_say(&a.call, "split=%s batch=%lld tensor=%s format=%s",
+                !a.job.split  ? ""
+                : a.job.valid ? "valid"
+                              : "test",
+                (long long)a.job.batch, a.job.files.tensor ? a.job.files.tensor : "",
+                a.job.files.format ? a.job.files.format : "");
+  return tool_call_ask(&a.call, ask, &a);
 }

@@ -1,6 +1,7 @@
 /* moire generate: lets a language model go on. */
-#include "tools/tool.h"
+#include "tools/parts/call.h"
 
+#include "runtime/base/hash.h"
 #include "runtime/base/memory.h"
 #include "runtime/files/file.h"
 
@@ -9,6 +10,7 @@
 
 typedef struct arguments {
   moire__sources sources;
+  tool_call call;
   moire__generate_job job;
   moire__prompt *prompts;
   int n, capacity;
@@ -16,7 +18,21 @@ typedef struct arguments {
   moire__arena arena;
 } arguments;
 
-enum { IDS = 0x100, PROMPT, PROMPTS, TOKENIZER, MAX, TEMPERATURE, TOP_K, TOP_P, PENALTY, SEED, EOS, JSON };
+enum {
+  IDS = 0x100,
+  PROMPT,
+  PROMPTS,
+  TOKENIZER,
+  MAX,
+  TEMPERATURE,
+  TOP_K,
+  TOP_P,
+  PENALTY,
+  SEED,
+  EOS,
+  BATCH,
+  JSON
+};
 
 static const struct argp_option options[] = {
     {"prompt", PROMPT, "TEXT", 0, "A text to go on with; may come often", 0},
@@ -30,6 +46,7 @@ static const struct argp_option options[] = {
     {"repetition-penalty", PENALTY, "R", 0, "Divide the logits of words that were seen (1)", 0},
     {"seed", SEED, "N", 0, "Of what is drawn (42)", 0},
     {"eos", EOS, "ID", 0, "The word that ends a text; -1: none (as the tokenizer says)", 0},
+    {"batch", BATCH, "N", 0, "Prompts that are continued together (32)", 0},
     {"json", JSON, NULL, 0, "Print JSON, a line for each prompt", 0},
     {0}};
 
@@ -41,7 +58,10 @@ static void add_prompt(arguments *a, const char *text, bool is_ids) {
 static error_t parse(int key, char *text, struct argp_state *state) {
   arguments *a = state->input;
   switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &a->sources; return 0;
+    case ARGP_KEY_INIT:
+      state->child_inputs[0] = &a->sources;
+      state->child_inputs[1] = &a->call;
+      return 0;
     case IDS:
     case PROMPT: add_prompt(a, text, key == IDS); return 0;
     case TOKENIZER: a->job.tokenizer = tool_path_argument(state, "--tokenizer", "a file", text); return 0;
@@ -57,6 +77,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
       return 0;
     case SEED: a->job.seed = (uint64_t)tool_int_argument(state, "--seed", text, 0, INT64_MAX); return 0;
     case EOS: a->job.eos = tool_int_argument(state, "--eos", text, -1, 16777215); return 0;
+    case BATCH: a->job.batch = tool_int_argument(state, "--batch", text, 1, 65536); return 0;
     case JSON: a->job.json = true; return 0;
     case ARGP_KEY_END:
       if (!a->sources.checkpoint || (!a->n && !a->file))
@@ -87,6 +108,26 @@ static moire_status ask(moire__predictor *predictor, const void *job, moire_erro
   return generate ? generate(predictor, job, error) : moire__task_refuse(&predictor->setup, "generate", error);
 }
 
+/* What decides about the texts. */
+static void describe(arguments *a) {
+  const moire__generate_job *job = &a->job;
+  uint64_t hash = MOIRE__FNV_START;
+  for (int i = 0; i < a->n; i++) {
+    for (const char *c = a->prompts[i].text; *c; c++) hash = moire__fnv(hash, (uint8_t)*c);
+    hash = moire__fnv(hash, a->prompts[i].is_ids ? 256 : 257);
+  }
+  a->call.verb = "generate";
+  a->call.sources = &a->sources;
+  a->call.out = &a->job.out;
+  a->call.job_part = &a->job.part;
+  a->call.files[0] = job->tokenizer;
+  tool_call_say(&a->call, "prompts=%016llx batch=%lld max=%lld eos=%lld json=%d", (unsigned long long)hash,
+                (long long)job->batch, (long long)job->most, (long long)job->eos, job->json);
+  tool_call_say(&a->call, "temperature=%.17g top-k=%lld top-p=%.17g repetition-penalty=%.17g seed=%llu",
+                job->sampling.temperature, (long long)job->sampling.top_k, job->sampling.top_p,
+                job->sampling.repetition_penalty, (unsigned long long)job->seed);
+}
+
 int tool_generate(int argc, char **argv) {
   static const struct argp parser = {options,
                                      parse,
@@ -94,18 +135,19 @@ int tool_generate(int argc, char **argv) {
                                      "Continues texts by a language model, several at once. What is printed of "
                                      "one comes as it is made; time to the first token and tokens a second "
                                      "go to stderr.",
-                                     tool_sources_arguments,
+                                     tool_call_arguments,
                                      NULL,
                                      NULL};
   arguments a = {.sources.threads = tool_default_threads(),
-                 .job = {.most = 128, .seed = 42, .eos = -2, .out = stdout, .sampling = {0, 0, 1, 1}}};
+                 .job = {.batch = 32, .most = 128, .seed = 42, .eos = -2, .sampling = {0, 0, 1, 1}}};
   argp_parse(&parser, argc, argv, 0, NULL, &a);
   a.job.greedy = a.job.sampling.temperature == 0;
   moire_error error = {0};
   int status = a.file && read_file(&a, &error) ? tool_fail("generate", &error) : 0;
   a.job.prompts = a.prompts;
   a.job.n_prompts = a.n;
-  if (!status) status = tool_ask("generate", &a.sources, ask, &a.job);
+  describe(&a);
+  if (!status) status = tool_call_ask(&a.call, ask, &a.job);
   moire__arena_free(&a.arena);
   return status;
 }

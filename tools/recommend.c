@@ -1,8 +1,9 @@
 /* moire recommend: the best items for each user. */
-#include "tools/tool.h"
+#include "tools/parts/call.h"
 
 typedef struct arguments {
   moire__sources sources;
+  tool_call call;
   moire__recommend_job job;
 } arguments;
 
@@ -19,7 +20,10 @@ static const struct argp_option options[] = {
 static error_t parse(int key, char *text, struct argp_state *state) {
   arguments *a = state->input;
   switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &a->sources; return 0;
+    case ARGP_KEY_INIT:
+      state->child_inputs[0] = &a->sources;
+      state->child_inputs[1] = &a->call;
+      return 0;
     case DATA: a->job.files.data = text; return 0;
     case FORMAT: a->job.files.format = tool_format_argument(state, text); return 0;
     case JSON: a->job.json = true; return 0;
@@ -47,10 +51,17 @@ int tool_recommend(int argc, char **argv) {
       "Lists for each user the items that come next with the highest scores, without those the user had. A "
       "line "
       "shows the user, as the data call it, the end of the history, and the items, best first.",
-      tool_sources_arguments,
+      tool_call_arguments,
       NULL,
       NULL};
-  arguments a = {.job = {.top = 10, .out = stdout}, .sources.threads = tool_default_threads()};
+  arguments a = {.job = {.top = 10}, .sources.threads = tool_default_threads()};
   argp_parse(&parser, argc, argv, 0, NULL, &a);
-  return tool_ask("recommend", &a.sources, ask, &a.job);
+  a.call.verb = "recommend";
+  a.call.sources = &a.sources;
+  a.call.out = &a.job.out;
+  a.call.job_part = &a.job.part;
+  a.call.files[0] = a.job.files.data;
+  tool_call_say(&a.call, "top=%d users=%lld json=%d format=%s", a.job.top, (long long)a.job.users, a.job.json,
+                a.job.files.format ? a.job.files.format : "");
+  return tool_call_ask(&a.call, ask, &a.job);
 }

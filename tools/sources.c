@@ -24,6 +24,6 @@ static error_t parse(int key, char *text, struct argp_state *state) {
   }
 }
 
-static const struct argp parser = {options, parse, NULL, NULL, NULL, NULL, NULL};
+const struct argp tool_sources_argp = {options, parse, NULL, NULL, NULL, NULL, NULL};
 
-const struct argp_child tool_sources_arguments[] = {{&parser, 0, NULL, 0}, {0}};
+const struct argp_child tool_sources_arguments[] = {{&tool_sources_argp, 0, NULL, 0}, {0}};

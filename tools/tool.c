@@ -112,13 +112,13 @@ int tool_ask(const char *command, const moire__sources *sources, tool_question *
 /* ---- Results ----------------------------------------------------------------------------------------------
  */
 
-void tool_print_measures(const char *const *names, const moire__measures *columns, int n) {
-  printf("%-14s", "");
-  for (int j = 0; j < n; j++) printf(" %12s", names[j]);
-  printf("\n");
+void tool_print_measures(FILE *out, const char *const *names, const moire__measures *columns, int n) {
+  fprintf(out, "%-14s", "");
+  for (int j = 0; j < n; j++) fprintf(out, " %12s", names[j]);
+  fprintf(out, "\n");
   for (int i = 0; i < columns[0].n; i++) {
-    printf("%-14s", columns[0].at[i].name);
-    for (int j = 0; j < n; j++) printf(" %12.4f", columns[j].at[i].value);
-    printf("\n");
+    fprintf(out, "%-14s", columns[0].at[i].name);
+    for (int j = 0; j < n; j++) fprintf(out, " %12.4f", columns[j].at[i].value);
+    fprintf(out, "\n");
   }
 }

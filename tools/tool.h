@@ -9,6 +9,7 @@
 #include "tasks/task.h"
 
 #include <argp.h>
+#include <stdio.h>
 
 enum { TOOL_FAILURE = 1, TOOL_USAGE = 2 };
 
@@ -35,6 +36,7 @@ int tool_encode(int argc, char **argv);
 int tool_decode(int argc, char **argv);
 int tool_profile(int argc, char **argv);
 int tool_peaks(int argc, char **argv);
+int tool_merge(int argc, char **argv);
 int tool_cache(int argc, char **argv);
 
 /* ---- arguments ------------------------------------------------------------------------------------------- */
@@ -79,6 +81,7 @@ char *tool_run_directory(const char *out, const char *config);
 
 /* The children of a parser that takes --checkpoint, --model, --config, --precision and --threads; at
  * ARGP_KEY_INIT it makes state->child_inputs[0] the address of its moire__sources, whose threads are set. */
+extern const struct argp tool_sources_argp;
 extern const struct argp_child tool_sources_arguments[];
 
 /* The same for --data, --valid, --test and what goes with features: child_inputs[0] is a moire__data_files. */
@@ -92,6 +95,6 @@ int tool_ask(const char *command, const moire__sources *sources, tool_question *
 /* ---- results --------------------------------------------------------------------------------------------- */
 
 /* A table with a line for each measure and a column for each of the named columns, which have the same ones. */
-void tool_print_measures(const char *const *names, const moire__measures *columns, int n);
+void tool_print_measures(FILE *out, const char *const *names, const moire__measures *columns, int n);
 
 #endif

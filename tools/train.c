@@ -181,7 +181,7 @@ static void print_result(const arguments *a, const moire__trainer_result *result
   if (!a->json) {
     printf("%" PRId64 " epochs of %" PRId64 " parameters; test of the best, epoch %" PRId64 ":\n",
            result->epochs, result->parameters, result->best_epoch);
-    tool_print_measures((const char *const[]){"model", result->baseline_name},
+    tool_print_measures(stdout, (const char *const[]){"model", result->baseline_name},
                         (const moire__measures[]){result->test, result->baseline}, result->baseline.n ? 2 : 1);
     return;
   }

@@ -80,5 +80,8 @@ const moire__task moire__task_items = {.name = "items",
                                        .queries = samples,
                                        .train = moire__items_train,
                                        .eval = moire__items_eval,
+                                       .measure = moire__items_measured_of,
+                                       .leave = moire__items_leave,
+                                       .join = moire__items_join,
                                        .encode = moire__items_encode,
                                        .decode = moire__items_decode};

@@ -19,11 +19,16 @@ moire_status moire__items_measure(moire_runner *runner, const moire_config *conf
                                   moire__measures *measures, moire_error *error);
 
 moire__eval_verb moire__items_eval;
+moire_status moire__items_measured_of(const moire__terms *terms, moire__measures *measures, moire_error *error);
+moire_status moire__items_leave(const moire__terms *terms, const char *path, moire_error *error);
+/* Lines of codes with the digit that tells equal ones apart, which wants those of all items (moire__task.join).
+ */
+moire_status moire__items_join(const char *const *paths, int n, FILE *out, moire_error *error);
 moire__encode_verb moire__items_encode;
 moire__decode_verb moire__items_decode;
 
-/* codes[n, levels] of all items by a runner of the output "codes", a batch at a time. */
+/* codes[n, levels] of n items from `first` on by a runner of the output "codes", a batch at a time. */
 moire_status moire__items_codes(moire_runner *runner, const moire__features *features, int levels,
-                                int64_t batch, int32_t *codes, moire_error *error);
+                                int64_t first, int64_t n, int64_t batch, int32_t *codes, moire_error *error);
 
 #endif

@@ -21,7 +21,7 @@ moire_status moire__ratings_open(moire__predictor *p, const moire__data_files *f
   return status ? status : moire__checkpoint_load(p->file, p->store, MOIRE__CHECKPOINT_MODEL, error);
 }
 
-moire_status moire__ratings_eval(moire__predictor *p, const moire__eval_job *job, moire__measures *measures,
+moire_status moire__ratings_eval(moire__predictor *p, const moire__eval_job *job, moire__terms *terms,
                                  moire_error *error) {
   if (job->values || job->ranks)
     return moire_fail(error, MOIRE_ERROR_ARGUMENT,
@@ -35,12 +35,17 @@ moire_status moire__ratings_eval(moire__predictor *p, const moire__eval_job *job
         error, MOIRE_ERROR_ARGUMENT,
         "--split valid: nothing is held out of the training's ratings: wanted --set valid_per_user=N");
   if (!status)
-    status = moire__ratings_measure(&scoring, job->valid ? &data->valid : &data->test, measures, error);
+    status = moire__ratings_collect(&scoring, job->valid ? &data->valid : &data->test, job->part, terms, error);
   if (!status && job->baselines)
     status = moire__ratings_baselines(data, job->valid ? &data->valid : &data->test, p->threads, job->baselines,
                                       error);
   moire__ratings_scoring_free(&scoring);
   return status;
+}
+
+moire_status moire__ratings_leave(const moire__terms *terms, const char *path, moire_error *error) {
+  (void)terms;
+  return moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: a user of a model of ratings has no one value", path);
 }
 
 /* Own ids, as text or as JSON's strings. */
@@ -78,14 +83,15 @@ moire_status moire__ratings_recommend(moire__predictor *p, const moire__recommen
   moire_status status = moire__ratings_open(p, &files, &scoring, BATCH, error);
   const moire__ratings *data = p->setup.data;
   if (!status) {
-    int64_t n = job->users && job->users < data->users.n ? job->users : data->users.n;
+    int64_t all = job->users && job->users < data->users.n ? job->users : data->users.n, first = 0, n = 0;
+    moire__part_take(job->part, MOIRE__PART_LINES, "user", all, 1, &first, &n);
     int32_t *rows = moire__allocate_array((size_t)n + 1, sizeof *rows);
     int32_t *items = moire__allocate_array((size_t)(n * job->top) + 1, sizeof *items);
     float *scores = moire__allocate_array((size_t)(n * job->top) + 1, sizeof *scores);
-    for (int64_t i = 0; i < n; i++) rows[i] = (int32_t)i;
+    for (int64_t i = 0; i < n; i++) rows[i] = (int32_t)(first + i);
     status = moire__ratings_lists(&scoring, rows, n, job->top, items, scores, error);
     for (int64_t i = 0; i < n && !status; i++)
-      print_user(data, i, items + i * job->top, scores + i * job->top, job);
+      print_user(data, first + i, items + i * job->top, scores + i * job->top, job);
     moire__release(rows);
     moire__release(items);
     moire__release(scores);

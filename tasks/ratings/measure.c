@@ -35,7 +35,7 @@ static double pair_distance(const moire__lists *l, int32_t a, int32_t b) {
   return either ? 1 - (double)both / either : 0;
 }
 
-/* What one user's list adds, cut by cut. */
+/* What one user's list adds, at one cut. A row of the column "users" has them cut by cut. */
 typedef struct sums {
   double precision, recall, hit, ndcg, map, novelty, diversity;
 } sums;
@@ -80,13 +80,32 @@ static void add_user(const moire__lists *l, int64_t user, sums *out) {
   }
 }
 
-static int64_t count_distinct(const moire__lists *l, int k) {
-  bool *there = moire__allocate_array((size_t)l->n_items + 1, sizeof *there);
+static const char users_column[] = "users", lists_column[] = "lists", items_column[] = "all.items",
+                  genres_column[] = "all.genres";
+enum { FIELDS = (int)(sizeof(sums) / sizeof(double)) };
+
+void moire__lists_collect(const moire__lists *l, moire__terms *terms) {
+  sums *users = moire__terms_add(terms, users_column, MOIRE__ST_F64, l->n_users, MOIRE__RATINGS_CUTS * FIELDS);
+  int32_t *lists = moire__terms_add(terms, lists_column, MOIRE__ST_I32, l->n_users, MOIRE__RATINGS_TOP);
+  int64_t *items = moire__terms_add(terms, items_column, MOIRE__ST_I64, 1, 1);
+  int64_t *genres = moire__terms_add(terms, genres_column, MOIRE__ST_I64, 1, 1);
+  *items = l->n_items;
+  *genres = l->genres != NULL;
+  if (l->n_users) memcpy(lists, l->items, (size_t)(l->n_users * MOIRE__RATINGS_TOP) * sizeof *lists);
+  for (int64_t u = 0; u < l->n_users; u++) {
+    sums *own = users + u * MOIRE__RATINGS_CUTS;
+    add_user(l, u, own);
+    if (l->genres) add_pairs(l, l->items + u * MOIRE__RATINGS_TOP, own);
+  }
+}
+
+static int64_t count_distinct(const moire__st_tensor *lists, int64_t n_items, int k) {
+  bool *there = moire__allocate_array((size_t)n_items + 1, sizeof *there);
   int64_t n = 0;
-  for (int64_t u = 0; u < l->n_users; u++)
+  for (int64_t u = 0; u < lists->shape[0]; u++)
     for (int j = 0; j < k; j++) {
-      int32_t item = l->items[u * MOIRE__RATINGS_TOP + j];
-      if (item < 0 || there[item]) continue;
+      int32_t item = ((const int32_t *)lists->data)[u * MOIRE__RATINGS_TOP + j];
+      if (item < 0 || item >= n_items || there[item]) continue;
       there[item] = true;
       n++;
     }
@@ -94,13 +113,22 @@ static int64_t count_distinct(const moire__lists *l, int k) {
   return n;
 }
 
-void moire__lists_measure(const moire__lists *l, moire__measures *out) {
+moire_status moire__lists_measured_of(const moire__terms *terms, moire__measures *out, moire_error *error) {
+  const moire__st_tensor *users =
+      moire__terms_need(terms, users_column, MOIRE__ST_F64, MOIRE__RATINGS_CUTS * FIELDS, error);
+  const moire__st_tensor *lists =
+      users ? moire__terms_need(terms, lists_column, MOIRE__ST_I32, MOIRE__RATINGS_TOP, error) : NULL;
+  const moire__st_tensor *items =
+      lists ? moire__terms_need(terms, items_column, MOIRE__ST_I64, 1, error) : NULL;
+  const moire__st_tensor *genres =
+      items ? moire__terms_need(terms, genres_column, MOIRE__ST_I64, 1, error) : NULL;
+  if (!genres) return MOIRE_ERROR_FORMAT;
+  int64_t n_items = *(const int64_t *)items->data;
   sums all[MOIRE__RATINGS_CUTS] = {{0}};
-  for (int64_t u = 0; u < l->n_users; u++) {
-    add_user(l, u, all);
-    if (l->genres) add_pairs(l, l->items + u * MOIRE__RATINGS_TOP, all);
-  }
-  double n = (double)l->n_users;
+  double *total = &all[0].precision;
+  for (int64_t i = 0; i < users->count; i++)
+    total[i % (MOIRE__RATINGS_CUTS * FIELDS)] += ((const double *)users->data)[i];
+  double n = (double)users->shape[0];
   for (int c = 0; c < MOIRE__RATINGS_CUTS; c++) {
     int k = cuts[c];
     moire__measures_add(out, all[c].precision / n, "P@%d", k);
@@ -109,7 +137,16 @@ void moire__lists_measure(const moire__lists *l, moire__measures *out) {
     moire__measures_add(out, all[c].hit / n, "Hit@%d", k);
     moire__measures_add(out, all[c].map / n, "MAP@%d", k);
     moire__measures_add(out, all[c].novelty / n, "Novelty@%d", k);
-    if (l->genres) moire__measures_add(out, all[c].diversity / n, "Diversity@%d", k);
-    moire__measures_add(out, (double)count_distinct(l, k) / (double)l->n_items, "Coverage@%d", k);
+    if (*(const int64_t *)genres->data) moire__measures_add(out, all[c].diversity / n, "Diversity@%d", k);
+    moire__measures_add(out, (double)count_distinct(lists, n_items, k) / (double)n_items, "Coverage@%d", k);
   }
+  return MOIRE_OK;
+}
+
+void moire__lists_measure(const moire__lists *l, moire__measures *out) {
+  moire__terms terms = {0};
+  moire_error error = {0};
+  moire__lists_collect(l, &terms);
+  moire__lists_measured_of(&terms, out, &error); /* it has what collect made */
+  moire__terms_free(&terms);
 }

@@ -10,6 +10,7 @@
 #define MOIRE_TASKS_RATINGS_MEASURE_H
 
 #include "runtime/measure/measures.h"
+#include "tasks/terms.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,6 +27,9 @@ typedef struct moire__lists {
 
 /* At 5, 10, 20 and 50. */
 void moire__lists_measure(const moire__lists *lists, moire__measures *out);
+/* The same in two steps: what each user adds, and the measures of all. */
+void moire__lists_collect(const moire__lists *lists, moire__terms *terms);
+moire_status moire__lists_measured_of(const moire__terms *terms, moire__measures *measures, moire_error *error);
 
 /* items[0 .. n) = the best items that were not seen, by falling score, then by row; -1 behind the last. A score
  * that is no number is the least. */

@@ -272,4 +272,6 @@ const moire__task moire__task_ratings = {.name = "ratings",
                                          .golden = moire__ratings_golden,
                                          .has_baselines = true,
                                          .eval = moire__ratings_eval,
+                                         .measure = moire__lists_measured_of,
+                                         .leave = moire__ratings_leave,
                                          .recommend = moire__ratings_recommend};

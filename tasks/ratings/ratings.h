@@ -48,6 +48,9 @@ void moire__ratings_tested(const moire__ratings *data, const moire__ratings_even
                            uint8_t **relevant, int64_t *n);
 moire_status moire__ratings_measure(moire__ratings_scoring *s, const moire__ratings_events *events,
                                     moire__measures *measures, moire_error *error);
+/* The terms of that, of those users that are the part's. */
+moire_status moire__ratings_collect(moire__ratings_scoring *s, const moire__ratings_events *events,
+                                    moire__part *part, moire__terms *terms, moire_error *error);
 
 /* What the golden of reading is compared with: section by section of its configuration. */
 typedef struct moire__golden_data {
@@ -73,6 +76,7 @@ moire_status moire__ratings_vary(const moire__setup *setup, moire__setup *other,
  */
 const char *moire__ratings_table(int i);
 moire__eval_verb moire__ratings_eval;
+moire_status moire__ratings_leave(const moire__terms *terms, const char *path, moire_error *error);
 moire__recommend_verb moire__ratings_recommend;
 
 #endif

@@ -162,25 +162,40 @@ void moire__ratings_tested(const moire__ratings *data, const moire__ratings_even
   }
 }
 
-moire_status moire__ratings_measure(moire__ratings_scoring *s, const moire__ratings_events *events,
-                                    moire__measures *measures, moire_error *error) {
+moire_status moire__ratings_collect(moire__ratings_scoring *s, const moire__ratings_events *events,
+                                    moire__part *part, moire__terms *terms, moire_error *error) {
   const moire__ratings *d = s->data;
   int32_t *rows = NULL;
   uint8_t *relevant = NULL;
-  int64_t n = 0;
-  moire__ratings_tested(d, events, &rows, &relevant, &n);
+  int64_t all = 0, first = 0, n = 0;
+  moire__ratings_tested(d, events, &rows, &relevant, &all);
+  moire__part_take(part, MOIRE__PART_TERMS, "user", all, 1, &first, &n);
   int32_t *items = moire__allocate_array((size_t)(n * MOIRE__RATINGS_TOP) + 1, sizeof *items);
   moire_status status =
-      n ? MOIRE_OK
-        : moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: no user has a rating of %d or more to be tested with",
-                     d->path, MOIRE__RATINGS_LIKED);
-  if (!status) status = moire__ratings_lists(s, rows, n, MOIRE__RATINGS_TOP, items, NULL, error);
-  const moire__lists lists = {
-      n,     d->items.ids.n, d->items.n_genres, d->train.n_users,
-      items, relevant,       d->popularity,     d->items.n_genres ? d->items.genres : NULL};
-  if (!status) moire__lists_measure(&lists, measures);
+      all ? MOIRE_OK
+          : moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: no user has a rating of %d or more to be tested with",
+                       d->path, MOIRE__RATINGS_LIKED);
+  if (!status) status = moire__ratings_lists(s, rows + first, n, MOIRE__RATINGS_TOP, items, NULL, error);
+  const moire__lists lists = {n,
+                              d->items.ids.n,
+                              d->items.n_genres,
+                              d->train.n_users,
+                              items,
+                              relevant + first * d->items.ids.n,
+                              d->popularity,
+                              d->items.n_genres ? d->items.genres : NULL};
+  if (!status) moire__lists_collect(&lists, terms);
   moire__release(items);
   moire__release(relevant);
   moire__release(rows);
+  return status;
+}
+
+moire_status moire__ratings_measure(moire__ratings_scoring *s, const moire__ratings_events *events,
+                                    moire__measures *measures, moire_error *error) {
+  moire__terms terms = {0};
+  moire_status status = moire__ratings_collect(s, events, NULL, &terms, error);
+  if (!status) status = moire__lists_measured_of(&terms, measures, error);
+  moire__terms_free(&terms);
   return status;
 }

@@ -1,10 +1,11 @@
 /* moire eval of a sequential model: ranks each user's target among all items. */
 #include "tasks/sequences/sequences.h"
 
-#include "runtime/base/memory.h"
 #include "tasks/sequences/baselines.h"
 
 enum { BATCH = 256 };
+
+static const char rank_column[] = "rank";
 
 moire_status moire__sequences_open(moire__predictor *p, const moire__data_files *files, moire_error *error) {
   static const char *const outputs[] = {"logits"};
@@ -12,7 +13,7 @@ moire_status moire__sequences_open(moire__predictor *p, const moire__data_files 
   return status ? status : moire__predictor_compile(p, outputs, 1, error);
 }
 
-moire_status moire__sequences_eval(moire__predictor *p, const moire__eval_job *job, moire__measures *measures,
+moire_status moire__sequences_eval(moire__predictor *p, const moire__eval_job *job, moire__terms *terms,
                                    moire_error *error) {
   if (job->values)
     return moire_fail(
@@ -21,7 +22,9 @@ moire_status moire__sequences_eval(moire__predictor *p, const moire__eval_job *j
   moire_status status = moire__sequences_open(p, &job->files, error);
   if (status) return status;
   const moire__dataset *data = p->setup.data;
-  int64_t *ranks = moire__allocate_array((size_t)data->n_users, sizeof *ranks);
+  int64_t first = 0, n = 0;
+  moire__part_take(job->part, MOIRE__PART_TERMS, "user", data->n_users, 1, &first, &n);
+  int64_t *ranks = moire__terms_add(terms, rank_column, MOIRE__ST_I64, n, 1);
   moire__scoring scoring = {.runner = p->runner,
                             .threads = p->threads,
                             .dataset = data,
@@ -29,12 +32,22 @@ moire_status moire__sequences_eval(moire__predictor *p, const moire__eval_job *j
                             .batch = job->batch ? job->batch : BATCH,
                             .label = "users"};
   moire__split split = job->valid ? MOIRE__SPLIT_VALID : MOIRE__SPLIT_TEST;
-  status = moire__scoring_ranks(&scoring, split, ranks, error);
-  moire__metrics metrics = moire__scoring_metrics(ranks, data->n_users);
-  *measures = moire__metrics_measures(&metrics);
-  if (!status && job->ranks) status = moire__scoring_write_ranks(job->ranks, ranks, data->n_users, error);
-  moire__release(ranks);
+  status = moire__scoring_ranks(&scoring, split, first, n, ranks, error);
   if (!status && job->baselines)
     status = moire__sequences_baselines(data, split, p->threads, job->baselines, error);
   return status;
+}
+
+moire_status moire__sequences_measured(const moire__terms *terms, moire__measures *measures,
+                                       moire_error *error) {
+  const moire__st_tensor *ranks = moire__terms_need(terms, rank_column, MOIRE__ST_I64, 1, error);
+  if (!ranks) return MOIRE_ERROR_FORMAT;
+  moire__metrics metrics = moire__scoring_metrics(ranks->data, ranks->count);
+  *measures = moire__metrics_measures(&metrics);
+  return MOIRE_OK;
+}
+
+moire_status moire__sequences_leave(const moire__terms *terms, const char *path, moire_error *error) {
+  const moire__st_tensor *ranks = moire__terms_need(terms, rank_column, MOIRE__ST_I64, 1, error);
+  return ranks ? moire__scoring_write_ranks(path, ranks->data, ranks->count, error) : MOIRE_ERROR_FORMAT;
 }

@@ -91,18 +91,19 @@ moire_status moire__sequences_recommend(moire__predictor *p, const moire__recomm
   moire_status status = moire__sequences_open(p, &files, error);
   if (status) return status;
   const moire__dataset *data = p->setup.data;
-  int64_t n = job->users && job->users < data->n_users ? job->users : data->n_users;
+  int64_t all = job->users && job->users < data->n_users ? job->users : data->n_users, begin = 0, n = 0;
+  moire__part_take(job->part, MOIRE__PART_LINES, "user", all, 1, &begin, &n);
   size_t places = (size_t)n * (size_t)job->top;
   int32_t *items = moire__allocate_array(places, sizeof *items);
   float *scores = moire__allocate_array(places, sizeof *scores);
   moire__scoring scoring = {p->runner, p->threads, data, moire_config_int(p->setup.config, "item_size"),
                             BATCH,     "users"};
-  status = moire__scoring_top(&scoring, n, job->top, items, scores, error);
+  status = moire__scoring_top(&scoring, begin, n, job->top, items, scores, error);
   printer lines = {data, are_numbers(&data->users), are_numbers(&data->names), job->out};
   for (int64_t user = 0; user < n && !status; user++) {
     int64_t first = user * job->top;
-    if (job->json) print_user_json(&lines, user, items + first, scores + first, job->top);
-    if (!job->json) print_user(&lines, user, items + first, job->top);
+    if (job->json) print_user_json(&lines, begin + user, items + first, scores + first, job->top);
+    if (!job->json) print_user(&lines, begin + user, items + first, job->top);
   }
   moire__release(items);
   moire__release(scores);

@@ -21,6 +21,7 @@ struct job {
   const moire__scoring *scoring;
   moire__split split;
   visit_function *visit;
+  int64_t begin; /* the first user, whose place is 0 in what is found */
   int64_t first; /* user of row 0 */
   const float *logits;
   float *rows; /* [batch, item_size] */
@@ -59,6 +60,7 @@ static moire_status run_batch(job *j, int64_t n, int32_t *ids, moire_error *erro
   return MOIRE_OK;
 }
 
+/* The users j->begin, ... n_users of them. */
 static moire_status run_users(job *j, int64_t n_users, moire_error *error) {
   const moire__scoring *s = j->scoring;
   int64_t batch = s->batch < n_users ? s->batch : n_users;
@@ -66,10 +68,11 @@ static moire_status run_users(job *j, int64_t n_users, moire_error *error) {
   j->rows = moire__allocate_array((size_t)(batch * s->item_size), sizeof *j->rows);
   moire__progress bar = moire__progress_start(s->label, "user", n_users);
   moire_status status = MOIRE_OK;
-  for (j->first = 0; j->first < n_users && !status; j->first += batch) {
-    int64_t left = n_users - j->first;
+  for (int64_t done = 0; done < n_users && !status; done += batch) {
+    int64_t left = n_users - done;
+    j->first = j->begin + done;
     status = run_batch(j, left < batch ? left : batch, ids, error);
-    moire__progress_update(&bar, j->first, "%s", "");
+    moire__progress_update(&bar, done, "%s", "");
   }
   moire__progress_finish(&bar);
   moire__release(ids);
@@ -81,14 +84,14 @@ static void rank_target(const job *j, int64_t user, float *scores) {
   int64_t n = 0, width = j->scoring->item_size;
   const int32_t *history = moire__dataset_history(j->scoring->dataset, j->split, user, &n);
   moire__mask_history(scores, width, history, n);
-  j->ranks[user] =
+  j->ranks[user - j->begin] =
       moire__rank_target(scores, width, moire__dataset_target(j->scoring->dataset, j->split, user));
 }
 
-moire_status moire__scoring_ranks(const moire__scoring *scoring, moire__split split, int64_t *ranks,
-                                  moire_error *error) {
-  job j = {.scoring = scoring, .split = split, .visit = rank_target, .ranks = ranks};
-  return run_users(&j, scoring->dataset->n_users, error);
+moire_status moire__scoring_ranks(const moire__scoring *scoring, moire__split split, int64_t first, int64_t n,
+                                  int64_t *ranks, moire_error *error) {
+  job j = {.scoring = scoring, .split = split, .visit = rank_target, .begin = first, .ranks = ranks};
+  return run_users(&j, n, error);
 }
 
 /* What is not a number is not listed. */
@@ -97,19 +100,21 @@ static void list_best(const job *j, int64_t user, float *scores) {
   const int32_t *history = moire__dataset_history(j->scoring->dataset, j->split, user, &n);
   scores[0] = NAN;
   for (int64_t i = 0; i < n; i++) scores[history[i]] = NAN;
-  int32_t *items = j->items + user * j->k;
+  int64_t place = user - j->begin;
+  int32_t *items = j->items + place * j->k;
   int listed = moire__top_k(scores, j->scoring->item_size, j->k, items);
   for (int i = 0; i < j->k; i++) {
     if (i >= listed) items[i] = 0;
-    j->scores[user * j->k + i] = i < listed ? scores[items[i]] : 0;
+    j->scores[place * j->k + i] = i < listed ? scores[items[i]] : 0;
   }
 }
 
-moire_status moire__scoring_top(const moire__scoring *scoring, int64_t n_users, int k, int32_t *items,
-                                float *scores, moire_error *error) {
+moire_status moire__scoring_top(const moire__scoring *scoring, int64_t first, int64_t n_users, int k,
+                                int32_t *items, float *scores, moire_error *error) {
   job j = {.scoring = scoring,
            .split = MOIRE__SPLIT_NEXT,
            .visit = list_best,
+           .begin = first,
            .k = k,
            .items = items,
            .scores = scores};

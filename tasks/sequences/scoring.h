@@ -16,16 +16,16 @@ typedef struct moire__scoring {
   const char *label; /* of the progress bar */
 } moire__scoring;
 
-/* ranks[u] = the rank of user u's target, for all users of the data set. */
-moire_status moire__scoring_ranks(const moire__scoring *scoring, moire__split split, int64_t *ranks,
-                                  moire_error *error);
+/* ranks[i] = the rank of user first + i's target, for n users. */
+moire_status moire__scoring_ranks(const moire__scoring *scoring, moire__split split, int64_t first, int64_t n,
+                                  int64_t *ranks, moire_error *error);
 
 /* Writes ranks[0 .. n), one a line; 0 for a target that scores no number and so has no rank. */
 moire_status moire__scoring_write_ranks(const char *path, const int64_t *ranks, int64_t n, moire_error *error);
 
-/* items[u * k ..], scores[u * k ..] = the best k items of the users 0 .. n_users - 1, what they had excluded;
- * item 0 ends a list that is shorter. */
-moire_status moire__scoring_top(const moire__scoring *scoring, int64_t n_users, int k, int32_t *items,
+/* items[i * k ..], scores[i * k ..] = the best k items of the users first + i, i in 0 .. n - 1, what they had
+ * excluded; item 0 ends a list that is shorter. */
+moire_status moire__scoring_top(const moire__scoring *scoring, int64_t first, int64_t n, int k, int32_t *items,
                                 float *scores, moire_error *error);
 
 /* The metrics of ranks[0 .. n). */

@@ -159,4 +159,6 @@ const moire__task moire__task_sequences = {.name = "sequences",
                                            .check_input = check_input,
                                            .values = moire__sequences_values,
                                            .eval = moire__sequences_eval,
+                                           .measure = moire__sequences_measured,
+                                           .leave = moire__sequences_leave,
                                            .recommend = moire__sequences_recommend};

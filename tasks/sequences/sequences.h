@@ -18,6 +18,9 @@ moire_status moire__sequences_train(const moire__setup *setup, int threads, moir
 moire_status moire__sequences_open(moire__predictor *predictor, const moire__data_files *files,
                                    moire_error *error);
 moire__eval_verb moire__sequences_eval;
+moire_status moire__sequences_measured(const moire__terms *terms, moire__measures *measures,
+                                       moire_error *error);
+moire_status moire__sequences_leave(const moire__terms *terms, const char *path, moire_error *error);
 moire__recommend_verb moire__sequences_recommend;
 
 /* The measure of every user, from ranks.txt of a run's folder or from a file of ranks (moire__task.values). */

@@ -35,7 +35,7 @@ static moire_status measure(sequences *s, moire__split split, moire__measures *m
                             .item_size = s->item_size,
                             .batch = moire_config_int(s->training, "eval_batch_size"),
                             .label = split == MOIRE__SPLIT_VALID ? "validation" : "test"};
-  moire_status status = moire__scoring_ranks(&scoring, split, s->ranks, error);
+  moire_status status = moire__scoring_ranks(&scoring, split, 0, s->dataset->n_users, s->ranks, error);
   moire_runner_rest(s->runner);
   if (status) return status;
   moire__metrics metrics = moire__scoring_metrics(s->ranks, s->dataset->n_users);

@@ -24,7 +24,7 @@ static moire_status read_rows(moire__predictor *p, const moire__eval_job *job, m
   return status;
 }
 
-moire_status moire__tensors_eval(moire__predictor *p, const moire__eval_job *job, moire__measures *measures,
+moire_status moire__tensors_eval(moire__predictor *p, const moire__eval_job *job, moire__terms *terms,
                                  moire_error *error) {
   if (job->ranks)
     return moire_fail(error, MOIRE_ERROR_ARGUMENT, "--ranks: %s ranks nothing; wanted --values FILE",
@@ -37,11 +37,10 @@ moire_status moire__tensors_eval(moire__predictor *p, const moire__eval_job *job
   if (!status) status = moire__predictor_compile(p, measured.outputs, measured.n, error);
   if (!status) {
     int64_t batch = job->batch ? job->batch : moire_config_int(p->setup.training, "eval_batch_size");
-    float **values = moire__tensors_make_values(&arena, &measured, rows.n);
-    status = moire__tensors_measure(p->setup.data, &rows, &measured, p->runner, batch, "samples", measures,
-                                    values, error);
-    if (!status && job->values)
-      status = moire__tensors_write_values(job->values, &measured, values, rows.n, error);
+    int64_t first = 0, n = 0;
+    moire__part_take(job->part, MOIRE__PART_TERMS, "row", rows.n, batch, &first, &n);
+    status = moire__tensors_collect(p->setup.data, &rows, &measured, p->runner, first, n, batch, "samples",
+                                    terms, error);
   }
   moire__arena_free(&arena);
   return status;

@@ -14,6 +14,7 @@ typedef struct prediction {
   const char **planes;        /* [2 n]: what the runner calls them; the second of two is NULL if it is real */
   moire__st_tensor *tensors;  /* [n] */
   int n;
+  int64_t first, count; /* rows that are predicted */
 } prediction;
 
 static moire__st_dtype dtype_of(moire_dtype dtype) {
@@ -40,7 +41,7 @@ static moire_status describe(prediction *p, const moire_graph *graph, int i, moi
     return moire_fail(error, MOIRE_ERROR_SHAPE, "--tensors: the output %s has no row a sample", port.name);
   moire__st_tensor *tensor = &p->tensors[i];
   *tensor = (moire__st_tensor){.name = p->outputs[i], .dtype = dtype_of(port.dtype), .rank = port.shape.rank};
-  tensor->count = tensor->shape[0] = p->rows->n;
+  tensor->count = tensor->shape[0] = p->count;
   for (int axis = 1; axis < port.shape.rank; axis++) {
     const char *extent = moire_dim_extent_name(graph, port.shape.dims[axis], 0);
     int64_t size = extent ? moire__tensors_extent(p->t, p->rows, extent) : 1;
@@ -73,9 +74,9 @@ static moire_status run_all(const prediction *p, int64_t batch, moire__tensor_wr
   moire__samples samples = moire__tensors_samples(p->t, p->rows, batch);
   int64_t *order = moire__allocate_array((size_t)batch, sizeof *order);
   moire_status status = MOIRE_OK;
-  for (int64_t first = 0; first < p->rows->n && !status; first += batch) {
-    int64_t n = p->rows->n - first < batch ? p->rows->n - first : batch;
-    for (int64_t i = 0; i < n; i++) order[i] = first + i;
+  for (int64_t first = 0; first < p->count && !status; first += batch) {
+    int64_t n = p->count - first < batch ? p->count - first : batch;
+    for (int64_t i = 0; i < n; i++) order[i] = p->first + first + i;
     status = moire_runner_set_extent(p->runner, "B", n, error);
     if (!status) status = samples.give(samples.context, p->runner, order, n, error);
     if (!status) status = moire_runner_run(p->runner, error);
@@ -106,6 +107,8 @@ moire_status moire__tensors_predict(moire__predictor *predictor, const moire__pr
   if (!p.outputs) status = MOIRE_ERROR_ARGUMENT;
   if (!status) status = moire__tensor_source_open(job->files.data, &t->sources[0], error);
   if (!status) status = moire__tensors_open_rows(t, t->sources[0], &rows, error);
+  int64_t batch = job->batch ? job->batch : moire_config_int(setup->training, "eval_batch_size");
+  moire__part_take(job->part, MOIRE__PART_TENSORS, "row", rows.n, batch, &p.first, &p.count);
   if (!status) status = describe_all(&p, setup, &arena, error);
   if (!status) status = moire__predictor_compile(predictor, p.outputs, p.n, error);
   if (!status) status = moire__tensors_need(t, &rows, predictor->runner, error);
@@ -113,7 +116,6 @@ moire_status moire__tensors_predict(moire__predictor *predictor, const moire__pr
     moire__tensor_writer *writer = NULL;
     p.runner = predictor->runner;
     status = moire__tensor_writer_open(job->path, p.tensors, p.n, NULL, 0, &writer, error);
-    int64_t batch = job->batch ? job->batch : moire_config_int(setup->training, "eval_batch_size");
     if (!status) status = run_all(&p, batch, writer, error);
     status = moire__tensor_writer_close(writer, status, error);
   }

@@ -76,4 +76,6 @@ const moire__task moire__task_tensors = {.name = "tensors",
                                          .leaves = leaves,
                                          .values = moire__tensors_values,
                                          .eval = moire__tensors_eval,
+                                         .measure = moire__tensors_measured_of,
+                                         .leave = moire__tensors_leave,
                                          .predict = moire__tensors_predict};

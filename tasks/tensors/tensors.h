@@ -77,24 +77,23 @@ typedef struct moire__tensors_measured {
 
 moire_status moire__tensors_find_measures(const moire__setup *setup, moire__arena *arena,
                                           moire__tensors_measured *out, moire_error *error);
-/* Measures the rows by a runner of these outputs. Where `values` is not NULL, values[i] is [n] of each measure
- * that has a value a sample. */
-moire_status moire__tensors_measure(const moire__tensors *t, const moire__tensors_rows *rows,
+/* Adds the terms of rows first ... first + n by a runner of these outputs, `batch` rows at a time; and what all
+ * terms make: the measures, and a file of the values of each sample, tensors f32[n] named as the measures that
+ * have them (none is written where there are none). */
+moire_status moire__tensors_collect(const moire__tensors *t, const moire__tensors_rows *rows,
                                     const moire__tensors_measured *measured, moire_runner *runner,
-                                    int64_t batch, const char *label, moire__measures *out,
-                                    float *const *values, moire_error *error);
+                                    int64_t first, int64_t n, int64_t batch, const char *label,
+                                    moire__terms *terms, moire_error *error);
+moire_status moire__tensors_measured_of(const moire__terms *terms, moire__measures *measures,
+                                        moire_error *error);
+moire_status moire__tensors_leave(const moire__terms *terms, const char *path, moire_error *error);
 /* A measure that is better the less it is, by its name. */
 bool moire__tensors_is_least(const char *measure, const char *stop_mode);
 
 /* ---- values of samples (values.c) ---------------------------------------------------------------------------
  */
 
-/* Space for the values of n samples: values[i] is NULL where measure i has none. In the arena. */
-float **moire__tensors_make_values(moire__arena *arena, const moire__tensors_measured *measured, int64_t n);
-/* Writes them as tensors f32[n], named as the measures, to a safetensors file. Writes none where there are
- * none. */
-moire_status moire__tensors_write_values(const char *path, const moire__tensors_measured *measured,
-                                         float *const *values, int64_t n, moire_error *error);
+/* See moire__task.values. */
 double *moire__tensors_values(const char *path, const char *measure, int64_t *n, moire_error *error);
 
 /* ---- the verbs ----------------------------------------------------------------------------------------------

@@ -26,18 +26,22 @@ static moire_status open_task(void *context, moire_store *store, moire_threads *
   return t->runner ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
 }
 
+/* `terms` takes what the measures are made of. */
 static moire_status measure(tensors_training *t, const moire__tensors_rows *rows, const char *label,
-                            moire__measures *measures, float *const *values, moire_error *error) {
+                            moire__terms *terms, moire__measures *measures, moire_error *error) {
   int64_t batch = moire_config_int(t->setup->training, "eval_batch_size");
   moire_status status =
-      moire__tensors_measure(t->data, rows, &t->measured, t->runner, batch, label, measures, values, error);
+      moire__tensors_collect(t->data, rows, &t->measured, t->runner, 0, rows->n, batch, label, terms, error);
   moire_runner_rest(t->runner);
-  return status;
+  return status ? status : moire__tensors_measured_of(terms, measures, error);
 }
 
 static moire_status validate(void *context, moire__measures *measures, moire_error *error) {
   tensors_training *t = context;
-  return measure(t, &t->data->valid, "validation", measures, NULL, error);
+  moire__terms terms = {0};
+  moire_status status = measure(t, &t->data->valid, "validation", &terms, measures, error);
+  moire__terms_free(&terms);
+  return status;
 }
 
 /* Leaves values.safetensors, the measures of each sample of the test. */
@@ -45,14 +49,12 @@ static moire_status test(void *context, const char *directory, moire__measures *
                          moire__measures *baseline, moire_error *error) {
   (void)baseline;
   tensors_training *t = context;
-  moire__arena arena = {0};
-  int64_t n = t->data->test.n;
-  float **values = moire__tensors_make_values(&arena, &t->measured, n);
-  moire_status status = measure(t, &t->data->test, "test", measures, values, error);
-  char *path = moire__arena_printf(&arena, "%s/values.safetensors", directory);
+  moire__terms terms = {0};
+  moire_status status = measure(t, &t->data->test, "test", &terms, measures, error);
+  const char *path = moire__arena_printf(&terms.arena, "%s/values.safetensors", directory);
   moire__file_remove_leftovers(path);
-  if (!status) status = moire__tensors_write_values(path, &t->measured, values, n, error);
-  moire__arena_free(&arena);
+  if (!status) status = moire__tensors_leave(&terms, path, error);
+  moire__terms_free(&terms);
   return status;
 }
 

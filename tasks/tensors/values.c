@@ -2,42 +2,10 @@
 #include "tasks/tensors/tensors.h"
 
 #include "runtime/base/memory.h"
-#include "runtime/files/tensor_writer.h"
 
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-float **moire__tensors_make_values(moire__arena *arena, const moire__tensors_measured *m, int64_t n) {
-  float **values = moire__arena_array(arena, (size_t)m->n, sizeof *values);
-  for (int i = 0; i < m->n; i++)
-    values[i] = m->by_sample[i] ? moire__arena_array(arena, (size_t)n + 1, sizeof **values) : NULL;
-  return values;
-}
-
-moire_status moire__tensors_write_values(const char *path, const moire__tensors_measured *m,
-                                         float *const *values, int64_t n, moire_error *error) {
-  moire__arena arena = {0};
-  moire__st_tensor *tensors = moire__arena_array(&arena, (size_t)m->n, sizeof *tensors);
-  int *measures = moire__arena_array(&arena, (size_t)m->n, sizeof *measures);
-  int n_tensors = 0;
-  for (int i = 0; i < m->n; i++) {
-    if (!values[i]) continue;
-    measures[n_tensors] = i;
-    tensors[n_tensors++] =
-        (moire__st_tensor){.name = m->names[i], .dtype = MOIRE__ST_F32, .rank = 1, .shape = {n}, .count = n};
-  }
-  moire_status status = MOIRE_OK;
-  if (n_tensors) {
-    moire__tensor_writer *writer = NULL;
-    status = moire__tensor_writer_open(path, tensors, n_tensors, NULL, 0, &writer, error);
-    for (int i = 0; i < n_tensors && !status; i++)
-      status = moire__tensor_writer_append(writer, i, values[measures[i]], NULL, n, error);
-    status = moire__tensor_writer_close(writer, status, error);
-  }
-  moire__arena_free(&arena);
-  return status;
-}
 
 double *moire__tensors_values(const char *path, const char *measure, int64_t *n, moire_error *error) {
   struct stat file;

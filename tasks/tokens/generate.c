@@ -25,6 +25,7 @@ typedef struct generation {
   moire__generator *generator;
   row *rows;
   int64_t n, words, positions, eos;
+  int64_t begin, count, width;  /* rows that are continued: of a part, not all; so many at once */
   double *logits, *scratch, *p; /* [words] */
   int32_t *order;               /* [words] */
   double first, begun, ended;   /* seconds */
@@ -165,14 +166,15 @@ static void finish_text(generation *g, row *r) {
   if (g->n == 1 && !g->job->json) fwrite(rest, 1, n, g->job->out);
 }
 
-/* Adds the next word of every row that goes on; *left is how many do. */
-static void extend(generation *g, const float *logits, int32_t *tokens, int32_t *counts, int64_t *left) {
+/* Adds the next word of every one of the n rows from `first` on that goes on; *left is how many do. */
+static void extend(generation *g, int64_t first, int64_t n, const float *logits, int32_t *tokens,
+                   int32_t *counts, int64_t *left) {
   *left = 0;
-  for (int64_t i = 0; i < g->n; i++) {
-    row *r = &g->rows[i];
+  for (int64_t i = 0; i < n; i++) {
+    row *r = &g->rows[first + i];
     counts[i] = 0;
     if (r->ended) continue;
-    tokens[i] = r->ids[r->n++] = (int32_t)choose(g, i, logits + i * g->words);
+    tokens[i] = r->ids[r->n++] = (int32_t)choose(g, first + i, logits + i * g->words);
     g->made++;
     print_token(g, r, tokens[i]);
     r->ended = tokens[i] == g->eos                ? "eos"
@@ -188,23 +190,36 @@ static void extend(generation *g, const float *logits, int32_t *tokens, int32_t 
   }
 }
 
-static moire_status generate(generation *g, moire_error *error) {
+/* The n rows from `first` on, together; the generator's other rows stay empty. */
+static moire_status generate_group(generation *g, int64_t first, int64_t n, moire_error *error) {
   int64_t longest = 0;
-  for (int64_t i = 0; i < g->n; i++) longest = g->rows[i].prompt > longest ? g->rows[i].prompt : longest;
-  int32_t *tokens = moire__arena_array(&g->arena, (size_t)(g->n * longest) + 1, sizeof *tokens);
-  int32_t *counts = moire__arena_array(&g->arena, (size_t)g->n + 1, sizeof *counts);
-  for (int64_t i = 0; i < g->n; i++) {
-    counts[i] = (int32_t)g->rows[i].prompt;
-    memcpy(tokens + i * longest, g->rows[i].ids, (size_t)counts[i] * sizeof *tokens);
+  for (int64_t i = first; i < first + n; i++)
+    longest = g->rows[i].prompt > longest ? g->rows[i].prompt : longest;
+  int32_t *tokens = moire__allocate_array((size_t)(g->width * longest) + 1, sizeof *tokens);
+  int32_t *counts = moire__allocate_array((size_t)g->width + 1, sizeof *counts);
+  for (int64_t i = 0; i < n; i++) {
+    counts[i] = (int32_t)g->rows[first + i].prompt;
+    memcpy(tokens + i * longest, g->rows[first + i].ids, (size_t)counts[i] * sizeof *tokens);
   }
   const float *logits = NULL;
-  g->begun = now();
+  moire__generator_clear(g->generator);
   moire_status status = moire__generator_append(g->generator, tokens, counts, longest, &logits, error);
   for (int64_t left = 1; left && !status;) {
-    extend(g, logits, tokens, counts, &left);
+    extend(g, first, n, logits, tokens, counts, &left);
     if (g->first == 0) g->first = now();
     if (left) status = moire__generator_append(g->generator, tokens, counts, 1, &logits, error);
   }
+  moire__release(tokens);
+  moire__release(counts);
+  return status;
+}
+
+static moire_status generate(generation *g, moire_error *error) {
+  int64_t end = g->begin + g->count;
+  moire_status status = MOIRE_OK;
+  g->begun = now();
+  for (int64_t first = g->begin; first < end && !status; first += g->width)
+    status = generate_group(g, first, end - first < g->width ? end - first : g->width, error);
   g->ended = now();
   return status;
 }
@@ -225,7 +240,7 @@ static void print_json(const generation *g, const row *r) {
 }
 
 static void print_rows(const generation *g) {
-  for (int64_t i = 0; i < g->n; i++) {
+  for (int64_t i = g->begin; i < g->begin + g->count; i++) {
     const row *r = &g->rows[i];
     if (g->job->json) {
       print_json(g, r);
@@ -237,7 +252,8 @@ static void print_rows(const generation *g) {
     fprintf(g->job->out, "\n");
   }
   double rest = g->ended - g->first;
-  int64_t later = g->made - g->n;
+  int64_t later = g->made - g->count;
+  if (!g->made) return;
   fprintf(stderr, "first token after %.4f s", g->first - g->begun);
   if (later > 0 && rest > 0) fprintf(stderr, ", then %.1f tokens/s", (double)later / rest);
   fprintf(stderr, "\n");
@@ -262,7 +278,9 @@ static moire_status start(generation *g, moire__predictor *p, moire_error *error
   g->order = moire__arena_array(&g->arena, n, sizeof *g->order);
   status = read_prompts(g, error);
   if (status) return status;
-  g->generator = moire__generator_create(p, g->n, error);
+  g->width = g->job->batch < g->n ? g->job->batch : g->n;
+  moire__part_take(g->job->part, MOIRE__PART_LINES, "prompt", g->n, g->width, &g->begin, &g->count);
+  g->generator = moire__generator_create(p, g->width, error);
   return g->generator ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
 }
 

@@ -18,9 +18,15 @@ typedef struct sums {
 
 enum { SOURCES = 256 };
 
-/* What the runner has found for its last n rows, from row `first` of the file on. */
+/* Columns of terms, a row each of the file's: counts are its source, targets, top1, top5, agreed; reals are
+ * bytes, the sum of -log p and, with a teacher, of the divergence. */
+static const char counts_column[] = "counts", reals_column[] = "reals";
+enum { SOURCE, TARGETS, TOP1, TOP5, AGREED, COUNTS };
+enum { BYTES, NLL, KL };
+
+/* What the runner has found for its last n rows, from row `first` of the file on, into as many rows of both. */
 static moire_status add_rows(const moire__token_file *file, const moire_runner *runner, bool taught,
-                             int64_t first, int64_t n, sums *by_source, double *rows, moire_error *error) {
+                             int64_t first, int64_t n, int64_t *counts, double *reals, moire_error *error) {
   const void *found[5] = {0};
   for (int i = 0; i < moire__tokens_measured_count(taught); i++) {
     int64_t elements = 0;
@@ -31,22 +37,19 @@ static moire_status add_rows(const moire__token_file *file, const moire_runner *
   }
   const float *nll = found[0], *rank = found[1], *kl = found[3];
   const int32_t *best = found[2], *teacher_best = found[4];
-  for (int64_t i = 0; i < n; i++) {
-    sums *s = &by_source[file->sources[first + i]];
-    double row = 0;
-    for (int64_t t = 0; t < moire__token_file_targets(file, first + i); t++) {
+  for (int64_t i = 0; i < n; i++, counts += COUNTS, reals += taught ? KL + 1 : KL) {
+    counts[SOURCE] = file->sources[first + i];
+    counts[TARGETS] = moire__token_file_targets(file, first + i);
+    reals[BYTES] = (double)file->bytes[first + i];
+    for (int64_t t = 0; t < counts[TARGETS]; t++) {
       int64_t at = i * file->length + t;
-      s->targets++;
-      row += (double)nll[at];
-      s->top1 += rank[at] < 1;
-      s->top5 += rank[at] < 5;
+      reals[NLL] += (double)nll[at];
+      counts[TOP1] += rank[at] < 1;
+      counts[TOP5] += rank[at] < 5;
       if (!taught) continue;
-      s->kl += (double)kl[at];
-      s->agreed += best[at] == teacher_best[at];
+      reals[KL] += (double)kl[at];
+      counts[AGREED] += best[at] == teacher_best[at];
     }
-    s->nll += row;
-    s->bytes += (double)file->bytes[first + i];
-    if (rows) rows[first + i] = row;
   }
   return MOIRE_OK;
 }
@@ -87,28 +90,87 @@ static void report_all(const sums *by_source, bool taught, moire__measures *out)
   }
 }
 
-moire_status moire__tokens_measure(const moire__token_file *file, moire__teacher *teacher, moire_runner *runner,
-                                   int64_t batch, const char *label, moire__measures *measures, double *rows,
-                                   moire_error *error) {
+moire_status moire__tokens_collect(const moire__token_file *file, moire__teacher *teacher, moire_runner *runner,
+                                   int64_t begin, int64_t count, int64_t batch, const char *label,
+                                   moire__terms *terms, moire_error *error) {
   moire__samples samples = moire__tokens_samples(file, teacher, batch);
   int64_t *order = moire__allocate_array((size_t)batch, sizeof *order);
-  sums *by_source = moire__allocate_array(SOURCES, sizeof *by_source);
+  int width = teacher ? KL + 1 : KL;
+  int64_t *counts = moire__terms_add(terms, counts_column, MOIRE__ST_I64, count, COUNTS);
+  double *reals = moire__terms_add(terms, reals_column, MOIRE__ST_F64, count, width);
   moire_status status = MOIRE_OK;
-  moire__progress bar = moire__progress_start(label, "row", file->n);
-  for (int64_t first = 0; first < file->n && !status; first += batch) {
-    int64_t n = file->n - first < batch ? file->n - first : batch;
+  moire__progress bar = moire__progress_start(label, "row", count);
+  for (int64_t done = 0; done < count && !status; done += batch) {
+    int64_t n = count - done < batch ? count - done : batch, first = begin + done;
     for (int64_t i = 0; i < n; i++) order[i] = first + i;
     status = moire_runner_set_extent(runner, "B", n, error);
     if (!status) status = samples.give(samples.context, runner, order, n, error);
     if (!status) status = moire_runner_run(runner, error);
-    if (!status) status = add_rows(file, runner, teacher != NULL, first, n, by_source, rows, error);
-    moire__progress_update(&bar, first + n, "rows");
+    if (!status)
+      status = add_rows(file, runner, teacher != NULL, first, n, counts + done * COUNTS, reals + done * width,
+                        error);
+    moire__progress_update(&bar, done + n, "rows");
   }
   moire__progress_finish(&bar);
-  *measures = (moire__measures){0};
-  if (!status) report_all(by_source, teacher != NULL, measures);
-  moire__release(by_source);
   moire__release(order);
   moire__samples_free(&samples);
+  return status;
+}
+
+static const moire__st_tensor *need(const moire__terms *terms, const moire__st_tensor **counts,
+                                    moire_error *error) {
+  *counts = moire__terms_need(terms, counts_column, MOIRE__ST_I64, COUNTS, error);
+  return *counts ? moire__terms_need(terms, reals_column, MOIRE__ST_F64, 0, error) : NULL;
+}
+
+moire_status moire__tokens_measured_of(const moire__terms *terms, moire__measures *measures,
+                                       moire_error *error) {
+  const moire__st_tensor *counts = NULL, *reals = need(terms, &counts, error);
+  if (!reals) return MOIRE_ERROR_FORMAT;
+  sums *by_source = moire__allocate_array(SOURCES, sizeof *by_source);
+  bool taught = reals->shape[1] > KL;
+  const int64_t *c = counts->data;
+  const double *r = reals->data;
+  for (int64_t i = 0; i < counts->shape[0]; i++, c += COUNTS, r += reals->shape[1]) {
+    sums *s = &by_source[c[SOURCE] & (SOURCES - 1)];
+    s->targets += c[TARGETS];
+    s->top1 += c[TOP1];
+    s->top5 += c[TOP5];
+    s->agreed += c[AGREED];
+    s->bytes += r[BYTES];
+    s->nll += r[NLL];
+    s->kl += taught ? r[KL] : 0;
+  }
+  *measures = (moire__measures){0};
+  report_all(by_source, taught, measures);
+  moire__release(by_source);
+  return MOIRE_OK;
+}
+
+moire_status moire__tokens_measure(const moire__token_file *file, moire__teacher *teacher, moire_runner *runner,
+                                   int64_t batch, const char *label, moire__measures *measures,
+                                   moire_error *error) {
+  moire__terms terms = {0};
+  moire_status status = moire__tokens_collect(file, teacher, runner, 0, file->n, batch, label, &terms, error);
+  if (!status) status = moire__tokens_measured_of(&terms, measures, error);
+  moire__terms_free(&terms);
+  return status;
+}
+
+/* The rows' mean -log p, for the paired bootstrap. */
+moire_status moire__tokens_leave(const moire__terms *terms, const char *path, moire_error *error) {
+  const moire__st_tensor *counts = NULL, *reals = need(terms, &counts, error);
+  if (!reals) return MOIRE_ERROR_FORMAT;
+  int64_t n = counts->shape[0];
+  float *means = moire__allocate_array((size_t)n + 1, sizeof *means);
+  for (int64_t i = 0; i < n; i++) {
+    int64_t targets = ((const int64_t *)counts->data)[i * COUNTS + TARGETS];
+    means[i] =
+        (float)(((const double *)reals->data)[i * reals->shape[1] + NLL] / (double)(targets ? targets : 1));
+  }
+  const moire__st_tensor tensor = {
+      .name = "ce", .dtype = MOIRE__ST_F32, .rank = 1, .shape = {n}, .data = means};
+  moire_status status = moire__safetensors_write(path, &tensor, 1, NULL, 0, error);
+  moire__release(means);
   return status;
 }

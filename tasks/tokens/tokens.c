@@ -1,5 +1,7 @@
 /* The task of language models: its row. */
 #include "tasks/tokens/tokens.h"
+
+#include "tasks/tokens/measure.h"
 #include "tasks/tokens/charts.h"
 
 #include "runtime/base/memory.h"
@@ -133,6 +135,8 @@ const moire__task moire__task_tokens = {.name = "tokens",
                                         .positions = moire__tokens_positions,
                                         .ignores = ignores,
                                         .eval = moire__tokens_eval,
+                                        .measure = moire__tokens_measured_of,
+                                        .leave = moire__tokens_leave,
                                         .generate = moire__tokens_generate,
                                         .teach = moire__tokens_teach,
                                         .check_input = check_input};

@@ -80,7 +80,7 @@ static moire_status measure(tokens_training *t, const moire__token_file *file, c
   int64_t batch = moire_config_int(t->setup->training, "eval_batch_size");
   moire__teacher *teacher =
       is_taught(t, t->data->valid) && is_taught(t, t->data->test) ? t->data->teacher : NULL;
-  moire_status status = moire__tokens_measure(file, teacher, t->runner, batch, label, measures, NULL, error);
+  moire_status status = moire__tokens_measure(file, teacher, t->runner, batch, label, measures, error);
   moire_runner_rest(t->runner);
   return status;
 }

@@ -44,6 +44,8 @@ END
 grep -qF "\"test\":$(cat eval.json)" run/metrics.jsonl || complain "eval finds $(cat eval.json)"
 "$MOIRE" recommend --checkpoint run/best.safetensors --data data --top 2 >lists.txt || complain recommend
 (($(grep -cE '^user 1[1-4]  -> [1-6] [1-6]$' lists.txt) == 4)) || complain "recommend: $(cat lists.txt)"
+in_parts lists.txt "$MOIRE" recommend --checkpoint run/best.safetensors --data data --top 2
+in_parts eval.json "$MOIRE" eval --checkpoint run/best.safetensors --data data --json
 "$MOIRE" eval --baselines --checkpoint run/best.safetensors --data data | grep -qE '^ +test +popularity +item-kNN +EASE$' || complain 'eval --baselines'
 # What a user has rated is not recommended: user 11 rated 3 to 6.
 grep -qE '^user 11  -> (1 2|2 1)$' lists.txt || complain "user 11: $(head -1 lists.txt)"

@@ -51,6 +51,10 @@ encode=("$MOIRE" encode --checkpoint whole/best.safetensors)
 for batch in 1 7 80; do
   "${encode[@]}" "${features[@]}" --batch $batch --threads 3 | cmp codes.tsv - || complain "codes in batches of $batch"
 done
+in_parts codes.tsv "${encode[@]}" "${features[@]}"
+"$MOIRE" eval --checkpoint whole/best.safetensors --data "${features[1]}" --tensor "${features[3]}" --batch 7 --json >coded.json ||
+  complain 'eval'
+in_parts coded.json "$MOIRE" eval --checkpoint whole/best.safetensors --data "${features[1]}" --tensor "${features[3]}" --batch 7 --json
 [[ $(wc -l <codes.tsv) == "$(sed -n 's/.*item_size: //p' recommender/config.yaml)" ]] || complain 'a line an item'
 grep -qP '^0\t[0-7]\t[0-9]+\t[0-9]+$' codes.tsv || complain "the first line: $(head -1 codes.tsv)"
 "$MOIRE" decode --checkpoint whole/best.safetensors --ids codes.tsv -o decoded.npy || complain 'decode'
@@ -64,6 +68,7 @@ sed 's/\t.*//; s/^/item /' codes.tsv >names.txt
 "$MOIRE" train coder.yaml "${features[@]}" --out unique --set unique_digit=true --set 'codebook_sizes=[2, 2]' \
   >/dev/null 2>log.txt || complain "$(cat log.txt)"
 "$MOIRE" encode --checkpoint unique/best.safetensors "${features[@]}" --names names.txt -o unique.tsv || complain 'names'
+in_parts unique.tsv "$MOIRE" encode --checkpoint unique/best.safetensors "${features[@]}" --names names.txt
 [[ $(cut -f 2- unique.tsv | sort -u | wc -l) == "$(wc -l <unique.tsv)" ]] || complain 'ids are not unique'
 [[ $(cut -f 1 unique.tsv) == "$(cat names.txt)" ]] || complain 'names are not those of the rows'
 "$MOIRE" decode --checkpoint unique/best.safetensors --ids unique.tsv -o decoded.npy || complain 'decode with a digit'

@@ -116,6 +116,21 @@ small_texts() {
   }' >"$1"
 }
 
+# in_parts WHOLE COMMAND...: WHOLE is what the command writes; 1, 3 and 8 parts of it, computed in any order, are joined
+# to the same bytes.
+in_parts() {
+  local whole=$1 n i
+  shift
+  for n in 1 3 8; do
+    for ((i = n; i >= 1; i--)); do
+      "$@" --part "$i/$n" -o "$whole.merged" >/dev/null 2>log.txt || complain "part $i of $n of $*: $(cat log.txt)"
+    done
+    "$MOIRE" merge "$whole".merged.*-of-"$n" -o "$whole.merged" 2>log.txt || complain "merge $n parts of $*: $(cat log.txt)"
+    cmp "$whole" "$whole.merged" || complain "$n parts of $*"
+    rm -f "$whole".merged*
+  done
+}
+
 finish() {
   ((failures == 0)) || echo "$failures failure(s)"
   exit $((failures > 0))

@@ -20,6 +20,10 @@ while read -r prompt; do
   "$MOIRE" generate --checkpoint "$llama" --ids "$prompt" --max 20 --json 2> /dev/null | jq -c .ids
 done < prompts.txt > alone.txt
 cmp together.txt alone.txt || complain 'rows depend on each other'
+draw=("$MOIRE" generate --checkpoint "$llama" --batch 2 --max 12 --temperature 0.9 --seed 3)
+for ((i = 1; i <= 21; i++)); do draw+=(--ids "1 $((400 + i)) $((261 + i))"); done
+"${draw[@]}" > drawn.txt 2> /dev/null || complain 'groups of prompts'
+in_parts drawn.txt "${draw[@]}"
 need_shared data/tok512/tok512.bin
 printf '%s\n' 'Once upon a time' '' 'The dog' > texts.txt
 "$MOIRE" generate --checkpoint "$llama" --tokenizer "$shared/data/tok512/tok512.bin" --prompts texts.txt --max 4 --json 2> /dev/null |

@@ -111,6 +111,18 @@ refused 1 nothing -- "${predict[@]}" --data more --tensors nothing -o x.safetens
 refused 1 semantic -- "$MOIRE" recommend --checkpoint run/best.safetensors --model semantic_id --data more
 refused 1 channel 'moire predict' -- "$MOIRE" recommend --checkpoint run/best.safetensors "${model[@]}" --data more
 
+# --- in parts
+"${predict[@]}" --data more -o seven.safetensors --batch 7 || complain 'predict'
+in_parts seven.safetensors "${predict[@]}" --data more --batch 7
+"${eval[@]}" --data more --batch 7 --json >all.json 2>log.txt || complain "eval: $(cat log.txt)"
+in_parts all.json "${eval[@]}" --data more --batch 7 --json
+for i in 1 2; do "${eval[@]}" --data more --batch 7 --json --part $i/2 -o two 2>log.txt || complain 'eval --part'; done
+"$MOIRE" merge two.*-of-2 --samples two.safetensors >/dev/null || complain 'merge --samples'
+cmp values.safetensors two.safetensors || complain 'values of parts'
+for i in 1 2; do "${predict[@]}" --data more --tensors estimate --batch 7 --part $i/2 -o two.npy || complain 'predict --part'; done
+"$MOIRE" merge two.npy.*-of-2 -o two.npy || complain 'merge to .npy'
+cmp estimate.npy two.npy || complain '.npy of parts'
+
 # --- a library, and a program in C99 that gets the same bits
 "$MOIRE" compile --checkpoint run/best.safetensors "${model[@]}" -o ./chan >/dev/null 2>log.txt || complain "compile: $(cat log.txt)"
 cat >use.c <<'END'

@@ -26,6 +26,14 @@ near indra.json top5 0.484015748
 near indra.json teacher_agreement 0.313622047
 near indra.json teacher_kl 2.076812851
 [[ -s rows.safetensors ]] || complain 'eval --values left no file'
+for i in 1 2; do
+  "$MOIRE" eval --checkpoint "$checkpoints/indra_tok512.safetensors" --data "$data/stories_valid.safetensors" --batch 50 \
+    --teacher "$checkpoints/llama_stories260k.safetensors" --json --part $i/2 -o half
+done
+"$MOIRE" eval --checkpoint "$checkpoints/indra_tok512.safetensors" --data "$data/stories_valid.safetensors" --batch 50 \
+  --teacher "$checkpoints/llama_stories260k.safetensors" --values fifty.safetensors --json > fifty.json
+"$MOIRE" merge half.*-of-2 --samples half.safetensors | cmp fifty.json - || complain 'measures of parts'
+cmp fifty.safetensors half.safetensors || complain 'values of parts'
 
 cat > small.yaml <<E2
 model: indra

@@ -287,7 +287,8 @@ static void bench_ranking(bench *b, bench_peer *peer) {
   double ours[TIMES], theirs[TIMES];
   for (int i = -1; i < TIMES; i++) {
     double from = bench_now();
-    bench_require(moire__scoring_ranks(&scoring, MOIRE__SPLIT_TEST, ranks, &error), &error);
+    bench_require(moire__scoring_ranks(&scoring, MOIRE__SPLIT_TEST, 0, scoring.dataset->n_users, ranks, &error),
+                  &error);
     double time = bench_now() - from, peer_time = peer ? bench_peer_ask(peer, "rank") : 0;
     if (i < 0) continue;
     ours[i] = 1e3 * time;
