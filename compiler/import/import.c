@@ -1,4 +1,4 @@
-/* .pt2 files as models. See moire/import.h. */
+/* Programs of other systems as models. See moire/import.h. */
 #include "moire/import.h"
 
 #include "compiler/import/program.h"
@@ -8,31 +8,41 @@
 #include <string.h>
 
 struct moire_import {
-  moire__pt2 *file;
-  moire__program program;
+  moire__arena arena;
+  moire__program *program; /* owned */
   moire_model model;
 };
 
-bool moire_import_is(const char *name) {
+static const moire__program_kind *const kinds[] = {&moire__torch_programs};
+
+/* The kind that a file's name says; NULL: none. */
+static const moire__program_kind *kind_of(const char *name) {
   size_t n = strlen(name);
-  return n > 4 && !strcmp(name + n - 4, ".pt2");
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+    size_t m = strlen(kinds[i]->ending);
+    if (n > m && !strcmp(name + n - m, kinds[i]->ending)) return kinds[i];
+  }
+  return NULL;
 }
 
-static const moire_config_field fields[] = {
-    {"dropout", MOIRE_CONFIG_REAL, "null", 0, 0.99, NULL,
-     "probability of every dropout of the program, instead of its own; 0: none"}};
+bool moire_import_is(const char *name) { return kind_of(name) != NULL; }
+
+static void build_program(const moire_import *import, moire_graph *g, double dropout, moire__text *refusals) {
+  import->program->kind->build(import->program, g, dropout, refusals);
+}
 
 static void build(moire_graph *g, const moire_config *config, const void *context) {
   const moire_import *import = context;
-  bool own = moire_config_is_nothing(config, "dropout");
-  moire__program_build(&import->program, g, own ? -1 : moire_config_real(config, "dropout"), NULL);
+  bool own = !import->model.n_fields || moire_config_is_nothing(config, "dropout");
+  build_program(import, g, own ? -1 : moire_config_real(config, "dropout"), NULL);
 }
 
 /* A C identifier of the file's name without folder and ending. */
 static const char *name_of(moire__arena *arena, const char *path) {
   const char *slash = strrchr(path, '/');
   char *name = moire__arena_printf(arena, "%s", slash ? slash + 1 : path);
-  name[strlen(name) - (moire_import_is(name) ? 4 : 0)] = 0;
+  const moire__program_kind *kind = kind_of(name);
+  name[strlen(name) - (kind ? strlen(kind->ending) : 0)] = 0;
   for (char *c = name; *c; c++) {
     bool letter = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || *c == '_';
     if (!letter && !(c > name && *c >= '0' && *c <= '9')) *c = '_';
@@ -41,14 +51,17 @@ static const char *name_of(moire__arena *arena, const char *path) {
 }
 
 static moire_status read_file(moire_import *import, const char *path, moire_error *error) {
-  moire_status status = moire__pt2_open(path, &import->file, error);
-  return status ? status : moire__program_read(&import->program, import->file, error);
+  const moire__program_kind *kind = kind_of(path);
+  if (!kind)
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: wanted a name that ends in .pt2", path);
+  import->program = kind->open(path, error);
+  return import->program ? MOIRE_OK : MOIRE_ERROR_FORMAT;
 }
 
 /* Every refusal, a line each. */
 static void try_to_build(const moire_import *import, moire__text *refusals) {
   moire_graph *g = moire_graph_create("import", MOIRE_TRAINING);
-  moire__program_build(&import->program, g, -1, refusals);
+  build_program(import, g, -1, refusals);
   moire_graph_destroy(g);
 }
 
@@ -78,10 +91,10 @@ moire_import *moire_import_open(const char *path, moire_error *error) {
   }
   import->model = (moire_model){.abi = MOIRE_MODEL_ABI,
                                 .task = MOIRE_MODEL_TENSORS,
-                                .name = name_of(&import->program.arena, path),
-                                .summary = "a program of torch.export",
-                                .fields = fields,
-                                .n_fields = (int)(sizeof fields / sizeof *fields),
+                                .name = name_of(&import->arena, path),
+                                .summary = import->program->kind->summary,
+                                .fields = import->program->kind->fields,
+                                .n_fields = import->program->kind->n_fields,
                                 .context = import,
                                 .build_from = build};
   return import;
@@ -89,8 +102,8 @@ moire_import *moire_import_open(const char *path, moire_error *error) {
 
 void moire_import_close(moire_import *import) {
   if (!import) return;
-  moire__program_free(&import->program);
-  moire__pt2_close(import->file);
+  if (import->program) import->program->kind->close(import->program);
+  moire__arena_free(&import->arena);
   moire__release(import);
 }
 
@@ -113,13 +126,13 @@ const moire_model *moire_import_model(const moire_import *import) { return &impo
  */
 
 int64_t moire_import_state(const moire_import *import, const char *state, double *out) {
-  for (int i = 0; i < import->program.n_states; i++) {
-    const moire__program_state *s = &import->program.states[i];
-    bool complex = moire__torch_dtype(s->tensor->type) == MOIRE_C64;
+  for (int i = 0; i < import->program->n_states; i++) {
+    const moire__program_state *s = &import->program->states[i];
+    bool complex = s->dtype == MOIRE_C64;
     int plane = complex ? moire__plane_of(state, s->name) : strcmp(state, s->name) ? -1 : 0;
     if (s->as || plane < 0) continue;
-    if (out) moire__pt2_read(s->tensor, plane, out);
-    return s->tensor->count;
+    if (out) import->program->kind->read(s, plane, out);
+    return s->count;
   }
   return -1;
 }
@@ -152,8 +165,8 @@ void moire_import_fill(const moire_import *import, moire_store *store) {
 }
 
 static const moire__program_state *weight_at(const moire_import *import, int index) {
-  for (int i = 0; i < import->program.n_states; i++) {
-    const moire__program_state *s = &import->program.states[i];
+  for (int i = 0; i < import->program->n_states; i++) {
+    const moire__program_state *s = &import->program->states[i];
     if (s->kept && index-- == 0) return s;
   }
   return NULL;
@@ -162,11 +175,8 @@ static const moire__program_state *weight_at(const moire_import *import, int ind
 const char *moire_import_weight(const moire_import *import, int index, moire_dtype *dtype, moire_shape *shape) {
   const moire__program_state *s = weight_at(import, index);
   if (!s) return NULL;
-  if (dtype) *dtype = moire__torch_dtype(s->tensor->type);
-  if (shape) {
-    *shape = (moire_shape){.rank = s->tensor->rank};
-    for (int i = 0; i < shape->rank; i++) shape->dims[i] = s->tensor->sizes[i];
-  }
+  if (dtype) *dtype = s->dtype;
+  if (shape) *shape = s->shape;
   return s->name;
 }
 

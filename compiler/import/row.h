@@ -8,7 +8,7 @@
 #ifndef MOIRE_COMPILER_IMPORT_ROW_H
 #define MOIRE_COMPILER_IMPORT_ROW_H
 
-#include "compiler/import/pt2.h"
+#include "compiler/import/types.h"
 #include "runtime/base/memory.h"
 
 #include <stdbool.h>
@@ -64,17 +64,6 @@ typedef struct moire__call {
   const char *why;        /* the first refusal */
   moire__argument result; /* LIST where there are several */
 } moire__call;
-
-typedef struct moire__aten_row {
-  const char *op; /* without torch.ops; NULL ends a table */
-  void (*build)(moire__call *call);
-  bool is_view; /* the results share the elements of the first argument */
-} moire__aten_row;
-
-/* The row of an operation; NULL if there is none. */
-const moire__aten_row *moire__aten_find(const char *op);
-/* What could be written instead of one that has no row; "" where nothing particular is known. */
-const char *moire__aten_hint(const char *op);
 
 /* ---- arguments --------------------------------------------------------------------------------------------
  */

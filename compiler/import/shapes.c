@@ -1,5 +1,5 @@
-/* What rows about shapes share. See rows.h. */
-#include "compiler/import/rows.h"
+/* What rows about shapes share. See shapes.h. */
+#include "compiler/import/shapes.h"
 
 #include "compiler/ir/graph/graph.h"
 

@@ -1,6 +1,6 @@
 /* Archives that are not what torch.export writes end with a sentence. */
-#include "compiler/import/archive.h"
-#include "compiler/import/pt2.h"
+#include "compiler/import/torch/archive.h"
+#include "compiler/import/torch/pt2.h"
 #include "runtime/base/memory.h"
 #include "tests/support/pt2/pt2_file.h"
 

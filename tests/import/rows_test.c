@@ -1,5 +1,5 @@
 /* The table of operations: no row comes twice, and the page for users names each. */
-#include "compiler/import/rows.h"
+#include "compiler/import/torch/rows.h"
 #include "runtime/files/file.h"
 
 #include <criterion/criterion.h>

@@ -1,6 +1,6 @@
 /* Programs of torch.export: the archive as bytes, and the text of a program in an archive that is well formed.
  * What was read is built. */
-#include "compiler/import/program.h"
+#include "compiler/import/torch/program.h"
 #include "tests/support/pt2/pt2_file.h"
 #include "tests/support/readers/readers.h"
 
@@ -8,19 +8,19 @@
 
 static void build(const void *bytes, size_t n) {
   moire__pt2 *file = NULL;
-  moire__program program = {0};
+  moire__torch_program program = {0};
   if (moire__pt2_open_bytes("fuzz.pt2", bytes, n, &file, NULL)) return;
-  if (!moire__program_read(&program, file, NULL)) {
+  if (!moire__torch_program_read(&program, file, NULL)) {
     for (int mode = 0; mode < 2; mode++) {
       moire_graph *g = moire_graph_create("fuzz", mode ? MOIRE_TRAINING : MOIRE_INFERENCE);
       moire__text refusals = {0};
-      moire__program_build(&program, g, mode ? 0 : -1, &refusals);
+      moire__torch_program_build(&program, g, mode ? 0 : -1, &refusals);
       if (refusals.length && !moire_graph_status(g, NULL)) __builtin_abort();
       moire__text_free(&refusals);
       moire_graph_destroy(g);
     }
   }
-  moire__program_free(&program);
+  moire__torch_program_free(&program);
   moire__pt2_close(file);
 }
 

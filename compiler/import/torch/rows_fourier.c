@@ -1,5 +1,5 @@
 /* Rows of the table: Fourier transforms, with PyTorch's lengths, axes and norms. */
-#include "compiler/import/rows.h"
+#include "compiler/import/torch/rows.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Rows of the table: tensors out of nothing. */
-#include "compiler/import/rows.h"
+#include "compiler/import/torch/rows.h"
 
 #include <math.h>
 

@@ -1,8 +1,9 @@
 /* From the nodes of a program to a graph. See program.h. */
-#include "compiler/import/program.h"
+#include "compiler/import/torch/program.h"
 
-#include "compiler/import/extents.h"
-#include "compiler/import/row.h"
+#include "compiler/import/torch/extents.h"
+#include "compiler/import/refusals.h"
+#include "compiler/import/torch/rows.h"
 #include "compiler/ir/graph/graph.h"
 #include "compiler/ir/names.h"
 #include "runtime/files/file.h"
@@ -13,7 +14,7 @@
 
 /* A name of the program stands for a slot; one that is changed in place and its result share theirs. */
 typedef struct builder {
-  const moire__program *program;
+  const moire__torch_program *program;
   moire_graph *g;
   moire__arena arena;
   moire__names names;
@@ -22,9 +23,7 @@ typedef struct builder {
   moire__argument *slots;
   int n_slots, slot_capacity;
   double dropout;
-  moire__text *refusals; /* NULL: nobody asks */
-  int n_refused;
-  const char *first_refusal, *last_refusal; /* the same at every place of one line is said once */
+  moire__refusals refusals;
 } builder;
 
 static const char *text_at(const json_t *object, const char *key) {
@@ -94,13 +93,7 @@ static const char *scope_of(builder *b, const json_t *metadata) {
  */
 
 static void refuse(builder *b, const char *op, moire_source at, const char *why, const char *hint) {
-  moire__printable_buffer shown;
-  char *line = moire__arena_printf(&b->arena, "%s (%s:%d): %s%s%s", moire__printable(op, strlen(op), shown),
-                                   at.file, at.line, why, *hint ? "; " : "", hint);
-  if (b->last_refusal && !strcmp(b->last_refusal, line)) return;
-  b->last_refusal = line;
-  if (b->refusals) moire__text_add(b->refusals, "%s\n", line);
-  if (!b->n_refused++) b->first_refusal = line;
+  moire__refusals_add(&b->refusals, op, at, why, hint);
 }
 
 /* ---- arguments --------------------------------------------------------------------------------------------
@@ -338,24 +331,6 @@ static void change_in_place(builder *b, moire__call *c, const json_t *node) {
 /* ---- nodes ------------------------------------------------------------------------------------------------
  */
 
-static void check_arguments(moire__call *c) {
-  for (int i = 0; i < c->n_arguments && !c->why; i++) {
-    const moire__named_argument *a = &c->arguments[i];
-    bool passed =
-        a->seen || a->argument.kind == MOIRE__ARGUMENT_NOTHING || a->argument.kind == MOIRE__ARGUMENT_PLACE;
-    if (!passed) moire__refuse(c, "the argument %s is not understood", a->name);
-  }
-}
-
-/* The graph's mistake is this call's. The graph forgets it, so that other calls are looked at, too; it fails in
- * the end. */
-static void take_mistake(builder *b, moire__call *c) {
-  moire_error mistake = {0};
-  if (!moire_graph_status(b->g, &mistake)) return;
-  moire__refuse(c, "%s", mistake.message);
-  b->g->error = (moire_error){0};
-}
-
 static void mark_views(builder *b, moire__call *c, const json_t *node) {
   const json_t *input = json_array_get(json_object_get(node, "inputs"), 0);
   const json_t *argument = json_object_get(input, "arg");
@@ -384,13 +359,13 @@ static void build_node(builder *b, const json_t *node) {
     if (*scope) moire_scope_push(b->g, "%s", scope);
     row->build(&c);
     if (*scope) moire_scope_pop(b->g);
-    check_arguments(&c);
-    take_mistake(b, &c);
+    moire__check_arguments(&c);
+    moire__take_mistake(&c);
     if (row->is_view) mark_views(b, &c, node);
   }
   if (plain && row && !c.unknown) change_in_place(b, &c, node);
   if (!plain || !row || c.why || c.unknown) bind_results(b, &c, json_object_get(node, "outputs"));
-  take_mistake(b, &c);
+  moire__take_mistake(&c);
   if (c.why) refuse(b, op, c.at, c.why, hint);
 }
 
@@ -399,23 +374,19 @@ static void build_node(builder *b, const json_t *node) {
 
 static const moire__program_state *state_of(const builder *b, const char *name, bool kept) {
   size_t skipped = kept ? 0 : strlen(MOIRE__CONSTANT_PREFIX);
-  for (int i = 0; i < b->program->n_states; i++) {
-    const moire__program_state *s = &b->program->states[i];
+  for (int i = 0; i < b->program->base.n_states; i++) {
+    const moire__program_state *s = &b->program->base.states[i];
     if (s->kept == kept && !strcmp(s->name + skipped, name)) return s;
   }
   return NULL;
 }
 
 static moire_value declare(builder *b, const moire__program_state *s, moire_source at) {
-  moire_shape shape = {.rank = s->tensor->rank};
-  memcpy(shape.dims, s->tensor->sizes, sizeof shape.dims);
-  for (int i = shape.rank; i < MOIRE_MAX_RANK; i++) shape.dims[i] = 0;
   const char *name = s->as ? s->as : s->name;
-  moire_dtype dtype = moire__torch_dtype(s->tensor->type);
   moire_init zero = moire_init_constant(0);
-  if (!s->trained) return moire_state_at(at, b->g, name, dtype, shape, zero);
-  if (dtype == MOIRE_C64) return moire_complex_parameter_at(at, b->g, name, shape, zero);
-  return moire_parameter_at(at, b->g, name, shape, zero);
+  if (!s->trained) return moire_state_at(at, b->g, name, s->dtype, s->shape, zero);
+  if (s->dtype == MOIRE_C64) return moire_complex_parameter_at(at, b->g, name, s->shape, zero);
+  return moire_parameter_at(at, b->g, name, s->shape, zero);
 }
 
 static void build_state(builder *b, const json_t *spec, const char *key, bool kept, moire_source at) {
@@ -477,23 +448,21 @@ static void build_outputs(builder *b) {
     if (!name || !b->program->outputs[i]) continue;
     bool tensor = slot >= 0 && b->slots[slot].kind == MOIRE__ARGUMENT_TENSOR;
     if (slot < 0) refuse(b, name, at, "is returned, but nothing makes it", "");
-    if (slot >= 0 && !tensor && !b->n_refused) refuse(b, name, at, "is returned, but is no tensor", "");
+    if (slot >= 0 && !tensor && !b->refusals.n) refuse(b, name, at, "is returned, but is no tensor", "");
     if (tensor) moire_output_at(at, b->g, b->program->outputs[i], b->slots[slot].value);
   }
 }
 
-void moire__program_build(const moire__program *program, moire_graph *g, double dropout,
-                          moire__text *refusals) {
-  builder b = {.program = program, .g = g, .dropout = dropout, .refusals = refusals};
+void moire__torch_program_build(const moire__torch_program *program, moire_graph *g, double dropout,
+                                moire__text *refusals) {
+  builder b = {.program = program, .g = g, .dropout = dropout};
+  b.refusals = (moire__refusals){.arena = &b.arena, .lines = refusals};
   build_inputs(&b);
   const json_t *nodes = json_object_get(program->graph, "nodes");
   for (size_t i = 0; i < json_array_size(nodes); i++) build_node(&b, json_array_get(nodes, i));
   build_outputs(&b);
-  if (!b.n_refused && !moire_graph_output_count(g) && !moire_graph_status(g, NULL))
+  if (!b.refusals.n && !moire_graph_output_count(g) && !moire_graph_status(g, NULL))
     refuse(&b, "the program", (moire_source){moire__pt2_path(program->file), 0}, "returns no tensor", "");
-  if (b.n_refused) moire_graph_fail(g, MOIRE_ERROR_UNSUPPORTED, "%s", b.first_refusal);
-  moire_error mistake = {0};
-  if (!b.n_refused && refusals && moire_graph_status(g, &mistake))
-    moire__text_add(refusals, "%s\n", mistake.message);
+  moire__refusals_finish(&b.refusals, g);
   moire__arena_free(&b.arena);
 }

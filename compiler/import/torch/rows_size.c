@@ -1,6 +1,6 @@
 /* Rows of the table: sizes that are numbers of the program, and assertions, which are nothing here: sizes are
  * checked when a program is run. */
-#include "compiler/import/rows.h"
+#include "compiler/import/torch/rows.h"
 
 #include "compiler/ir/graph/graph.h"
 

@@ -1,5 +1,5 @@
 /* Rows of the table: scaled_dot_product_attention, in the spelling that the compiler recognises. */
-#include "compiler/import/rows.h"
+#include "compiler/import/torch/rows.h"
 
 #include <math.h>
 

@@ -1,5 +1,5 @@
 /* Rows of the table: softmax and norms. */
-#include "compiler/import/rows.h"
+#include "compiler/import/torch/rows.h"
 
 typedef moire_value row_function(moire_source at, moire_value x);
 

@@ -1,5 +1,5 @@
 /* The table of ATen operations: which families there are. */
-#include "compiler/import/rows.h"
+#include "compiler/import/torch/rows.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Rows of the table: convolutions and pooling. */
-#include "compiler/import/rows.h"
+#include "compiler/import/torch/rows.h"
 
 #include "compiler/ir/graph/graph.h"
 

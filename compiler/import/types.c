@@ -1,5 +1,5 @@
-/* PyTorch's element types. See pt2.h. */
-#include "compiler/import/pt2.h"
+/* Element types of other systems. See types.h. */
+#include "compiler/import/types.h"
 
 static const struct {
   const char *name;

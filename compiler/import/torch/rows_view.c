@@ -1,5 +1,5 @@
 /* Rows of the table: other shapes and parts of the same elements. */
-#include "compiler/import/rows.h"
+#include "compiler/import/torch/rows.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Rows of the table: complex numbers and their parts. */
-#include "compiler/import/rows.h"
+#include "compiler/import/torch/rows.h"
 
 static bool is_complex(moire_value x) { return moire__type_of(x) == MOIRE__TORCH_C64; }
 

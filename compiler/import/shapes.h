@@ -1,19 +1,8 @@
-/* The families of the table of ATen operations, and what several of them use. */
-#ifndef MOIRE_COMPILER_IMPORT_ROWS_H
-#define MOIRE_COMPILER_IMPORT_ROWS_H
+/* What rows about shapes share. */
+#ifndef MOIRE_COMPILER_IMPORT_SHAPES_H
+#define MOIRE_COMPILER_IMPORT_SHAPES_H
 
 #include "compiler/import/row.h"
-
-extern const moire__aten_row moire__rows_arithmetic[], moire__rows_attention[], moire__rows_complex[],
-    moire__rows_create[], moire__rows_fourier[], moire__rows_function[], moire__rows_index[],
-    moire__rows_loss[], moire__rows_product[], moire__rows_random[], moire__rows_reduce[], moire__rows_row[],
-    moire__rows_sequence[], moire__rows_shape[], moire__rows_size[], moire__rows_view[];
-
-/* x^exponent; whole powers by products. */
-moire_value moire__power_by_number(moire__call *call, moire_value x, double exponent);
-
-/* ---- shapes (shapes.c) ------------------------------------------------------------------------------------
- */
 
 /* The axis at `from` moved to `to`, the others in their order. */
 moire_value moire__move_axis(moire__call *call, moire_value x, int from, int to);

@@ -1,5 +1,5 @@
 /* Sizes with symbols. See extents.h. */
-#include "compiler/import/extents.h"
+#include "compiler/import/torch/extents.h"
 
 #include <ctype.h>
 #include <stdlib.h>

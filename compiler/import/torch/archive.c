@@ -1,5 +1,5 @@
 /* ZIP archives, by libzip. See archive.h. */
-#include "compiler/import/archive.h"
+#include "compiler/import/torch/archive.h"
 
 #include "runtime/base/memory.h"
 #include "runtime/files/file.h"

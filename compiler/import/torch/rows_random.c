@@ -1,6 +1,6 @@
 /* Rows of the table: dropout and random numbers. They are drawn by Moire's counters, not by PyTorch's
  * generator. */
-#include "compiler/import/rows.h"
+#include "compiler/import/torch/rows.h"
 
 static double probability(moire__call *c) {
   double p = moire__real_or(c, "p", 0.5);

@@ -1,5 +1,6 @@
 /* Rows of the table: functions of one operand, element by element. */
-#include "compiler/import/rows.h"
+#include "compiler/import/functions.h"
+#include "compiler/import/torch/rows.h"
 
 #include <math.h>
 #include <string.h>
@@ -9,7 +10,7 @@ typedef moire_value function_at(moire_source at, moire_value x);
 /* The operand; whole numbers and bools count as float32. */
 static moire_value operand(moire__call *c) { return moire__to_float(c, moire__tensor(c, "self")); }
 
-static bool is_complex(moire_value x) { return moire__type_of(x) == MOIRE__TORCH_C64; }
+static bool is_complex(moire_value x) { return moire__is_complex_value(x); }
 
 static void real_function(moire__call *c, function_at *f) {
   moire__give(c, f(c->at, moire__need_real(c, operand(c))));
@@ -17,10 +18,6 @@ static void real_function(moire__call *c, function_at *f) {
 
 static moire_value plus(moire__call *c, moire_value x, double term) {
   return moire_add_scalar_at(c->at, x, term);
-}
-
-static moire_value one_over(moire__call *c, moire_value x) {
-  return moire_div_at(c->at, moire__number_like(c, x, 1), x);
 }
 
 static void exp_of(moire__call *c) { moire__give(c, moire_exp_at(c->at, operand(c))); }
@@ -43,136 +40,29 @@ static void absolute(moire__call *c) { moire__give(c, moire_abs_at(c->at, moire_
 
 static void square(moire__call *c) { moire__give(c, moire__power_by_number(c, moire__tensor(c, "self"), 2)); }
 
-static void reciprocal(moire__call *c) { moire__give(c, one_over(c, operand(c))); }
+static void reciprocal(moire__call *c) { moire__give(c, moire__reciprocal(c, operand(c))); }
 
 static void rsqrt_of(moire__call *c) {
   moire_value x = operand(c);
-  moire__give(c, is_complex(x) ? one_over(c, moire_sqrt_at(c->at, x)) : moire_rsqrt_at(c->at, x));
+  moire__give(c, is_complex(x) ? moire__reciprocal(c, moire_sqrt_at(c->at, x)) : moire_rsqrt_at(c->at, x));
 }
 
-static void sigmoid_of(moire__call *c) {
-  moire_value x = operand(c);
-  if (!is_complex(x)) moire__give(c, moire_sigmoid_at(c->at, x));
-  if (is_complex(x)) moire__give(c, one_over(c, plus(c, moire_exp_at(c->at, moire_neg_at(c->at, x)), 1)));
+static void sigmoid_of(moire__call *c) { moire__give(c, moire__logistic(c, operand(c))); }
+
+static void by(moire__call *c, moire_value (*f)(moire__call *c, moire_value x)) {
+  moire__give(c, f(c, operand(c)));
 }
 
-/* ---- circular and hyperbolic functions --------------------------------------------------------------------
- */
-
-static moire_value sinh_real(moire__call *c, moire_value x) {
-  moire_value up = moire_expm1_at(c->at, x), down = moire_expm1_at(c->at, moire_neg_at(c->at, x));
-  return moire_scale_at(c->at, moire_sub_at(c->at, up, down), 0.5);
-}
-
-static moire_value cosh_real(moire__call *c, moire_value x) {
-  moire_value up = moire_exp_at(c->at, x), down = moire_exp_at(c->at, moire_neg_at(c->at, x));
-  return moire_scale_at(c->at, moire_add_at(c->at, up, down), 0.5);
-}
-
-/* sin(x + iy) = sin x cosh y + i cos x sinh y; cos(x + iy) = cos x cosh y - i sin x sinh y */
-static moire_value circular(moire__call *c, moire_value z, bool cosine) {
-  moire_source at = c->at;
-  moire_value x = moire_real_at(at, z), y = moire_imag_at(at, z);
-  moire_value s = moire_sin_at(at, x), k = moire_cos_at(at, x);
-  moire_value re = moire_mul_at(at, cosine ? k : s, cosh_real(c, y));
-  moire_value im = moire_mul_at(at, cosine ? s : k, sinh_real(c, y));
-  return moire_complex_at(at, re, cosine ? moire_neg_at(at, im) : im);
-}
-
-/* i z, or -i z */
-static moire_value turned(moire__call *c, moire_value z, bool back) {
-  moire_value re = moire_real_at(c->at, z), im = moire_imag_at(c->at, z);
-  return back ? moire_complex_at(c->at, im, moire_neg_at(c->at, re))
-              : moire_complex_at(c->at, moire_neg_at(c->at, im), re);
-}
-
-static void sin_of(moire__call *c) {
-  moire_value x = operand(c);
-  moire__give(c, is_complex(x) ? circular(c, x, false) : moire_sin_at(c->at, x));
-}
-
-static void cos_of(moire__call *c) {
-  moire_value x = operand(c);
-  moire__give(c, is_complex(x) ? circular(c, x, true) : moire_cos_at(c->at, x));
-}
-
-/* tan z = -i tanh(iz) */
-static void tan_of(moire__call *c) {
-  moire_value x = operand(c);
-  if (is_complex(x)) moire__give(c, turned(c, moire_tanh_at(c->at, turned(c, x, false)), true));
-  if (!is_complex(x)) moire__give(c, moire_div_at(c->at, moire_sin_at(c->at, x), moire_cos_at(c->at, x)));
-}
-
-/* sinh z = -i sin(iz), cosh z = cos(iz) */
-static void sinh_of(moire__call *c) {
-  moire_value x = operand(c);
-  moire__give(c, is_complex(x) ? turned(c, circular(c, turned(c, x, false), false), true) : sinh_real(c, x));
-}
-
-static void cosh_of(moire__call *c) {
-  moire_value x = operand(c);
-  moire__give(c, is_complex(x) ? circular(c, turned(c, x, false), true) : cosh_real(c, x));
-}
-
-/* atan z = i/2 (log(1 - iz) - log(1 + iz)) */
-static void atan_of(moire__call *c) {
-  moire_value x = operand(c);
-  if (!is_complex(x)) {
-    moire__give(c, moire_atan2_at(c->at, x, moire__number_like(c, x, 1)));
-    return;
-  }
-  moire_value iz = turned(c, x, false);
-  moire_value away = moire_sub_at(c->at, moire_log_at(c->at, plus(c, moire_neg_at(c->at, iz), 1)),
-                                  moire_log_at(c->at, plus(c, iz, 1)));
-  moire__give(c, moire_scale_at(c->at, turned(c, away, false), 0.5));
-}
-
-/* asin x = atan2(x, sqrt((1 - x)(1 + x))), acos x = atan2(sqrt((1 - x)(1 + x)), x) */
-static void arc(moire__call *c, bool cosine) {
-  moire_value x = moire__need_real(c, operand(c));
-  moire_value rest =
-      moire_sqrt_at(c->at, moire_mul_at(c->at, plus(c, moire_neg_at(c->at, x), 1), plus(c, x, 1)));
-  moire__give(c, cosine ? moire_atan2_at(c->at, rest, x) : moire_atan2_at(c->at, x, rest));
-}
-
-static void asin_of(moire__call *c) { arc(c, false); }
-static void acos_of(moire__call *c) { arc(c, true); }
-
-/* ---- with the digits of small arguments --------------------------------------------------------------------
- */
-
-/* e^z - 1: of x + iy, expm1(x) cos y - 2 sin^2(y/2) and e^x sin y. */
-static void expm1_of(moire__call *c) {
-  moire_value z = operand(c);
-  moire_source at = c->at;
-  if (!is_complex(z)) {
-    moire__give(c, moire_expm1_at(at, z));
-    return;
-  }
-  moire_value x = moire_real_at(at, z), y = moire_imag_at(at, z);
-  moire_value half = moire_sin_at(at, moire_scale_at(at, y, 0.5));
-  moire_value re = moire_sub_at(at, moire_mul_at(at, moire_expm1_at(at, x), moire_cos_at(at, y)),
-                                moire_scale_at(at, moire_mul_at(at, half, half), 2));
-  moire__give(c, moire_complex_at(at, re, moire_mul_at(at, moire_exp_at(at, x), moire_sin_at(at, y))));
-}
-
-/* log(1 + x), by five terms of its series where x is small. */
-static void log1p_of(moire__call *c) {
-  moire_value x = operand(c);
-  moire_source at = c->at;
-  moire_value whole = moire_log_at(at, plus(c, x, 1));
-  if (is_complex(x)) {
-    moire__give(c, whole);
-    return;
-  }
-  moire_value series = moire_scale_at(at, x, 1.0 / 5);
-  for (int k = 4; k >= 1; k--) {
-    series = moire_sub_at(at, moire__number_like(c, x, 1.0 / k), series);
-    series = moire_mul_at(at, x, series);
-  }
-  moire_value small = moire_less_at(at, moire_abs_at(at, x), moire__number_like(c, x, 0.02));
-  moire__give(c, moire_where_at(at, small, series, whole));
-}
+static void sin_of(moire__call *c) { by(c, moire__sine); }
+static void cos_of(moire__call *c) { by(c, moire__cosine); }
+static void tan_of(moire__call *c) { by(c, moire__tangent); }
+static void sinh_of(moire__call *c) { by(c, moire__hyperbolic_sine); }
+static void cosh_of(moire__call *c) { by(c, moire__hyperbolic_cosine); }
+static void atan_of(moire__call *c) { by(c, moire__arc_tangent); }
+static void asin_of(moire__call *c) { by(c, moire__arc_sine); }
+static void acos_of(moire__call *c) { by(c, moire__arc_cosine); }
+static void expm1_of(moire__call *c) { by(c, moire__exponential_minus_one); }
+static void log1p_of(moire__call *c) { by(c, moire__log_plus_one); }
 
 static void log_of_base(moire__call *c, double base) {
   moire__give(c, moire_scale_at(c->at, moire_log_at(c->at, operand(c)), 1 / log(base)));
@@ -206,16 +96,13 @@ static void rounded(moire__call *c, function_at *f) {
 static void floor_of(moire__call *c) { rounded(c, moire_floor_at); }
 static void round_of(moire__call *c) { rounded(c, moire_round_at); }
 
-static moire_value ceiling(moire_source at, moire_value x) {
-  return moire_neg_at(at, moire_floor_at(at, moire_neg_at(at, x)));
+static void rounded_by(moire__call *c, moire_value (*f)(moire__call *c, moire_value x)) {
+  moire_value x = moire__need_real(c, moire__tensor(c, "self"));
+  moire__give(c, is_whole(x) ? x : f(c, x));
 }
 
-static moire_value towards_zero(moire_source at, moire_value x) {
-  return moire_mul_at(at, moire_sign_at(at, x), moire_floor_at(at, moire_abs_at(at, x)));
-}
-
-static void ceil_of(moire__call *c) { rounded(c, ceiling); }
-static void trunc_of(moire__call *c) { rounded(c, towards_zero); }
+static void ceil_of(moire__call *c) { rounded_by(c, moire__ceiling); }
+static void trunc_of(moire__call *c) { rounded_by(c, moire__towards_zero); }
 
 static void sign_of(moire__call *c) {
   moire_value x = moire__need_real(c, moire__tensor(c, "self"));
@@ -224,10 +111,6 @@ static void sign_of(moire__call *c) {
 
 /* ---- what a number is -------------------------------------------------------------------------------------
  */
-
-static moire_value is_finite_real(moire__call *c, moire_value x) {
-  return moire_less_at(c->at, moire_abs_at(c->at, x), moire__number_like(c, x, INFINITY));
-}
 
 static void all_true(moire__call *c, moire_value x) {
   moire_value no = moire_not_at(c->at, moire_equal_at(c->at, x, x));
@@ -238,11 +121,8 @@ static void isfinite_of(moire__call *c) {
   moire_value x = moire__tensor(c, "self");
   if (is_whole(x)) {
     all_true(c, x);
-  } else if (is_complex(x)) {
-    moire__give(c, moire_and_at(c->at, is_finite_real(c, moire_real_at(c->at, x)),
-                                is_finite_real(c, moire_imag_at(c->at, x))));
   } else {
-    moire__give(c, is_finite_real(c, x));
+    moire__give(c, moire__is_finite(c, x));
   }
 }
 

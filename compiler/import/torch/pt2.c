@@ -1,7 +1,7 @@
 /* Reading .pt2 files. See pt2.h. */
-#include "compiler/import/pt2.h"
+#include "compiler/import/torch/pt2.h"
 
-#include "compiler/import/archive.h"
+#include "compiler/import/torch/archive.h"
 #include "runtime/base/memory.h"
 #include "runtime/files/file.h"
 

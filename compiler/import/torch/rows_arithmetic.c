@@ -1,5 +1,6 @@
 /* Rows of the table: arithmetic and comparisons of two operands. */
-#include "compiler/import/rows.h"
+#include "compiler/import/functions.h"
+#include "compiler/import/torch/rows.h"
 
 #include <math.h>
 
@@ -53,10 +54,6 @@ static void product_or_quotient(moire__call *c, bool quotient) {
 static void mul(moire__call *c) { product_or_quotient(c, false); }
 static void divide(moire__call *c) { product_or_quotient(c, true); }
 
-static moire_value truncated(moire__call *c, moire_value x) {
-  return moire_mul_at(c->at, moire_sign_at(c->at, x), moire_floor_at(c->at, moire_abs_at(c->at, x)));
-}
-
 /* a / b cut to a whole number by the mode. Of whole numbers the quotient is made exactly: (a - a mod b) / b. */
 static void divide_mode(moire__call *c) {
   const char *mode = moire__text_or(c, "rounding_mode", "");
@@ -74,7 +71,7 @@ static void divide_mode(moire__call *c) {
     return;
   }
   moire_value q = moire_div_at(c->at, v[0], v[1]);
-  moire__give(c, *mode == 'f' ? moire_floor_at(c->at, q) : truncated(c, q));
+  moire__give(c, *mode == 'f' ? moire_floor_at(c->at, q) : moire__towards_zero(c, q));
 }
 
 static void floor_divide(moire__call *c) {
@@ -140,61 +137,24 @@ static void power_by_scalar(moire__call *c) {
   moire__give(c, moire__power_by_number(c, v[0], moire__real_or(c, "exponent", 1)));
 }
 
-static moire_value is_number(moire__call *c, moire_value x, double number) {
-  return moire_equal_at(c->at, x, moire__number_like(c, x, number));
-}
-
-/* a^b of reals: |a|^b, with the sign of an odd power where a is negative, and no number where b is not whole.
- */
-static moire_value real_power(moire__call *c, moire_value a, moire_value b) {
-  moire_source at = c->at;
-  moire_value size = moire_pow_at(at, moire_abs_at(at, a), b);
-  moire_value half = moire_scale_at(at, b, 0.5);
-  moire_value whole = moire_equal_at(at, moire_floor_at(at, b), b);
-  moire_value even = moire_equal_at(at, moire_floor_at(at, half), half);
-  moire_value no_number = moire__number_like(c, size, (double)NAN);
-  moire_value negative =
-      moire_where_at(at, whole, moire_where_at(at, even, size, moire_neg_at(at, size)), no_number);
-  moire_value below = moire_less_at(at, a, moire__number_like(c, a, 0));
-  moire_value power = moire_where_at(at, below, negative, size);
-  return moire_where_at(at, is_number(c, b, 0), moire__number_like(c, power, 1), power);
-}
-
-/* exp(b log a); 0 where a is 0 and b is not. */
-static moire_value complex_power(moire__call *c, moire_value a, moire_value b) {
-  moire_source at = c->at;
-  moire_value power = moire_exp_at(at, moire_mul_at(at, b, moire_log_at(at, a)));
-  moire_value zero = moire__to_type(c, a, MOIRE__TORCH_BOOL), raised = moire__to_type(c, b, MOIRE__TORCH_BOOL);
-  power = moire_where_at(at, zero, power, moire__number_like(c, power, 0));
-  return moire_where_at(at, raised, power, moire__number_like(c, power, 1));
-}
-
 static void power(moire__call *c) {
   moire_value v[2];
   moire__torch_type type = moire__pair(c, "self", "exponent", v);
   if (type == MOIRE__TORCH_I64 || type == MOIRE__TORCH_I32 || type == MOIRE__TORCH_BOOL) {
     moire__refuse(c, "of whole numbers is not imported: convert to float before");
   } else if (type) {
-    moire__give(c, type == MOIRE__TORCH_C64 ? complex_power(c, v[0], v[1]) : real_power(c, v[0], v[1]));
+    moire__give(c, moire__power(c, v[0], v[1]));
   }
 }
 
 /* ---- the larger and the smaller ---------------------------------------------------------------------------
  */
 
-/* A NaN stays one, on either side. */
-static moire_value larger(moire__call *c, moire_value a, moire_value b, bool smaller) {
-  moire_value best = smaller ? moire_min_of_at(c->at, a, b) : moire_max_of_at(c->at, a, b);
-  moire__torch_type type = moire__type_of(a);
-  if (type != MOIRE__TORCH_F32 && type != MOIRE__TORCH_F64) return best;
-  return moire_where_at(c->at, moire_equal_at(c->at, a, a), best, a);
-}
-
 static void pick(moire__call *c, bool smaller) {
   moire_value v[2];
   moire__pair(c, "self", "other", v);
   v[0] = moire__need_real(c, v[0]);
-  moire__give(c, larger(c, v[0], v[1], smaller));
+  moire__give(c, moire__larger(c, v[0], v[1], smaller));
 }
 
 static void maximum(moire__call *c) { pick(c, false); }
@@ -206,8 +166,8 @@ static void clamp(moire__call *c) {
   const moire__argument *all[3] = {x, low, high};
   moire__torch_type type = moire__promoted(all, 3);
   moire_value y = moire__need_real(c, moire__as(c, x, type, (moire_value){0}));
-  if (low) y = larger(c, y, moire__as(c, low, type, y), false);
-  if (high) y = larger(c, y, moire__as(c, high, type, y), true);
+  if (low) y = moire__larger(c, y, moire__as(c, low, type, y), false);
+  if (high) y = moire__larger(c, y, moire__as(c, high, type, y), true);
   moire__give(c, y);
 }
 
@@ -255,20 +215,14 @@ static void addcdiv(moire__call *c) { add_combined(c, true); }
 /* ---- comparisons ------------------------------------------------------------------------------------------
  */
 
-static moire_value equal_values(moire__call *c, const moire_value v[2]) {
-  if (moire__type_of(v[0]) != MOIRE__TORCH_C64) return moire_equal_at(c->at, v[0], v[1]);
-  return moire_and_at(c->at, moire_equal_at(c->at, moire_real_at(c->at, v[0]), moire_real_at(c->at, v[1])),
-                      moire_equal_at(c->at, moire_imag_at(c->at, v[0]), moire_imag_at(c->at, v[1])));
-}
-
 static void equal(moire__call *c) {
   moire_value v[2];
-  if (moire__pair(c, "self", "other", v)) moire__give(c, equal_values(c, v));
+  if (moire__pair(c, "self", "other", v)) moire__give(c, moire__equal(c, v[0], v[1]));
 }
 
 static void not_equal(moire__call *c) {
   moire_value v[2];
-  if (moire__pair(c, "self", "other", v)) moire__give(c, moire_not_at(c->at, equal_values(c, v)));
+  if (moire__pair(c, "self", "other", v)) moire__give(c, moire_not_at(c->at, moire__equal(c, v[0], v[1])));
 }
 
 /* Bools are compared as numbers. */
@@ -297,10 +251,6 @@ static bool bools(moire__call *c, moire_value v[2], bool bitwise) {
   return !c->why;
 }
 
-static moire_value either(moire__call *c, moire_value a, moire_value b) {
-  return moire_not_at(c->at, moire_and_at(c->at, moire_not_at(c->at, a), moire_not_at(c->at, b)));
-}
-
 static void bitwise_and(moire__call *c) {
   moire_value v[2];
   if (bools(c, v, true)) moire__give(c, moire_and_at(c->at, v[0], v[1]));
@@ -308,7 +258,7 @@ static void bitwise_and(moire__call *c) {
 
 static void bitwise_or(moire__call *c) {
   moire_value v[2];
-  if (bools(c, v, true)) moire__give(c, either(c, v[0], v[1]));
+  if (bools(c, v, true)) moire__give(c, moire__either(c, v[0], v[1]));
 }
 
 static void bitwise_xor(moire__call *c) {
@@ -323,7 +273,7 @@ static void logical_and(moire__call *c) {
 
 static void logical_or(moire__call *c) {
   moire_value v[2];
-  if (bools(c, v, false)) moire__give(c, either(c, v[0], v[1]));
+  if (bools(c, v, false)) moire__give(c, moire__either(c, v[0], v[1]));
 }
 
 static void logical_xor(moire__call *c) {

@@ -1,5 +1,5 @@
 /* Rows of the table: reductions. */
-#include "compiler/import/rows.h"
+#include "compiler/import/torch/rows.h"
 
 #include <math.h>
 

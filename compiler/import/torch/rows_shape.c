@@ -1,5 +1,5 @@
 /* Rows of the table: tensors put together, turned, shifted, padded and masked. */
-#include "compiler/import/rows.h"
+#include "compiler/import/torch/rows.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Rows of the table: looking up, and adding up by index. */
-#include "compiler/import/rows.h"
+#include "compiler/import/torch/rows.h"
 
 static bool missing(moire_value x) { return moire_value_is_null(x); }
 
