@@ -13,7 +13,7 @@ struct moire_import {
   moire_model model;
 };
 
-static const moire__program_kind *const kinds[] = {&moire__torch_programs};
+static const moire__program_kind *const kinds[] = {&moire__torch_programs, &moire__hlo_programs};
 
 /* The kind that a file's name says; NULL: none. */
 static const moire__program_kind *kind_of(const char *name) {
@@ -53,7 +53,7 @@ static const char *name_of(moire__arena *arena, const char *path) {
 static moire_status read_file(moire_import *import, const char *path, moire_error *error) {
   const moire__program_kind *kind = kind_of(path);
   if (!kind)
-    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: wanted a name that ends in .pt2", path);
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: wanted a name that ends in .pt2 or .mlir", path);
   import->program = kind->open(path, error);
   return import->program ? MOIRE_OK : MOIRE_ERROR_FORMAT;
 }

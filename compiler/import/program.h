@@ -44,6 +44,6 @@ typedef struct moire__program_kind {
   void (*read)(const moire__program_state *state, int plane, double *out);
 } moire__program_kind;
 
-extern const moire__program_kind moire__torch_programs;
+extern const moire__program_kind moire__torch_programs, moire__hlo_programs;
 
 #endif
