@@ -20,7 +20,19 @@ static const moire_config_field keys[] = {
      "whether less is better; auto: of loss, and of names with loss, error, mse, mae or perplexity in them"},
     MOIRE__TRAINER_SWITCHES};
 
-/* Outputs that have a row a sample, but for the metrics. */
+/* Has any input the extent B? A program of fixed shapes has not: it is one sample, or a batch of a size of its
+ * own. */
+static bool has_batch(const moire_graph *graph) {
+  for (int i = 0; i < moire_graph_input_count(graph); i++) {
+    moire_port port = moire_graph_input(graph, i);
+    for (int k = 0; k < port.shape.rank; k++) {
+      if (moire_dim_extent_name(graph, port.shape.dims[k], 0)) return true;
+    }
+  }
+  return false;
+}
+
+/* Outputs that have a row a sample, but for the metrics; all of a program of fixed shapes. */
 static const char *const *served(const moire__setup *setup, moire__arena *arena, int *n, moire_error *error) {
   moire_graph *graph = moire__setup_graph(setup, MOIRE_INFERENCE, error);
   if (!graph) return NULL;
@@ -30,8 +42,8 @@ static const char *const *served(const moire__setup *setup, moire__arena *arena,
     moire_port port = moire_graph_output(graph, i);
     const char *extent = port.shape.rank ? moire_dim_extent_name(graph, port.shape.dims[0], 0) : NULL;
     bool is_metric = !strncmp(port.name, "metric.", 7) || !strcmp(port.name, "loss");
-    if (extent && !strcmp(extent, "B") && !is_metric)
-      names[(*n)++] = moire__arena_copy_string(arena, port.name);
+    bool has_row = extent ? !strcmp(extent, "B") : !has_batch(graph);
+    if (has_row && !is_metric) names[(*n)++] = moire__arena_copy_string(arena, port.name);
   }
   moire_graph_destroy(graph);
   if (*n) return names;

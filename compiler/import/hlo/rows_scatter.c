@@ -63,8 +63,16 @@ static moire_value whole_add(moire__hlo_call *c, moire_value x, moire_value rows
   return moire_add_at(at, x, moire_cast_at(at, sum, dtype));
 }
 
+/* The elements of the operand are the first updates of nothing, so that sums are made in order. */
 static moire_value scatter_sum(moire__hlo_call *c, moire_value x, moire_value rows, moire_value u) {
-  return moire__hlo_is_whole(x) ? whole_add(c, x, rows, u) : add_into(c, x, rows, u);
+  moire_source at = c->call.at;
+  double number = 1;
+  if (moire__hlo_is_whole(x)) return whole_add(c, x, rows, u);
+  if (moire__hlo_is_uniform(c, 0, &number) && number == 0) return add_into(c, x, rows, u);
+  moire_value own = moire__count_along(&c->call, moire_value_shape(x), 0, 0, 1);
+  rows = moire_concat_at(at, (moire_value[]){own, rows}, 2, 0);
+  u = moire_concat_at(at, (moire_value[]){x, u}, 2, 0);
+  return add_into(c, moire__number_like(&c->call, x, 0), rows, u);
 }
 
 static moire_value scatter_largest(moire__hlo_call *c, moire_value x, moire_value rows, moire_value u) {

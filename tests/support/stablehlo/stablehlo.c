@@ -146,8 +146,9 @@ static bool is_good(const comparison *c, double got, double want) {
   if (c->compiled || c->rule != TEST_BY_FILE) return true; /* as a whole */
   if (!strcmp(c->check->kind, "expect_almost_eq")) return fabs(rounded - want) <= c->check->tolerance;
   if (!strcmp(c->check->kind, "expect_eq")) return false;
-  double apart = fabs((double)order_of(rounded, type->bits) - (double)order_of(want, type->bits));
-  return apart <= c->check->most_apart;
+  int64_t apart;
+  bool far = __builtin_sub_overflow(order_of(rounded, type->bits), order_of(want, type->bits), &apart);
+  return !far && apart <= c->check->most_apart && -apart <= c->check->most_apart;
 }
 
 static void compare(comparison *c, const double *got, const double *want, int64_t n) {
@@ -189,7 +190,7 @@ static bool judge_check(const engine *e, const moire__hlo_check *check, bool com
   }
   if (!there) moire__text_add(why, "an output is missing, or has another size");
   if (there && c.n_wrong)
-    moire__text_add(why, "%lld elements differ by %s, the first %.9g, wanted %.9g", (long long)c.n_wrong,
+    moire__text_add(why, "%lld elements differ by %s, the first %.17g, wanted %.17g", (long long)c.n_wrong,
                     check->kind, c.got, c.want);
   bool near = is_near(&c);
   if (there && !c.n_wrong && !near)
@@ -264,7 +265,9 @@ static test_verdict judge_module(const char *name, const char *bytes, size_t n, 
   moire_error error = {0};
   test_verdict worst = TEST_EQUAL;
   bool good = !moire__hlo_open_bytes(&p, name, bytes, n, line, &error);
-  if (good && compiled && p.module.wide) moire_fail(&error, MOIRE_ERROR_UNSUPPORTED, "has complex<f64>, which is evaluated by the interpreter alone");
+  if (good && compiled && p.module.wide)
+    moire_fail(&error, MOIRE_ERROR_UNSUPPORTED,
+               "has complex<f64>, which is evaluated by the interpreter alone");
   if (error.status) {
     note(name, "", TEST_REFUSED, error.message, tally, said);
     worst = TEST_REFUSED;
