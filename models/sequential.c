@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 static const double norm_eps = 1e-12;
 
@@ -36,10 +37,35 @@ void moire__sequential_output(const moire__sequential *m, int i, moire_value x) 
   moire_output(m->g, name, x);
 }
 
+/* The items that the loss reads beside the targets. */
+static moire_drawn draw(const moire__sequential *m) {
+  const char *sampling = moire_config_string(m->config, "negative_sampling");
+  int64_t n = moire_config_int(m->config, "item_size"), count = moire_config_int(m->config, "negatives");
+  moire_value ends = {0};
+  bool in_batch = !strcmp(sampling, "in_batch"), frequency = !strcmp(sampling, "frequency");
+  if (in_batch || frequency) ends = moire_input(m->g, "answer_ends", MOIRE_I32, MOIRE_SHAPE(n));
+  if (in_batch) return moire_draw_in_batch(m->answers, ends);
+  moire_drawing drawing = frequency                          ? MOIRE_DRAW_BY_WEIGHT
+                          : !strcmp(sampling, "log_uniform") ? MOIRE_DRAW_LOG_UNIFORM
+                                                             : MOIRE_DRAW_UNIFORM;
+  return moire_draw_items(m->g, drawing, n, count, ends);
+}
+
+/* What is measured is the softmax over all items, whatever is trained. */
+static moire_value loss_of(const moire__sequential *m, moire_value last, moire_value logits) {
+  const char *loss = moire_config_string(m->config, "loss");
+  if (moire_graph_mode(m->g) == MOIRE_INFERENCE || !strcmp(loss, "softmax"))
+    return moire_mean_all(moire_cross_entropy(logits, m->answers));
+  if (!strcmp(loss, "gbce"))
+    return moire_gbce_loss(last, m->items, m->answers, draw(m),
+                           moire_config_real(m->config, "gbce_calibration"), MOIRE_REDUCE_MEAN);
+  return moire_sampled_softmax_loss(last, m->items, m->answers, draw(m), MOIRE_REDUCE_MEAN);
+}
+
 void moire__sequential_finish(const moire__sequential *m, moire_value x, moire_value penalty) {
   moire_value last = moire_reshape(moire_slice(x, 1, m->length - 1, 1), MOIRE_SHAPE(m->b, m->width));
   moire_value logits = moire_linear(last, m->items, (moire_value){0});
-  moire_value loss = moire_mean_all(moire_cross_entropy(logits, m->answers));
+  moire_value loss = loss_of(m, last, logits);
   moire_output(m->g, "logits", logits);
   moire_output(m->g, "loss", moire_value_is_null(penalty) ? loss : moire_add(loss, penalty));
 }

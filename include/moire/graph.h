@@ -463,6 +463,33 @@ moire_value moire_bpr_loss_at(moire_source at, moire_value positive, moire_value
 moire_value moire_info_nce_at(moire_source at, moire_value query, moire_value positive, moire_value negatives,
                               double temperature, moire_reduction reduction);
 
+/* Losses over many items that read some of them: items s(k), drawn by q for all rows of a batch together. An
+ * item that is a row's own target takes no part in that row. */
+typedef struct moire_drawn {
+  moire_value items; /* i32[K] */
+  moire_value log_q; /* f32[K]: ln q(s(k)) */
+  bool in_batch;     /* the items are the targets, and of each row those of the others */
+} moire_drawn;
+typedef enum moire_drawing {
+  MOIRE_DRAW_UNIFORM,
+  MOIRE_DRAW_LOG_UNIFORM, /* ln(1 + 1/(i + 1)) / ln(n + 1): of items by falling frequency */
+  MOIRE_DRAW_BY_WEIGHT,
+} moire_drawing;
+/* `count` of the items 0 .. n - 1. `ends` is i32[n], of BY_WEIGHT, else null: whole weights, at least 1, of the
+ * items 0 to i together. */
+moire_drawn moire_draw_items_at(moire_source at, moire_graph *g, moire_drawing drawing, int64_t n,
+                                int64_t count, moire_value ends);
+/* The targets [N] themselves, which come as often as `ends` says. */
+moire_drawn moire_draw_in_batch_at(moire_source at, moire_value targets, moire_value ends);
+/* x [N, D], weight [V, D], targets i32[N], o = x weight^T: ln(1 + sum over k of e^(o(s(k)) - ln(K q(s(k))) -
+ * o(target))). The mean of e^loss over draws is that of the softmax over all items. */
+moire_value moire_sampled_softmax_loss_at(moire_source at, moire_value x, moire_value weight,
+                                          moire_value targets, moire_drawn drawn, moire_reduction reduction);
+/* The generalised binary cross entropy of gSASRec: -(beta ln sigmoid(o(target)) + sum over k of ln
+ * sigmoid(-o(s(k)))) / (K + 1), with beta = 1 - t + t K / (V - 1) of the calibration t, from 0 to 1. */
+moire_value moire_gbce_loss_at(moire_source at, moire_value x, moire_value weight, moire_value targets,
+                               moire_drawn drawn, double calibration, moire_reduction reduction);
+
 /* ---- graphs of rows: edges, and segments of them -----------------------------------------------------------
  * source and target are integers [E]: an edge leads from row source[e] of one table to row target[e] of
  * another, in any order. An edge whose source or target is no row (-1) takes no part. */

@@ -9,8 +9,10 @@
  *
  * Task "sequences", recommenders (the keys item_size and max_seq_length; MOIRE_SEQUENTIAL_FIELDS has them): B
  * is the named extent "B", L `max_seq_length`. input   "input_ids"  i32[B, L]       left-padded with 0,
- * items 1..item_size-1 input   "answers"    i32[B]          target item (needed for "loss" only) output
- * "layers.<i>" f32[B, L, D]    what layer i returns output  "logits"     f32[B, item_size] output  "loss" f32[]
+ * items 1..item_size-1 input   "answers"    i32[B]          target item (needed for "loss" only); input
+ * "answer_ends" i32[item_size], where a model asks for it: how often items 0 .. i are targets of training, plus
+ * i + 1; output "layers.<i>" f32[B, L, D]    what layer i returns output  "logits"     f32[B, item_size] output
+ * "loss" f32[]
  *
  * Task "items", coders of items: F is the key `feature_dim`, the levels are the entries of
  * the key `codebook_sizes`, and level l has the states quantizers.<l>.embedding f32[K, D], .ema_w f32[K, D] and
@@ -149,7 +151,35 @@ void moire_model_build(const moire_model *model, moire_graph *g, const moire_con
       {"max_seq_length", MOIRE_CONFIG_INT, "50", 1, 65536, NULL, "positions L"},                                 \
       {"n_bands", MOIRE_CONFIG_INT, "4", 1, 64, NULL, "bands of the filter bank"},                               \
       {"band_kernel_sizes", MOIRE_CONFIG_INTS, "[3, 7, 15, 31]", 1, 4096, NULL, "taps of each band"},            \
-      {"band_dilations", MOIRE_CONFIG_INTS, "[1, 2, 4, 8]", 1, 4096, NULL, "distance between taps of each band"}
+      {"band_dilations",                                                                                         \
+       MOIRE_CONFIG_INTS,                                                                                        \
+       "[1, 2, 4, 8]",                                                                                           \
+       1,                                                                                                        \
+       4096,                                                                                                     \
+       NULL,                                                                                                     \
+       "distance between taps of each band"},                                                                    \
+      {"loss",                                                                                                   \
+       MOIRE_CONFIG_STRING,                                                                                      \
+       "softmax",                                                                                                \
+       0,                                                                                                        \
+       0,                                                                                                        \
+       "softmax|sampled_softmax|gbce",                                                                           \
+       "over all items, or those that are drawn"},                                                               \
+      {"negatives", MOIRE_CONFIG_INT, "256", 1, 16777216, NULL, "items that are drawn for a batch"},             \
+      {"negative_sampling",                                                                                      \
+       MOIRE_CONFIG_STRING,                                                                                      \
+       "uniform",                                                                                                \
+       0,                                                                                                        \
+       0,                                                                                                        \
+       "uniform|log_uniform|frequency|in_batch",                                                                 \
+       "how: alike, by rank (items by falling frequency), by their count, or the other samples' targets"},       \
+      {"gbce_calibration",                                                                                       \
+       MOIRE_CONFIG_REAL,                                                                                        \
+       "0.75",                                                                                                   \
+       0,                                                                                                        \
+       1,                                                                                                        \
+       NULL,                                                                                                     \
+       "t of gbce; 0: as binary cross entropy has it"}
 
 /* The keys that every language model of the library has. */
 #define MOIRE_LANGUAGE_FIELDS                                                                                   \

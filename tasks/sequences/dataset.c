@@ -125,6 +125,12 @@ void moire__dataset_train_batch(const moire__dataset *dataset, const int64_t *sa
   }
 }
 
+void moire__dataset_count_answers(const moire__dataset *d, int64_t user, int64_t *counts) {
+  int64_t n = samples_of(d, user);
+  const int32_t *t = d->items + d->first_item[user + 1] - HELD_OUT - n;
+  for (int64_t i = 0; i < n; i++) counts[t[i]]++;
+}
+
 const int32_t *moire__dataset_history(const moire__dataset *dataset, moire__split split, int64_t user,
                                       int64_t *n) {
   int64_t held_out = 0;

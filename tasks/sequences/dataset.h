@@ -60,6 +60,9 @@ uint64_t moire__dataset_fingerprint(const moire__dataset *dataset);
 void moire__dataset_train_batch(const moire__dataset *dataset, const int64_t *samples, int64_t n, int32_t *ids,
                                 int32_t *answers);
 
+/* counts[item] += 1 for each training sample of the user whose answer that is. */
+void moire__dataset_count_answers(const moire__dataset *dataset, int64_t user, int64_t *counts);
+
 /* ids[n, L], answers[n] of the users first_user .. first_user + n - 1. answers may be NULL; it is filled with 0
  * for MOIRE__SPLIT_NEXT. */
 void moire__dataset_eval_batch(const moire__dataset *dataset, moire__split split, int64_t first_user, int64_t n,

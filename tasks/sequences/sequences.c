@@ -110,7 +110,7 @@ static const char *const *step(const moire__setup *setup, moire__arena *arena, i
 }
 
 static moire__samples samples(const moire__setup *setup, int64_t batch) {
-  return moire__samples_of_sequences(setup->data, batch);
+  return moire__samples_of_sequences(setup->data, moire_config_int(setup->config, "item_size"), batch);
 }
 
 static moire__samples queries(const moire__setup *setup, int64_t batch) {

@@ -86,7 +86,8 @@ moire_status moire__sequences_train(const moire__setup *setup, int threads, moir
   s->ranks = moire__allocate_array((size_t)dataset->n_users + 1, sizeof *s->ranks);
   *task = (moire__trainer_task){
       .context = s,
-      .samples = moire__samples_of_sequences(dataset, moire_config_int(setup->training, "batch_size")),
+      .samples = moire__samples_of_sequences(dataset, moire_config_int(setup->config, "item_size"),
+                                             moire_config_int(setup->training, "batch_size")),
       .data = dataset->path,
       .fingerprint = moire__dataset_fingerprint(dataset),
       .kept = {{MOIRE__SEQUENCES_MAP, s->map}},

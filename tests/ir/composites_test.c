@@ -227,6 +227,40 @@ REAL(info_nce_in_batch, moire_info_nce(a, b, none, 0.5, MOIRE_REDUCE_NONE),
      -2 * cosine(row, other) + log(exp(2 * cosine(row, p.b)) + exp(2 * cosine(row, p.b + COLUMNS)) +
                                    exp(2 * cosine(row, p.b + 2 * COLUMNS))))
 
+/* o[i][v] = a[i] . b[v]; the target of row i is item i. */
+static double scored(point p, int i, int v) {
+  double sum = 0;
+  for (int d = 0; d < COLUMNS; d++) sum += p.a[i * COLUMNS + d] * p.b[v * COLUMNS + d];
+  return sum;
+}
+/* Items `first` to 2 were drawn, with ln q, but for what is row i's own. */
+static double sampled(point p, int i, int first, double log_kq) {
+  double sum = 1;
+  for (int v = first; v < ROWS; v++) sum += v == i ? 0 : exp(scored(p, i, v) - log_kq - scored(p, i, i));
+  return log(sum);
+}
+static double binary(point p, int i, double beta) {
+  double wrong = i == 2 ? 0 : log1p(exp(scored(p, i, 2)));
+  return (beta * log1p(exp(-scored(p, i, i))) + wrong) / 2;
+}
+static moire_value rows_of(moire_value a, int64_t n) { return moire_iota(a.graph, MOIRE_SHAPE(n), 0); }
+static moire_value plus(moire_value i, double k) {
+  return moire_add(i, moire_constant(i.graph, MOIRE_I32, MOIRE_SCALAR, k));
+}
+static moire_drawn from(moire_value a, int64_t first) {
+  return (moire_drawn){plus(rows_of(a, ROWS - first), (double)first),
+                       moire_constant(a.graph, MOIRE_F32, MOIRE_SHAPE(ROWS - first), -0.7), false};
+}
+REAL(sampled_softmax_loss, moire_sampled_softmax_loss(a, b, rows_of(a, ROWS), from(a, 1), MOIRE_REDUCE_NONE),
+     sampled(p, i, 1, log(2) - 0.7))
+REAL(sampled_in_batch,
+     moire_sampled_softmax_loss(a, b, rows_of(a, ROWS),
+                                moire_draw_in_batch(rows_of(a, ROWS), plus(rows_of(a, ROWS), 1)),
+                                MOIRE_REDUCE_NONE),
+     sampled(p, i, 0, log(2) - log(3)))
+REAL(gbce_loss, moire_gbce_loss(a, b, rows_of(a, ROWS), from(a, 2), 0.75, MOIRE_REDUCE_NONE),
+     binary(p, i, 0.625))
+
 #define ROW(title) {#title, title##_build, title##_want, -1, 1},
 static const composite cases[] = {
     ROW(clamp) ROW(clamp_below) ROW(sign) ROW(leaky_relu) ROW(elu) ROW(log_sigmoid) ROW(expm1_) ROW(hypot_)
@@ -242,7 +276,8 @@ static const composite cases[] = {
                                             ROW(cross_entropy_ignoring_2) ROW(cross_entropy_smoothed)
                                                 ROW(cosine_similarity) ROW(cosine_embedding_loss)
                                                     ROW(triplet_margin_loss) ROW(info_nce)
-                                                        ROW(info_nce_in_batch)};
+                                                        ROW(info_nce_in_batch) ROW(sampled_softmax_loss)
+                                                            ROW(sampled_in_batch) ROW(gbce_loss)};
 enum { CASES = sizeof cases / sizeof *cases };
 
 static moire_value weighted(moire_value y, double by) {

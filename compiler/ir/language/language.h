@@ -43,6 +43,9 @@ moire_value moire__divide_by_dim(moire_source at, moire_value x, moire_dim count
  * on first use; in inference zeros, unless the model has declared that input itself. */
 moire_value moire__graph_rng(moire_graph *g, moire_source at);
 
+/* A loss as `reduction` says. */
+moire_value moire__reduced(moire_source at, moire_value loss, moire_reduction reduction);
+
 /* "…: a is f32[2,3], b is f32[4]" recorded as a mistake of `what`; returns the null value. */
 moire_value moire__refuse_pair(moire_source at, const char *what, moire_status status, const char *why,
                                const char *name_a, moire_value a, const char *name_b, moire_value b);

@@ -6,7 +6,7 @@ static moire_value like(moire_source at, moire_value x, double value) {
   return moire_constant_at(at, x.graph, moire_value_dtype(x), moire_value_shape(x), value);
 }
 
-static moire_value reduced(moire_source at, moire_value loss, moire_reduction reduction) {
+moire_value moire__reduced(moire_source at, moire_value loss, moire_reduction reduction) {
   switch (reduction) {
     case MOIRE_REDUCE_MEAN: return moire_mean_all_at(at, loss);
     case MOIRE_REDUCE_SUM: return moire_sum_all_at(at, loss);
@@ -25,11 +25,11 @@ static moire_value reduced(moire_source at, moire_value loss, moire_reduction re
 
 moire_value moire_mse_loss_at(moire_source at, moire_value x, moire_value target, moire_reduction reduction) {
   moire_value d = moire_sub_at(at, x, target);
-  return reduced(at, moire__is_complex(d) ? moire_abs2_at(at, d) : moire_mul_at(at, d, d), reduction);
+  return moire__reduced(at, moire__is_complex(d) ? moire_abs2_at(at, d) : moire_mul_at(at, d, d), reduction);
 }
 
 moire_value moire_l1_loss_at(moire_source at, moire_value x, moire_value target, moire_reduction reduction) {
-  return reduced(at, moire_abs_at(at, moire_sub_at(at, x, target)), reduction);
+  return moire__reduced(at, moire_abs_at(at, moire_sub_at(at, x, target)), reduction);
 }
 
 /* With c the distance, but no more than delta: c (|d| - c/2). */
@@ -38,7 +38,7 @@ moire_value moire_huber_loss_at(moire_source at, moire_value x, moire_value targ
   moire_value d = moire_abs_at(at, moire_sub_at(at, x, target));
   moire_value near = moire_min_of_at(at, d, like(at, d, delta));
   moire_value loss = moire_mul_at(at, near, moire_sub_at(at, d, moire_scale_at(at, near, 0.5)));
-  return reduced(at, loss, reduction);
+  return moire__reduced(at, loss, reduction);
 }
 
 /* ---- of classes ------------------------------------------------------------------------------------------ */
@@ -55,7 +55,7 @@ moire_value moire_binary_cross_entropy_with_logits_at(moire_source at, moire_val
   moire_value rest = moire_mul_at(at, moire_add_scalar_at(at, moire_neg_at(at, target), 1), x);
   loss = moire_add_at(at, rest, loss);
   if (weight.graph) loss = moire_mul_at(at, loss, weight);
-  return reduced(at, loss, reduction);
+  return moire__reduced(at, loss, reduction);
 }
 
 /* Logits as [rows, C] and targets as [rows]; false with the mistake recorded. */
@@ -109,12 +109,13 @@ moire_value moire_cross_entropy_loss_at(moire_source at, moire_value logits, moi
 moire_value moire_kl_div_at(moire_source at, moire_value x, moire_value target, bool log_target,
                             moire_reduction reduction) {
   if (log_target)
-    return reduced(at, moire_mul_at(at, moire_exp_at(at, target), moire_sub_at(at, target, x)), reduction);
+    return moire__reduced(at, moire_mul_at(at, moire_exp_at(at, target), moire_sub_at(at, target, x)),
+                          reduction);
   if (moire_value_is_null(target)) return moire__null_like(target, x);
   moire_value some = moire_less_at(at, like(at, target, 0), target);
   moire_value safe = moire_where_at(at, some, target, like(at, target, 1));
   moire_value term = moire_mul_at(at, target, moire_sub_at(at, moire_log_at(at, safe), x));
-  return reduced(at, moire_where_at(at, some, term, like(at, target, 0)), reduction);
+  return moire__reduced(at, moire_where_at(at, some, term, like(at, target, 0)), reduction);
 }
 
 /* ---- of vectors: over the last axis ---------------------------------------------------------------------- */
@@ -145,7 +146,7 @@ moire_value moire_cosine_embedding_loss_at(moire_source at, moire_value a, moire
   moire_value loss = moire_where_at(
       at, moire_equal_at(at, target, like(at, target, 1)), alike,
       moire_where_at(at, moire_equal_at(at, target, like(at, target, -1)), apart, like(at, cosine, 0)));
-  return reduced(at, loss, reduction);
+  return moire__reduced(at, loss, reduction);
 }
 
 /* |a - b + 1e-6|, which is never 0. */
@@ -157,13 +158,13 @@ static moire_value distance(moire_source at, moire_value a, moire_value b) {
 moire_value moire_triplet_margin_loss_at(moire_source at, moire_value anchor, moire_value positive,
                                          moire_value negative, double margin, moire_reduction reduction) {
   moire_value further = moire_sub_at(at, distance(at, anchor, positive), distance(at, anchor, negative));
-  return reduced(at, moire_relu_at(at, moire_add_scalar_at(at, further, margin)), reduction);
+  return moire__reduced(at, moire_relu_at(at, moire_add_scalar_at(at, further, margin)), reduction);
 }
 
 /* -ln sigmoid(positive - negative) */
 moire_value moire_bpr_loss_at(moire_source at, moire_value positive, moire_value negative,
                               moire_reduction reduction) {
-  return reduced(at, moire_softplus_at(at, moire_sub_at(at, negative, positive)), reduction);
+  return moire__reduced(at, moire_softplus_at(at, moire_sub_at(at, negative, positive)), reduction);
 }
 
 /* -ln of the positive's share in softmax(cosine / temperature) over the positive and the negatives. */
@@ -188,6 +189,6 @@ moire_value moire_info_nce_at(moire_source at, moire_value query, moire_value po
     logits = moire_concat_at(at, (moire_value[]){dot(at, q, p, true), n}, 2, 1);
     targets = moire_constant_at(at, q.graph, MOIRE_I32, MOIRE_SHAPE(shape.dims[0]), 0);
   }
-  return reduced(at, moire_cross_entropy_at(at, moire_scale_at(at, logits, 1 / temperature), targets),
-                 reduction);
+  return moire__reduced(at, moire_cross_entropy_at(at, moire_scale_at(at, logits, 1 / temperature), targets),
+                        reduction);
 }
