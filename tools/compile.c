@@ -2,6 +2,7 @@
 #include "tools/tool.h"
 
 #include "compiler/driver/ahead/ahead.h"
+#include "moire/version.h"
 #include "runtime/base/memory.h"
 #include "runtime/files/checkpoint.h"
 #include "runtime/train/trainer.h"
@@ -18,14 +19,14 @@ enum { MOST_CPUS = 8 };
 
 typedef struct arguments {
   moire__sources sources;
-  const char *config, *output, *cc, *data, *tokenizer;
+  const char *config, *output, *cc, *data, *tokenizer, *version;
   const char **assignments; /* of --set, in order, for the sources; owned */
   char *cpu_list;           /* owned; cut into `cpus` */
   const char *cpus[MOST_CPUS];
   int n_cpus;
   int target; /* index of targets */
   unsigned texts;
-  bool train, external, debug_info;
+  bool train, external, debug_info, python, wheel;
 } arguments;
 
 enum {
@@ -43,6 +44,9 @@ enum {
   CC,
   EMIT,
   DEBUG,
+  PYTHON,
+  WHEEL,
+  WHEEL_VERSION,
   THREADS
 };
 
@@ -68,6 +72,9 @@ static const struct argp_option options[] = {
      0},
     {"cc", CC, "COMMAND", 0, "C compiler (cc, or that of the target)", 0},
     {"emit", EMIT, "LIST", 0, "Also write texts of each version: loops, llvm, asm", 0},
+    {"python", PYTHON, NULL, 0, "Also the Python module DIR/NAME, which calls DIR/NAME.so: import NAME", 0},
+    {"wheel", WHEEL, NULL, 0, "Also a wheel of the module and the library, which pip installs", 0},
+    {"wheel-version", WHEEL_VERSION, "VERSION", 0, "Of the wheel (that of Moire)", 0},
     {"debug-info", DEBUG, NULL, 0, "Debug information: the kernels' names and the model's lines", 0},
     {"threads", THREADS, "N", 0, "Threads that compile (as many as there are CPUs)", 0},
     {0}};
@@ -128,6 +135,7 @@ static void check(const struct argp_state *state, const arguments *a) {
     argp_error(state, "a configuration has no weights to recommend with: wanted --checkpoint FILE, or --train");
   if (a->config && a->sources.precision)
     argp_error(state, "--precision: a configuration says it by --set precision=...");
+  if (a->version && !a->wheel) argp_error(state, "--wheel-version: goes with --wheel");
   if (a->config && a->external) argp_error(state, "--weights external: a configuration has no weights");
 }
 
@@ -153,6 +161,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
     case CC: a->cc = text; return 0;
     case EMIT: take_texts(state, a, text); return 0;
     case DEBUG: a->debug_info = true; return 0;
+    case PYTHON: a->python = true; return 0;
+    case WHEEL: a->wheel = true; return 0;
+    case WHEEL_VERSION: a->version = text; return 0;
     case THREADS: a->sources.threads = (int)tool_int_argument(state, "--threads", text, 1, 1024); return 0;
     case ARGP_KEY_ARG:
       if (a->config) argp_error(state, "wanted one configuration, but '%s' came too", text);
@@ -277,6 +288,8 @@ static moire_ahead_options find_options(const arguments *a, moire_precision prec
   o.external_weights = a->external;
   o.texts = a->texts;
   o.debug_info = a->debug_info;
+  o.python = a->python;
+  if (a->wheel) o.wheel = a->version ? a->version : MOIRE_VERSION;
   o.threads = a->sources.threads;
   return o;
 }

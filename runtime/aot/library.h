@@ -172,15 +172,19 @@ void library_workspace_free(library_workspace *workspace);
 /* { recommend */
 /* ---- recommending ----------------------------------------------------------------------------------- */
 
-/* Lists of items, such as histories. List i is items[offsets[i] .. offsets[i + 1]), oldest item first; so
- * `offsets` has one entry more than there are lists. A list may be empty, and longer than LIBRARY_LENGTH. */
+/* Lists of items, such as histories, have the oldest item first. A list may be empty, and longer than
+ * LIBRARY_LENGTH.
+ *
+ * List i is items[offsets[i] .. offsets[i + 1]); so `offsets` has one entry more than there are lists. */
 typedef struct library_lists {
   const int64_t *offsets;
   const int32_t *items; /* NULL is fine if all lists are empty */
 } library_lists;
 
-/* scores[i * LIBRARY_ITEM_SIZE + item] = how well `item` continues history i: a logit, larger is better. Scores
- * of one history do not depend on the others of its batch. */
+/* How well each item continues each history: a logit, larger is better. Scores of one history do not depend on
+ * the others of its batch.
+ *
+ * scores[i * LIBRARY_ITEM_SIZE + item] is that of `item` for history i. */
 library_status library_scores(const library_model *model, library_workspace *workspace, int64_t batch,
                               const library_lists *histories, float *scores);
 
@@ -192,9 +196,10 @@ typedef enum library_seen {
 } library_seen;
 
 /* The k items with the best scores for each history, best first; of equal scores the smaller item comes first.
- * Item 0 is listed by the rule LIBRARY_SEEN_ZERO only. `seen` holds a list of seen items for each history;
- * NULL: the histories themselves, whole. items[i * k + r] is the item at rank r of history i, and scores, which
- * may be NULL, its score. A list that runs out of items ends with item -1 and score 0. */
+ * Item 0 is listed by the rule LIBRARY_SEEN_ZERO only. A list that runs out of items ends with item -1 and
+ * score 0. `seen` holds a list of seen items for each history; NULL: the histories themselves, whole.
+ *
+ * items[i * k + r] is the item at rank r of history i, and scores, which may be NULL, its score. */
 library_status library_top(const library_model *model, library_workspace *workspace, int64_t batch,
                            const library_lists *histories, const library_lists *seen, library_seen rule, int k,
                            int32_t *items, float *scores);
@@ -206,19 +211,22 @@ library_status library_top(const library_model *model, library_workspace *worksp
 /* { here */
 #if 0 /* a library has one interface, and calls of these names with its arguments */
 /* } here */
-/* What users have rated: user i rated items[e], giving ratings[e] at times[e], for e from offsets[i] to below
- * offsets[i + 1]; so `offsets` has one entry more than there are users. A user's ratings may come in any order,
- * and be none or more than LIBRARY_LENGTH: the model reads the last by time, of equal times the later entries.
- * Times are in any unit; only their place between the user's first and last counts. NULL: ratings come in order,
- * all at the same time. */
+/* What users have rated. A user's ratings may come in any order, and be none or more than LIBRARY_LENGTH: the
+ * model reads the last by time, of equal times the later entries. Times are in any unit; only their place
+ * between the user's first and last counts. Without times, ratings come in order, all at the same time.
+ *
+ * User i rated items[e], giving ratings[e] at times[e], for e from offsets[i] to below offsets[i + 1]; so
+ * `offsets` has one entry more than there are users. `times` NULL: there are none. */
 typedef struct library_ratings {
   const int64_t *offsets;
   const int32_t *items, *ratings; /* NULL is fine if nobody rated anything */
   const double *times;
 } library_ratings;
 
-/* scores[i * LIBRARY_ITEM_SIZE + item] = how well `item` suits user i: larger is better. Scores of a user do not
- * depend on the others of the batch. */
+/* How well each item suits each user: larger is better. Scores of a user do not depend on the others of the
+ * batch.
+ *
+ * scores[i * LIBRARY_ITEM_SIZE + item] is that of `item` for user i. */
 library_status library_scores(const library_model *model, library_workspace *workspace, int64_t batch,
                               const library_ratings *users, float *scores);
 
@@ -228,9 +236,10 @@ typedef enum library_seen {
   LIBRARY_SEEN_EXCLUDE /* they are not listed */
 } library_seen;
 
-/* The k items with the best scores for each user, best first; of equal scores the smaller item comes first.
- * items[i * k + r] is the item at rank r for user i, and scores, which may be NULL, its score. A list that runs
- * out of items ends with item -1 and score 0. */
+/* The k items with the best scores for each user, best first; of equal scores the smaller item comes first. A
+ * list that runs out of items ends with item -1 and score 0.
+ *
+ * items[i * k + r] is the item at rank r for user i, and scores, which may be NULL, its score. */
 library_status library_top(const library_model *model, library_workspace *workspace, int64_t batch,
                            const library_ratings *users, library_seen rule, int k, int32_t *items,
                            float *scores);
@@ -245,9 +254,10 @@ library_status library_top(const library_model *model, library_workspace *worksp
 /* How many codes a level has, from 0 to LIBRARY_LEVELS - 1; 0: there is no such level. */
 int64_t library_codes(int level);
 
-/* codes[i * LIBRARY_LEVELS + l] = the code of level l for the item of features[i * LIBRARY_FEATURES ..), the
- * coarsest level first. Codes of an item do not depend on the others of its batch. Features that are not finite
- * get some codes. */
+/* The codes of items by their features, the coarsest level first. Codes of an item do not depend on the others
+ * of its batch. Features that are not finite get some codes.
+ *
+ * codes[i * LIBRARY_LEVELS + l] is that of level l for the item of features[i * LIBRARY_FEATURES ..). */
 library_status library_encode(const library_model *model, library_workspace *workspace, int64_t batch,
                               const float *features, int32_t *codes);
 
@@ -260,7 +270,9 @@ library_status library_decode(const library_model *model, library_workspace *wor
 /* ---- running ---------------------------------------------------------------------------------------- */
 
 /* What the model reads, row-major: n samples one after the other where n is an extent, otherwise what is the
- * same for all of them. An array of no elements may be NULL. */
+ * same for all of them.
+ *
+ * An array of no elements may be NULL. */
 typedef struct library_inputs {
   /* { fields inputs */
   const float *x; /* f32[n, 128] */
@@ -378,8 +390,10 @@ typedef struct library_tensor {
 
 /* Bytes of the memory that a state takes. */
 size_t library_state_bytes(void);
-/* A state as a training with this seed begins. `memory`, of any alignment and at least library_state_bytes(),
- * is borrowed until library_state_free; NULL: the library allocates it. On failure *state is NULL. */
+/* A state as a training with this seed begins.
+ *
+ * `memory`, of any alignment and at least library_state_bytes(), is borrowed until library_state_free; NULL:
+ * the library allocates it. On failure *state is NULL. */
 library_status library_state_create(void *memory, size_t bytes, uint64_t seed, library_state **state);
 void library_state_free(library_state *state); /* NULL is fine */
 /* { embedded */
@@ -397,26 +411,28 @@ typedef enum library_part {
   LIBRARY_EVERYTHING  /* the optimizer's moments too: training goes on from there as if it had not stopped */
 } library_part;
 
-/* Sets the tensors of `part` from the n bytes of a safetensors file, which must hold all of them with their
- * type and shape. Others in it must be the optimizer's. */
+/* Sets the tensors of `part` from a safetensors file, which must hold all of them with their type and shape.
+ * Others in it must be the optimizer's. */
 library_status library_state_read(library_state *state, library_part part, const void *bytes, size_t n);
 library_status library_state_read_file(library_state *state, library_part part, const char *path);
 /* Bytes of the tensors of `part` as a safetensors file, which is also a checkpoint for the command `moire`. */
 size_t library_state_write_bytes(library_part part);
 /* Writes exactly library_state_write_bytes(part) bytes; n is how many there is room for. */
 library_status library_state_write(const library_state *state, library_part part, void *bytes, size_t n);
-/* The file is written beside, synced and renamed: at no moment is there half a file at `path`. It is for its
- * owner alone to read, less what umask takes. What is no plain file at `path` stays, and the call fails. */
+/* Writes the tensors of `part` as a safetensors file. It is written beside, synced and renamed: at no moment is
+ * there half a file at `path`. It is for its owner alone to read, less what umask takes. What is no plain file
+ * at `path` stays, and the call fails. */
 library_status library_state_write_file(const library_state *state, library_part part, const char *path);
 
 /* { recommend */
 /* Bytes of the workspace that library_step and library_loss need; 0 as for library_workspace_bytes. Batches of
  * both are below 2^31 / LIBRARY_LENGTH. */
 size_t library_training_bytes(int64_t batch);
-/* One step of the optimizer on a batch: histories, and the item that follows each. *loss, which may be NULL, is
- * the mean loss before the step; it is not finite if the training has failed. `step` counts from 0. Seed and
- * step decide all that is random, so that the same calls give the same numbers, bit for bit, as `moire train`.
- */
+/* One step of the optimizer on a batch: histories, and the item that follows each. The loss is the mean before
+ * the step; it is not finite if the training has failed. `step` counts from 0. Seed and step decide all that is
+ * random, so that the same calls give the same numbers, bit for bit, as `moire train`.
+ *
+ * `loss` may be NULL. */
 library_status library_step(library_state *state, library_workspace *workspace, int64_t batch,
                             const library_lists *histories, const int32_t *targets, uint64_t seed, int64_t step,
                             float *loss);
@@ -439,9 +455,11 @@ typedef struct library_examples {
 /* Bytes of the workspace that library_step and library_loss need for n samples; 0 as for
  * library_workspace_bytes, or if n is 0. */
 size_t library_training_bytes(int64_t n);
-/* One step of the optimizer on n samples, from 1. *loss, which may be NULL, is the loss before the step; it is
- * not finite if the training has failed. `step` counts from 0. Seed and step decide all that is random, so that
- * the same calls give the same numbers, bit for bit, as `moire train`. */
+/* One step of the optimizer on n samples, from 1. The loss is that before the step; it is not finite if the
+ * training has failed. `step` counts from 0. Seed and step decide all that is random, so that the same calls give
+ * the same numbers, bit for bit, as `moire train`.
+ *
+ * `loss` may be NULL. */
 library_status library_step(library_state *state, library_workspace *workspace, int64_t n,
                             const library_examples *examples, uint64_t seed, int64_t step, float *loss);
 /* The loss of n samples, without dropout; changes nothing. */

@@ -24,10 +24,14 @@ for block in block.*; do
         echo "$block: there is no compiler for aarch64, or no qemu"
         continue
       fi
+      if grep -q venv "$block" && ! python3 -m venv tried >/dev/null 2>&1; then
+        echo "$block: python3 makes no virtual environments"
+        continue
+      fi
       bash -e "$block" >"$block.out" 2>&1 || complain "$block: $(tail -c 1000 "$block.out")"
       ;;
     *.python)
-      grep -q ctypes "$block" && command -v python3 >/dev/null || continue
+      grep -q 'import qia' "$block" && command -v python3 >/dev/null || continue
       python3 "$block" >"$block.out" 2>&1 || complain "$block: $(tail -c 1000 "$block.out")"
       ;;
   esac
@@ -41,6 +45,7 @@ for out in block.*.sh.out; do
     [[ $(grep -E '^[0-9]+ -?[0-9.]+$' "$out" | cut -d' ' -f1 | paste -sd' ') == "$best" ]] || complain "$out: $(cat "$out")"
   fi
 done
-python=$(grep -l ctypes block.*.python)
-[[ ! -e $python.out ]] || grep -qF "[${best// /, }]" "$python.out" || complain "Python gets $(cat "$python.out")"
+for out in block.*.python.out $(grep -l venv block.*.sh | sed 's/$/.out/'); do
+  [[ ! -e $out ]] || grep -qxF "[${best// /, }]" "$out" || complain "Python gets $(cat "$out")"
+done
 finish

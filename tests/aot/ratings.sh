@@ -5,39 +5,7 @@
 source "$(dirname "$0")/../support/tool.sh"
 [[ -z ${MOIRE_SANITIZE:-} ]] || skip 'the library is not made of what is sanitized'
 
-# 9 items without texts of their own but one, 7 users; user u rated 3 + u of them.
-mkdir -p data/graph
-printf 'Action|0\nDrama|1\n' >data/u.genre
-for item in {1..9}; do printf '%d|Film %d|1-Jan-1995|||%d|%d\n' "$item" "$item" $((item % 2)) 1; done >data/u.item
-awk 'BEGIN { for (u = 1; u <= 7; u++) for (i = 1; i <= 1 + u; i++)
-  printf "%d\t%d\t%d\t%d\n", 10 + u, (u * 5 + i * 7) % 9 + 1, 1 + (u * i + (i == 1) * 4) % 5, 1000 + (i * 7919 * u) % 977 }' |
-  awk -F '\t' '!($1 in liked) { $3 = 5; liked[$1] } { print $1 "\t" $2 "\t" $3 "\t" $4 }' >data/u1.base
-awk 'BEGIN { for (u = 1; u <= 7; u++) printf "%d\t%d\t5\t9000\n", 10 + u, (u * 5) % 9 + 1 }' >data/u1.test
-{ printf 'movie_id\tage\n'; for item in {1..9}; do printf '%d\t%d\n' "$item" $((item % 3)); done; } >data/context.tsv
-printf 'feature\tsize\nage\t3\n' >data/context_sizes.tsv
-printf 'node\tkey\tname\n0\ta\t\n1\tb\tB\n' >data/graph/genre.nodes.tsv
-printf 'movie_id\tnode\n1\t0\n2\t0\n2\t1\n3\t1\n7\t1\n' >data/graph/genre.edges.tsv
-head='{"movie_ids":{"dtype":"I64","shape":[2],"data_offsets":[0,16]},"overview":{"dtype":"F32","shape":[2,8],"data_offsets":[16,80]},"reviews":{"dtype":"F32","shape":[2,1,8],"data_offsets":[80,144]},"review_mask":{"dtype":"U8","shape":[2,1],"data_offsets":[144,146]}}'
-{
-  printf "\\x$(printf %02x $((${#head} & 255)))\\x$(printf %02x $((${#head} >> 8)))\0\0\0\0\0\0%s" "$head"
-  printf '\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0'
-  for i in {1..32}; do printf "\\x$(printf %02x $((i * 37 % 256)))\0\\x80\x3e"; done
-  printf '\0\x01'
-} >data/text_embeddings.safetensors
-cat >hybrid.yaml <<'END'
-model: hybrid
-hidden_size: 8
-num_attention_heads: 2
-review_hidden: 4
-gate_hidden: 4
-predictor_hidden: [8, 4]
-num_time_buckets: 8
-relations: [genre]
-max_history: 4
-batch_size: 4
-epochs: 2
-lr: 0.01
-END
+small_ratings data hybrid.yaml
 "$MOIRE" train hybrid.yaml --data data --out run --threads 2 >/dev/null 2>log.txt || complain "train: $(cat log.txt)"
 "$MOIRE" recommend --checkpoint run/best.safetensors --data data --top 9 --json >wanted.json || complain recommend
 # Per user: the items by their rows, and the scores.

@@ -48,6 +48,7 @@ include compiler/pass/a.c '<llvm-c/Core.h>' 'compiler/pass/a.c:2: compiler/pass 
 include compiler/codegen/a.c '<llvm-c/Core.h>' ''
 include runtime/a.c '<zip.h>' 'runtime/a.c:2: runtime may not include <zip.h>'
 include compiler/import/a.c '<zip.h>' ''
+include compiler/driver/a.c '<zip.h>' ''
 include compiler/import/a.c '"compiler/ir/two.h"' ''
 include compiler/codegen/a.c '"runtime/one.c"' 'compiler/codegen/a.c:2: compiler/codegen may not include'
 include compiler/ir/a.c '"ops/ops.def"' ''

@@ -131,6 +131,44 @@ in_parts() {
   done
 }
 
+# small_ratings FOLDER CONFIG: 9 items without texts of their own but one, 7 users, of whom user u rated 3 + u; and a
+# configuration of hybrid for them.
+small_ratings() {
+  local head item i
+  mkdir -p "$1/graph"
+  printf 'Action|0\nDrama|1\n' >"$1/u.genre"
+  for item in {1..9}; do printf '%d|Film %d|1-Jan-1995|||%d|%d\n' "$item" "$item" $((item % 2)) 1; done >"$1/u.item"
+  awk 'BEGIN { for (u = 1; u <= 7; u++) for (i = 1; i <= 1 + u; i++)
+    printf "%d\t%d\t%d\t%d\n", 10 + u, (u * 5 + i * 7) % 9 + 1, 1 + (u * i + (i == 1) * 4) % 5, 1000 + (i * 7919 * u) % 977 }' |
+    awk -F '\t' '!($1 in liked) { $3 = 5; liked[$1] } { print $1 "\t" $2 "\t" $3 "\t" $4 }' >"$1/u1.base"
+  awk 'BEGIN { for (u = 1; u <= 7; u++) printf "%d\t%d\t5\t9000\n", 10 + u, (u * 5) % 9 + 1 }' >"$1/u1.test"
+  { printf 'movie_id\tage\n'; for item in {1..9}; do printf '%d\t%d\n' "$item" $((item % 3)); done; } >"$1/context.tsv"
+  printf 'feature\tsize\nage\t3\n' >"$1/context_sizes.tsv"
+  printf 'node\tkey\tname\n0\ta\t\n1\tb\tB\n' >"$1/graph/genre.nodes.tsv"
+  printf 'movie_id\tnode\n1\t0\n2\t0\n2\t1\n3\t1\n7\t1\n' >"$1/graph/genre.edges.tsv"
+  head='{"movie_ids":{"dtype":"I64","shape":[2],"data_offsets":[0,16]},"overview":{"dtype":"F32","shape":[2,8],"data_offsets":[16,80]},"reviews":{"dtype":"F32","shape":[2,1,8],"data_offsets":[80,144]},"review_mask":{"dtype":"U8","shape":[2,1],"data_offsets":[144,146]}}'
+  {
+    printf "\\x$(printf %02x $((${#head} & 255)))\\x$(printf %02x $((${#head} >> 8)))\0\0\0\0\0\0%s" "$head"
+    printf '\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0'
+    for i in {1..32}; do printf "\\x$(printf %02x $((i * 37 % 256)))\0\\x80\x3e"; done
+    printf '\0\x01'
+  } >"$1/text_embeddings.safetensors"
+  cat >"$2" <<'END'
+model: hybrid
+hidden_size: 8
+num_attention_heads: 2
+review_hidden: 4
+gate_hidden: 4
+predictor_hidden: [8, 4]
+num_time_buckets: 8
+relations: [genre]
+max_history: 4
+batch_size: 4
+epochs: 2
+lr: 0.01
+END
+}
+
 finish() {
   ((failures == 0)) || echo "$failures failure(s)"
   exit $((failures > 0))

@@ -7,6 +7,8 @@
  * same version. What depends on weights alone is computed here (fold.c). The C part is the run time that
  * lies under runtime/aot/, which this program carries as text. */
 #include "compiler/driver/ahead/interface.h"
+#include "compiler/driver/ahead/python/module.h"
+#include "compiler/driver/ahead/python/wheel.h"
 
 #include "compiler/driver/compile.h"
 #include "runtime/base/hash.h"
@@ -29,6 +31,9 @@ moire_ahead_options moire_ahead_defaults(void) {
 
 static moire_status check_options(const moire_ahead_options *options, moire_error *error) {
   moire_status status = moire__ahead_check_name(options->name, error);
+  if (status) return status;
+  if (options->python || options->wheel) status = moire__ahead_check_python_name(options->name, error);
+  if (!status && options->wheel) status = moire__ahead_check_wheel(options, error);
   if (status) return status;
   if (options->n_cpus < 1 || options->n_cpus > MOIRE__AHEAD_MOST_CPUS)
     return moire_fail(error, MOIRE_ERROR_ARGUMENT, "cpus: wanted 1 to %d versions, but %d came",

@@ -2,9 +2,10 @@
  *
  * ahead.c decides and orders, interface.h says what the library offers, plan.c makes tables of plans, fold.c
  * computes what depends on weights alone, find.c looks up what all of them need, header.c and tables.c write
- * the header and the tables as C, names.c names what is public, files.c writes all files into the folder of
- * folder.c, build.c runs the C compiler by command.c, and ahead_sources.c (made by the build) holds the run
- * time of such libraries as text.
+ * the header and the tables as C, sections.c says which lines of a text a library gets, names.c names what is
+ * public, python/ writes the header as a Python module and makes wheels, files.c writes all
+ * files into the folder of folder.c, build.c runs the C compiler by command.c, and ahead_sources.c (made by the
+ * build) holds the run time of such libraries as text.
  */
 #ifndef MOIRE_COMPILER_DRIVER_AHEAD_AHEAD_H
 #define MOIRE_COMPILER_DRIVER_AHEAD_AHEAD_H
@@ -176,6 +177,8 @@ moire_status moire__ahead_fold(moire__ahead *a, moire__ahead_level *level, moire
 void moire__ahead_write_header(const moire__ahead *a, moire__text *out);
 void moire__ahead_write_package(const moire__ahead *a, moire__text *out);
 void moire__ahead_write_tables(const moire__ahead *a, moire__text *out);
+/* What NAME_version() returns. */
+void moire__ahead_add_build(const moire__ahead *a, moire__text *out);
 /* Of training: the table `training`. */
 void moire__ahead_write_training(const moire_training_options *options, moire__text *out);
 /* Names of the versions, with blanks between. */

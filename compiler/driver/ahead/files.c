@@ -1,6 +1,8 @@
 /* The files of a library: sources, weights, objects and texts go to a folder, the C compiler makes libraries of
  * them (build.c), and what is for the caller is renamed into place. */
 #include "compiler/driver/ahead/ahead.h"
+#include "compiler/driver/ahead/python/module.h"
+#include "compiler/driver/ahead/python/wheel.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +14,8 @@ static moire_status write_text(const moire__ahead_folder *folder, const char *pa
   return status;
 }
 
+static bool is_python(const moire__ahead_source *source) { return strstr(source->path, ".py") != NULL; }
+
 static moire_status write_sources(const moire__ahead *a, const moire__ahead_folder *folder,
                                   moire_error *error) {
   moire_status status = MOIRE_OK;
@@ -19,6 +23,7 @@ static moire_status write_sources(const moire__ahead *a, const moire__ahead_fold
   for (int i = 0; i < moire__ahead_source_count && !status; i++) {
     const moire__ahead_source *source = &moire__ahead_sources[i];
     moire__text text = {0};
+    if (is_python(source)) continue;
     if (!strcmp(source->path, "runtime/aot/library.h")) {
       moire__ahead_write_header(a, &text);
       snprintf(name, sizeof name, "%s.h", a->options->name);
@@ -89,14 +94,26 @@ static moire_status write_objects(const moire__ahead *a, const moire__ahead_fold
   return status;
 }
 
+/* ---- Python ----------------------------------------------------------------------------------------- */
+
+static moire_status write_python(moire__ahead *a, const moire__ahead_folder *folder, moire_error *error) {
+  moire__text text = {0};
+  char path[MOIRE__AHEAD_LONGEST_NAME + 16];
+  moire_status status = moire__ahead_write_python(a, &text, error);
+  snprintf(path, sizeof path, "%s/__init__.py", a->options->name);
+  if (!status) status = moire__ahead_folder_write(folder, path, text.data, text.length, error);
+  moire__text_free(&text);
+  return status;
+}
+
 /* ---- Texts for readers ------------------------------------------------------------------------------ */
 
 typedef struct file_list {
-  char *names[4 + 1 + 3 * MOIRE__AHEAD_MOST_CPUS + 1];
+  const char *names[4 + 3 + 3 * MOIRE__AHEAD_MOST_CPUS + 1];
   int n;
 } file_list;
 
-static char *add_file(file_list *files, moire__ahead *a, const char *middle, const char *end) {
+static const char *add_file(file_list *files, moire__ahead *a, const char *middle, const char *end) {
   return files->names[files->n++] =
              moire__arena_printf(&a->arena, "%s%s%s%s", a->options->name, *middle ? "." : "", middle, end);
 }
@@ -135,16 +152,20 @@ moire_status moire__ahead_write_files(moire__ahead *a, const moire__ahead_folder
   int n_objects = 0;
   moire_status status = write_sources(a, folder, error);
   if (!status) status = moire__ahead_try_header(a, folder, error);
+  if (!status && (a->options->python || a->options->wheel)) status = write_python(a, folder, error);
   if (!status) status = write_weights(a, folder, error);
   if (!status) status = write_objects(a, folder, &n_objects, error);
   if (!status) status = moire__ahead_build(a, folder, n_objects, error);
+  if (!status && a->options->wheel)
+    status = moire__ahead_write_wheel(a, folder, &files.names[files.n++], error);
   if (a->options->external_weights && a->model->weights) add_file(&files, a, "", ".weights");
   for (int i = 0; i < a->n_levels && !status; i++)
     status = write_level_texts(a, &a->levels[i], &files, folder, error);
+  if (a->options->python) add_file(&files, a, "", "/__init__.py");
   add_file(&files, a, "", ".so");
   add_file(&files, a, "", ".a");
   add_file(&files, a, "", ".pc");
   add_file(&files, a, "", ".h");
   if (status) return status;
-  return moire__ahead_folder_publish(folder, a->options->directory, (const char *const *)files.names, error);
+  return moire__ahead_folder_publish(folder, a->options->directory, files.names, error);
 }

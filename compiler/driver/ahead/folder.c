@@ -136,6 +136,17 @@ static moire_status sync_file(const char *path, moire_error *error) {
   return failure ? moire_fail(error, MOIRE_ERROR_IO, "%s: %s", path, strerror(cause)) : MOIRE_OK;
 }
 
+/* The folder of a file that lies in one of its own: it may be there. */
+static moire_status make_folder_of(char *path, moire_error *error) {
+  char *slash = strrchr(path, '/');
+  moire_status status = MOIRE_OK;
+  *slash = 0;
+  if (mkdir(path, 0777) && (errno != EEXIST || !is_folder(path)))
+    status = moire_fail(error, MOIRE_ERROR_IO, "%s: a folder could not be made: %s", path, strerror(errno));
+  *slash = '/';
+  return status;
+}
+
 /* What can fail is tried before anything is replaced. */
 moire_status moire__ahead_folder_publish(const moire__ahead_folder *folder, const char *directory,
                                          const char *const *files, moire_error *error) {
@@ -146,7 +157,8 @@ moire_status moire__ahead_folder_publish(const moire__ahead_folder *folder, cons
       char *from = join(folder->path, files[i]), *to = join(directory, files[i]);
       if (pass == 0) {
         status = sync_file(from, error);
-        if (is_folder(to)) status = moire_fail(error, MOIRE_ERROR_IO, "%s: is a folder", to);
+        if (!status && strchr(files[i], '/')) status = make_folder_of(to, error);
+        if (!status && is_folder(to)) status = moire_fail(error, MOIRE_ERROR_IO, "%s: is a folder", to);
       } else if (rename(from, to)) {
         status = moire_fail(error, MOIRE_ERROR_IO, "%s: could not be written: %s", to, strerror(errno));
       }

@@ -3,33 +3,12 @@
  * The header is runtime/aot/library.h with the library's name for library_, its numbers for the ones that stand
  * there, and without the sections (between lines with braces in comments) that it has nothing for. */
 #include "compiler/driver/ahead/interface.h"
+#include "compiler/driver/ahead/sections.h"
 #include "moire/version.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-/* Whether the library has what a section is about. */
-static bool has_section(const moire__ahead *a, const char *name, size_t n) {
-  const struct {
-    const char *name;
-    bool has;
-  } sections[] = {{"weights external", a->options->external_weights},
-                  {"models", a->options->external_weights || a->model->training},
-                  {"training", a->model->training != NULL},
-                  {"embedded", a->model->weights && !a->options->external_weights},
-                  {"tokenizer", a->model->tokenizer != NULL}};
-  for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
-    if (strlen(sections[i].name) == n && !memcmp(sections[i].name, name, n)) return sections[i].has;
-  }
-  for (size_t at = 0; at < n;) { /* interfaces, with blanks between */
-    const char *blank = memchr(name + at, ' ', n - at);
-    size_t length = blank ? (size_t)(blank - name) - at : n - at;
-    if (moire__ahead_interface_find(name + at, length) == a->interface) return true;
-    at += length + 1;
-  }
-  return false;
-}
 
 /* The value of the fact that is named so. */
 static bool find_fact(const moire__ahead *a, const char *name, size_t n, moire__text *value) {
@@ -95,40 +74,21 @@ static void add_renamed(const moire__ahead *a, const char *line, size_t n, size_
   *to = opening(out->data + start, out->length - start);
 }
 
-/* "fields NAME": a section that the interface writes. */
-enum { FIELDS = sizeof "fields " - 1 };
-static bool is_fields(const char *name, size_t n) { return n > FIELDS && !memcmp(name, "fields ", FIELDS); }
+typedef struct writer {
+  const moire__ahead *a;
+  moire__text *out;
+  size_t from, to; /* of add_renamed */
+} writer;
 
-static void add_lines(const moire__ahead *a, const char *text, const char *end, moire__text *out) {
-  int left_out = 0; /* depth of sections that are, 0: none */
-  size_t from = 0, to = 0;
-  while (text < end) {
-    const char *line_end = memchr(text, '\n', (size_t)(end - text));
-    size_t n = (size_t)(line_end ? line_end + 1 - text : end - text);
-    size_t indent = 0;
-    while (indent < n && text[indent] == ' ') indent++;
-    const char *mark = text + indent;
-    bool opens = n - indent > 8 && !memcmp(mark, "/* { ", 5);
-    bool closes = n - indent > 8 && !memcmp(mark, "/* } ", 5);
-    if (closes) {
-      left_out -= left_out > 0;
-    } else if (opens && !left_out && is_fields(mark + 5, n - indent - 9)) {
-      a->interface->write_fields(a, mark + 5 + FIELDS, n - indent - 9 - FIELDS, out);
-      left_out++;
-    } else if (opens) {
-      left_out += left_out > 0 || !has_section(a, mark + 5, n - indent - 9);
-    } else if (!left_out && !(n == 1 && ends_in_empty_line(out)) && !add_fact(a, text, n, out)) {
-      add_renamed(a, text, n, &from, &to, out);
-    }
-    text += n;
-  }
+static void take_line(void *context, const char *line, size_t n) {
+  writer *w = context;
+  if (!(n == 1 && ends_in_empty_line(w->out)) && !add_fact(w->a, line, n, w->out))
+    add_renamed(w->a, line, n, &w->from, &w->to, w->out);
 }
 
-static const moire__ahead_source *find_source(const char *path) {
-  for (int i = 0; i < moire__ahead_source_count; i++) {
-    if (!strcmp(moire__ahead_sources[i].path, path)) return &moire__ahead_sources[i];
-  }
-  return NULL;
+static void take_fields(void *context, const char *name, size_t n) {
+  const writer *w = context;
+  w->a->interface->write_fields(w->a, name, n, w->out);
 }
 
 void moire__ahead_write_header(const moire__ahead *a, moire__text *out) {
@@ -144,8 +104,15 @@ void moire__ahead_write_header(const moire__ahead *a, moire__text *out) {
       " * Threads: calls may run at once unless they share a workspace%s. Nothing is kept between\n"
       " * calls but what the caller holds. Numbers: little-endian float32; row-major arrays.\n */\n",
       a->model->training ? " or a state" : "");
-  const moire__ahead_source *header = find_source("runtime/aot/library.h");
-  add_lines(a, header->text, header->end, out);
+  const moire__ahead_source *header = moire__ahead_find_source("runtime/aot/library.h");
+  writer w = {.a = a, .out = out};
+  const moire__ahead_sections how = {.opens = "/* { ",
+                                     .closes = "/* } ",
+                                     .behind = 4,
+                                     .context = &w,
+                                     .take_line = take_line,
+                                     .take_fields = take_fields};
+  moire__ahead_walk_sections(a, &how, header->text, header->end);
 }
 
 /* ---- pkg-config ------------------------------------------------------------------------------------- */

@@ -8,8 +8,9 @@
  *
  *     / * { NAME * / ... / * } NAME * /           or, of several,           / * { NAME OTHER * / ...
  *
- * of runtime/aot/library.h (without the blanks), and its files in runtime/aot/, which define besides the
- * library's functions moire__aot_own_status_text (runtime/aot/workspace.h).
+ * of runtime/aot/library.h (without the blanks), its files in runtime/aot/, which define besides the library's
+ * functions moire__aot_own_status_text (runtime/aot/workspace.h), and runtime/aot/python/NAME.py, where a
+ * Python class Model has a method for each of them.
  */
 #ifndef MOIRE_COMPILER_DRIVER_AHEAD_INTERFACE_H
 #define MOIRE_COMPILER_DRIVER_AHEAD_INTERFACE_H
@@ -31,6 +32,8 @@ struct moire__ahead_interface {
   moire_status (*check)(moire__ahead *a, moire_error *error);
   /* Fields of a struct in its sections, which stand there between lines with "fields STRUCT"; NULL: none. */
   void (*write_fields)(const moire__ahead *a, const char *name, size_t n, moire__text *out);
+  /* The same of its Python; NULL: none. */
+  void (*write_python)(moire__ahead *a, const char *name, size_t n, moire__text *out);
   /* Tables that its files read, as C; NULL: none. */
   void (*write_tables)(const moire__ahead *a, moire__text *out);
 };

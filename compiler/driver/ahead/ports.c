@@ -61,9 +61,7 @@ static const char *c_type(moire_dtype dtype) {
   return "void";
 }
 
-/* "the name": f32[n, 128], what its elements are. */
-static void add_comment(const moire__ahead_port *p, moire__text *out) {
-  moire__text_add(out, " /* ");
+void moire__ahead_add_port_type(const moire__ahead_port *p, moire__text *out) {
   if (strcmp(p->name, p->field) != 0) {
     moire__text_add(out, "\"");
     for (const char *c = p->name; *c; c++)
@@ -80,6 +78,12 @@ static void add_comment(const moire__ahead_port *p, moire__text *out) {
   }
   moire__text_add(out, "]");
   if (p->rows) moire__text_add(out, ": each from 0 to %" PRId64, p->rows - 1);
+}
+
+/* "the name": f32[n, 128], what its elements are. */
+static void add_comment(const moire__ahead_port *p, moire__text *out) {
+  moire__text_add(out, " /* ");
+  moire__ahead_add_port_type(p, out);
   if (p->dtype == MOIRE_C64) moire__text_add(out, ": pairs of real and imaginary part");
   if (p->dtype == MOIRE_BOOL) moire__text_add(out, ": 0 or 1");
   if (p->dtype == MOIRE_BF16) moire__text_add(out, ": the upper 16 bits of a float32");
@@ -97,9 +101,8 @@ static int64_t elements_of(const moire__ahead_port *p) {
   return moire__dim_factor(elements);
 }
 
-/* Whether a struct has the port. */
-static bool is_in(const char *fields, size_t n, const moire__ahead_port *p) {
-  return n == strlen("examples") && !memcmp(fields, "examples", n) ? p->trains : p->serves;
+bool moire__ahead_port_is_in(const char *name, size_t n, const moire__ahead_port *p) {
+  return n == strlen("examples") && !memcmp(name, "examples", n) ? p->trains : p->serves;
 }
 
 void moire__ahead_write_fields(const moire__ahead *a, const char *name, size_t n, moire__text *out) {
@@ -108,7 +111,7 @@ void moire__ahead_write_fields(const moire__ahead *a, const char *name, size_t n
   const moire__ahead_port *list = gives ? all->outputs : all->inputs;
   int count = gives ? all->n_outputs : all->n_inputs, written = 0;
   for (int i = 0; i < count; i++) {
-    if (!is_in(name, n, &list[i])) continue;
+    if (!moire__ahead_port_is_in(name, n, &list[i])) continue;
     moire__text_add(out, "  %s%s *%s;", gives ? "" : "const ", c_type(list[i].dtype), list[i].field);
     add_comment(&list[i], out);
     written++;
@@ -122,7 +125,7 @@ static void write_table(const moire__ahead *a, const char *fields, const moire__
   int written = 0;
   for (int i = 0; i < n; i++) {
     const moire__ahead_port *p = &list[i];
-    if (!is_in(fields, strlen(fields), p)) continue;
+    if (!moire__ahead_port_is_in(fields, strlen(fields), p)) continue;
     moire__text_add(out, "    {offsetof(%s_%s, %s), %d, (moire_dtype)%d, %d, %" PRId64 ", %" PRId64 "},\n",
                     a->options->name, fields, p->field, p->number, p->dtype, has_samples(p), elements_of(p),
                     p->rows);

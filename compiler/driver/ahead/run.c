@@ -224,4 +224,5 @@ const moire__ahead_interface moire__ahead_run = {.name = "run",
                                                  .choose = choose,
                                                  .check = check,
                                                  .write_fields = moire__ahead_write_fields,
+                                                 .write_python = moire__ahead_write_python_fields,
                                                  .write_tables = moire__ahead_write_ports};

@@ -177,6 +177,12 @@ static void add_includes(const char *const *files, moire__text *out) {
   for (int i = 0; files[i]; i++) moire__text_add(out, "#include \"runtime/aot/%s\"\n", files[i]);
 }
 
+void moire__ahead_add_build(const moire__ahead *a, moire__text *out) {
+  moire__text_add(out, "moire %s, model %s, code for ", MOIRE_VERSION, a->model->name);
+  moire__ahead_add_levels(a, out);
+  moire__text_add(out, ", build %016" PRIx64 ", weights %016" PRIx64, a->signature, a->weight_hash);
+}
+
 void moire__ahead_write_tables(const moire__ahead *a, moire__text *out) {
   const moire_ahead_model *model = a->model;
   bool embedded = model->weights && !a->options->external_weights;
@@ -198,12 +204,9 @@ void moire__ahead_write_tables(const moire__ahead *a, moire__text *out) {
                     ".incbin \\\"weights\\\"\\n.popsection\");\n"
                     "extern const unsigned char moire__%s_weights[];\n",
                     a->options->name, a->options->name);
-  moire__text_add(out,
-                  "\nstatic const moire__aot_tables tables = {\n    .version = \"moire %s, model %s, code for ",
-                  MOIRE_VERSION, model->name);
-  moire__ahead_add_levels(a, out);
-  moire__text_add(out, ", build %016" PRIx64 ", weights %016" PRIx64 "\",\n    .model = ", a->signature,
-                  a->weight_hash);
+  moire__text_add(out, "\nstatic const moire__aot_tables tables = {\n    .version = \"");
+  moire__ahead_add_build(a, out);
+  moire__text_add(out, "\",\n    .model = ");
   moire__ahead_add_string(model->name, out);
   moire__text_add(out, ",\n    .config = ");
   moire__ahead_add_string(model->config, out);

@@ -78,15 +78,40 @@ static void convolution(moire__call *c, int axes) {
 static void conv1d(moire__call *c) { convolution(c, 1); }
 static void conv2d(moire__call *c) { convolution(c, 2); }
 
-static void conv_transpose1d(moire__call *c) {
+static void transposed(moire__call *c, int axes) {
   moire_value x = moire__tensor(c, "input"), w = moire__tensor(c, "weight"),
               bias = moire__tensor_or_none(c, "bias");
-  int64_t stride, padding, more, dilation, groups = moire__integer_or(c, "groups", 1);
-  numbers(c, "stride", 1, &stride, 1);
-  numbers(c, "padding", 0, &padding, 1);
-  numbers(c, "output_padding", 0, &more, 1);
-  numbers(c, "dilation", 1, &dilation, 1);
-  moire__give(c, moire_conv_transpose1d_at(c->at, x, w, bias, stride, padding, more, groups, dilation));
+  int64_t stride[2], padding[2], more[2], dilation[2], groups = moire__integer_or(c, "groups", 1);
+  numbers(c, "stride", 1, stride, axes);
+  numbers(c, "padding", 0, padding, axes);
+  numbers(c, "output_padding", 0, more, axes);
+  numbers(c, "dilation", 1, dilation, axes);
+  if (c->why) return;
+  bool alone = rank_of(x) == axes + 1; /* one sample without an axis */
+  if (alone) x = moire__unsqueeze(c, x, 0);
+  moire_value y =
+      axes == 1
+          ? moire_conv_transpose1d_at(c->at, x, w, bias, stride[0], padding[0], more[0], groups, dilation[0])
+          : moire_conv_transpose2d_at(c->at, x, w, bias, stride, padding, more, groups, dilation);
+  moire__give(c, alone ? moire__squeeze(c, y, 0) : y);
+}
+
+static void conv_transpose1d(moire__call *c) { transposed(c, 1); }
+static void conv_transpose2d(moire__call *c) { transposed(c, 2); }
+
+/* What the others are once they are decomposed: the weight says over how many axes. */
+static void any_convolution(moire__call *c) {
+  int axes = rank_of(moire__tensor(c, "weight")) - 2;
+  if (axes < 1 || axes > 2) {
+    if (axes > 2) moire__refuse(c, "over %d axes is not imported: only over one or two", axes);
+    return;
+  }
+  if (moire__bool_or(c, "transposed", false)) {
+    transposed(c, axes);
+  } else {
+    moire__pass_over(c, "output_padding");
+    convolution(c, axes);
+  }
 }
 
 static void pool(moire__call *c, int axes, bool largest) {
@@ -136,6 +161,8 @@ const moire__aten_row moire__rows_sequence[] = {{"aten.conv1d.default", conv1d, 
                                                 {"aten.conv2d.default", conv2d, false},
                                                 {"aten.conv2d.padding", conv2d, false},
                                                 {"aten.conv_transpose1d.default", conv_transpose1d, false},
+                                                {"aten.conv_transpose2d.input", conv_transpose2d, false},
+                                                {"aten.convolution.default", any_convolution, false},
                                                 {"aten.max_pool1d.default", max_pool1d, false},
                                                 {"aten.max_pool2d.default", max_pool2d, false},
                                                 {"aten.avg_pool1d.default", avg_pool1d, false},
