@@ -69,11 +69,11 @@ def nested(numbers, shape):
     return numbers
 
 
-def in_processes(work, jobs):
-    """What eight processes make of the jobs, forked ones and fresh ones."""
+def in_processes(work, jobs, n=2):
+    """What n processes make of the jobs, forked ones and fresh ones, and eight threads."""
     results = []
     for how in ("fork", "spawn"):
-        with multiprocessing.get_context(how).Pool(8) as pool:
+        with multiprocessing.get_context(how).Pool(n) as pool:
             results.append(pool.starmap(work, jobs))
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         results.append(list(pool.map(lambda job: work(*job), jobs)))
@@ -123,7 +123,7 @@ def recommend(name, data, wanted):
         agree(ask_top(model, [numpy.array(history) for history in histories], k), "lists of numpy")
     again = pickle.loads(pickle.dumps(model))
     jobs = [(again, histories[i : i + 5], k) for i in range(0, len(histories), 5)]
-    for results in in_processes(ask_top, jobs):
+    for results in in_processes(ask_top, jobs, 8):
         for i, got in enumerate(results):
             agree(got, "processes", 5 * i, min(5 * i + 5, len(lines)))
 
