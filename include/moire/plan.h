@@ -67,10 +67,10 @@ typedef struct moire_plan_state {
   bool trained; /* a parameter, saved in every checkpoint; other states are the optimizer's */
 } moire_plan_state;
 
-/* A packed plan leaves out the padding of its input ids i32[B, L]: whoever runs it computes these inputs and
- * the extent T from ids (the runner does). Numbers of buffers, -1 where the plan does not read it; extent 0:
- * the plan is not packed. Tokens are the positions with ids > 0, the last position of every sample, and all
- * positions of a sample that has no ids > 0; they stand in order, sample by sample. */
+/* A packed plan leaves out the padding of its input ids[B, L], i32 or i64: whoever runs it computes these
+ * inputs and the extent T from ids (the runner does). Numbers of buffers, -1 where the plan does not read it;
+ * extent 0: the plan is not packed. Tokens are the positions with ids > 0, the last position of every sample,
+ * and all positions of a sample that has no ids > 0; they stand in order, sample by sample. */
 typedef struct moire_plan_packing {
   int extent;     /* number of the named extent T */
   int ids;        /* the buffer of ids */

@@ -36,5 +36,6 @@ static void moire__aot_pack(moire__aot_run *run, int64_t n, unsigned char *memor
                            .starts = found[MOIRE__AOT_STARTS],
                            .counts = found[MOIRE__AOT_COUNTS],
                            .valid = found[MOIRE__AOT_VALID]};
-  run->extents[MOIRE__AOT_T] = moire__packing_find(run->inputs[plan->ids], n, plan->length, &arrays);
+  run->extents[MOIRE__AOT_T] =
+      moire__packing_find(run->inputs[plan->ids], plan->wide_ids, n, plan->length, &arrays);
 }

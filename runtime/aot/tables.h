@@ -83,6 +83,7 @@ typedef struct moire__aot_plan {
   const unsigned char *reads; /* [MOIRE__AOT_INPUTS]: 1 for each input that the plan has */
   int ids;                    /* of a packed plan: the input that holds the ids; -1: it is not packed */
   int64_t length;             /* of a packed plan: tokens of a row at most */
+  int wide_ids;               /* of a packed plan: the ids are i64, not i32 */
   int flush;                  /* while kernels run, numbers below the normal range count as zero */
   const int *outputs;         /* the buffers that the caller wants */
   int n_outputs;

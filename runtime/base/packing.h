@@ -2,6 +2,7 @@
 #ifndef MOIRE_RUNTIME_BASE_PACKING_H
 #define MOIRE_RUNTIME_BASE_PACKING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Arrays to fill, sizes as in moire_plan_packing, with T at most samples * length; NULL where not wanted. */
@@ -10,7 +11,8 @@ typedef struct moire__packing {
   uint8_t *valid;
 } moire__packing;
 
-/* ids: samples x length, row-major, length at least 1. Returns T. */
-int64_t moire__packing_find(const int32_t *ids, int64_t samples, int64_t length, const moire__packing *out);
+/* ids: samples x length, row-major, length at least 1; i32, or i64 where they are `wide`. Returns T. */
+int64_t moire__packing_find(const void *ids, bool wide, int64_t samples, int64_t length,
+                            const moire__packing *out);
 
 #endif

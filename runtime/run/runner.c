@@ -295,14 +295,15 @@ static moire_status pack_inputs(moire_runner *r, moire_error *error) {
   r->extents[p->extent] = 0;
   moire_status status = check_run(r, error);
   if (status) return status;
-  int64_t positions = ids->given_elements, samples = positions / p->length, wide = positions ? positions : 1;
-  reserve_packed(r, wide);
+  int64_t positions = ids->given_elements, samples = positions / p->length;
+  reserve_packed(r, positions ? positions : 1);
   int buffers[PACKED_INPUTS];
   void *data[PACKED_INPUTS];
   packed_inputs(p, buffers);
   for (int i = 0; i < PACKED_INPUTS; i++) data[i] = buffers[i] < 0 ? NULL : r->buffers[buffers[i]].copy;
   moire__packing out = {data[0], data[1], data[2], data[3], data[4], data[5], data[6]};
-  int64_t tokens = moire__packing_find(ids->given, samples, p->length, &out);
+  bool wide = r->plan->buffers[p->ids].dtype == MOIRE_I64;
+  int64_t tokens = moire__packing_find(ids->given, wide, samples, p->length, &out);
   r->extents[p->extent] = tokens;
   for (int i = 0; i < PACKED_INPUTS; i++) {
     if (buffers[i] < 0) continue;

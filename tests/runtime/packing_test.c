@@ -10,7 +10,7 @@ Test(packing, samples_of_every_kind) {
   int32_t tokens[16], slots[16], last[4], ends[16], starts[4], counts[4];
   uint8_t valid[16];
   moire__packing out = {tokens, slots, last, ends, starts, counts, valid};
-  cr_assert_eq(moire__packing_find(ids, 4, 4, &out), 12);
+  cr_assert_eq(moire__packing_find(ids, false, 4, 4, &out), 12);
   static const int32_t want_tokens[] = {2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15};
   static const int32_t want_slots[] = {-1, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, -1, 10, -1, 11};
   static const int32_t want_ends[] = {-1, 0, -1, -1, -1, 1, -1, -1, -1, 2, -1, 3};
@@ -25,10 +25,23 @@ Test(packing, samples_of_every_kind) {
   cr_assert(memcmp(valid, want_valid, sizeof want_valid) == 0);
 }
 
+Test(packing, ids_of_64_bits) {
+  static const int64_t ids[] = {0, (int64_t)1 << 40, -((int64_t)1 << 40), 3, 0, 0};
+  int32_t tokens[6], counts[2];
+  uint8_t valid[6];
+  moire__packing out = {.tokens = tokens, .counts = counts, .valid = valid};
+  cr_assert_eq(moire__packing_find(ids, true, 2, 3, &out), 4);
+  static const int32_t want_tokens[] = {1, 2, 3, 5}, want_counts[] = {2, 2};
+  static const uint8_t want_valid[] = {1, 0, 1, 0};
+  cr_assert(memcmp(tokens, want_tokens, sizeof want_tokens) == 0);
+  cr_assert(memcmp(counts, want_counts, sizeof want_counts) == 0);
+  cr_assert(memcmp(valid, want_valid, sizeof want_valid) == 0);
+}
+
 Test(packing, nothing_and_arrays_that_nobody_wants) {
   static const int32_t ids[] = {0, 9};
   moire__packing none = {0};
-  cr_assert_eq(moire__packing_find(ids, 0, 4, &none), 0);
-  cr_assert_eq(moire__packing_find(ids, 1, 2, &none), 1);
-  cr_assert_eq(moire__packing_find(ids, 2, 1, &none), 2);
+  cr_assert_eq(moire__packing_find(ids, false, 0, 4, &none), 0);
+  cr_assert_eq(moire__packing_find(ids, false, 1, 2, &none), 1);
+  cr_assert_eq(moire__packing_find(ids, false, 2, 1, &none), 2);
 }

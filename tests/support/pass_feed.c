@@ -40,7 +40,7 @@ static packing find_packing(const moire__tensor *ids) {
                               .starts = by_sample + samples,
                               .counts = by_sample + 2 * samples,
                               .valid = p.valid};
-  p.n = moire__packing_find(rows, ids->dims[0], ids->dims[1], &p.arrays);
+  p.n = moire__packing_find(rows, false, ids->dims[0], ids->dims[1], &p.arrays);
   free(rows);
   return p;
 }

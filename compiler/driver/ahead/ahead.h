@@ -74,6 +74,7 @@ typedef struct moire__ahead_plan {
   bool *reads;    /* inputs by number: common ones in the order of runtime/aot/tables.h, then the interface's */
   int ids;        /* the input that a packed plan leaves out the padding of; -1: it is not packed */
   int64_t length; /* of the ids of a packed plan */
+  bool wide_ids;  /* they are i64, not i32 */
   bool flush;     /* moire_plan */
   int *outputs, n_outputs;
   moire__ahead_part parts[MOIRE__AHEAD_MOST_PARTS];

@@ -135,6 +135,7 @@ static moire_status place_inputs(maker *k) {
     return moire_fail(k->error, MOIRE_ERROR_INTERNAL, "the graph %s is packed by ids that it does not read",
                       plan->name);
   k->plan->length = plan->packing.extent ? plan->packing.length : 0;
+  k->plan->wide_ids = plan->packing.extent && plan->buffers[plan->packing.ids].dtype == MOIRE_I64;
   k->plan->flush = plan->flush;
   return MOIRE_OK;
 }

@@ -12,8 +12,8 @@
  * row differ by thousands; that is the rule's one assumption, and mask_value must be -1000 or less for it.
  * Random masks are those of the padded batch.
  *
- * Where what is left of the packed values is a bank of filters, it is computed at tokens alone, from all
- * positions of its operand.
+ * Where what is left of the packed values is a filter or a bank of them, it is computed at tokens alone, from
+ * all positions of its operand.
  *
  * Requires: attention as a composite (before expand), slices moved up (after demand). Ensures: same outputs and
  * gradients. The runtime computes the inputs "<ids>.tokens", ... that the pass adds (runtime/base/packing.h).
@@ -93,16 +93,43 @@ static bool pack_concat(moire__pack *p, const moire__node *node) {
   return moire__node_int(node, "axis") >= 2 && pack_elementwise(p, node, node->n_operands);
 }
 
-/* The ids that a key_valid operand comes from: less(0, ids); 0 if it is anything else. */
+static bool is_ids_type(moire_dtype dtype) { return dtype == MOIRE_I32 || dtype == MOIRE_I64; }
+
+/* Whether one of the operands of a comparison is this number everywhere. */
+static bool compares_with(const moire_graph *g, const moire__node *node, int operand, double wanted) {
+  int32_t value = node->operands[operand];
+  if (moire__node_of(g, value)->op == MOIRE__OP_broadcast) value = moire__node_of(g, value)->operands[0];
+  double number = wanted + 1;
+  return moire__constant_number(g, value, &number) && number == wanted;
+}
+
+/* Rows of a table are not negative. */
+static bool is_looked_up(const moire_graph *g, int32_t ids) {
+  for (int i = 0; i < g->n_nodes; i++) {
+    if (g->nodes[i].op == MOIRE__OP_gather && g->nodes[i].operands[1] == ids) return true;
+  }
+  return false;
+}
+
+/* The ids of which a key_valid operand says that they are more than 0, in one of its spellings:
+ *
+ *   0 < ids     1 <= ids     not(ids <= 0)     not(ids < 1)     not(ids = 0), where they are rows of a table
+ *
+ * 0 if it is anything else. */
 static int32_t ids_of_valid(const moire_graph *g, int32_t valid) {
-  const moire__node *less = moire__node_of(g, valid);
-  if (less->op != MOIRE__OP_less) return 0;
-  int32_t zero = less->operands[0];
-  if (moire__node_of(g, zero)->op == MOIRE__OP_broadcast) zero = moire__node_of(g, zero)->operands[0];
-  double number = 1;
-  const moire__node *ids = moire__node_of(g, less->operands[1]);
-  bool fits = moire__constant_number(g, zero, &number) && number == 0 && ids->op == MOIRE__OP_input;
-  return fits ? less->operands[1] : 0;
+  const moire__node *node = moire__node_of(g, valid);
+  bool negated = false;
+  for (; node->op == MOIRE__OP_not; negated = !negated) node = moire__node_of(g, node->operands[0]);
+  int ids = negated ? 0 : 1; /* which operand they are */
+  bool fits = false;
+  if (node->op == MOIRE__OP_less) fits = compares_with(g, node, 1 - ids, negated ? 1 : 0);
+  if (node->op == MOIRE__OP_less_equal) fits = compares_with(g, node, 1 - ids, negated ? 0 : 1);
+  if (node->op == MOIRE__OP_equal && negated) {
+    ids = compares_with(g, node, 0, 0) ? 1 : 0;
+    fits = compares_with(g, node, 1 - ids, 0) && is_looked_up(g, node->operands[ids]);
+  }
+  fits = fits && is_ids_type(g->values[node->operands[ids]].dtype);
+  return fits && moire__node_of(g, node->operands[ids])->op == MOIRE__OP_input ? node->operands[ids] : 0;
 }
 
 static bool is_packable_attention(const moire__pack *p, const moire__node *node) {
@@ -194,13 +221,13 @@ static bool find_batch(moire__pack *p) {
     p->samples = shape->dims[0];
     p->length = shape->dims[1];
     bool fits = shape->rank == 2 && moire__dim_is_static(p->length) && !moire__dim_is_static(p->samples) &&
-                moire__dim_factor(p->samples) == 1 && p->g->values[p->ids].dtype == MOIRE_I32;
+                moire__dim_factor(p->samples) == 1;
     if (fits && is_packable_attention(p, node)) return true;
   }
   return false;
 }
 
-/* Looked up by ids i32[B, L], as histories are: what may have padding. */
+/* Looked up by ids[B, L], as histories are: what may have padding. */
 static bool has_histories(const moire_graph *g) {
   for (int i = 0; i < g->n_nodes; i++) {
     const moire__node *node = &g->nodes[i];

@@ -184,10 +184,12 @@ static moire_value emit_last(emit *e, const moire__node *node) {
                  e->p->g->values[node->first_result].shape);
 }
 
-/* A bank of filters that is read at tokens alone. */
+/* Causal filters that are read at tokens alone. */
 static bool is_filter_of_tokens(const moire__pack *p, const moire__node *node) {
   const moire_graph *g = p->g;
-  if (node->op != MOIRE__OP_filter_bank || !p->filters) return false;
+  bool filter =
+      node->op == MOIRE__OP_depthwise_conv && node->n_operands == 2 && !moire__node_int_or(node, "reverse", 0);
+  if (!p->filters || !(filter || node->op == MOIRE__OP_filter_bank)) return false;
   int32_t v = node->first_result;
   const moire_dim *dims = g->values[v].shape.dims;
   if (dims[0] != p->samples || dims[1] != p->length || !moire__packed_filter_fits(dims[1], dims[2]))
@@ -214,8 +216,10 @@ static moire_value emit_filter(emit *e, const moire__node *node) {
   x[n++] = e->slots;
   x[n++] = e->starts;
   x[n++] = e->counts;
-  moire__attr attrs[] = {*moire__node_attr(node, "dilations"), moire__attr_make_int("packed", 1)};
-  return moire__graph_emit(e->r.to, node->source, node->op, x, n, attrs, 2);
+  bool bank = node->op == MOIRE__OP_filter_bank;
+  moire__attr attrs[] = {*moire__node_attr(node, bank ? "dilations" : "shifts"),
+                         moire__attr_make_int("packed", 1)};
+  return moire__graph_emit(e->r.to, node->source, node->op, x, n, attrs, bank ? 2 : 1);
 }
 
 static void emit_one(emit *e, int index) {
