@@ -54,6 +54,32 @@ static moire_value permute_in_order(const moire__simplify *s) {
   return identity ? s->operands[0] : shaped(s, MOIRE__OP_reshape, s->operands[0], &s->shape);
 }
 
+/* ---- look-ups of rows in order ----------------------------------------------------------------------------
+ */
+
+/* How many rows operand i names, if they are 0, 1, 2, .. of one axis; else 0. */
+static int64_t rows_in_order(const moire__simplify *s, int i) {
+  const moire__node *node = moire__node_of(s->g, s->operands[i].id);
+  while (node->op == MOIRE__OP_cast && moire__dtype_is_int(s->g->values[node->operands[0]].dtype))
+    node = moire__node_of(s->g, node->operands[0]);
+  const moire_shape *shape = &s->g->values[node->first_result].shape;
+  bool fits = node->op == MOIRE__OP_iota && shape->rank == 1 && moire__dim_is_static(shape->dims[0]);
+  return fits ? shape->dims[0] : 0;
+}
+
+static moire_value gather_in_order(const moire__simplify *s) {
+  int64_t n = rows_in_order(s, 1);
+  bool fits = n > 0 && n <= moire_value_dim(s->operands[0], 0);
+  return fits ? moire_slice_at(s->node->source, s->operands[0], 0, 0, n) : moire__simplify_no(s);
+}
+
+static moire_value scatter_in_order(const moire__simplify *s) {
+  int64_t n = rows_in_order(s, 0), size = s->shape.dims[0];
+  bool fits =
+      n > 0 && moire__dim_is_static(size) && n <= size && moire__node_int_or(s->node, "padding", -1) < 0;
+  return fits ? moire_pad_at(s->node->source, s->operands[1], 0, 0, size - n) : moire__simplify_no(s);
+}
+
 /* ---- slice, pad, concat, reductions ------------------------------------------------------------------------
  */
 
@@ -231,6 +257,8 @@ static const moire__simplify_rule rules[] = {
     {MOIRE__OP_permute, "permute(permute(x)) = permute(x)", permute_permuted},
     {MOIRE__OP_broadcast, "broadcast(x) = x, to the shape that it has", same_type},
     {MOIRE__OP_broadcast, "broadcast(broadcast(x)) = broadcast(x)", skip_operand},
+    {MOIRE__OP_gather, "gather(x, 0 1 2 ..) = slice(x)", gather_in_order},
+    {MOIRE__OP_scatter_add, "scatter_add(0 1 2 .., x) = pad(x)", scatter_in_order},
     {MOIRE__OP_slice, "slice(x) = x, of all of it", same_type},
     {MOIRE__OP_slice, "slice(slice(x)) = slice(x), on one axis", slice_sliced},
     {MOIRE__OP_pad, "pad(x) = x, by nothing", same_type},
