@@ -9,6 +9,7 @@
 #define PIPELINE(PASS)                                                                                         \
   PASS(select, "keeps the outputs that are asked for, and what they need")                                     \
   PASS(fix, "named extents that are known become numbers")                                                     \
+  PASS(banks, "filters along one sequence that are added up become one")                                       \
   PASS(unite, "complex products that are spelled by planes become complex ones")                               \
   PASS(recognise, "attention that is spelled in primitives becomes one op")                                    \
   PASS(demand, "slices move up to the operands: what nobody reads is not computed")                            \
@@ -41,6 +42,9 @@
   ORDER(fix, pack, "what is packed has an extent of its own for the tokens")                                   \
   ORDER(select, unite, "a plane that is handed out alone would keep real products beside the complex one")     \
   ORDER(unite, recognise, "scores by interference are recognised from complex products")                       \
+  ORDER(banks, unite, "it joins planes that are turned before they are turned back")                           \
+  ORDER(banks, demand, "slices would stand between filters and their sum")                                     \
+  ORDER(banks, pack, "a filter is computed at tokens where no permutation stands behind it")                   \
   ORDER(recognise, demand, "a slice passes attention as one step")                                             \
   ORDER(recognise, pack, "it leaves padding out of attention that it knows")                                   \
   ORDER(recognise, autodiff, "the gradient of the spelling keeps a value for each pair of query and key")      \

@@ -32,6 +32,7 @@ typedef moire_graph *moire__graph_pass(const moire_graph *g, const moire__goal *
 
 moire__graph_pass moire__pass_select;    /* keeps the outputs that the goal names, and what they need */
 moire__graph_pass moire__pass_fix;       /* named extents that the goal knows become numbers */
+moire__graph_pass moire__pass_banks;     /* filters along one sequence that are added up become one */
 moire__graph_pass moire__pass_unite;     /* complex products by planes become complex ones */
 moire__graph_pass moire__pass_recognise; /* attention in primitives becomes the composite */
 moire__graph_pass moire__pass_wide_loss; /* scores that only a cross entropy reads become one op with it */

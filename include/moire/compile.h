@@ -24,6 +24,7 @@ extern "C" {
 /* What the compiler does to make programs fast, and what can be turned off to find out whether it is at fault:
  * results are the same with and without, but for rounding. `--set NAME=false` does so in the command. */
 #define MOIRE_OPTIMIZATIONS(X)                                                                                 \
+  X(banks, "filters along one sequence that are added up become one")                                          \
   X(unite, "complex products that are spelled by planes become complex ones")                                  \
   X(recognise, "attention that is spelled in primitives becomes one operation")                                \
   X(wide_loss, "scores of many words that only a loss reads are never stored")                                 \

@@ -21,7 +21,7 @@
 enum { MOST_PRODUCTS = 4 };
 
 typedef struct product {
-  int32_t left, right; /* matrices as they are multiplied */
+  int32_t value, left, right; /* left, right: matrices as they are multiplied */
   double scale;
 } product;
 
@@ -32,8 +32,8 @@ typedef struct attention {
   product products[MOST_PRODUCTS];
   int n_products;
   moire__recognised_mask mask;
-  const moire__node *dropout; /* NULL: none */
-  int32_t v[2];               /* v[1]: 0 where v is real */
+  const moire__node *softmax, *dropout; /* dropout: NULL: none */
+  int32_t v[2];                         /* v[1]: 0 where v is real */
 } attention;
 
 static const moire__node *node_of(const attention *a, int32_t value) { return moire__node_of(a->g, value); }
@@ -84,7 +84,7 @@ static bool add_product(attention *a, int32_t value, bool waves, double scale) {
   if (a->n_products > 0 && (a->waves || waves)) return false;
   const moire__node *node = node_of(a, value);
   a->waves = waves;
-  a->products[a->n_products++] = (product){node->operands[0], node->operands[1], scale};
+  a->products[a->n_products++] = (product){value, node->operands[0], node->operands[1], scale};
   return true;
 }
 
@@ -123,6 +123,7 @@ static bool read_weights(attention *a, int32_t value, int uses) {
   }
   if (node->op != MOIRE__OP_softmax || a->uses[node->operands[0]] != 1) return false;
   a->mask.scores = a->g->values[value].shape;
+  a->softmax = node;
   return read_term(a, node->operands[0], 1) && a->n_products > 0;
 }
 
@@ -186,10 +187,14 @@ static double join_products(const attention *a, const moire__rewrite *r, moire_v
 
 static moire_value values_of(const attention *a, const moire__rewrite *r) {
   if (!a->v[1]) return moire__rewrite_value(r, a->v[0]);
-  const moire__node *re = node_of(a, a->v[0]), *im = node_of(a, a->v[1]);
-  if (re->op == MOIRE__OP_real && im->op == MOIRE__OP_imag && re->operands[0] == im->operands[0])
-    return moire__rewrite_value(r, re->operands[0]);
-  return moire_complex(moire__rewrite_value(r, a->v[0]), moire__rewrite_value(r, a->v[1]));
+  return moire__join_planes(moire__rewrite_value(r, a->v[0]), moire__rewrite_value(r, a->v[1]));
+}
+
+/* The lines of what it is made of. */
+static void credit(const attention *a, moire_graph *g, int32_t value) {
+  for (int i = 0; i < a->n_products; i++) moire__graph_credit(g, value, node_of(a, a->products[i].value));
+  moire__graph_credit(g, value, a->softmax);
+  if (a->dropout) moire__graph_credit(g, value, a->dropout);
 }
 
 static moire_value emit(const attention *a, const moire__rewrite *r) {
@@ -215,7 +220,10 @@ static moire_value emit(const attention *a, const moire__rewrite *r) {
   int n_attrs = 8;
   if (a->dropout)
     attrs[n_attrs++] = moire__attr_make_int("stream", moire__node_int_or(a->dropout, "stream", 0));
-  return moire__graph_emit(r->to, MOIRE_HERE, MOIRE__OP_attention, x, n, attrs, n_attrs);
+  moire_value y = moire__graph_emit(r->to, MOIRE_HERE, MOIRE__OP_attention, x, n, attrs, n_attrs);
+  moire__graph_name(y, a->waves ? "complex_attention" : "attention");
+  credit(a, r->to, y.id);
+  return y;
 }
 
 moire_graph *moire__pass_recognise(const moire_graph *g, const moire__goal *goal, moire_error *error) {

@@ -25,4 +25,8 @@ int32_t moire__recognise_fill(const moire_graph *g, int32_t value, moire__recogn
 /* The number that `value` is everywhere: a constant, broadcast or not. */
 bool moire__recognise_number(const moire_graph *g, int32_t value, double *number);
 
+/* re + i im. Where they are the planes of a value, that value; where the same views made both, these views of
+ * what they were made of. */
+moire_value moire__join_planes(moire_value re, moire_value im);
+
 #endif

@@ -6,6 +6,7 @@
  *     are the planes of  (p + ir)(q + is), and the imaginary and the real one of (r + ip)(q - is)
  *   w x  and  w y  of the same weights w, a softmax that nothing else reads
  *     are the planes of  w (x + iy)
+ *   P(x) + iP(y), of one chain P of reshapes and permutations, is  P(x + iy)
  *
  * A complex product reads its operands once where four real ones read them twice, and attention by interference
  * is recognised from complex scores. Networks that keep their planes apart are written so in systems without
@@ -15,6 +16,7 @@
  * ensures: the same values, but for rounding; the real products are left for dce
  * leaves alone: products that something else reads
  */
+#include "compiler/ir/names.h"
 #include "compiler/pass/recognise/recognise_private.h"
 #include "compiler/pass/walk.h"
 
@@ -38,7 +40,7 @@ typedef struct finder {
   moire__arena *arena;
   combination *differences, *sums;
   int n_differences, n_sums, difference_capacity, sum_capacity;
-  int32_t *same; /* [values]: the first value that is the same permutation of the same; else itself */
+  int32_t *same; /* [values]: the first value that is the same state, or permutation of the same; else itself */
   int *twin;     /* [nodes]: of the second product by weights that are used twice: the first; else -1 */
   int *leads;    /* [nodes]: of the first one: the second; else -1 */
 } finder;
@@ -52,21 +54,32 @@ static bool equal_axes(const moire__node *a, const moire__node *b) {
   return n == m && !memcmp(x, y, (size_t)n * sizeof *x);
 }
 
-/* Permutations are written anew wherever they are read. */
+/* Weights are read, and permutations written, anew wherever they are needed. */
 static void find_same(finder *f) {
-  int *permutations = moire__arena_array(f->arena, (size_t)f->g->n_nodes + 1, sizeof *permutations), n = 0;
-  for (int32_t v = 0; v < f->g->n_values; v++) f->same[v] = v;
-  for (int i = 0; i < f->g->n_nodes; i++) {
-    const moire__node *node = &f->g->nodes[i];
+  const moire_graph *g = f->g;
+  size_t n_values = (size_t)g->n_values + 1, n_nodes = (size_t)g->n_nodes + 1;
+  int *last = moire__arena_array(f->arena, n_values, sizeof *last);     /* 1 + permutation of the value */
+  int *before = moire__arena_array(f->arena, n_nodes, sizeof *before);  /* the one before it */
+  int32_t *read = moire__arena_array(f->arena, n_values, sizeof *read); /* states, in the order of `names` */
+  moire__names names = {0};
+  for (int32_t v = 0; v < g->n_values; v++) f->same[v] = v;
+  for (int i = 0; i < g->n_nodes; i++) {
+    const moire__node *node = &g->nodes[i];
+    if (node->op == MOIRE__OP_state) {
+      const char *name = moire__node_text(node, "name");
+      int known = moire__names_find(&names, name);
+      if (known >= 0) f->same[node->first_result] = read[known];
+      if (known < 0) read[names.n] = node->first_result;
+      if (known < 0) moire__names_add(&names, f->arena, name);
+    }
     if (node->op != MOIRE__OP_permute) continue;
-    int k = 0;
-    while (k < n && (f->same[f->g->nodes[permutations[k]].operands[0]] != f->same[node->operands[0]] ||
-                     !equal_axes(&f->g->nodes[permutations[k]], node)))
-      k++;
-    if (k < n)
-      f->same[node->first_result] = f->same[f->g->nodes[permutations[k]].first_result];
-    else
-      permutations[n++] = i;
+    int32_t x = f->same[node->operands[0]];
+    int k = last[x];
+    while (k && !equal_axes(&g->nodes[k - 1], node)) k = before[k - 1];
+    if (k) f->same[node->first_result] = g->nodes[k - 1].first_result;
+    if (k) continue;
+    before[i] = last[x];
+    last[x] = i + 1;
   }
 }
 
@@ -75,7 +88,7 @@ static bool read_product(const finder *f, int32_t value, product *out) {
   bool linear = node->op == MOIRE__OP_linear, matmul = node->op == MOIRE__OP_matmul;
   if ((!linear && !matmul) || node->n_attrs || f->uses[value] != 1) return false;
   *out = (product){node->op, f->same[node->operands[0]], f->same[node->operands[1]],
-                   node->n_operands > 2 ? node->operands[2] : 0};
+                   node->n_operands > 2 ? f->same[node->operands[2]] : 0};
   return f->g->values[value].dtype == MOIRE_F32 && f->g->values[out->left].dtype == MOIRE_F32 &&
          f->g->values[out->right].dtype == MOIRE_F32;
 }
@@ -162,7 +175,7 @@ static void find(finder *f) {
  */
 
 static moire_value pair_of(const moire__rewrite *r, int32_t re, int32_t im) {
-  return moire_complex(moire__rewrite_value(r, re), moire__rewrite_value(r, im));
+  return moire__join_planes(moire__rewrite_value(r, re), moire__rewrite_value(r, im));
 }
 
 /* b - c + i(b + c), either of which may be missing. */
@@ -205,6 +218,7 @@ static void unite(moire__rewrite *r, const combination *d, const combination *s)
     z = moire_matmul(pair_of(r, q->left, p->left), conjugate_of(r, p->right, q->right));
   else
     z = moire_matmul(pair_of(r, p->left, q->left), pair_of(r, p->right, q->right));
+  moire__graph_name(z, linear ? "complex_linear" : "complex_matmul");
   moire__rewrite_set(r, difference, conjugate ? moire_imag(z) : moire_real(z));
   moire__rewrite_set(r, sum, conjugate ? moire_real(z) : moire_imag(z));
   moire__graph_unpin(r->to);
