@@ -89,8 +89,10 @@ static int report(const char *mode, const tool_profile_run *run, times *plain, t
 static int bench(const char *config, const char *data, bool infer, int rounds, int threads) {
   const char *none[1];
   int n = rounds * STEPS;
-  tool_profile_job job = {
-      .config = config, .data = data, .assignments = none, .infer = infer, .threads = threads, .steps = n};
+  tool_profile_job job = {.sources = {.config = config, .assignments = none, .threads = threads},
+                          .files = {.data = data},
+                          .infer = infer,
+                          .steps = n};
   times plain = make_times(n), recorded = make_times(n);
   tool_profile_run run = {0};
   moire_error error = {0};
