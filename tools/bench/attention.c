@@ -3,10 +3,11 @@
  *   bench/attention [THREADS]       (all CPUs)
  *
  * Ours against OpenBLAS with our row kernels (blocks of query rows whose scores stay in cache, a head a
- * thread), and, with MOIRE_PYTHON=PYTHON in the environment, against compiled PyTorch (attention_torch.py). All
- * in one run; ours and OpenBLAS in turns, after their results were compared; medians, quartiles in brackets.
- * Causal rows are those of the models, where half of the scores are masked. Last, what longer and longer
- * sequences add to the peak of memory.
+ * thread; with gradients, the forward pass and then the backward one, which has the scores to compute again,
+ * since the gradient of y is known only after y), and, with MOIRE_PYTHON=PYTHON in the environment, against
+ * compiled PyTorch (attention_torch.py). All in one run; ours and OpenBLAS in turns, after their results were
+ * compared; medians, quartiles in brackets. Causal rows are those of the models, where half of the scores are
+ * masked. Last, what longer and longer sequences add to the peak of memory.
  */
 #include "moire/compile.h"
 #include "moire/run.h"
@@ -226,6 +227,7 @@ static void block_of_rows(const task *t, const rows *r, int64_t head, int64_t fi
   }
 }
 
+/* One pass, that of t->backward. */
 static void run_peer(const task *t, const rows *r) {
   for (int64_t head = 0; head < t->heads; head++) {
     for (int64_t first = 0; first < t->length; first += r->n) block_of_rows(t, r, head, first);
@@ -287,7 +289,10 @@ static void print_times(const char *name, times *t) {
 /* Ours and OpenBLAS's on one thread. */
 static void measure_one(const task *t, moire_threads *one, times *mine, times *theirs) {
   ours o = compile_ours(t, one);
-  rows r = compile_rows(t);
+  task forward = *t; /* before gradients */
+  forward.backward = false;
+  rows r = compile_rows(t), before = compile_rows(&forward);
+  for (uint32_t p = 0; p < 2; p++) forward.peer[p] = numbers(size_of(t), p);
   double began = bench_now();
   run(&o);
   run_peer(t, &r);
@@ -300,10 +305,13 @@ static void measure_one(const task *t, moire_threads *one, times *mine, times *t
     double start = work();
     run(&o);
     double middle = work();
+    if (t->backward) run_peer(&forward, &before);
     run_peer(t, &r);
     mine->of[mine->n++] = middle - start;
     theirs->of[theirs->n++] = work() - middle;
   } while (mine->n < 5 || (mine->n < MAX_RUNS && bench_now() - began < 6));
+  for (int p = 0; p < 2; p++) free(forward.peer[p]);
+  drop_rows(&before);
   drop_rows(&r);
   drop(&o);
 }
