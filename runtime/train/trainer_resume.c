@@ -1,0 +1,170 @@
+/* How a training run goes on from what it left on disk. */
+#include "runtime/base/memory.h"
+#include "runtime/files/checkpoint.h"
+#include "runtime/files/file.h"
+#include "runtime/train/trainer_files.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- Metrics ----------------------------------------------------------------------------------------------
+ */
+
+/* Is the line one of JSON, an object? */
+static bool is_object(const char *line, size_t n) {
+  json_t *value = json_loadb(line, n, 0, NULL);
+  bool good = json_is_object(value);
+  json_decref(value);
+  return good;
+}
+
+/* Past the lines of steps, which come before their epoch's. */
+static const char *skip_steps(const char *line, const char *end) {
+  static const char begin[] = "{\"step\":";
+  size_t n = sizeof begin - 1;
+  while ((size_t)(end - line) > n && !memcmp(line, begin, n)) {
+    const char *newline = memchr(line, '\n', (size_t)(end - line));
+    if (!newline) break;
+    line = newline + 1;
+  }
+  return line;
+}
+
+/* The journal becomes the first `epochs` lines of metrics.jsonl with those of their steps, which the run that
+ * is resumed has written. */
+static moire_status read_journal(moire__trainer_files *files, int64_t epochs, moire_error *error) {
+  char *bytes = NULL;
+  size_t n = 0;
+  moire_status status = moire__file_read(files->metrics, (size_t)1 << 30, &bytes, &n, error);
+  if (status) return status;
+  const char *line = bytes, *end = bytes + n;
+  for (int64_t epoch = 0; epoch < epochs && !status; epoch++) {
+    line = skip_steps(line, end);
+    const char *newline = memchr(line, '\n', (size_t)(end - line));
+    char wanted[64];
+    int length = snprintf(wanted, sizeof wanted, "{\"epoch\":%" PRId64 ",", epoch);
+    if (!newline || newline - line < length || memcmp(line, wanted, (size_t)length) != 0) {
+      status = moire_fail(error, MOIRE_ERROR_FORMAT,
+                          "%s:%" PRId64 ": wanted the line of epoch %" PRId64 ", which %s knows",
+                          files->metrics, epoch + 1, epoch, files->last);
+    } else if (!is_object(line, (size_t)(newline - line))) {
+      status = moire_fail(error, MOIRE_ERROR_FORMAT,
+                          "%s:%" PRId64 ": is no line of JSON, wanted that of epoch %" PRId64, files->metrics,
+                          epoch + 1, epoch);
+    } else {
+      line = newline + 1;
+    }
+  }
+  if (!status) moire__text_add_bytes(&files->journal, bytes, (size_t)(line - bytes));
+  moire__release(bytes);
+  return status;
+}
+
+/* ---- Checkpoints ------------------------------------------------------------------------------------------
+ */
+
+/* Whether the learning rate falls over as many steps as the epochs have. */
+static bool rate_depends_on_epochs(const json_t *config) {
+  const char *schedule = json_string_value(json_object_get(config, "schedule"));
+  return schedule && (!strcmp(schedule, "linear") || !strcmp(schedule, "cosine")) &&
+         !json_integer_value(json_object_get(config, "total_steps"));
+}
+
+/* Keys that may differ between a run and its continuation without changing what has been computed. */
+static bool may_differ(const json_t *config, const char *key) {
+  static const char *const keys[] = {"epochs", "patience", "eval_batch_size", "data", "model", "format"};
+  if (!strcmp(key, "epochs") && rate_depends_on_epochs(config)) return false;
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    if (!strcmp(keys[i], key)) return true;
+  }
+  return false;
+}
+
+static moire_status need_equal(const moire__trainer_files *files, const char *name, const char *theirs,
+                               const moire_config *ours, moire_error *error) {
+  moire__text text = {0};
+  moire__config_to_json(ours, &text);
+  json_t *want = json_loads(text.data, 0, NULL), *have = theirs ? json_loads(theirs, 0, NULL) : NULL;
+  moire__text_free(&text);
+  moire_status status = MOIRE_OK;
+  if (!json_is_object(have) || !json_is_object(want)) {
+    status = moire_fail(error, MOIRE_ERROR_FORMAT, "%s: metadata %s: wanted a JSON object", files->last, name);
+  }
+  const char *key = NULL;
+  json_t *value = NULL;
+  json_object_foreach(want, key, value) {
+    json_t *other = json_object_get(have, key);
+    if (status || may_differ(want, key) || json_equal(value, other)) continue;
+    char *now = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+    char *then = other ? json_dumps(other, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+    status =
+        moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: was trained with %s %s, so it cannot be resumed with %s",
+                   files->last, key, then ? then : "absent", now ? now : "?");
+    free(now);
+    free(then);
+  }
+  json_decref(want);
+  json_decref(have);
+  return status;
+}
+
+static bool take_count(const json_t *object, const char *key, int64_t low, int64_t *out) {
+  const json_t *value = json_object_get(object, key);
+  *out = json_integer_value(value);
+  return json_is_integer(value) && *out >= low;
+}
+
+static moire_status read_trained(const moire__trainer_files *files, const char *text, moire__trained *trained,
+                                 moire_error *error) {
+  json_t *root = text ? json_loads(text, 0, NULL) : NULL;
+  const json_t *value = json_object_get(root, "best_value");
+  const char *data = json_string_value(json_object_get(root, "data"));
+  moire_status status = MOIRE_OK;
+  char wanted[32];
+  snprintf(wanted, sizeof wanted, "%016" PRIx64, files->job->task->fingerprint);
+  if (!take_count(root, "epochs", 1, &trained->epochs) || !take_count(root, "steps", 1, &trained->steps) ||
+      !take_count(root, "best_epoch", 0, &trained->best_epoch) || trained->best_epoch >= trained->epochs ||
+      !json_is_number(value) || !data) {
+    status = moire_fail(error, MOIRE_ERROR_FORMAT, "%s: metadata trained: wanted the state of a training run",
+                        files->last);
+  } else if (strcmp(data, wanted) != 0) {
+    status = moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: was trained on other data than %s", files->last,
+                        files->job->task->data);
+  }
+  trained->best_value = json_number_value(value);
+  json_decref(root);
+  return status;
+}
+
+static moire_status read_last(moire__trainer_files *files, const moire__safetensors *file, moire_store *store,
+                              moire__trained *trained, moire_error *error) {
+  const char *model = moire__safetensors_metadata(file, "model");
+  if (!model || strcmp(model, files->job->model) != 0) {
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: holds the model %.80s, so %s cannot be resumed from it",
+                      files->last, model ? model : "(none)", files->job->model);
+  }
+  moire_status status =
+      need_equal(files, "config", moire__safetensors_metadata(file, "config"), files->job->config, error);
+  if (!status) {
+    status = need_equal(files, "training", moire__safetensors_metadata(file, "training"), files->job->training,
+                        error);
+  }
+  if (!status) status = read_trained(files, moire__safetensors_metadata(file, "trained"), trained, error);
+  if (!status) status = read_journal(files, trained->epochs, error);
+  if (!status) status = moire__checkpoint_load(file, store, MOIRE__CHECKPOINT_EVERYTHING, error);
+  return status;
+}
+
+moire_status moire__trainer_files_resume(moire__trainer_files *files, moire_store *store,
+                                         moire__trained *trained, bool *found, moire_error *error) {
+  *found = access(files->last, F_OK) == 0 || errno != ENOENT;
+  if (!*found) return MOIRE_OK;
+  moire__safetensors *file = NULL;
+  moire_status status = moire__safetensors_open(files->last, &file, error);
+  if (!status) status = read_last(files, file, store, trained, error);
+  moire__safetensors_close(file);
+  return status;
+}
