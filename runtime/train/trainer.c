@@ -33,6 +33,8 @@ typedef struct trainer {
   int64_t *order; /* [n_samples] */
   int64_t steps;  /* in this run */
   bool searching; /* the runner is another than the job's */
+  double began;   /* the part of an epoch that this run trains: its moment … */
+  double saved;   /* … and that of the last checkpoint */
 } trainer;
 
 static double now(void) {
@@ -74,10 +76,10 @@ static moire_status begin_anew(trainer *t, moire_error *error);
 
 /* The states as they were before the first step of this epoch. */
 static moire_status return_to_start(trainer *t, moire_error *error) {
-  if (!t->files.fresh) {
+  if (t->done.epochs) {
     moire__trained done;
     bool found = false;
-    return moire__trainer_files_resume(&t->files, t->store, &done, &found, error);
+    return moire__trainer_files_resume(&t->files, t->store, false, &done, &found, error);
   }
   moire__store_restart(t->store, t->seed);
   if (t->job->fill) {
@@ -171,27 +173,50 @@ static moire_status explain(trainer *t, double loss, int64_t i, moire_error *err
   return status;
 }
 
-/* All steps of the next epoch. *steps counts them; after `stop` the epoch is incomplete and worth nothing. */
-static moire_status train_epoch(trainer *t, double *mean_loss, int64_t *steps, moire_error *error) {
-  int64_t n = t->job->task->samples.n, n_steps = n / t->batch + (n % t->batch != 0);
-  moire__permutation(t->seed, (uint64_t)t->done.epochs, n, t->order);
+/* ---- Parts of an epoch ------------------------------------------------------------------------------------
+ */
+
+static int64_t steps_of_epoch(const trainer *t) {
+  int64_t n = t->job->task->samples.n;
+  return n / t->batch + (n % t->batch != 0);
+}
+
+/* What there is of this epoch. */
+static moire_status save_part(trainer *t, moire_error *error) {
+  double time = now();
+  if (!t->done.part) return MOIRE_OK;
+  t->done.part_seconds += time - t->began;
+  t->began = t->saved = time;
+  return moire__trainer_files_save_part(&t->files, t->store, &t->done, error);
+}
+
+static bool is_due(const trainer *t) {
+  double minutes = moire_config_real(t->job->training, "save_minutes");
+  return minutes > 0 && now() - t->saved >= 60 * minutes && t->done.part < steps_of_epoch(t);
+}
+
+/* The steps of the epoch that are left, until `stop`. */
+static moire_status train_epoch(trainer *t, moire_error *error) {
+  int64_t n_steps = steps_of_epoch(t);
+  moire__permutation(t->seed, (uint64_t)t->done.epochs, t->job->task->samples.n, t->order);
   char label[40];
   snprintf(label, sizeof label, "epoch %" PRId64, t->done.epochs);
   moire__progress bar = moire__progress_start(label, "step", n_steps);
-  double sum = 0;
   moire_status status = MOIRE_OK;
-  for (*steps = 0; *steps < n_steps && !status && !must_stop(t); ++*steps) {
+  while (t->done.part < n_steps && !status && !must_stop(t)) {
     double loss = 0;
-    status = train_on_batch(t, *steps, &loss, error);
+    status = train_on_batch(t, t->done.part, &loss, error);
     if (!status && !isfinite(loss)) {
       moire__progress_finish(&bar);
-      return explain(t, loss, *steps, error);
+      return explain(t, loss, t->done.part, error);
     }
-    sum += loss;
-    moire__progress_update(&bar, *steps + 1, "loss %.4f", sum / (double)(*steps + 1));
+    if (status) break;
+    t->done.part_loss += loss;
+    t->done.part++;
+    moire__progress_update(&bar, t->done.part, "loss %.4f", t->done.part_loss / (double)t->done.part);
+    if (is_due(t)) status = save_part(t, error);
   }
   moire__progress_finish(&bar);
-  *mean_loss = sum / (double)n_steps;
   return status;
 }
 
@@ -247,8 +272,7 @@ static moire_status save_epoch(trainer *t, const moire__epoch_record *record, bo
   return status ? status : moire__trainer_files_save_last(&t->files, t->store, &t->done, error);
 }
 
-static moire_status finish_epoch(trainer *t, const moire__epoch_record *record, int64_t steps,
-                                 moire_error *error) {
+static moire_status finish_epoch(trainer *t, const moire__epoch_record *record, moire_error *error) {
   const moire__trainer_task *task = t->job->task;
   double value = moire__measures_value(&record->valid, task->monitored), least = t->done.best_value;
   bool best = t->done.best_epoch < 0 || (task->least ? value < least : value > least);
@@ -257,29 +281,33 @@ static moire_status finish_epoch(trainer *t, const moire__epoch_record *record, 
     t->done.best_value = value;
   }
   t->done.epochs++;
-  t->done.steps += steps;
+  t->done.steps += t->done.part;
+  t->done.part = 0;
+  t->done.part_loss = t->done.part_seconds = 0;
   moire_status status = t->files.fresh
                             ? moire__trainer_files_save_first(&t->files, t->store, record, &t->done, error)
                             : save_epoch(t, record, best, error);
+  t->saved = now();
   if (!status) say_epoch(t, record, best);
   return status;
 }
 
 static moire_status run_epoch(trainer *t, moire_error *error) {
   moire__epoch_record record = {.epoch = t->done.epochs};
-  int64_t steps = 0;
-  double start = now();
-  moire_status status = train_epoch(t, &record.train_loss, &steps, error);
+  t->began = now();
+  moire_status status = train_epoch(t, error);
+  if (!status && must_stop(t)) return save_part(t, error);
+  if (status) return status;
   double trained = now();
-  record.train_seconds = trained - start;
-  if (status || must_stop(t)) return status;
+  record.train_loss = t->done.part_loss / (double)steps_of_epoch(t);
+  record.train_seconds = t->done.part_seconds + trained - t->began;
   moire_runner_rest(t->runner); /* so that training and validation do not take memory at the same time */
   moire__average_swap(t->store);
   status = t->job->task->validate(t->job->task->context, &record.valid, error);
   moire__average_swap(t->store);
   record.valid_seconds = now() - trained;
-  if (status || must_stop(t)) return status;
-  return finish_epoch(t, &record, steps, error);
+  if (!status && must_stop(t)) return save_part(t, error);
+  return status ? status : finish_epoch(t, &record, error);
 }
 
 static bool is_over(const trainer *t) {
@@ -323,8 +351,9 @@ static moire_status run(trainer *t, moire__trainer_result *result, moire_error *
   if (!status && !must_stop(t)) return test_best(t, result, error);
   result->stopped = !status;
   if (result->stopped) {
-    moire__log("stopped", NULL, "stopped in epoch %" PRId64 "; --resume continues from its start",
-               t->done.epochs);
+    moire__log("stopped", NULL,
+               "stopped in epoch %" PRId64 ", after %" PRId64 " of %" PRId64 " steps; --resume goes on there",
+               t->done.epochs, t->done.part, steps_of_epoch(t));
   }
   return status;
 }
@@ -391,14 +420,17 @@ static moire_status begin_anew(trainer *t, moire_error *error) {
   return status || !t->job->from ? status : start_from(t, error);
 }
 
-/* Where the run begins: at the end of the last whole epoch, or at the start. */
+/* Where the run begins: after the last checkpoint, or at the start. */
 static moire_status find_start(trainer *t, moire_error *error) {
   t->done = (moire__trained){.best_epoch = -1};
   bool found = false;
   if (t->job->resume) {
-    moire_status status = moire__trainer_files_resume(&t->files, t->store, &t->done, &found, error);
+    moire_status status = moire__trainer_files_resume(&t->files, t->store, true, &t->done, &found, error);
     if (status) return status;
-    if (found)
+    if (found && t->done.part)
+      moire__log("resume", NULL, "resuming %s after %" PRId64 " epochs and %" PRId64 " steps", t->files.part,
+                 t->done.epochs, t->done.part);
+    if (found && !t->done.part)
       moire__log("resume", NULL, "resuming %s after %" PRId64 " epochs", t->files.last, t->done.epochs);
     if (!found) moire__log("anew", NULL, "%s is not there: starting anew", t->files.last);
   }
@@ -430,7 +462,8 @@ moire_status moire__trainer_run(const moire__trainer_job *job, moire__trainer_re
   trainer t = {.job = job,
                .store = moire_store_create(),
                .seed = seed,
-               .batch = moire_config_int(job->training, "batch_size")};
+               .batch = moire_config_int(job->training, "batch_size"),
+               .saved = now()};
   t.order = moire__allocate_array((size_t)job->task->samples.n + 1, sizeof *t.order);
   *result = (moire__trainer_result){0};
   moire_status status = make_runners(&t, error);

@@ -4,18 +4,22 @@
  * task validates. The epoch whose monitored measure is strictly best so far is kept; after
  * `patience` epochs without a new best, training ends and the best is tested once.
  *
- * Three files in the directory of the run, each replaced as a whole, never half-written:
- *   best.safetensors  the model after its best epoch: of weights that are averaged, the averages, which are
- * also what is validated metrics.jsonl     one line an epoch, and a last one with the test last.safetensors
- * everything after the last whole epoch: what --resume starts from and, once the best is tested, what the
- * task's test leaves. The three are written in this order at the end of an epoch. Whenever a run is killed,
- * last.safetensors is thus the oldest of them, and the resumed run repeats, bit for bit, what the other two may
- * already hold: lines of metrics.jsonl beyond the epochs that last.safetensors knows are dropped and written
- * again.
+ * Files in the directory of the run, each replaced as a whole, never half-written:
  *
- * A new run leaves what the directory holds alone until its own first epoch has ended: those three files are
- * then written beside, whole, before anything of an earlier run is removed and they take their places. Only one
- * process may train in a directory at a time; that is for the caller to see to.
+ *   best.safetensors   the model after its best epoch: of weights that are averaged, the averages, which are
+ * also what is validated metrics.jsonl      one line an epoch, after those of its steps, and a last one with
+ * the test last.safetensors   everything after the last whole epoch: what --resume starts from and, once the
+ * best is tested, what the task's test leaves part.safetensors   everything within the next epoch, every
+ * `save_minutes` and where `stop` was raised: what
+ *                      --resume goes on from instead. The end of its epoch removes it.
+ *
+ * The first three are written in this order at the end of an epoch. Whenever a run is killed, the last two are
+ * thus the oldest, and the resumed run repeats, bit for bit, what the others may already hold: lines of
+ * metrics.jsonl beyond what is resumed are dropped and written again.
+ *
+ * A new run leaves what the directory holds alone until its own first checkpoint: that is then written beside,
+ * whole, before anything of an earlier run is removed and it takes its place. Only one process may train in a
+ * directory at a time; that is for the caller to see to.
  *
  * All randomness is a function of (seed, epoch, step), so that neither a resumption nor the number of threads
  * changes a bit of the result.

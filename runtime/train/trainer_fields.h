@@ -57,6 +57,13 @@ extern const moire_config_field moire__group_fields[];
                                 1000000,                                                                        \
                                 NULL,                                                                           \
                                 "epochs without a new best before training ends"},                              \
+      {"save_minutes",                                                                                          \
+       MOIRE_CONFIG_REAL,                                                                                       \
+       "10.0",                                                                                                  \
+       0,                                                                                                       \
+       1e9,                                                                                                     \
+       NULL,                                                                                                    \
+       "after which an epoch is saved within; 0: only where it is stopped"},                                    \
       {"precision",                                                                                             \
        MOIRE_CONFIG_STRING,                                                                                     \
        "f32",                                                                                                   \

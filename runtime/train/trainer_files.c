@@ -27,12 +27,13 @@ static moire__trainer_files staged_files(const moire__trainer_files *files) {
   return (moire__trainer_files){.job = files->job,
                                 .best = path_in(directory, "best.safetensors.first"),
                                 .last = path_in(directory, "last.safetensors.first"),
+                                .part = path_in(directory, "part.safetensors.first"),
                                 .metrics = path_in(directory, "metrics.jsonl.first")};
 }
 
 static void discard_staged(const moire__trainer_files *staged) {
-  char *const paths[] = {staged->best, staged->last, staged->metrics};
-  for (int i = 0; i < 3; i++) {
+  char *const paths[] = {staged->best, staged->last, staged->part, staged->metrics};
+  for (int i = 0; i < 4; i++) {
     moire__file_remove_leftovers(paths[i]);
     unlink(paths[i]);
   }
@@ -43,11 +44,13 @@ moire_status moire__trainer_files_open(moire__trainer_files *files, const moire_
   *files = (moire__trainer_files){.job = job,
                                   .best = path_in(job->directory, "best.safetensors"),
                                   .last = path_in(job->directory, "last.safetensors"),
+                                  .part = path_in(job->directory, "part.safetensors"),
                                   .metrics = path_in(job->directory, "metrics.jsonl")};
   moire_status status = moire__file_make_directories(job->directory, error);
   if (status) return status;
   moire__file_remove_leftovers(files->best);
   moire__file_remove_leftovers(files->last);
+  moire__file_remove_leftovers(files->part);
   moire__file_remove_leftovers(files->metrics);
   moire__trainer_files staged = staged_files(files);
   discard_staged(&staged);
@@ -58,6 +61,7 @@ moire_status moire__trainer_files_open(moire__trainer_files *files, const moire_
 void moire__trainer_files_close(moire__trainer_files *files) {
   moire__release(files->best);
   moire__release(files->last);
+  moire__release(files->part);
   moire__release(files->metrics);
   moire__text_free(&files->journal);
 }
@@ -106,6 +110,11 @@ static void trained_to_json(const moire__trainer_files *files, const moire__trai
                   "{\"epochs\":%" PRId64 ",\"steps\":%" PRId64 ",\"best_epoch\":%" PRId64 ",\"best_value\":",
                   trained->epochs, trained->steps, trained->best_epoch);
   moire__config_add_real(out, trained->best_value);
+  if (trained->part) {
+    moire__text_add(out, ",\"part\":%" PRId64 ",\"part_seconds\":%.3f,\"part_loss\":", trained->part,
+                    trained->part_seconds);
+    moire__config_add_real(out, trained->part_loss);
+  }
   moire__text_add(out, ",\"data\":\"%016" PRIx64 "\"}", files->job->task->fingerprint);
 }
 
@@ -148,33 +157,45 @@ moire_status moire__trainer_files_load_best(const moire__trainer_files *files, m
   return status;
 }
 
-moire_status moire__trainer_files_save_last(const moire__trainer_files *files, const moire_store *store,
-                                            const moire__trained *trained, moire_error *error) {
+static moire_status save_everything(const moire__trainer_files *files, const char *path,
+                                    const moire_store *store, const moire__trained *trained,
+                                    moire_error *error) {
   moire__text state = {0}, training = {0};
   trained_to_json(files, trained, &state);
   moire__config_to_json(files->job->training, &training);
   const moire__st_metadata more[] = {{"training", training.data}, {"trained", state.data}};
-  moire_status status = save(files, files->last, store, MOIRE__CHECKPOINT_EVERYTHING, more, 2, error);
+  moire_status status = save(files, path, store, MOIRE__CHECKPOINT_EVERYTHING, more, 2, error);
   moire__text_free(&state);
   moire__text_free(&training);
   return status;
 }
 
-/* ---- The first epoch --------------------------------------------------------------------------------------
- */
-
-static moire_status remove_old(const char *path, moire_error *error) {
+static moire_status remove_old(const char *path, const char *why, moire_error *error) {
   if (!unlink(path) || errno == ENOENT) return MOIRE_OK;
-  return moire_fail(error, MOIRE_ERROR_IO, "%s: cannot be removed for a new run: %s", path, strerror(errno));
+  return moire_fail(error, MOIRE_ERROR_IO, "%s: cannot be removed %s: %s", path, why, strerror(errno));
 }
 
+moire_status moire__trainer_files_save_last(const moire__trainer_files *files, const moire_store *store,
+                                            const moire__trained *trained, moire_error *error) {
+  moire_status status = save_everything(files, files->last, store, trained, error);
+  return status ? status : remove_old(files->part, "after a whole epoch", error);
+}
+
+/* ---- The first checkpoint ---------------------------------------------------------------------------------
+ */
+
 /* In an order in which every moment leaves something whole: the earlier run, which can be resumed as long as
- * its last.safetensors is there; then no run to resume; then this one. */
+ * its last.safetensors is there; then no run to resume. */
+static moire_status remove_earlier(const moire__trainer_files *files, moire_error *error) {
+  char *const paths[] = {files->part, files->last, files->metrics, files->best};
+  moire_status status = MOIRE_OK;
+  for (int i = 0; i < 4 && !status; i++) status = remove_old(paths[i], "for a new run", error);
+  return status;
+}
+
 static moire_status put_in_place(const moire__trainer_files *files, const moire__trainer_files *staged,
                                  moire_error *error) {
-  moire_status status = remove_old(files->last, error);
-  if (!status) status = remove_old(files->metrics, error);
-  if (!status) status = remove_old(files->best, error);
+  moire_status status = remove_earlier(files, error);
   if (!status) status = moire__file_rename(staged->best, files->best, error);
   if (!status) status = moire__file_rename(staged->metrics, files->metrics, error);
   return status ? status : moire__file_rename(staged->last, files->last, error);
@@ -197,4 +218,31 @@ moire_status moire__trainer_files_save_first(moire__trainer_files *files, moire_
   staged.journal = (moire__text){0};
   moire__trainer_files_close(&staged);
   return status;
+}
+
+/* ---- Within an epoch --------------------------------------------------------------------------------------
+ */
+
+static moire_status save_first_part(moire__trainer_files *files, const moire_store *store,
+                                    const moire__trained *trained, moire_error *error) {
+  moire__trainer_files staged = staged_files(files);
+  const moire__trainer_job *job = files->job;
+  moire_status status = save_everything(files, staged.part, store, trained, error);
+  if (!status && job->claim) status = job->claim(job->claim_context, error);
+  if (!status) status = remove_earlier(files, error);
+  if (!status) status = write_journal(files, error);
+  if (!status) status = moire__file_rename(staged.part, files->part, error);
+  if (status) discard_staged(&staged);
+  files->fresh = status != MOIRE_OK;
+  moire__trainer_files_close(&staged);
+  return status;
+}
+
+moire_status moire__trainer_files_save_part(moire__trainer_files *files, const moire_store *store,
+                                            const moire__trained *trained, moire_error *error) {
+  const moire__trainer_task *task = files->job->task;
+  if (task->lines) task->lines(task->context, &files->journal);
+  if (files->fresh) return save_first_part(files, store, trained, error);
+  moire_status status = write_journal(files, error);
+  return status ? status : save_everything(files, files->part, store, trained, error);
 }

@@ -10,13 +10,16 @@ typedef struct moire__trained {
   int64_t epochs, steps; /* whole epochs, and the steps in them */
   int64_t best_epoch;    /* -1: none yet */
   double best_value;     /* of the monitored metric */
+  /* Of the epoch that has begun: its steps so far, the sum of their losses, and the seconds that they took. */
+  int64_t part;
+  double part_loss, part_seconds;
 } moire__trained;
 
 typedef struct moire__trainer_files {
   const moire__trainer_job *job;
-  char *best, *last, *metrics; /* paths, owned */
-  moire__text journal;         /* what metrics.jsonl holds, or will hold when it is next written */
-  bool fresh;                  /* nothing of this run is on disk yet */
+  char *best, *last, *part, *metrics; /* paths, owned */
+  moire__text journal;                /* what metrics.jsonl holds, or will hold when it is next written */
+  bool fresh;                         /* nothing of this run is on disk yet */
 } moire__trainer_files;
 
 /* One line of metrics.jsonl. */
@@ -31,10 +34,10 @@ moire_status moire__trainer_files_open(moire__trainer_files *files, const moire_
                                        moire_error *error);
 void moire__trainer_files_close(moire__trainer_files *files);
 
-/* Fills the store and `trained` from last.safetensors and the journal from metrics.jsonl. Without
- * last.safetensors *found is false and nothing else happens. A run with another model, configuration or data
- * set is an error that names what differs. */
-moire_status moire__trainer_files_resume(moire__trainer_files *files, moire_store *store,
+/* Fills the store and `trained` from last.safetensors or, `within` an epoch, from part.safetensors if that goes
+ * on from there, and the journal from metrics.jsonl. Without any of them *found is false and nothing else
+ * happens. A run with another model, configuration or data set is an error that names what differs. */
+moire_status moire__trainer_files_resume(moire__trainer_files *files, moire_store *store, bool within,
                                          moire__trained *trained, bool *found, moire_error *error);
 
 /* The weights that were measured: the averages, where there are any (runtime/train/average.h). */
@@ -45,8 +48,13 @@ moire_status moire__trainer_files_save_best(const moire__trainer_files *files, m
 moire_status moire__trainer_files_save_first(moire__trainer_files *files, moire_store *store,
                                              const moire__epoch_record *record, const moire__trained *trained,
                                              moire_error *error);
+/* Everything within an epoch: metrics.jsonl with the lines of its steps, then part.safetensors. A new run's
+ * first replaces an earlier run, as moire__trainer_files_save_first does. */
+moire_status moire__trainer_files_save_part(moire__trainer_files *files, const moire_store *store,
+                                            const moire__trained *trained, moire_error *error);
 moire_status moire__trainer_files_load_best(const moire__trainer_files *files, moire_store *store,
                                             moire_error *error);
+/* Removes part.safetensors, which it makes stale. */
 moire_status moire__trainer_files_save_last(const moire__trainer_files *files, const moire_store *store,
                                             const moire__trained *trained, moire_error *error);
 

@@ -38,6 +38,10 @@ train_into parts --set epochs=4 --resume
 train_into parts --set epochs=6 --resume
 cmp whole/best.safetensors parts/best.safetensors || complain 'best differs after resuming'
 cmp <(grep -v best_epoch whole.jsonl) <(grep -v best_epoch parts.jsonl) || complain 'metrics differ after resuming'
+kill_within killed "${train[@]}"
+train_into killed --resume --set save_minutes=0.00001
+cmp whole/best.safetensors killed/best.safetensors || complain 'best differs after resuming within an epoch'
+cmp whole.jsonl killed.jsonl || complain 'metrics differ after resuming within an epoch'
 for key in reconstruction commitment collisions utilisation.0 perplexity.2; do
   grep -q "\"$key\":" whole.jsonl || complain "no $key in metrics.jsonl"
 done

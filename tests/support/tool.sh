@@ -169,6 +169,21 @@ lr: 0.01
 END
 }
 
+# kill_within DIR COMMAND...: a training that is killed once it has saved a part of an epoch in DIR.
+kill_within() {
+  local directory=$1 process i
+  shift
+  "$@" --out "$directory" --set save_minutes=0.00001 >killed.txt 2>&1 &
+  process=$!
+  for ((i = 0; i < 3000; i++)); do
+    [[ ! -e $directory/part.safetensors ]] || break
+    sleep 0.01
+  done
+  kill -KILL "$process" 2>/dev/null || true
+  { wait "$process"; } 2>/dev/null || true
+  [[ -e $directory/part.safetensors ]] || complain "no part of an epoch is saved: $(cat killed.txt)"
+}
+
 finish() {
   ((failures == 0)) || echo "$failures failure(s)"
   exit $((failures > 0))

@@ -16,7 +16,7 @@ done
 kill -HUP "$training"
 status=0
 wait "$training" || status=$?
-grep -q -- '--resume continues' train.txt || complain "SIGHUP, exit status $status: $(tail -n 3 train.txt)"
+grep -q -- '--resume goes on there' train.txt || complain "SIGHUP, exit status $status: $(tail -n 3 train.txt)"
 
 # A line of the journal that is no JSON is not taken over.
 sed -i '1s/,"train_loss":/,"train_loss" oops /' run/metrics.jsonl

@@ -1,18 +1,19 @@
 #!/bin/bash
-# Killed with SIGKILL at twenty random moments and resumed each time, a run leaves the files of an uninterrupted one,
-# and whatever checkpoint lies on disk after a kill can be read.
+# Killed with SIGKILL or interrupted at random moments and resumed each time, a run leaves the files of an
+# uninterrupted one, and whatever checkpoint lies on disk after a kill can be read; so does a run that saves after
+# every step.
 # shellcheck source=tests/support/tool.sh
 source "$(dirname "$0")/../support/tool.sh"
 
-kills=20
-[[ -z ${MOIRE_SANITIZE:-} ]] || kills=8 # a sanitizer's runs are long
+kills=12
+[[ -z ${MOIRE_SANITIZE:-} ]] || kills=6 # a sanitizer's runs are long
 seed=${MOIRE_TEST_SEED:-$(date +%s)}
 echo "MOIRE_TEST_SEED=$seed"
 RANDOM=$((seed % 32768))
 
 "$MOIRE" synth --users 200 --items 80 --length 8 --ring 4 --cycle 8 --out data.txt
 small_config config.yaml
-train=("$MOIRE" train config.yaml --data data.txt --threads 2 --set epochs=20 --set patience=20)
+common=("$MOIRE" train config.yaml --data data.txt --threads 2 --set epochs=20 --set patience=20)
 
 # milliseconds COMMAND...: how long it takes, in $elapsed.
 milliseconds() {
@@ -21,12 +22,6 @@ milliseconds() {
   "$@" 2>log.txt >whole.txt || complain "$(cat log.txt)"
   elapsed=$((($(date +%s%N) - begin) / 1000000))
 }
-
-milliseconds "${train[@]}" --out start --set epochs=1
-start=$elapsed
-milliseconds "${train[@]}" --out whole
-training=$((elapsed > start + 100 ? elapsed - start : 100))
-sed 's/"[a-z]*_seconds":[0-9.]*//g' whole/metrics.jsonl >whole.jsonl
 
 compare() {
   cmp whole/best.safetensors run/best.safetensors || complain "best differs, $*"
@@ -37,37 +32,75 @@ compare() {
     complain "left over: $(ls -A run)"
 }
 
-killed=0
-finished=0
-while ((killed < kills)); do
-  "${train[@]}" --out run --resume >run.txt 2>log.txt &
-  process=$!
-  delay=$((start / 2 + RANDOM % (start / 2 + training / 2)))
-  sleep "$((delay / 1000)).$(printf '%03d' $((delay % 1000)))"
-  kill -9 "$process" 2>/dev/null || true
-  status=0
-  { wait "$process"; } 2>/dev/null || status=$?
-  if ((status == 0)); then
-    compare "finished after $killed kills"
-    finished=$((finished + 1))
-    rm -r run
-    continue
-  fi
-  ((status == 137)) || complain "exit status $status: $(cat log.txt)"
-  killed=$((killed + 1))
-  epochs=$({ grep -c '"epoch":' run/metrics.jsonl || true; } 2>/dev/null)
-  echo "killed after $delay ms, ${epochs:-0} epochs done"
-  # The next resumption reads last.safetensors.
-  [[ -e run/best.safetensors ]] || continue
-  "$MOIRE" eval --checkpoint run/best.safetensors --data data.txt --json >eval.txt 2>log.txt ||
-    complain "best.safetensors cannot be read after kill $killed: $(cat log.txt)"
-done
-"${train[@]}" --out run --resume >run.txt 2>log.txt || complain "the last resumption: $(cat log.txt)"
-compare "after the last of $kills kills"
-cmp whole.txt run.txt || complain 'the results printed differ'
-"${train[@]}" --out run --resume >run.txt 2>log.txt || complain "resuming what is complete: $(cat log.txt)"
-compare 'after resuming what is complete'
-echo "$finished run(s) finished between the kills"
+# Kills a run again and again, until it is whole; save_minutes is $1.
+kill_and_resume() {
+  train=("${common[@]}" --set "save_minutes=$1")
+  rm -rf run whole start
+  milliseconds "${train[@]}" --out start --set epochs=1
+  start=$elapsed
+  milliseconds "${train[@]}" --out whole
+  training=$((elapsed > start + 100 ? elapsed - start : 100))
+  sed 's/"[a-z]*_seconds":[0-9.]*//g' whole/metrics.jsonl >whole.jsonl
+  killed=0 finished=0 parts=0
+  while ((killed < kills)); do
+    signal=KILL
+    ((RANDOM % 2)) || signal=INT
+    "${train[@]}" --out run --resume >run.txt 2>log.txt &
+    process=$!
+    delay=$((start / 2 + RANDOM % (start / 2 + training / 2)))
+    sleep "$((delay / 1000)).$(printf '%03d' $((delay % 1000)))"
+    kill -"$signal" "$process" 2>/dev/null || true
+    status=0
+    { wait "$process"; } 2>/dev/null || status=$?
+    if ((status == 0)); then
+      compare "finished after $killed kills"
+      finished=$((finished + 1))
+      rm -r run
+      continue
+    fi
+    wanted=137
+    [[ $signal == KILL ]] || wanted=130
+    ((status == wanted)) || complain "exit status $status of SIG$signal: $(cat log.txt)"
+    killed=$((killed + 1))
+    [[ ! -e run/part.safetensors ]] || parts=$((parts + 1))
+    epochs=$({ grep -c '"epoch":' run/metrics.jsonl || true; } 2>/dev/null)
+    echo "SIG$signal after $delay ms, ${epochs:-0} epochs done"
+    # The next resumption reads last.safetensors.
+    [[ -e run/best.safetensors ]] || continue
+    "$MOIRE" eval --checkpoint run/best.safetensors --data data.txt --json >eval.txt 2>log.txt ||
+      complain "best.safetensors cannot be read after kill $killed: $(cat log.txt)"
+  done
+  "${train[@]}" --out run --resume >run.txt 2>log.txt || complain "the last resumption: $(cat log.txt)"
+  compare "after the last of $kills kills"
+  cmp whole.txt run.txt || complain 'the results printed differ'
+  "${train[@]}" --out run --resume >run.txt 2>log.txt || complain "resuming what is complete: $(cat log.txt)"
+  compare 'after resuming what is complete'
+  echo "$finished run(s) finished between the kills, $parts part(s) of an epoch were saved"
+}
+
+kills=$((kills / 2))
+kill_and_resume 0
+kill_and_resume 0.00001 # after every step
+
+# Interrupted within its first epoch, a run goes on after the steps that it has made, and so does one whose earlier
+# files it has replaced; a part that is older than the last whole epoch is left behind.
+kill_within part "${train[@]}"
+cp part/part.safetensors old.safetensors
+"${train[@]}" --out part --resume >part.txt 2>log.txt || complain "a part is not resumed: $(cat log.txt)"
+grep -q 'resuming part/part.safetensors after' log.txt || complain "resumed from another: $(head -n 3 log.txt)"
+rm -r run
+mv part run
+compare 'after a part'
+cmp whole.txt part.txt || complain 'the results of a part that was resumed differ'
+cp old.safetensors run/part.safetensors
+"${train[@]}" --out run --resume >part.txt 2>log.txt || complain "an old part is in the way: $(cat log.txt)"
+rm -f run/part.safetensors
+compare 'with an old part'
+mkdir orphan
+sed 's/\\"epochs\\":0,/\\"epochs\\":1,/' old.safetensors >orphan/part.safetensors
+refused 1 'wanted the state of a training run' -- "${train[@]}" --out orphan --resume
+sed -i 's/\\"best_epoch\\":-1,/\\"best_epoch\\":0, /' orphan/part.safetensors
+refused 1 'part of epoch 1' last.safetensors -- "${train[@]}" --out orphan --resume
 
 # What a continuation may not change, and what may have happened to the files meanwhile.
 refused 1 last.safetensors lr 0.002 -- "${train[@]}" --out run --resume --set lr=0.002
@@ -95,5 +128,5 @@ kill -TERM "$process"
 status=0
 wait "$process" || status=$?
 [[ $status == 130 ]] || complain "exit status $status after an interrupt: $(cat log.txt)"
-grep -q -- '--resume continues' log.txt || complain "nothing is said about the interrupt: $(cat log.txt)"
+grep -q -- '--resume goes on there' log.txt || complain "nothing is said about the interrupt: $(cat log.txt)"
 finish

@@ -53,6 +53,11 @@ E2
 "$MOIRE" train small.yaml --out parts --quiet --resume > /dev/null || complain 'train --resume'
 cmp -s whole/best.safetensors parts/best.safetensors || complain 'a resumed training came out otherwise'
 diff <(grep '"step"' whole/metrics.jsonl) <(grep '"step"' parts/metrics.jsonl) > /dev/null || complain 'its steps differ'
+kill_within killed "$MOIRE" train small.yaml --quiet
+"$MOIRE" train small.yaml --out killed --quiet --resume --set save_minutes=0.00001 > /dev/null || complain 'train --resume within an epoch'
+cmp -s whole/best.safetensors killed/best.safetensors || complain 'resumed within an epoch, a training came out otherwise'
+diff <(sed 's/"[a-z]*_seconds":[0-9.]*//g' whole/metrics.jsonl) <(sed 's/"[a-z]*_seconds":[0-9.]*//g' killed/metrics.jsonl) ||
+  complain 'resumed within an epoch, its metrics differ'
 [[ $(grep -c '^{"step":' whole/metrics.jsonl) == 2 ]] || complain 'wanted the lines of steps 0 and 10'
 for chart in loss ce_kd magnitude_phase; do
   grep -q '<polyline' "whole/$chart.svg" || complain "$chart.svg has no line"

@@ -41,8 +41,8 @@ static bool has(const char *directory, const char *name) {
 
 /* What a run leaves, or NULL. */
 static const char *trace_of_run(const char *directory) {
-  static const char *const names[] = {"last.safetensors", "best.safetensors", "run.json", "metrics.jsonl",
-                                      "config.yaml"};
+  static const char *const names[] = {"last.safetensors", "part.safetensors", "best.safetensors",
+                                      "run.json",         "metrics.jsonl",    "config.yaml"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     if (has(directory, names[i])) return names[i];
   }
