@@ -43,16 +43,6 @@ static double work(void) { return bench_clock(CLOCK_PROCESS_CPUTIME_ID); }
 static int64_t size_of(const task *t) { return t->heads * t->length * t->d; }
 static double scale_of(const task *t) { return 1 / (double)t->d; }
 
-static float *numbers(int64_t n, uint32_t seed) {
-  float *x = aligned_alloc(64, ((size_t)n * sizeof *x + 63) / 64 * 64);
-  if (!x) exit(1);
-  for (int64_t i = 0; i < n; i++) {
-    seed = seed * 1664525u + 1013904223u;
-    x[i] = 2 * ((float)(seed >> 8) / (float)(1 << 24) - 0.5f);
-  }
-  return x;
-}
-
 /* ---- ours ------------------------------------------------------------------------------------------------ */
 
 typedef struct ours {
@@ -150,13 +140,13 @@ static rows compile_rows(const task *t) {
   options.outputs = outputs;
   options.n_outputs = t->backward ? 3 : 1;
   r.kernel = finish(g, &options, r.one);
-  for (uint32_t p_ = 0; p_ < 2; p_++) r.s[p_] = numbers(r.n * t->length, p_);
-  r.dp = numbers(r.n * t->length, 3);
+  for (uint32_t p_ = 0; p_ < 2; p_++) r.s[p_] = bench_numbers(r.n * t->length, p_);
+  r.dp = bench_numbers(r.n * t->length, 3);
   int64_t n = r.n * t->length;
   bench_require(moire_runner_set_input(r.kernel.runner, "re", r.s[0], n, &error), &error);
   bench_require(moire_runner_set_input(r.kernel.runner, "im", r.s[1], n, &error), &error);
   if (t->backward) bench_require(moire_runner_set_input(r.kernel.runner, "dp", r.dp, n, &error), &error);
-  r.mask = t->causal ? numbers(t->length * t->length, 4) : NULL;
+  r.mask = t->causal ? bench_numbers(t->length * t->length, 4) : NULL;
   for (int64_t i = 0; i < t->length * t->length && t->causal; i++)
     r.mask[i] = i % t->length <= i / t->length ? 0 : (float)mask_value;
   return r;
@@ -292,7 +282,7 @@ static void measure_one(const task *t, moire_threads *one, times *mine, times *t
   task forward = *t; /* before gradients */
   forward.backward = false;
   rows r = compile_rows(t), before = compile_rows(&forward);
-  for (uint32_t p = 0; p < 2; p++) forward.peer[p] = numbers(size_of(t), p);
+  for (uint32_t p = 0; p < 2; p++) forward.peer[p] = bench_numbers(size_of(t), p);
   double began = bench_now();
   run(&o);
   run_peer(t, &r);
@@ -351,8 +341,8 @@ static void measure(const task *t, moire_threads *one, moire_threads *threads) {
 
 static task make_task(int64_t heads, int64_t length, int64_t d, int threads) {
   task t = {.heads = heads, .length = length, .d = d, .threads = threads};
-  for (uint32_t i = 0; i < PLANES; i++) t.x[i] = numbers(size_of(&t), 1 + i);
-  for (uint32_t i = 0; i < GRADIENTS; i++) t.peer[i] = numbers(size_of(&t), 11 + i);
+  for (uint32_t i = 0; i < PLANES; i++) t.x[i] = bench_numbers(size_of(&t), 1 + i);
+  for (uint32_t i = 0; i < GRADIENTS; i++) t.peer[i] = bench_numbers(size_of(&t), 11 + i);
   return t;
 }
 

@@ -27,16 +27,6 @@ static int64_t elements_of(const moire_shape *s) {
   return n;
 }
 
-static float *numbers(int64_t n, uint32_t seed) {
-  float *x = aligned_alloc(64, ((size_t)n * sizeof *x + 63) / 64 * 64);
-  if (!x) exit(1);
-  for (int64_t i = 0; i < n; i++) {
-    seed = seed * 1664525u + 1013904223u;
-    x[i] = (float)(seed >> 8) / (float)(1 << 24) - 0.5f;
-  }
-  return x;
-}
-
 /* A parameter, so that it gets a gradient. */
 static moire_value operand(moire_graph *g, const char *name, const moire_shape *s, bool complex) {
   moire_init small = moire_init_normal(0, 0.1);
@@ -72,7 +62,7 @@ static double best_time(const shape *s, bool backward) {
   bench_require(moire_store_declare(store, plan, 1, &error), &error);
   moire_runner *runner = moire_runner_create(plan, store, threads, &error);
   if (!runner) bench_stop(&error);
-  float *slopes = numbers(n, 3);
+  float *slopes = bench_numbers(n, 3);
   if (backward) bench_require(moire_runner_set_input(runner, "slope", slopes, n, &error), &error);
   double best = INFINITY, end = bench_clock(CLOCK_PROCESS_CPUTIME_ID) + 4;
   for (int run = 0; run < 4 || bench_clock(CLOCK_PROCESS_CPUTIME_ID) < end; run++) {

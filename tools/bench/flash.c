@@ -30,16 +30,6 @@ typedef struct ours {
 
 static const char *const names[INPUTS] = {"q", "k", "v", "g"};
 
-static float *numbers(int64_t n, uint32_t seed) {
-  float *x = aligned_alloc(64, ((size_t)n * sizeof *x + 63) / 64 * 64);
-  if (!x) exit(1);
-  for (int64_t i = 0; i < n; i++) {
-    seed = seed * 1664525u + 1013904223u;
-    x[i] = 2 * ((float)(seed >> 8) / (float)(1 << 24) - 0.5f);
-  }
-  return x;
-}
-
 static ours start(const shape *s, moire_threads *threads) {
   moire_error error = {0};
   moire_graph *g = moire_graph_create("flash", MOIRE_TRAINING);
@@ -69,7 +59,7 @@ static ours start(const shape *s, moire_threads *threads) {
   bench_require(error.status, &error);
   moire_graph_destroy(g);
   int64_t n = s->heads * s->length * s->d;
-  for (uint32_t i = 0; i < INPUTS; i++) o.x[i] = numbers(n, 1 + i);
+  for (uint32_t i = 0; i < INPUTS; i++) o.x[i] = bench_numbers(n, 1 + i);
   for (int i = 0; i < 3; i++)
     memcpy(moire_store_data(o.store, names[i], NULL), o.x[i], (size_t)n * sizeof(float));
   if (s->backward) bench_require(moire_runner_set_input(o.runner, "g", o.x[3], n, &error), &error);

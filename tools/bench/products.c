@@ -29,16 +29,6 @@ typedef struct bench {
   kernel f32, bf16;
 } bench;
 
-static float *numbers(int64_t n, uint32_t seed) {
-  float *x = aligned_alloc(64, ((size_t)n * sizeof *x + 63) / 64 * 64);
-  if (!x) exit(1);
-  for (int64_t i = 0; i < n; i++) {
-    seed = seed * 1664525u + 1013904223u;
-    x[i] = (float)(seed >> 8) / (float)(1 << 24) - 0.5f;
-  }
-  return x;
-}
-
 static kernel compile(const bench *b, moire_precision precision) {
   moire_error error = {0};
   kernel made = {0};
@@ -150,9 +140,9 @@ static void release(kernel *k) {
 static void run_shape(int64_t m, int64_t k, int64_t n) {
   bench b = {.m = m, .k = k, .n = n};
   for (uint32_t p = 0; p < 2; p++) {
-    b.x[p] = numbers(m * k, 1 + p);
-    b.w[p] = numbers(n * k, 11 + p);
-    b.y[p] = numbers(m * n, 21 + p);
+    b.x[p] = bench_numbers(m * k, 1 + p);
+    b.w[p] = bench_numbers(n * k, 11 + p);
+    b.y[p] = bench_numbers(m * n, 21 + p);
   }
   moire_error error = {0};
   b.threads = moire_threads_create(1, &error);

@@ -38,16 +38,6 @@ typedef struct sides {
   moire_runner *runner;
 } sides;
 
-static float *numbers(int64_t n, uint32_t seed) {
-  float *x = aligned_alloc(64, ((size_t)n * sizeof *x + 63) / 64 * 64);
-  if (!x) exit(1);
-  for (int64_t i = 0; i < n; i++) {
-    seed = seed * 1664525u + 1013904223u;
-    x[i] = (float)(seed >> 8) / (float)(1 << 24) - 0.5f;
-  }
-  return x;
-}
-
 static moire_value operand(moire_graph *g, const char *name, moire_dim rows, moire_dim columns,
                            bool transpose) {
   moire_value x =
@@ -120,7 +110,10 @@ static double timed(const sides *s, void (*run)(const sides *), int times) {
 /* Returns the peer's time by ours. */
 static double measure(const product *p) {
   moire_error error = {0};
-  sides s = {.p = p, .a = numbers(p->m * p->k, 1), .b = numbers(p->k * p->n, 2), .c = numbers(p->m * p->n, 3)};
+  sides s = {.p = p,
+             .a = bench_numbers(p->m * p->k, 1),
+             .b = bench_numbers(p->k * p->n, 2),
+             .c = bench_numbers(p->m * p->n, 3)};
   s.threads = moire_threads_create(1, &error);
   bench_require(error.status, &error);
   compile(&s);

@@ -69,9 +69,7 @@ static void measure(const char *what, const ours *o, bench_peer *peer, const cha
 
 static void set_uniform(moire_runner *runner, const char *name, int64_t n) {
   moire_error error = {0};
-  float *x = aligned_alloc(64, ((size_t)n * sizeof *x + 63) / 64 * 64);
-  if (!x) exit(1);
-  for (int64_t i = 0; i < n; i++) x[i] = (float)(i * 37 % 101) / 50 - 1;
+  float *x = bench_numbers(n, 1); /* the runner's for as long as it runs */
   bench_require(moire_runner_set_input(runner, name, x, n, &error), &error);
 }
 

@@ -49,6 +49,16 @@ static int rising(const void *a, const void *b) {
   return (*x > *y) - (*x < *y);
 }
 
+float *bench_numbers(int64_t n, uint32_t seed) {
+  float *x = aligned_alloc(64, ((size_t)n * sizeof *x + 63) / 64 * 64);
+  if (!x) exit(1);
+  for (int64_t i = 0; i < n; i++) {
+    seed = seed * 1664525u + 1013904223u;
+    x[i] = 2 * ((float)(seed >> 8) / (float)(1 << 24) - 0.5f);
+  }
+  return x;
+}
+
 bench_spread bench_spread_of(double *times, int n) {
   qsort(times, (size_t)n, sizeof *times, rising);
   return (bench_spread){times[n / 2], times[n / 4], times[3 * n / 4]};

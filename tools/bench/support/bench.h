@@ -6,6 +6,7 @@
 #include "moire/status.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/types.h>
 #include <time.h>
@@ -20,6 +21,9 @@ double bench_now(void);              /* of CLOCK_MONOTONIC */
 /* Holds this process, its threads and its children to n of the CPUs that it may use. Returns n, or as many as
  * there are. */
 int bench_pin(int n);
+
+/* n numbers of [-1, 1) that the seed decides, at an address of whole cache lines; for free(). */
+float *bench_numbers(int64_t n, uint32_t seed);
 
 /* Of times in any order, which are sorted: the median, and the quarter below and above. */
 typedef struct bench_spread {
