@@ -349,6 +349,58 @@ Test(aot_run, leaves_out_padding) {
   test_remove_directory(directory);
 }
 
+enum { HISTORY = 9 };
+
+/* What a history of ids of 64 bits, 0 where it is padding, sees from its end. */
+static void build_history(moire_graph *g) {
+  moire_dim b = moire_extent(g, "B");
+  moire_init small = moire_init_normal(0, 0.4);
+  moire_value ids = moire_input(g, "ids", MOIRE_I64, MOIRE_SHAPE(b, HISTORY));
+  moire_value x = moire_embedding(moire_parameter(g, "table", MOIRE_SHAPE(KINDS, WIDTH), small), ids, 0), of[2];
+  for (int i = 0; i < 2; i++) {
+    moire_value w = moire_parameter(g, i ? "keys" : "queries", MOIRE_SHAPE(WIDTH, WIDTH), small);
+    moire_value y = moire_reshape(moire_linear(x, w, (moire_value){0}), MOIRE_SHAPE(b, HISTORY, 1, WIDTH));
+    of[i] = moire_swap_axes(y, 1, 2);
+  }
+  moire_value zero = moire_constant(g, MOIRE_I64, MOIRE_SCALAR, 0);
+  moire_attention_options options = {
+      .scale = 0.5, .mask_value = -10000, .causal = true, .key_valid = moire_not(moire_equal(ids, zero))};
+  moire_value y = moire_reshape(moire_attention(of[0], of[1], of[1], options), MOIRE_SHAPE(b, HISTORY, WIDTH));
+  moire_output(g, "y", moire_reshape(moire_slice(y, 1, HISTORY - 1, 1), MOIRE_SHAPE(b, WIDTH)));
+}
+
+Test(aot_run, leaves_out_padding_of_wide_ids) {
+  enum { ROWS = 100 };
+  static const char *const outputs[] = {"y"};
+  static int64_t ids[ROWS * HISTORY];
+  static float y[ROWS * WIDTH];
+  moire__random random = moire__random_start(6, 0);
+  for (int i = 0; i < ROWS; i++) {
+    int items = (int)moire__random_below(&random, HISTORY + 1);
+    for (int t = HISTORY - items; t < HISTORY; t++)
+      ids[i * HISTORY + t] = 1 + (int64_t)moire__random_below(&random, KINDS - 1);
+  }
+  test_path directory;
+  test_make_directory(directory);
+  aot_graph m = {0};
+  aot_graph_make(&m, build_history, false, 7);
+  aot_graph_library lib = aot_graph_load(&m, &(aot_wish){.name = "net", .cpu = "host"}, directory);
+  aot_graph_jit jit = aot_graph_jit_start(&m, outputs, 1, false, "host");
+  cr_assert(moire_program_plan(jit.program)->packing.extent);
+  for (int64_t n = 0; n <= ROWS; n += 50) {
+    library_workspace workspace = {.threads = 2, .run = run_work};
+    aot_graph_jit_set(&jit, "ids", ids, n * HISTORY);
+    aot_graph_jit_run(&jit, n);
+    cr_assert_eq(lib.run(NULL, &workspace, n, (const void *[]){ids}, (void *[]){y}), LIBRARY_OK);
+    check_bits(y, moire_runner_output(jit.runner, "y", NULL), (size_t)n * WIDTH * sizeof *y, "y", n);
+    lib.base.workspace_free(&workspace);
+  }
+  aot_graph_jit_stop(&jit);
+  aot_unload(&lib.base);
+  aot_graph_free(&m);
+  test_remove_directory(directory);
+}
+
 /* ---- One sample ------------------------------------------------------------------------------------- */
 
 static double now(void) {

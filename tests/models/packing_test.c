@@ -113,3 +113,56 @@ Test(packing, changes_no_result) {
   test_machine_destroy(&with);
   test_machine_destroy(&without);
 }
+
+/* ---- a mask of its own --------------------------------------------------------------------------------- */
+
+enum { ROWS = 3, WIDE = 4 };
+
+/* What says which positions are padding is an input that nothing else reads. */
+static test_machine start_masked(bool packing) {
+  moire_graph *g = moire_graph_create("masked", MOIRE_TRAINING);
+  moire_dim b = moire_extent(g, "B");
+  moire_value seen = moire_input(g, "seen", MOIRE_I32, MOIRE_SHAPE(b, LENGTH));
+  moire_value x = moire_input(g, "x", MOIRE_F32, MOIRE_SHAPE(b, LENGTH, WIDE)), of[2];
+  for (int i = 0; i < 2; i++) {
+    moire_value w =
+        moire_parameter(g, i ? "keys" : "queries", MOIRE_SHAPE(WIDE, WIDE), moire_init_normal(0, 1));
+    moire_value z = moire_reshape(moire_linear(x, w, (moire_value){0}), MOIRE_SHAPE(b, LENGTH, 1, WIDE));
+    of[i] = moire_swap_axes(z, 1, 2);
+  }
+  moire_value zero = moire_constant(g, MOIRE_I32, MOIRE_SCALAR, 0);
+  moire_attention_options options = {
+      .scale = 0.5, .mask_value = -10000, .causal = true, .key_valid = moire_less(zero, seen)};
+  moire_value y = moire_reshape(moire_attention(of[0], of[1], of[1], options), MOIRE_SHAPE(b, LENGTH, WIDE));
+  moire_output(g, "loss", moire_mean_all(moire_tanh(moire_slice(y, 1, LENGTH - 1, 1))));
+  moire_compile_options how = moire_compile_defaults();
+  how.outputs = (const char *[]){"loss"};
+  how.n_outputs = 1;
+  how.loss = "loss";
+  how.keep_gradients = true;
+  how.off = packing ? 0 : 1u << MOIRE_OPTIMIZATION_pack;
+  test_machine m = test_machine_make(g, &how, 2, 5);
+  cr_assert_eq(moire_program_plan(m.program)->packing.extent != 0, packing);
+  moire_graph_destroy(g);
+  return m;
+}
+
+Test(packing, by_a_mask_that_nothing_else_reads) {
+  test_machine machines[] = {start_masked(true), start_masked(false)};
+  int32_t seen[ROWS * LENGTH];
+  float x[ROWS * LENGTH * WIDE];
+  for (int i = 0; i < ROWS * LENGTH; i++) seen[i] = i % LENGTH >= 4 * (i / LENGTH);
+  for (int i = 0; i < ROWS * LENGTH * WIDE; i++) x[i] = (float)(i * 7 % 23) / 11 - 1;
+  for (int i = 0; i < 2; i++) {
+    moire_error error = {0};
+    moire_runner_set_extent(machines[i].runner, "B", ROWS, &error);
+    moire_runner_set_input(machines[i].runner, "seen", seen, ROWS * LENGTH, &error);
+    moire_runner_set_input(machines[i].runner, "x", x, ROWS * LENGTH * WIDE, &error);
+    moire_runner_run(machines[i].runner, &error);
+    cr_assert_eq(error.status, MOIRE_OK, "%s", error.message);
+  }
+  compare(&machines[0], &machines[1], "loss");
+  compare(&machines[0], &machines[1], "grad.keys");
+  compare(&machines[0], &machines[1], "grad.queries");
+  for (int i = 0; i < 2; i++) test_machine_destroy(&machines[i]);
+}

@@ -141,6 +141,28 @@ static moire_value emit_node(emit *e, const moire__node *node) {
                            concat ? &axis : node->attrs, concat ? 1 : node->n_attrs);
 }
 
+/* Of ids that nothing but masks reads nothing would be left to find the tokens of. */
+static bool only_masks_read_ids(const moire__pack *p) {
+  for (int i = 0; i < p->g->n_nodes; i++) {
+    const moire__node *node = &p->g->nodes[i];
+    bool compares =
+        node->op == MOIRE__OP_less || node->op == MOIRE__OP_less_equal || node->op == MOIRE__OP_equal;
+    for (int o = 0; o < node->n_operands && !compares; o++) {
+      if (node->operands[o] == p->ids) return false;
+    }
+  }
+  return true;
+}
+
+/* Which tokens are keys: what the runtime found, or the mask itself where that keeps the ids. */
+static moire_value emit_valid(emit *e, const moire__node *node) {
+  if (!only_masks_read_ids(e->p)) return e->valid;
+  moire_value mask = moire__rewrite_value(&e->r, node->operands[3]);
+  moire_shape all = {.rank = 1};
+  moire__dim_multiply(e->p->samples, e->p->length, &all.dims[0]);
+  return take(e, reshape(e, mask, all), e->tokens, e->slots);
+}
+
 static moire_value emit_attention(emit *e, const moire__node *node) {
   moire_value x[11];
   int n = 0;
@@ -155,7 +177,7 @@ static moire_value emit_attention(emit *e, const moire__node *node) {
     x[n++] = waves ? moire_real(wave) : wave;
     if (waves) x[n++] = moire_imag(wave);
   }
-  x[n++] = e->valid;
+  x[n++] = emit_valid(e, node);
   bool rng = moire__node_int(node, "has_rng") != 0;
   if (rng) x[n++] = moire__rewrite_value(&e->r, node->operands[node->n_operands - 1]);
   x[n++] = e->tokens;
