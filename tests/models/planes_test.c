@@ -1,12 +1,12 @@
-/* QIA as PyTorch spells it is compiled to what models/qia.c is: its complex numbers kept as two planes, filters
- * over channels first that are added up band by band, ids of 64 bits, a mask of products and casts, positions
- * that are looked up. Padding is left out of it, its program has as many steps, and from the same weights loss
- * and gradients are those of models/qia.c, for batches with empty, full and ragged samples. With dropout they
- * are those of the interpreter, which runs it as it is written. */
+/* QIA as PyTorch spells it (tests/support/graphs/spelled_qia.h) is compiled to what models/qia.c is. Padding is
+ * left out of it, its program has as many steps, and from the same weights loss and gradients are those of
+ * models/qia.c, for batches with empty, full and ragged samples. With dropout they are those of the
+ * interpreter, which runs it as it is written. */
 #include "moire/compile.h"
 #include "moire/model.h"
 #include "moire/run.h"
 #include "runtime/files/config.h"
+#include "tests/support/graphs/spelled_qia.h"
 #include "tests/support/machine.h"
 
 #include <criterion/criterion.h>
@@ -14,159 +14,20 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ITEMS = 30, LENGTH = 11, WIDTH = 12, HEADS = 2, INNER = 20, LAYERS = 2, BANDS = 2, MOST = 9 };
-static const int64_t taps[BANDS] = {3, 5}, dilations[BANDS] = {1, 2};
-
-/* ---- the spelling -----------------------------------------------------------------------------------------
- */
-
-typedef struct planes {
-  moire_value re, im;
-} planes;
-
-typedef struct spelled {
-  moire_graph *g;
-  moire_dim b;
-  moire_value ids, mask; /* mask: f32[B, 1, L, L] */
-  double dropout;
-} spelled;
-
-static const int heads_first[] = {0, 2, 1, 3};
-
-static moire_value weight(const spelled *s, const char *name, moire_shape shape) {
-  return moire_parameter(s->g, name, shape, moire_init_normal(0, 0.3));
-}
-
-static moire_value linear(const spelled *s, const char *name, moire_value x, int64_t in, int64_t out) {
-  moire_scope_push(s->g, "%s", name);
-  moire_value w = weight(s, "weight", MOIRE_SHAPE(out, in));
-  moire_value y = moire_linear(x, w, weight(s, "bias", MOIRE_SHAPE(out)));
-  moire_scope_pop(s->g);
-  return y;
-}
-
-/* fc_r(x) - fc_i(y) and fc_r(y) + fc_i(x) */
-static planes complex_linear(const spelled *s, const char *name, planes x, int64_t in, int64_t out) {
-  moire_scope_push(s->g, "%s", name);
-  planes y = {moire_sub(linear(s, "fc_r", x.re, in, out), linear(s, "fc_i", x.im, in, out)),
-              moire_add(linear(s, "fc_r", x.im, in, out), linear(s, "fc_i", x.re, in, out))};
-  moire_scope_pop(s->g);
-  return y;
-}
-
-static moire_value norm(const spelled *s, const char *name, moire_value x) {
-  moire_scope_push(s->g, "%s", name);
-  moire_value gain = moire_parameter(s->g, "weight", MOIRE_SHAPE(WIDTH), moire_init_constant(1));
-  moire_value y = moire_layer_norm(
-      x, gain, moire_parameter(s->g, "bias", MOIRE_SHAPE(WIDTH), moire_init_constant(0)), 1e-12);
-  moire_scope_pop(s->g);
-  return y;
-}
-
-static moire_value dropped(const spelled *s, moire_value x) {
-  return s->dropout > 0 ? moire_dropout(x, s->dropout) : x;
-}
-
-static moire_value embedded(const spelled *s) {
-  moire_value items = weight(s, "item_embeddings.weight", MOIRE_SHAPE(ITEMS, WIDTH));
-  moire_value positions = weight(s, "position_embeddings.weight", MOIRE_SHAPE(LENGTH, WIDTH));
-  moire_value counted = moire_cast(moire_iota(s->g, MOIRE_SHAPE(LENGTH), 0), MOIRE_I64);
-  moire_value x = moire_add(moire_embedding(items, s->ids, 0), moire_gather(positions, counted));
-  for (int i = 0; i < 2; i++) x = dropped(s, norm(s, "LayerNorm", x));
-  return x;
-}
-
-/* Channels first around every filter; sums that begin at 0. */
-static moire_value filtered(const spelled *s, const char *plane, moire_value x) {
-  moire_value first = moire_swap_axes(x, 1, 2);
-  moire_value sum = moire_constant(s->g, MOIRE_F32, MOIRE_SHAPE(s->b, WIDTH, LENGTH), 0);
-  for (int i = 0; i < BANDS; i++) {
-    moire_scope_push(s->g, "state_preparator.%s.%d", plane, i);
-    moire_value w = weight(s, "weight", MOIRE_SHAPE(WIDTH, 1, taps[i]));
-    moire_scope_pop(s->g);
-    moire_value y = moire_depthwise_conv(moire_swap_axes(first, 1, 2), w, dilations[i]);
-    sum = moire_add(sum, moire_swap_axes(y, 1, 2));
-  }
-  return moire_swap_axes(sum, 1, 2);
-}
-
-/* (1 - seen) -10000, seen = (ids > 0) tril(1) */
-static moire_value mask_of(const spelled *s) {
-  moire_value zero = moire_constant(s->g, MOIRE_I64, MOIRE_SCALAR, 0);
-  moire_value items = moire_reshape(moire_less(zero, s->ids), MOIRE_SHAPE(s->b, 1, 1, LENGTH));
-  moire_value query = moire_iota(s->g, MOIRE_SHAPE(LENGTH, 1), 0),
-              key = moire_iota(s->g, MOIRE_SHAPE(1, LENGTH), 1);
-  moire_value causal = moire_cast(moire_less_equal(key, query), MOIRE_F32);
-  moire_value seen = moire_mul(moire_cast(items, MOIRE_F32), causal);
-  moire_value one = moire_constant(s->g, MOIRE_F32, MOIRE_SCALAR, 1);
-  return moire_scale(moire_sub(one, seen), -10000);
-}
-
-static planes split_heads(const spelled *s, planes x) {
-  moire_value of[] = {x.re, x.im};
-  for (int p = 0; p < 2; p++)
-    of[p] =
-        moire_permute(moire_reshape(of[p], MOIRE_SHAPE(s->b, LENGTH, HEADS, WIDTH / HEADS)), 4, heads_first);
-  return (planes){of[0], of[1]};
-}
-
-static moire_value weighed(const spelled *s, moire_value shares, moire_value v) {
-  return moire_reshape(moire_permute(moire_matmul(shares, v), 4, heads_first),
-                       MOIRE_SHAPE(s->b, LENGTH, WIDTH));
-}
-
-static planes attend(const spelled *s, planes x) {
-  moire_scope_push(s->g, "attn");
-  planes q = split_heads(s, complex_linear(s, "q_proj", x, WIDTH, WIDTH));
-  planes k = split_heads(s, complex_linear(s, "k_proj", x, WIDTH, WIDTH));
-  planes v = split_heads(s, complex_linear(s, "v_proj", x, WIDTH, WIDTH));
-  moire_value re = moire_add(moire_matmul(q.re, moire_swap_axes(k.re, -1, -2)),
-                             moire_matmul(q.im, moire_swap_axes(k.im, -1, -2)));
-  moire_value im = moire_sub(moire_matmul(q.im, moire_swap_axes(k.re, -1, -2)),
-                             moire_matmul(q.re, moire_swap_axes(k.im, -1, -2)));
-  moire_value scores = moire_scale(moire_add(moire_mul(re, re), moire_mul(im, im)), (double)HEADS / WIDTH);
-  moire_value shares = dropped(s, moire_softmax(moire_add(scores, s->mask)));
-  planes state = {weighed(s, shares, v.re), weighed(s, shares, v.im)};
-  planes out = complex_linear(s, "out_proj", state, WIDTH, WIDTH);
-  moire_scope_pop(s->g);
-  return (planes){dropped(s, out.re), dropped(s, out.im)};
-}
-
-static planes feed_forward(const spelled *s, planes x) {
-  moire_scope_push(s->g, "ffn");
-  planes h = complex_linear(s, "fc1", x, WIDTH, INNER);
-  planes out = complex_linear(s, "fc2", (planes){moire_gelu(h.re), moire_gelu(h.im)}, INNER, WIDTH);
-  moire_scope_pop(s->g);
-  return (planes){dropped(s, out.re), dropped(s, out.im)};
-}
-
-static planes add_and_norm(const spelled *s, const char *name, planes x, planes y) {
-  moire_scope_push(s->g, "%s", name);
-  planes z = {norm(s, "ln_r", moire_add(x.re, y.re)), norm(s, "ln_i", moire_add(x.im, y.im))};
-  moire_scope_pop(s->g);
-  return z;
-}
+enum { ITEMS = 30, LENGTH = 11, MOST = 9 };
 
 static moire_graph *spell(double dropout) {
-  spelled s = {.g = moire_graph_create("qia", MOIRE_TRAINING), .dropout = dropout};
-  s.b = moire_extent(s.g, "B");
-  s.ids = moire_input(s.g, "input_ids", MOIRE_I64, MOIRE_SHAPE(s.b, LENGTH));
-  moire_value answers = moire_input(s.g, "answers", MOIRE_I32, MOIRE_SHAPE(s.b)), x = embedded(&s);
-  planes psi = {filtered(&s, "real_convs", x), filtered(&s, "imag_convs", x)};
-  s.mask = mask_of(&s);
-  for (int i = 0; i < LAYERS; i++) {
-    moire_scope_push(s.g, "layers.%d", i);
-    psi = add_and_norm(&s, "ln1", psi, attend(&s, psi));
-    psi = add_and_norm(&s, "ln2", psi, feed_forward(&s, psi));
-    moire_scope_pop(s.g);
-  }
-  moire_value size = moire_add(moire_mul(psi.re, psi.re), moire_mul(psi.im, psi.im));
-  moire_value y = linear(&s, "collapse_proj", moire_sqrt(moire_add_scalar(size, 1e-8)), WIDTH, WIDTH);
-  y = moire_reshape(moire_slice(y, 1, LENGTH - 1, 1), MOIRE_SHAPE(s.b, WIDTH));
-  moire_value items = weight(&s, "item_embeddings.weight", MOIRE_SHAPE(ITEMS, WIDTH));
-  moire_value logits = moire_matmul(y, moire_swap_axes(items, 0, 1));
-  moire_output(s.g, "loss", moire_mean_all(moire_cross_entropy(logits, answers)));
-  return s.g;
+  const spelled_qia shape = {.items = ITEMS,
+                             .length = LENGTH,
+                             .width = 12,
+                             .heads = 2,
+                             .inner = 20,
+                             .layers = 2,
+                             .n_bands = 2,
+                             .taps = {3, 5},
+                             .dilations = {1, 2},
+                             .dropout = dropout};
+  return spelled_qia_build(&shape);
 }
 
 /* ---- models/qia.c ------------------------------------------------------------------------------------------
