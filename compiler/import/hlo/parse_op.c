@@ -344,9 +344,8 @@ static void parse_pretty(moire__hlo_parser *p, moire__hlo_op *op) {
       moire__argument a = {.kind = MOIRE__ARGUMENT_TEXT, .text = moire__hlo_token_text(p)};
       moire__hlo_add_attribute(p, op, "callee", a);
       moire__hlo_advance(p);
-    } else if (moire__hlo_take_sign(p, '(')) {
-      parse_values(p, op);
-      moire__hlo_want(p, ')');
+    } else if (moire__hlo_take_sign(p, '(') || moire__hlo_take_sign(p, ')') || moire__hlo_take_sign(p, ',')) {
+      continue; /* what is between them is what it would be without */
     } else if (moire__hlo_at_sign(p, '[')) {
       parse_ranges(p, op);
     } else if (moire__hlo_at_sign(p, '{')) {
@@ -355,8 +354,12 @@ static void parse_pretty(moire__hlo_parser *p, moire__hlo_op *op) {
       body = moire__hlo_parse_dense(p);
     } else if (p->now.kind == MOIRE__HLO_WORD) {
       parse_word(p, op, &n_words);
-    } else if (!moire__hlo_take_sign(p, ',')) {
-      moire__hlo_fail(p, "%s is not read", op->name);
+    } else if (p->now.kind == MOIRE__HLO_STRING) { /* stablehlo.composite "name" */
+      moire__argument a = {.kind = MOIRE__ARGUMENT_TEXT, .text = moire__hlo_token_text(p)};
+      moire__hlo_add_attribute(p, op, "name", a);
+      moire__hlo_advance(p);
+    } else {
+      moire__hlo_fail(p, "%.60s is not read", op->name);
     }
   }
   if (!moire__hlo_take_sign(p, ':')) return;

@@ -226,6 +226,7 @@ const test_reader test_readers[] = {
     {"npy", test_read_npy, test_seed_npy},
     {"archive", test_read_archive, test_seed_archive},
     {"program", test_read_program, test_seed_program},
+    {"stablehlo", test_read_stablehlo, test_seed_stablehlo},
     {"tokenizer", read_tokenizer, seed_tokenizer},
     {"recbole", test_read_recbole, test_seed_recbole},
     {"tokens", test_read_tokens, test_seed_tokens},

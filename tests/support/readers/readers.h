@@ -30,6 +30,10 @@ bool test_seed_archive(int n, moire__text *out);
 void test_read_program(const uint8_t *bytes, size_t n);
 bool test_seed_program(int n, moire__text *out);
 
+/* StableHLO as text. */
+void test_read_stablehlo(const uint8_t *bytes, size_t n);
+bool test_seed_stablehlo(int n, moire__text *out);
+
 /* .npy files: what is well formed is read in every type that it can be read as. */
 void test_read_npy(const uint8_t *bytes, size_t n);
 bool test_seed_npy(int n, moire__text *out);
