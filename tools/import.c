@@ -1,4 +1,4 @@
-/* moire import: a program of torch.export as a model of Moire's. */
+/* moire import: a program of torch.export or of StableHLO as a model of Moire's. */
 #include "tools/tool.h"
 
 #include "moire/import.h"
@@ -28,8 +28,9 @@ static error_t parse(int key, char *text, struct argp_state *state) {
       a->program = text;
       return 0;
     case ARGP_KEY_END:
-      if (!a->program) argp_error(state, "wanted a program of torch.export, FILE.pt2");
-      if (!moire_import_is(a->program)) argp_error(state, "%s: wanted a name that ends in .pt2", a->program);
+      if (!a->program) argp_error(state, "wanted a program: FILE.pt2 or FILE.mlir");
+      if (!moire_import_is(a->program))
+        argp_error(state, "%s: wanted a name that ends in .pt2 or .mlir", a->program);
       return 0;
     default: return ARGP_ERR_UNKNOWN;
   }
@@ -143,12 +144,12 @@ int tool_import(int argc, char **argv) {
   static const struct argp parser = {
       options,
       parse,
-      "FILE.pt2",
-      "Reads a program that torch.export.save wrote and says what it is as a model: its "
-      "inputs, outputs and weights; or every operation that cannot be imported, with the "
-      "line of the Python file. With -o it writes a configuration to train with, the "
-      "weights under the names of the state dict, and the graph as text. A path of a "
-      ".pt2 may stand wherever the name of a model does.",
+      "FILE.pt2|FILE.mlir",
+      "Reads a program that torch.export.save wrote, or one of JAX as StableHLO text, and "
+      "says what it is as a model: its inputs, outputs and weights; or every operation that "
+      "cannot be imported, with the line of the Python file. With -o it writes a "
+      "configuration to train with, the weights under the names of the state dict, and the "
+      "graph as text. A path of a .pt2 or .mlir may stand wherever the name of a model does.",
       NULL,
       NULL,
       NULL};

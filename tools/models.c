@@ -109,7 +109,7 @@ int tool_models(int argc, char **argv) {
       parse,
       "[MODEL]",
       "Lists the models and the keys of their configurations, with kind and default.\v"
-      "MODEL is a name, or the path of a shared object with a model of your own, or of a .pt2.",
+      "MODEL is a name, or the path of a shared object with a model of your own, of a .pt2, or of a .mlir.",
       NULL,
       NULL,
       NULL};

@@ -1,4 +1,5 @@
-/* Models of PyTorch: what torch.export.save wrote, as a model of Moire's.
+/* Models of PyTorch and of JAX: what torch.export.save wrote (.pt2), or StableHLO as text (.mlir), as a model
+ * of Moire's.
  *
  *   moire_import *imported = moire_import_open("model.pt2", &error);
  *   const moire_model *model = moire_import_model(imported);
@@ -9,7 +10,8 @@
  * The model's task is "tensors". Its parameters have the names of the state dict; a complex one is two states,
  * NAME.real and NAME.imag. Inputs have the names of forward's arguments. Outputs are called by the keys of the
  * dict that forward returns, or output, or output_0, output_1, ..; the first real scalar is the loss, others
- * are metrics. The first axis of the inputs, where it was exported with a name, is the extent B.
+ * are metrics. The first axis of the inputs, where it was exported with a name, is the extent B. A program of
+ * StableHLO has fixed shapes, inputs and outputs by JAX's names, and no weights but constants.
  */
 #ifndef MOIRE_IMPORT_H
 #define MOIRE_IMPORT_H
@@ -32,7 +34,7 @@ void moire_import_close(moire_import *imported); /* NULL is fine; the model beco
  * be read, with a sentence; "" where there is none. */
 char *moire_import_refusals(const char *path, moire_error *error);
 
-/* Borrowed. Its keys: `dropout`, the probability of every dropout instead of the file's. */
+/* Borrowed. Its keys, of a .pt2: `dropout`, the probability of every dropout instead of the file's. */
 const moire_model *moire_import_model(const moire_import *imported);
 
 /* How many numbers the file has for a state of the graph (NAME, or NAME.real and NAME.imag), -1: none. They are
@@ -48,7 +50,7 @@ const char *moire_import_weight(const moire_import *imported, int index, moire_d
 /* The weight that this one is another name of, or NULL. */
 const char *moire_import_weight_twin(const moire_import *imported, int index);
 
-/* Whether a name of a model means such a file: it ends in .pt2. */
+/* Whether a name of a model means such a file: it ends in .pt2 or .mlir. */
 bool moire_import_is(const char *name);
 
 #ifdef __cplusplus

@@ -18,7 +18,7 @@
 
 /* Before the names of states that are part of a model, and of no state dict: constants of an imported program.
  * They stand in what a training resumes from alone. */
-#define MOIRE__CONSTANT_PREFIX "pt2.constant."
+#define MOIRE__CONSTANT_PREFIX "imported.constant."
 
 /* A tensor of a state dict, where that has other tensors than the store has states. */
 typedef struct moire__state_name {

@@ -93,7 +93,7 @@ static moire__module *lower(const moire__ahead *a, const moire_graph *graph,
   moire__module *m = moire__driver_lower(graph, options, target, error);
   if (!m || a->interface->has_extents) return m;
   const moire_plan *plan = &m->plan;
-  bool good = plan->n_extents >= 1 && plan->n_extents <= 2 && !strcmp(plan->extents[1], "B");
+  bool good = plan->n_extents <= 2 && (!plan->n_extents || !strcmp(plan->extents[1], "B"));
   if (good && plan->n_extents == 2) good = plan->packing.extent == 2;
   bool products = good && has_products(plan);
   if (good && !products) return m;

@@ -199,7 +199,7 @@ static bool read_number(reader *r, double *out) {
     unsigned long long size = strtoull(text, &end, text[0] == '0' && text[1] == 'x' ? 16 : 10);
     unsigned long long most = (1ull << (r->type->bits - 1)) - !negative;
     if (dtype == MOIRE_BOOL) most = 1;
-    if (size > 1ull << 53) r->literal->loses = true;
+    if (size > 1ull << 53 && (size & (size - 1))) r->literal->loses = true;
     *out = negative ? -(double)size : (double)size;
     return !errno && !*end && size <= most;
   }
@@ -263,7 +263,8 @@ static double from_bytes(reader *r, uint64_t bits) {
     case MOIRE_I32: return (int32_t)(uint32_t)bits;
     case MOIRE_I64: {
       int64_t n = (int64_t)bits;
-      if (n > (int64_t)1 << 53 || n < -((int64_t)1 << 53)) r->literal->loses = true;
+      bool power = n == INT64_MIN || !((n < 0 ? -n : n) & ((n < 0 ? -n : n) - 1));
+      if (!power && (n > (int64_t)1 << 53 || n < -((int64_t)1 << 53))) r->literal->loses = true;
       return (double)n;
     }
     case MOIRE_BOOL: return bits & 1 ? 1 : 0;
