@@ -97,6 +97,9 @@ bool moire__hlo_fold(moire__hlo_call *c) {
   folded is = NOTHING;
   double x[3] = {0};
   int n = 0;
+  for (int i = 0; i < c->n_operands; i++) {
+    if (!c->operands[i].uniform) return false;
+  }
   for (size_t i = 0; i < sizeof table / sizeof *table && is == NOTHING; i++) {
     if (!strcmp(c->op->name, table[i].op)) is = table[i].is;
     n = table[i].n;
@@ -107,7 +110,6 @@ bool moire__hlo_fold(moire__hlo_call *c) {
   const moire__hlo_type *type = &c->op->types.items[0];
   if (type->why) return false;
   for (int i = 0; i < n; i++) {
-    if (!c->operands[i].uniform) return false;
     x[i] = c->operands[i].real;
     if (is != SAME && c->operands[i].imaginary != 0) return false;
   }

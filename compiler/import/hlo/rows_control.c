@@ -96,6 +96,15 @@ static void case_of(moire__hlo_call *c) {
   if (good) give_all(c, a, n);
 }
 
+/* Is what is known of two states the same? Then the condition is, too. */
+static bool same_knowledge(const moire__argument *a, const moire__argument *b, int n) {
+  for (int i = 0; i < n; i++) {
+    if (a[i].uniform != b[i].uniform) return false;
+    if (a[i].uniform && (a[i].real != b[i].real || a[i].imaginary != b[i].imaginary)) return false;
+  }
+  return true;
+}
+
 /* A loop whose rounds are known when the program is imported is written out. */
 static void while_of(moire__hlo_call *c) {
   int n = c->n_operands;
@@ -112,6 +121,8 @@ static void while_of(moire__hlo_call *c) {
     if (c->call.why) return;
     if (condition.real == 0) break;
     if (!moire__hlo_run(c, &c->op->regions[1], state, n, next, n)) return;
+    if (same_knowledge(state, next, n))
+      moire__refuse(&c->call, "never ends: no round changes what its condition reads");
     memcpy(state, next, (size_t)n * sizeof *state);
   }
   give_all(c, state, n);
