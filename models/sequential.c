@@ -66,6 +66,7 @@ void moire__sequential_finish(const moire__sequential *m, moire_value x, moire_v
   moire_value last = moire_reshape(moire_slice(x, 1, m->length - 1, 1), MOIRE_SHAPE(m->b, m->width));
   moire_value logits = moire_linear(last, m->items, (moire_value){0});
   moire_value loss = loss_of(m, last, logits);
+  moire_output(m->g, "query", last);
   moire_output(m->g, "logits", logits);
   moire_output(m->g, "loss", moire_value_is_null(penalty) ? loss : moire_add(loss, penalty));
 }

@@ -38,8 +38,8 @@ moire_value moire__sequential_embed(const moire__sequential *m, int times);
 /* "layers.<i>" is what layer i returns. */
 void moire__sequential_output(const moire__sequential *m, int i, moire_value x);
 
-/* The outputs "logits", of the last position, and "loss": the mean of what the key `loss` says (in inference
- * cross entropy over all items), plus `penalty` unless it is null. */
+/* The outputs "query", the last position, "logits", its products with all items, and "loss": the mean of what
+ * the key `loss` says (in inference cross entropy over all items), plus `penalty` unless it is null. */
 void moire__sequential_finish(const moire__sequential *m, moire_value x, moire_value penalty);
 
 /* ---- layers ------------------------------------------------------------------------------------------------

@@ -35,6 +35,8 @@ typedef moire_status moire__eval_verb(moire__predictor *predictor, const moire__
 typedef struct moire__recommend_job {
   moire__data_files files;
   moire__part *part;
+  const char
+      *items;    /* a table (moire/items.h) to find them in; NULL: the model's own. Of models with a query. */
   int64_t users; /* the first so many; 0: all */
   int top;
   bool json;

@@ -27,6 +27,7 @@ static const subcommand subcommands[] = {
     {"generate", "continues texts by a language model", tool_generate},
     {"teach", "stores a language model's logits, for others to follow", tool_teach},
     {"recommend", "lists the best items for each user", tool_recommend},
+    {"items", "makes and changes tables of items, which are searched apart", tool_items},
     {"merge", "joins the parts of a result that several calls computed", tool_merge},
     {"encode", "codes the items of a feature file by a trained coder", tool_encode},
     {"decode", "turns codes of items back into features", tool_decode},

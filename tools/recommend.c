@@ -7,13 +7,14 @@ typedef struct arguments {
   moire__recommend_job job;
 } arguments;
 
-enum { DATA = 0x100, FORMAT, TOP, USERS, JSON };
+enum { DATA = 0x100, FORMAT, TOP, USERS, ITEMS, JSON };
 
 static const struct argp_option options[] = {
     {"data", DATA, "FILE", 0, "What the users had, as `moire train` reads it", 0},
     {"format", FORMAT, "FORMAT", 0, "What a line is: users, interactions, or auto", 0},
     {"top", TOP, "K", 0, "Items for each user (10)", 0},
     {"users", USERS, "N", 0, "The first N users only", 0},
+    {"items", ITEMS, "TABLE", 0, "Find them in this table of items (`moire items`), not in the model", 0},
     {"json", JSON, NULL, 0, "Print JSON, one line a user", 0},
     {0}};
 
@@ -26,6 +27,7 @@ static error_t parse(int key, char *text, struct argp_state *state) {
       return 0;
     case DATA: a->job.files.data = text; return 0;
     case FORMAT: a->job.files.format = tool_format_argument(state, text); return 0;
+    case ITEMS: a->job.items = tool_path_argument(state, "--items", "a file", text); return 0;
     case JSON: a->job.json = true; return 0;
     case TOP: a->job.top = (int)tool_int_argument(state, "--top", text, 1, 10000); return 0;
     case USERS: a->job.users = tool_int_argument(state, "--users", text, 1, INT64_MAX); return 0;
@@ -61,6 +63,7 @@ int tool_recommend(int argc, char **argv) {
   a.call.out = &a.job.out;
   a.call.job_part = &a.job.part;
   a.call.files[0] = a.job.files.data;
+  a.call.files[1] = a.job.items;
   tool_call_say(&a.call, "top=%d users=%lld json=%d format=%s", a.job.top, (long long)a.job.users, a.job.json,
                 a.job.files.format ? a.job.files.format : "");
   return tool_call_ask(&a.call, ask, &a.job);

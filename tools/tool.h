@@ -36,6 +36,7 @@ int tool_encode(int argc, char **argv);
 int tool_decode(int argc, char **argv);
 int tool_profile(int argc, char **argv);
 int tool_peaks(int argc, char **argv);
+int tool_items(int argc, char **argv);
 int tool_merge(int argc, char **argv);
 int tool_cache(int argc, char **argv);
 

@@ -12,7 +12,8 @@
  * items 1..item_size-1 input   "answers"    i32[B]          target item (needed for "loss" only); input
  * "answer_ends" i32[item_size], where a model asks for it: how often items 0 .. i are targets of training, plus
  * i + 1; output "layers.<i>" f32[B, L, D]    what layer i returns output  "logits"     f32[B, item_size] output
- * "loss" f32[]
+ * "query" f32[B, D], if logits are its products with the rows of items, for tables of them (moire/items.h);
+ * output "loss" f32[]
  *
  * Task "items", coders of items: F is the key `feature_dim`, the levels are the entries of
  * the key `codebook_sizes`, and level l has the states quantizers.<l>.embedding f32[K, D], .ema_w f32[K, D] and

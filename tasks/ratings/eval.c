@@ -80,6 +80,10 @@ moire_status moire__ratings_recommend(moire__predictor *p, const moire__recommen
   moire__ratings_scoring scoring = {0};
   moire__data_files files = job->files;
   files.unmeasured = true;
+  if (job->items)
+    return moire_fail(error, MOIRE_ERROR_UNSUPPORTED,
+                      "--items: scores of %s are no products of a query and items, as a table has them",
+                      p->setup.model->name);
   moire_status status = moire__ratings_open(p, &files, &scoring, BATCH, error);
   const moire__ratings *data = p->setup.data;
   if (!status) {

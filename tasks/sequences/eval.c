@@ -7,10 +7,10 @@ enum { BATCH = 256 };
 
 static const char rank_column[] = "rank";
 
-moire_status moire__sequences_open(moire__predictor *p, const moire__data_files *files, moire_error *error) {
-  static const char *const outputs[] = {"logits"};
+moire_status moire__sequences_open(moire__predictor *p, const moire__data_files *files, const char *output,
+                                   moire_error *error) {
   moire_status status = p->setup.task->read(&p->setup, files, moire__predictor_where(p), error);
-  return status ? status : moire__predictor_compile(p, outputs, 1, error);
+  return status ? status : moire__predictor_compile(p, &output, 1, error);
 }
 
 moire_status moire__sequences_eval(moire__predictor *p, const moire__eval_job *job, moire__terms *terms,
@@ -19,7 +19,7 @@ moire_status moire__sequences_eval(moire__predictor *p, const moire__eval_job *j
     return moire_fail(
         error, MOIRE_ERROR_ARGUMENT,
         "--values: the ranks of users say every measure of a sequential model: wanted --ranks FILE");
-  moire_status status = moire__sequences_open(p, &job->files, error);
+  moire_status status = moire__sequences_open(p, &job->files, "logits", error);
   if (status) return status;
   const moire__dataset *data = p->setup.data;
   int64_t first = 0, n = 0;

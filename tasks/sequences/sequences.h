@@ -14,9 +14,10 @@
 moire_status moire__sequences_train(const moire__setup *setup, int threads, moire__trainer_task *task,
                                     moire_error *error);
 
-/* The verbs. A model is opened for both by moire__sequences_open: data read, program compiled. */
+/* The verbs. A model is opened for both by moire__sequences_open: data read, program compiled with an output.
+ */
 moire_status moire__sequences_open(moire__predictor *predictor, const moire__data_files *files,
-                                   moire_error *error);
+                                   const char *output, moire_error *error);
 moire__eval_verb moire__sequences_eval;
 moire_status moire__sequences_measured(const moire__terms *terms, moire__measures *measures,
                                        moire_error *error);
