@@ -18,6 +18,7 @@
   PASS(tables, "linear maps of rows that are looked up are made of the tables")                                \
   PASS(expand, "composites become other ops")                                                                  \
   PASS(autodiff, "adds the gradients of the loss")                                                             \
+  PASS(joint, "a loss over many words and its gradients become one op, where they may")                        \
   PASS(optimize, "gradients become steps of the optimizer")                                                    \
   PASS(narrow, "operands of products become bf16, where that is wanted")                                       \
   PASS(decompose, "row ops become primitives")                                                                 \
@@ -62,6 +63,8 @@
   ORDER(demand, expand, "a slice passes a composite as one step; its parts mix the axis")                      \
   ORDER(demand, autodiff, "the backward pass reads forward values whole and would stop every slice")           \
   ORDER(expand, autodiff, "composites have no gradient of their own")                                          \
+  ORDER(autodiff, joint, "there must be gradients to join")                                                    \
+  ORDER(joint, narrow, "its products are narrowed, too")                                                       \
   ORDER(autodiff, optimize, "there must be gradients to step along")                                           \
   ORDER(autodiff, narrow, "the products of the gradients are narrowed, too")                                   \
   ORDER(expand, narrow, "composites hold products")                                                            \

@@ -47,6 +47,13 @@ enum { MOIRE__MOST_TAPS = 1024 }; /* of a filter over positions */
  * it. */
 enum { MOIRE__HEAD_WIDEST = 4096, MOIRE__HEAD_FEWEST = 16 };
 
+/* linear_log_softmax_joint keeps the scores of an eighth of the rows at a time: is it known how many there are,
+ * or that there are many? */
+static inline bool moire__head_joint_fits(moire_dim rows) {
+  enum { LEAST = 64 };
+  return moire__dim_is_static(rows) || moire__dim_factor(rows) >= LEAST;
+}
+
 /* A filter over the tokens of packed samples keeps what is read of a sample in memory of its own, rows rounded
  * up to vectors: are `length` positions of `width` channels few enough? */
 static inline bool moire__packed_filter_fits(moire_dim length, moire_dim width) {

@@ -28,7 +28,8 @@
 static bool is_wide(const moire_graph *g, const moire__node *node) {
   bool is_product = node->op == MOIRE__OP_matmul || node->op == MOIRE__OP_cmatmul ||
                     node->op == MOIRE__OP_linear_log_softmax ||
-                    node->op == MOIRE__OP_linear_log_softmax_backward;
+                    node->op == MOIRE__OP_linear_log_softmax_backward ||
+                    node->op == MOIRE__OP_linear_log_softmax_joint;
   if ((!is_product && node->op != MOIRE__OP_nearest_code) || moire__node_int_or(node, "bf16", 0)) return false;
   return g->values[node->first_result].dtype != MOIRE_F64;
 }

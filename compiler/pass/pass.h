@@ -41,6 +41,7 @@ moire__graph_pass moire__pass_pack;   /* padding is left out where nothing depen
 moire__graph_pass moire__pass_tables; /* linear maps of rows that are looked up are made of the tables */
 moire__graph_pass moire__pass_expand; /* COMPOSITE ops become others */
 moire__graph_pass moire__pass_autodiff;  /* adds outputs "grad.<parameter>" */
+moire__graph_pass moire__pass_joint;     /* a loss over many words and its gradients become one op */
 moire__graph_pass moire__pass_optimize;  /* adds updates of parameters and moments; drops "grad." unless kept */
 moire__graph_pass moire__pass_narrow;    /* operands of products become bf16 */
 moire__graph_pass moire__pass_decompose; /* ROW and remaining COMPOSITE ops become primitives */

@@ -28,6 +28,7 @@ extern "C" {
   X(unite, "complex products that are spelled by planes become complex ones")                                  \
   X(recognise, "attention that is spelled in primitives becomes one operation")                                \
   X(wide_loss, "scores of many words that only a loss reads are never stored")                                 \
+  X(joint, "scores of many words are computed once for a loss and its gradients")                              \
   X(demand, "rows that nothing reads are not computed")                                                        \
   X(tables, "linear maps of rows that are looked up are made of the tables")                                   \
   X(pack, "padding is left out")                                                                               \

@@ -29,6 +29,10 @@ enum { MOIRE__HEAD_OPERANDS = 3, MOIRE__HEAD_BACKWARD_OPERANDS = 8 }; /* without
 /* Results of the forward op, and of the backward op. */
 enum { MOIRE__HEAD_Y, MOIRE__HEAD_LSE, MOIRE__HEAD_OF_POWER, MOIRE__HEAD_OF_SUM, MOIRE__HEAD_OF_MEAN };
 enum { MOIRE__HEAD_DX, MOIRE__HEAD_DW, MOIRE__HEAD_DBIAS };
+/* Of linear_log_softmax_joint, which gives y and lse and, of the same products, the gradients: operands behind
+ * ids, and results behind lse. */
+enum { MOIRE__HEAD_JOINT_GRADIENT = 3, MOIRE__HEAD_JOINT_SHARE, MOIRE__HEAD_JOINT_OPERANDS };
+enum { MOIRE__HEAD_JOINT_DX = 2, MOIRE__HEAD_JOINT_DW, MOIRE__HEAD_JOINT_DBIAS };
 enum { MOIRE__HEAD_SOFTMAXES = 2 };
 
 /* The least `power`, of rows whose every word has -infinity; and that of a row: at least `a`, in powers of two.
@@ -76,6 +80,10 @@ typedef struct moire__head {
   moire__loop_buffer order_at, count_at; /* in the kernel at hand */
 } moire__head;
 
+/* The scores of so many chunks of the rows, one after the other, are kept by linear_log_softmax_joint; rows are
+ * in units of a line of a cache (ops/head/joint.h). */
+enum { MOIRE__HEAD_CHUNKS = 8, MOIRE__HEAD_UNIT = 16 };
+
 moire__head moire__head_describe(moire__lowering *l, int bias);
 /* The kernel that finds the order of rows, if rows may be left out. It ends with the op's own kernel begun. */
 void moire__head_order(moire__head *h);
@@ -93,6 +101,9 @@ moire__loop_value moire__head_at(const moire__head *h, moire__loop_value row, in
 moire__loop_value moire__head_load(const moire__head *h, int operand, moire__loop_value at);
 /* The id of row `row` and number `k`, i64. */
 moire__loop_value moire__head_id(const moire__head *h, moire__loop_value row, moire__loop_value k);
+/* bool: is any of the row's ids among the words from `first_word` on? Looked for a vector at a time. */
+moire__loop_value moire__head_some_inside(const moire__head *h, moire__loop_value row,
+                                          moire__loop_value first_word, moire__loop_value n_words);
 /* A matrix of one plane in a buffer, or words of w from `first` on. */
 moire__tile_matrix moire__head_matrix(const moire__head *h, moire__loop_buffer buffer, int64_t row,
                                       int64_t column);

@@ -1,6 +1,6 @@
 /* linear_log_softmax and its backward op (ops/head/head.h): the logarithms of the softmax of a linear map at
  * some of its words. The backward op's results are the gradients of x, w and the bias, zeros for that if there
- * is none.
+ * is none. linear_log_softmax_joint is both at once, of a gradient of y that does not depend on y.
  *
  * Of the results only y and lse have gradients; the others are for the backward op.
  */
@@ -103,6 +103,23 @@ moire_status moire__linear_log_softmax_backward_infer(moire__infer *c) {
   moire__infer_result(c, MOIRE__HEAD_DX, MOIRE_F32, x);
   moire__infer_result(c, MOIRE__HEAD_DW, MOIRE_F32, w);
   return moire__infer_result(c, MOIRE__HEAD_DBIAS, MOIRE_F32, MOIRE_SHAPE(w.dims[0]));
+}
+
+moire_status moire__linear_log_softmax_joint_infer(moire__infer *c) {
+  MOIRE__TRY(infer_attributes(c));
+  MOIRE__TRY(infer_operands(c, moire__head_bias(c->node, MOIRE__HEAD_JOINT_OPERANDS)));
+  moire_shape x = c->operands[MOIRE__HEAD_X]->shape, w = c->operands[MOIRE__HEAD_W]->shape;
+  moire_shape ids = c->operands[MOIRE__HEAD_IDS]->shape;
+  MOIRE__TRY(wanted(c, MOIRE__HEAD_JOINT_GRADIENT, MOIRE_F32, ids));
+  MOIRE__TRY(wanted(c, MOIRE__HEAD_JOINT_SHARE, MOIRE_F32, by_softmax(c)));
+  if (!moire__head_joint_fits(x.dims[0]))
+    return moire_fail(c->error, MOIRE_ERROR_SHAPE, "wanted a fixed number of rows, or many: x is %s",
+                      moire__operand_type(c, MOIRE__HEAD_X).text);
+  moire__infer_result(c, MOIRE__HEAD_Y, MOIRE_F32, ids);
+  moire__infer_result(c, MOIRE__HEAD_LSE, MOIRE_F32, by_softmax(c));
+  moire__infer_result(c, MOIRE__HEAD_JOINT_DX, MOIRE_F32, x);
+  moire__infer_result(c, MOIRE__HEAD_JOINT_DW, MOIRE_F32, w);
+  return moire__infer_result(c, MOIRE__HEAD_JOINT_DBIAS, MOIRE_F32, MOIRE_SHAPE(w.dims[0]));
 }
 
 /* ---- gradient -------------------------------------------------------------------------------------------- */
@@ -288,6 +305,48 @@ void moire__linear_log_softmax_backward_reference(moire__reference *c) {
   }
 }
 
+/* y and lse of softmax `number` of row n, and its part of the gradients of the scores, added to `g` [words]. */
+static void join_softmax(const row_scores *s, int64_t n, int number, double *g) {
+  const moire__tensor *const *x = s->c->operands;
+  moire__tensor *const *y = s->c->results;
+  int64_t at = n * s->softmaxes.n + number, first = number ? s->softmaxes.first : 0;
+  double power = MOIRE__HEAD_LEAST, sum = 0, per = 1 / s->softmaxes.temperature[number];
+  for (int64_t v = 0; v < s->words; v++) {
+    s->a[v] = s->z[v] * per * MOIRE__HEAD_LOG2_E;
+    power = fmax(power, ceil(s->a[v]));
+  }
+  for (int64_t v = 0; v < s->words; v++) sum += exp2(s->a[v] - power);
+  double factor = -x[MOIRE__HEAD_JOINT_SHARE]->re[at] * per / sum;
+  for (int64_t v = 0; v < s->words; v++) g[v] += exp2(s->a[v] - power) * factor;
+  for (int64_t k = first; k < (number ? s->ids : s->softmaxes.first); k++) {
+    int64_t id = (int64_t)x[MOIRE__HEAD_IDS]->re[n * s->ids + k];
+    if (id < 0) continue;
+    y[MOIRE__HEAD_Y]->re[n * s->ids + k] = (s->a[id] - power) * MOIRE__HEAD_LN_2 - log(sum);
+    g[id] += x[MOIRE__HEAD_JOINT_GRADIENT]->re[n * s->ids + k] * per;
+  }
+  y[MOIRE__HEAD_LSE]->re[at] = power * MOIRE__HEAD_LN_2 + log(sum);
+}
+
+void moire__linear_log_softmax_joint_reference(moire__reference *c) {
+  row_scores s = scores_of(c, moire__head_bias(c->node, MOIRE__HEAD_JOINT_OPERANDS));
+  const double *x = c->operands[MOIRE__HEAD_X]->re, *w = c->operands[MOIRE__HEAD_W]->re;
+  double *g = moire__arena_array(c->scratch, (size_t)s.words, sizeof *g);
+  for (int64_t n = 0; n < c->operands[MOIRE__HEAD_X]->dims[0]; n++) {
+    if (!row_counts(&s, n)) continue;
+    find_scores(&s, n);
+    for (int64_t v = 0; v < s.words; v++) g[v] = 0;
+    for (int i = 0; i < s.softmaxes.n; i++) join_softmax(&s, n, i, g);
+    for (int64_t v = 0; v < s.words; v++) {
+      c->results[MOIRE__HEAD_JOINT_DBIAS]->re[v] += g[v];
+      for (int64_t j = 0; j < s.width; j++) {
+        double share = rounded(s.bf16, g[v]);
+        c->results[MOIRE__HEAD_JOINT_DX]->re[n * s.width + j] += share * rounded(s.bf16, w[v * s.width + j]);
+        c->results[MOIRE__HEAD_JOINT_DW]->re[v * s.width + j] += share * rounded(s.bf16, x[n * s.width + j]);
+      }
+    }
+  }
+}
+
 /* ---- samples ---------------------------------------------------------------------------------- */
 
 typedef struct head_case {
@@ -368,3 +427,35 @@ static bool head_sample(moire__sampler *s, bool backward) {
 
 bool moire__linear_log_softmax_sample(moire__sampler *s) { return head_sample(s, false); }
 bool moire__linear_log_softmax_backward_sample(moire__sampler *s) { return head_sample(s, true); }
+
+static moire_value joint_node(moire__sampler *s, const head_case *row, moire_dim rows) {
+  moire_value x[MOIRE__HEAD_JOINT_OPERANDS + 1];
+  x[0] = moire__sample_input(s, F32, S(rows, row->width), -row->range, row->range);
+  x[1] = moire__sample_input(s, F32, S(row->words, row->width), -row->range, row->range);
+  double classes = moire__dim_is_static(row->words) ? (double)row->words : 3;
+  x[2] = moire__sample_input(s, I32, S(rows, row->ids), row->ignores ? -2 : 0, classes);
+  moire_value dy = moire__sample_input(s, F32, S(rows, row->ids), -1, 1);
+  moire_value zero = moire_constant(s->g, F32, S(rows, row->ids), 0);
+  x[3] = moire_where(moire_less(x[2], moire_constant(s->g, I32, S(rows, row->ids), 0)), zero, dy);
+  x[4] = moire__sample_input(s, F32, S(rows, row->first < 0 ? 1 : 2), -1, 1);
+  if (row->bias) x[5] = moire__sample_input(s, F32, S(row->words), -1, 1);
+  moire__attr attrs[] = {
+      moire__attr_make_real("temperature", row->temperature), moire__attr_make_int("ignores", row->ignores),
+      moire__attr_make_real("second_temperature", 2), moire__attr_make_int("first", row->first)};
+  return moire__sample_emit(s, MOIRE__OP_linear_log_softmax_joint, x, row->bias ? 6 : 5, attrs,
+                            row->first < 0 ? 2 : 4);
+}
+
+/* Rows of a named number are 64 times it, so that it is known that they are many. */
+bool moire__linear_log_softmax_joint_sample(moire__sampler *s) {
+  head_case row;
+  if (!head_row(s, &row)) return false;
+  bool named = !moire__dim_is_static(row.rows);
+  moire_value y = joint_node(s, &row, named ? moire_dim_times(row.rows, 64) : row.rows);
+  if (s->kind == WRONG) return moire__sample_refuse(s, row.expected);
+  for (int i = MOIRE__HEAD_LSE; i <= MOIRE__HEAD_JOINT_DBIAS && !moire_value_is_null(y); i++) {
+    static const char *const names[] = {"", "y1", "y2", "y3", "y4"};
+    moire_output(s->g, names[i], moire__value(s->g, y.id + i));
+  }
+  return moire__sample_finish(s, y);
+}

@@ -133,6 +133,24 @@ moire__loop_value moire__head_id(const moire__head *h, moire__loop_value row, mo
   return moire__loop_cast(&h->l->builder, id, MOIRE__LOOP_I64);
 }
 
+moire__loop_value moire__head_some_inside(const moire__head *h, moire__loop_value row,
+                                          moire__loop_value first_word, moire__loop_value n_words) {
+  moire__loop_builder *b = &h->l->builder;
+  moire__loop_value zero = moire__head_index(h, 0), none = moire__loop_const(b, MOIRE__LOOP_I32, 0);
+  moire__loop_value one = moire__loop_const(b, MOIRE__LOOP_I32, 1);
+  moire__loop_value low = moire__loop_cast(b, first_word, MOIRE__LOOP_I32);
+  moire__loop_value high = moire__loop_cast(b, moire__lower_add(h->l, first_word, n_words), MOIRE__LOOP_I32);
+  moire__loop_var some = moire__loop_declare(b, none);
+  moire__loop_value k = moire__loop_for(b, zero, moire__head_index(h, h->ids), 1, h->l->target.lanes);
+  moire__loop_value id = moire__head_load(h, MOIRE__HEAD_IDS, moire__head_at(h, row, h->ids, k));
+  moire__loop_value inside =
+      moire__loop_binary(b, MOIRE__LOOP_and, moire__loop_binary(b, MOIRE__LOOP_le, low, id),
+                         moire__loop_binary(b, MOIRE__LOOP_lt, id, high));
+  moire__loop_reduce(b, some, MOIRE__LOOP_max, moire__loop_ternary(b, MOIRE__LOOP_select, inside, one, none));
+  moire__loop_end(b);
+  return moire__loop_binary(b, MOIRE__LOOP_lt, none, moire__loop_get(b, some));
+}
+
 moire__loop_value moire__head_left(const moire__head *h, moire__loop_value all, moire__loop_value first,
                                    int64_t size) {
   moire__loop_builder *b = &h->l->builder;

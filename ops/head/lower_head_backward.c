@@ -180,25 +180,6 @@ static void add_at_id(backward *f, moire__loop_value i, moire__loop_value row, m
   moire__loop_end(b);
 }
 
-/* bool: is any of the row's ids among the words of the block? Looked for a vector at a time. */
-static moire__loop_value some_inside(backward *f, moire__loop_value row) {
-  moire__head *h = &f->h;
-  moire__loop_builder *b = builder(f);
-  moire__loop_value zero = moire__head_index(h, 0), none = moire__loop_const(b, MOIRE__LOOP_I32, 0);
-  moire__loop_value one = moire__loop_const(b, MOIRE__LOOP_I32, 1);
-  moire__loop_value low = moire__loop_cast(b, f->first_word, MOIRE__LOOP_I32);
-  moire__loop_value high =
-      moire__loop_cast(b, moire__lower_add(h->l, f->first_word, f->n_words), MOIRE__LOOP_I32);
-  moire__loop_var some = moire__loop_declare(b, none);
-  moire__loop_value k = moire__loop_for(b, zero, moire__head_index(h, h->ids), 1, h->l->target.lanes);
-  moire__loop_value id = moire__head_load(h, MOIRE__HEAD_IDS, moire__head_at(h, row, h->ids, k));
-  moire__loop_value inside =
-      binary(f, MOIRE__LOOP_and, binary(f, MOIRE__LOOP_le, low, id), binary(f, MOIRE__LOOP_lt, id, high));
-  moire__loop_reduce(b, some, MOIRE__LOOP_max, moire__loop_ternary(b, MOIRE__LOOP_select, inside, one, none));
-  moire__loop_end(b);
-  return binary(f, MOIRE__LOOP_lt, none, moire__loop_get(b, some));
-}
-
 static void add_at_ids(backward *f) {
   moire__head *h = &f->h;
   moire__loop_builder *b = builder(f);
@@ -207,7 +188,7 @@ static void add_at_ids(backward *f) {
   if (h->ids == 1) {
     add_at_id(f, i, row, zero);
   } else {
-    moire__loop_if(b, some_inside(f, row));
+    moire__loop_if(b, moire__head_some_inside(h, row, f->first_word, f->n_words));
     add_at_id(f, i, row, moire__loop_for(b, zero, moire__head_index(h, h->ids), 1, 1));
     moire__loop_end(b);
     moire__loop_end(b);

@@ -48,7 +48,8 @@ static moire_graph *build(kind what) {
   return g;
 }
 
-static machine start(kind what, bool stored, moire_precision precision, int threads) {
+/* off: optimizations that are not made. */
+static machine start(kind what, unsigned off, moire_precision precision, int threads) {
   moire_error error = {0};
   moire_graph *g = build(what);
   moire_compile_options options = moire_compile_defaults();
@@ -57,7 +58,7 @@ static machine start(kind what, bool stored, moire_precision precision, int thre
   options.loss = "loss";
   options.keep_gradients = true;
   options.precision = precision;
-  if (stored) options.off = 1u << MOIRE_OPTIMIZATION_wide_loss;
+  options.off = off;
   machine m = {.program = moire_compile(g, &options, &error)};
   cr_assert_not_null(m.program, "%s", error.message);
   const moire_plan *plan = moire_program_plan(m.program);
@@ -102,17 +103,19 @@ static double difference(const float *a, const float *b, int64_t n) {
   return sqrt(off / norm);
 }
 
-static void judge(kind what, int every, moire_precision precision, double tolerance) {
+enum { SPELLED = 1u << MOIRE_OPTIMIZATION_wide_loss, APART = 1u << MOIRE_OPTIMIZATION_joint };
+
+static void judge_by(kind what, int every, moire_precision precision, double tolerance, unsigned off) {
   int32_t ids[ROWS];
   draw_ids(ids, every);
-  machine one = start(what, false, precision, 1), many = start(what, false, precision, 3),
-          spelled = start(what, true, precision, 1);
+  machine one = start(what, off, precision, 1), many = start(what, off, precision, 3),
+          spelled = start(what, SPELLED, precision, 1);
   run(&one, ids);
   run(&many, ids);
   run(&spelled, ids);
   for (int i = 0; i <= GRADIENTS; i++) {
-    double off = difference(output(&one, i), output(&spelled, i), sizes[i]);
-    cr_expect_lt(off, tolerance, "%s is off by %g", outputs[i], off);
+    double error = difference(output(&one, i), output(&spelled, i), sizes[i]);
+    cr_expect_lt(error, tolerance, "%s is off by %g", outputs[i], error);
     cr_expect_eq(memcmp(output(&one, i), output(&many, i), (size_t)sizes[i] * sizeof(float)), 0, "%s",
                  outputs[i]);
   }
@@ -121,14 +124,30 @@ static void judge(kind what, int every, moire_precision precision, double tolera
   stop(&spelled);
 }
 
+/* The loss and its gradients as one op, and as two. */
+static void judge(kind what, int every, moire_precision precision, double tolerance) {
+  judge_by(what, every, precision, tolerance, 0);
+  judge_by(what, every, precision, tolerance, APART);
+}
+
 Test(wide_loss, is_as_spelled) { judge(PLAIN, 1, MOIRE_PRECISION_F32, 1e-5); }
 Test(wide_loss, is_as_spelled_where_rows_are_ignored) { judge(IGNORES, 3, MOIRE_PRECISION_F32, 1e-5); }
 Test(wide_loss, is_as_spelled_in_bf16) { judge(IGNORES, 2, MOIRE_PRECISION_BF16, 2e-2); }
 Test(wide_loss, is_as_spelled_with_a_teacher) { judge(DISTILS, 3, MOIRE_PRECISION_F32, 1e-5); }
+Test(wide_loss, is_as_spelled_where_no_row_counts) {
+  int32_t ids[ROWS];
+  for (int n = 0; n < ROWS; n++) ids[n] = NONE;
+  machine m = start(IGNORES, 0, MOIRE_PRECISION_F32, 2);
+  run(&m, ids);
+  for (int i = 1; i <= GRADIENTS; i++) {
+    for (int64_t at = 0; at < sizes[i]; at++) cr_assert_eq(output(&m, i)[at], 0, "%s", outputs[i]);
+  }
+  stop(&m);
+}
 
 /* Operands and gradients, and no more than a twentieth of them. */
 Test(wide_loss, stores_no_logits) {
-  machine m = start(IGNORES, false, MOIRE_PRECISION_F32, 1);
+  machine m = start(IGNORES, APART, MOIRE_PRECISION_F32, 1);
   size_t gradients = (size_t)(ROWS * WIDTH + WORDS * WIDTH + WORDS) * sizeof(float);
   size_t rows = (size_t)ROWS * (WIDTH + 16) * sizeof(float); /* the mean word and some numbers of each row */
   cr_expect_leq(moire_runner_workspace_bytes(m.runner), gradients + rows + 8192);
@@ -137,10 +156,10 @@ Test(wide_loss, stores_no_logits) {
 }
 
 /* A row whose target is none leaves gradients of x that are zeros, and what stands in it does not matter. */
-Test(wide_loss, rows_that_do_not_count) {
+static void judge_ignored(unsigned off) {
   int32_t ids[ROWS];
   draw_ids(ids, ROWS);
-  machine m = start(IGNORES, false, MOIRE_PRECISION_F32, 2);
+  machine m = start(IGNORES, off, MOIRE_PRECISION_F32, 2);
   float *x = moire_store_data(m.store, "x", NULL);
   for (int j = 0; j < WIDTH; j++) x[WIDTH + j] = NAN;
   run(&m, ids);
@@ -148,4 +167,9 @@ Test(wide_loss, rows_that_do_not_count) {
   for (int64_t i = 0; i < sizes[2]; i++) cr_assert(isfinite(output(&m, 2)[i]), "grad.w[%d]", (int)i);
   for (int64_t i = WIDTH; i < sizes[1]; i++) cr_assert_eq(output(&m, 1)[i], 0, "grad.x[%d]", (int)i);
   stop(&m);
+}
+
+Test(wide_loss, rows_that_do_not_count) {
+  judge_ignored(0);
+  judge_ignored(APART);
 }

@@ -155,7 +155,8 @@ static double inner_size(const evaluation *e, const moire__node *node, int64_t i
     return (imaginary ? fabs(a->im[i]) + fabs(b->im[i]) : fabs(a->re[i]) + fabs(b->re[i])) * 4 / margin;
   }
   if (node->op == MOIRE__OP_softplus || node->op == MOIRE__OP_log_softmax ||
-      node->op == MOIRE__OP_cross_entropy || node->op == MOIRE__OP_linear_log_softmax)
+      node->op == MOIRE__OP_cross_entropy || node->op == MOIRE__OP_linear_log_softmax ||
+      node->op == MOIRE__OP_linear_log_softmax_joint)
     return 1;
   if (node->op != MOIRE__OP_gelu) return 0;
   const moire__tensor *x = e->values[0][node->operands[0]];

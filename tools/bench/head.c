@@ -1,9 +1,10 @@
 /* The head of a language model or of a large catalogue: linear, cross entropy and the gradients of all
- * operands, as one op that stores no logits, beside our own products with the op turned off, and PyTorch.
+ * operands, as one op that computes the scores once, beside the same as two ops (joint turned off) and as
+ * products that store the logits (wide_loss turned off), and PyTorch.
  *
- *   head [THREADS]
+ *   head [THREADS [ROWS WIDTH WORDS]]       one thread, four shapes
  *
- * Both of ours in one process, in turns, on the same data; loss and gradients are compared before anything is
+ * All of ours in one process, in turns, on the same data; loss and gradients are compared before anything is
  * timed, and so are the losses of PyTorch, which tools/bench/head_torch.py runs with the Python of
  * MOIRE_PYTHON. Memory is the plan's workspace, gradients included, beside the operands x, w, bias and their
  * gradients.
@@ -48,7 +49,11 @@ static void fill(const moire_store *store, const char *name, const float *x, int
   memcpy(moire_store_data(store, name, NULL), x, (size_t)n * sizeof *x);
 }
 
-static ours compile(const task *t, moire_precision precision, bool stored) {
+enum { JOINT, APART, STORED, WAYS };
+static const unsigned turned_off[WAYS] = {
+    [APART] = 1u << MOIRE_OPTIMIZATION_joint, [STORED] = 1u << MOIRE_OPTIMIZATION_wide_loss};
+
+static ours compile(const task *t, moire_precision precision, int way) {
   moire_error error = {0};
   ours o;
   moire_graph *g = moire_graph_create("head", MOIRE_TRAINING);
@@ -64,7 +69,7 @@ static ours compile(const task *t, moire_precision precision, bool stored) {
   options.loss = "loss";
   options.keep_gradients = true;
   options.precision = precision;
-  if (stored) options.off = 1u << MOIRE_OPTIMIZATION_wide_loss;
+  options.off = turned_off[way];
   o.program = moire_compile(g, &options, &error);
   bench_require(error.status, &error);
   o.store = moire_store_create();
@@ -138,40 +143,51 @@ static void row(const task *t, const char *what, bench_spread mine, bench_spread
   bench_row("head", text, mine, peer, name, "ms");
 }
 
-static void measure_precision(const task *t, moire_precision precision, const char *name, int threads) {
-  ours o = compile(t, precision, false), stored = compile(t, precision, true);
-  double mine[MAX_RUNS], theirs[MAX_RUNS], began = bench_now();
-  int n = 0;
-  run(&o);
-  run(&stored);
-  double off = difference(t, &o, &stored);
-  if (!(off <= (precision == MOIRE_PRECISION_BF16 ? 2e-2 : 1e-4))) {
-    fprintf(stderr, "head: results differ by %g\n", off);
+/* Bytes of operands, gradients and what a step takes beside them, in parts of operands and gradients. */
+static double memory(const task *t, const ours *o) {
+  double bytes = 4.0 * (double)(t->rows * t->width + t->words * (t->width + 1));
+  return (bytes + (double)moire_runner_workspace_bytes(o->runner)) / (2 * bytes);
+}
+
+static void check(const task *t, const ours *ways, moire_precision precision) {
+  for (int i = 0; i < WAYS; i++) run(&ways[i]);
+  for (int i = 0; i < STORED; i++) {
+    double error = difference(t, &ways[i], &ways[STORED]);
+    if (error <= (precision == MOIRE_PRECISION_BF16 ? 2e-2 : 1e-4)) continue;
+    fprintf(stderr, "head: results differ by %g\n", error);
     exit(1);
   }
-  while (n < 5 || (n < MAX_RUNS && bench_now() - began < 8)) {
-    double start = work();
-    run(&o);
-    double middle = work();
-    run(&stored);
-    mine[n] = middle - start;
-    theirs[n++] = work() - middle;
+}
+
+static void measure_precision(const task *t, moire_precision precision, const char *name, int threads) {
+  ours ways[WAYS];
+  double times[WAYS][MAX_RUNS], began = bench_now();
+  int n = 0;
+  for (int i = 0; i < WAYS; i++) ways[i] = compile(t, precision, i);
+  check(t, ways, precision);
+  for (; n < 5 || (n < MAX_RUNS && bench_now() - began < 12); n++) {
+    for (int i = 0; i < WAYS; i++) {
+      double start = work();
+      run(&ways[i]);
+      times[i][n] = work() - start;
+    }
   }
-  bench_spread s = bench_spread_of(mine, n), with = bench_spread_of(theirs, n);
-  row(t, name, s, with, "logits stored");
-  double operands = 4.0 * 2 * (double)(t->rows * t->width + t->words * (t->width + 1));
-  double bytes = 4.0 * (double)(t->rows * t->width + t->words * (t->width + 1));
-  printf("  %.1f GFLOP/s of four products; memory %.4f of the operands and their gradients, with logits %.4f\n",
-         8e-9 * (double)t->rows * (double)t->width * (double)t->words / s.median,
-         (bytes + (double)moire_runner_workspace_bytes(o.runner)) / operands,
-         (bytes + (double)moire_runner_workspace_bytes(stored.runner)) / operands);
-  drop(&o);
-  drop(&stored);
+  bench_spread s[WAYS];
+  for (int i = 0; i < WAYS; i++) s[i] = bench_spread_of(times[i], n);
+  row(t, name, s[JOINT], s[APART], "two ops");
+  row(t, name, s[JOINT], s[STORED], "logits stored");
+  printf("  least %.1f ms, two ops %.1f, logits stored %.1f; %.1f GFLOP/s of three products; memory of the "
+         "operands and "
+         "their gradients: %.4f, %.4f, %.4f\n",
+         1e3 * times[JOINT][0], 1e3 * times[APART][0], 1e3 * times[STORED][0],
+         6e-9 * (double)t->rows * (double)t->width * (double)t->words / s[JOINT].median,
+         memory(t, &ways[JOINT]), memory(t, &ways[APART]), memory(t, &ways[STORED]));
+  for (int i = 0; i < WAYS; i++) drop(&ways[i]);
   bool bf16 = precision == MOIRE_PRECISION_BF16;
   bench_spread eager = torch(t, bf16 ? "eager-bf16" : "eager", threads);
-  if (eager.median > 0) row(t, name, s, eager, "PyTorch eager");
+  if (eager.median > 0) row(t, name, s[JOINT], eager, "PyTorch eager");
   bench_spread compiled = torch(t, bf16 ? "compiled-bf16" : "compiled", threads);
-  if (compiled.median > 0) row(t, name, s, compiled, "PyTorch compiled");
+  if (compiled.median > 0) row(t, name, s[JOINT], compiled, "PyTorch compiled");
 }
 
 int main(int argc, char **argv) {
@@ -179,8 +195,10 @@ int main(int argc, char **argv) {
   int threads = argc > 1 ? atoi(argv[1]) : 1;
   static const int64_t shapes[][3] = {{2048, 128, 32000}, {256, 64, 12102}, {256, 64, 3646}, {4096, 64, 512}};
   threads = bench_pin(threads);
-  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+  bool own = argc == 5;
+  for (size_t i = 0; i < (own ? 1 : sizeof shapes / sizeof *shapes); i++) {
     task t = {.rows = shapes[i][0], .width = shapes[i][1], .words = shapes[i][2]};
+    if (own) t = (task){.rows = atoll(argv[2]), .width = atoll(argv[3]), .words = atoll(argv[4])};
     t.threads = moire_threads_create(threads, &error);
     bench_require(error.status, &error);
     t.x = numbers(t.rows * t.width, 1, 2);

@@ -51,6 +51,7 @@ static need operand_need(const moire_graph *g, const moire__node *node, int oper
       return operand < 7 && operand != 4 && operand != 5 ? NEED_UNIT_STRIDE : NEED_CONTIGUOUS;
     case MOIRE__OP_linear_log_softmax:
     case MOIRE__OP_linear_log_softmax_backward:
+    case MOIRE__OP_linear_log_softmax_joint:
       return operand == 0 ? NEED_UNIT_STRIDE : operand == 1 ? NEED_STRIDES : NEED_CONTIGUOUS;
     case MOIRE__OP_concat: return is_along_rows(g, node) ? NEED_UNIT_STRIDE : NEED_CONTIGUOUS;
     case MOIRE__OP_selective_scan:
