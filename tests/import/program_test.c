@@ -160,6 +160,64 @@ Test(program, refuses_what_is_returned_and_never_made) {
   REFUSED(&p, 2, "y (", "nothing makes it");
 }
 
+#define INTS(name, ...) PT2_ARG(name, "{\"as_ints\":[" #__VA_ARGS__ "]}")
+
+/* Sizes whose product, or whose bytes, no machine has room for. */
+Test(program, refuses_shapes_that_overflow) {
+  test_pt2 view = one_node(
+      PT2_NODE("aten.view.default", X "," INTS("size", 4611686018427387904, 4611686018427387904, 3), "y", 3),
+      LIKE_X);
+  REFUSED(&view, 1, "aten.view.default (net.py:3)");
+  test_pt2 full =
+      one_node(PT2_NODE("aten.full.default",
+                        INTS("size", 4611686018427387904, 8) "," PT2_ARG("fill_value", PT2_REAL(0.5)), "y", 3),
+               LIKE_X);
+  REFUSED(&full, 1, "aten.full.default (net.py:3)");
+  test_pt2 repeat =
+      one_node(PT2_NODE("aten.repeat.default", X "," INTS("repeats", 1, 9223372036854775807), "y", 3), LIKE_X);
+  REFUSED(&repeat, 1, "aten.repeat.default (net.py:3)");
+  test_pt2 expand =
+      one_node(PT2_NODE("aten.expand.default", X "," INTS("size", 9223372036854775807, -1, 3), "y", 3), LIKE_X);
+  REFUSED(&expand, 1, "aten.expand.default (net.py:3)");
+  test_pt2 pad = one_node(
+      PT2_NODE("aten.constant_pad_nd.default", X "," INTS("pad", 9223372036854775807, 1), "y", 3), LIKE_X);
+  REFUSED(&pad, 1, "aten.constant_pad_nd.default (net.py:3)");
+}
+
+/* x [1, 3] as an image of one channel, which a transposed convolution by 2 of all ones doubles. */
+Test(program, convolves_transposed_over_two_axes) {
+  const test_pt2 p =
+      one_node(PT2_NODE("aten.view.default", X "," INTS("size", 1, 1, 1, 3), "image", 1) "," PT2_NODE(
+                   "aten.full.default", INTS("size", 1, 1, 2, 2) "," PT2_ARG("fill_value", PT2_REAL(1)), "w",
+                   2) "," PT2_NODE("aten.conv_transpose2d.input",
+                                   PT2_ARG("input", PT2_TENSOR("image")) "," PT2_ARG(
+                                       "weight", PT2_TENSOR("w")) "," INTS("stride", 2, 1),
+                                   "y", 3),
+               PT2_VALUE("x", 7, PT2_SIZE(1) "," PT2_SIZE(3)) "," PT2_VALUE(
+                   "image", 7,
+                   PT2_SIZE(1) "," PT2_SIZE(1) "," PT2_SIZE(1) "," PT2_SIZE(
+                       3)) "," PT2_VALUE("w", 7,
+                                         PT2_SIZE(1) "," PT2_SIZE(1) "," PT2_SIZE(2) "," PT2_SIZE(
+                                             2)) "," PT2_VALUE("y", 7,
+                                                               PT2_SIZE(1) "," PT2_SIZE(1) "," PT2_SIZE(
+                                                                   2) "," PT2_SIZE(4)));
+  moire_import *import = open_program(&p);
+  moire_graph *g = build(import, NULL, MOIRE_INFERENCE);
+  const char *const outputs[] = {"output"};
+  moire_oracle *oracle = oracle_of(import, g, outputs, 1);
+  moire_error error = {0};
+  const double x[] = {1, 10, 100}, want[] = {1, 11, 110, 100, 1, 11, 110, 100};
+  int64_t n = 0;
+  cr_assert_eq(moire_oracle_set_input(oracle, "x", x, 3, &error), MOIRE_OK, "%s", error.message);
+  cr_assert_eq(moire_oracle_run(oracle, &error), MOIRE_OK, "%s", error.message);
+  const double *y = moire_oracle_output(oracle, "output", &n);
+  cr_assert_eq(n, 8);
+  for (int i = 0; i < 8; i++) cr_assert_float_eq(y[i], want[i], 1e-12);
+  moire_oracle_destroy(oracle);
+  moire_graph_destroy(g);
+  moire_import_close(import);
+}
+
 /* A program in which a node reads its own result, or that of one behind it. */
 Test(program, refuses_rings) {
   test_pt2 p = one_node(PT2_NODE("aten.relu.default", PT2_ARG("self", PT2_TENSOR("y")), "y", 3), LIKE_X);
