@@ -23,6 +23,7 @@ typedef struct moire__setup {
   const moire__safetensors *weights; /* the file of a trained model, until it is compiled; NULL in training */
   bool keep_kernels;                 /* programs keep what they were made of, for a profile */
   bool plain;                        /* the program of a step has a kernel for each operation, and keeps them */
+  moire_part part;                   /* of a step that is compiled */
 } moire__setup;
 
 /* What names the data on a command line; all but `data` may be NULL. */

@@ -7,6 +7,7 @@
 #include "tools/runs/run_folder.h"
 #include "tools/runs/run_lock.h"
 #include "tools/runs/sweep.h"
+#include "tools/train_team.h"
 
 #include "runtime/base/memory.h"
 #include "runtime/files/file.h"
@@ -33,6 +34,7 @@ typedef struct arguments {
   int lock;     /* descriptor with the folder's lock; -1: to be taken */
   bool resume, overwrite, json;
   tool_profile_window profile;
+  moire__team *team; /* NULL: this process trains alone */
   moire__arena arena;
 } arguments;
 
@@ -169,9 +171,11 @@ static error_t parse(int key, char *text, struct argp_state *state) {
 /* The configuration, with --set on top, and the data. */
 static moire_status read_sources(const arguments *a, moire__setup *setup, moire_error *error) {
   moire_status status = moire__setup_read_yaml(setup, a->config, a->assignments, a->n_assignments, error);
+  if (!status) status = tool_team_assume(a->team, setup, error);
   const char *model = status ? NULL : moire__setup_model_name(setup, a->config, error);
   if (!model) return MOIRE_ERROR_ARGUMENT;
-  return moire__setup_read(setup, model, a->config, &a->files, error);
+  status = moire__setup_read(setup, model, a->config, &a->files, error);
+  return status ? status : tool_team_check(a->team, setup, error);
 }
 
 /* ---- Running ----------------------------------------------------------------------------------------------
@@ -258,18 +262,22 @@ static moire_status enter_folder(const arguments *a, const char *directory, cons
   return tool_run_refuse(directory, a->resume, error);
 }
 
+/* Rank 0 of a team, and whoever is alone, has the folder. */
+static bool is_main(const arguments *a) { return moire__team_rank(a->team) == 0; }
+
 /* The training itself, and its record. */
 static moire_status run(const arguments *a, const moire__setup *setup, const moire__trainer_job *job, int *lock,
                         moire__trainer_result *result, moire_error *error) {
   double start = now();
   const char *data = job->task->data;
-  moire_status status = enter_folder(a, job->directory, setup, &job->task->fingerprint, lock, error);
+  moire_status status = MOIRE_OK;
+  if (is_main(a)) status = enter_folder(a, job->directory, setup, &job->task->fingerprint, lock, error);
   if (status) {
     moire__trainer_task_free(job->task);
     return status;
   }
   status = moire__trainer_run(job, result, error);
-  if (!status && !result->stopped)
+  if (!status && !result->stopped && is_main(a))
     status = tool_run_finish(job->directory, setup, data, now() - start, result, error);
   return status;
 }
@@ -278,12 +286,34 @@ static moire_status fill_states(const void *context, moire_store *store, moire_e
   return moire__setup_fill(context, store, error);
 }
 
+/* The programs of a step: sums and step where the batch is divided, else one. */
+typedef struct programs {
+  moire_program *sums, *step;
+} programs;
+
+static moire_status compile(const arguments *a, moire__setup *setup, programs *p, moire_error *error) {
+  bool divided = moire_config_int(setup->training, "batch_groups") > 0;
+  setup->part = divided ? MOIRE_PART_SUMS : MOIRE_PART_WHOLE;
+  p->sums = moire__setup_compile_step(setup, a->threads, error);
+  setup->part = MOIRE_PART_STEP;
+  if (divided && p->sums) p->step = moire__setup_compile_step(setup, a->threads, error);
+  setup->part = MOIRE_PART_WHOLE;
+  return p->sums && (p->step || !divided) ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
+}
+
+static moire__division division_of(const arguments *a, const moire__setup *setup, const programs *p) {
+  if (!p->step) return (moire__division){0};
+  return (moire__division){.step = moire_program_plan(p->step),
+                           .groups = (int)moire_config_int(setup->training, "batch_groups"),
+                           .team = a->team};
+}
+
 static moire_status train_in(const arguments *a, const char *directory, int *lock, moire__setup *setup,
                              moire__trainer_result *result, moire_error *error) {
   moire_threads *threads = moire_threads_create(a->threads, error);
-  moire_program *step = threads ? moire__setup_compile_step(setup, a->threads, error) : NULL;
+  programs compiled = {0};
   moire__trainer_task task = {0};
-  moire_status status = step ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
+  moire_status status = threads ? compile(a, setup, &compiled, error) : MOIRE_ERROR_ARGUMENT;
   if (!status && a->profile.directory) status = moire__profile_folder(a->profile.directory, error);
   if (!status) status = setup->task->train(setup, a->threads, &task, error);
   if (!status) {
@@ -293,7 +323,8 @@ static moire_status train_in(const arguments *a, const char *directory, int *loc
     moire__trainer_job job = {.model = setup->model->name,
                               .config = setup->config,
                               .training = setup->training,
-                              .step = moire_program_plan(step),
+                              .step = moire_program_plan(compiled.sums),
+                              .division = division_of(a, setup, &compiled),
                               .task = &task,
                               .threads = threads,
                               .directory = directory,
@@ -309,16 +340,22 @@ static moire_status train_in(const arguments *a, const char *directory, int *loc
                               .dict = moire__setup_state_dict(setup, &arena),
                               .stop = &interrupted};
     tool_train_profile *profile =
-        a->profile.directory ? tool_train_profile_create(&a->profile, setup, step, &job) : NULL;
+        a->profile.directory ? tool_train_profile_create(&a->profile, setup, compiled.sums, &job) : NULL;
     listen_for_signals();
+    moire__team_heed(a->team, &interrupted);
     if (a->parent) follow(a->parent);
-    status = run(a, setup, &job, lock, result, error);
+    status = tool_team_agree(a->team, setup, compiled.sums, compiled.step, task.fingerprint, error);
+    if (status)
+      moire__trainer_task_free(&task);
+    else
+      status = run(a, setup, &job, lock, result, error);
     if (!status) status = tool_train_profile_finish(profile, error);
     tool_train_profile_destroy(profile);
     moire_program_destroy(plain_program.program);
     moire__arena_free(&arena);
   }
-  moire_program_destroy(step);
+  moire_program_destroy(compiled.step);
+  moire_program_destroy(compiled.sums);
   moire_threads_destroy(threads);
   return status;
 }
@@ -327,7 +364,7 @@ static moire_status train(const arguments *a, moire__setup *setup, moire__traine
                           moire_error *error) {
   char *directory = tool_run_directory(a->out, a->config);
   int lock = TOOL_LOCK_NONE;
-  moire_status status = enter_folder(a, directory, setup, NULL, &lock, error);
+  moire_status status = is_main(a) ? enter_folder(a, directory, setup, NULL, &lock, error) : MOIRE_OK;
   if (!status) status = train_in(a, directory, &lock, setup, result, error);
   if (lock >= 0) close(lock);
   moire__release(directory);
@@ -358,26 +395,42 @@ static int train_seeds(arguments *a, const moire__setup *setup) {
   return status;
 }
 
+/* With a team: rank 0 alone tells and prints, but for failures. */
+static moire_status join_team(arguments *a, moire_error *error) {
+  moire_status status = moire__team_join(&a->team, error);
+  if (status || !a->team) return status;
+  if (!is_main(a)) moire__log_set_form(MOIRE__LOG_NONE);
+  if (a->seeds > 0)
+    return moire_fail(error, MOIRE_ERROR_ARGUMENT,
+                      "--seeds trains several models: wanted one process, not mpirun");
+  return MOIRE_OK;
+}
+
 /* The exit status. */
 static int train_as_asked(arguments *a) {
   moire__setup setup = {0};
   moire_error error = {0};
   moire__trainer_result result = {0};
   int exit_status = 0;
-  moire_status status = read_sources(a, &setup, &error);
+  moire_status status = join_team(a, &error);
+  if (!status) status = read_sources(a, &setup, &error);
   setup.keep_kernels = a->profile.directory;
+  if (!status && a->profile.directory && moire_config_int(setup.training, "batch_groups") > 0)
+    status = moire_fail(
+        &error, MOIRE_ERROR_ARGUMENT,
+        "--profile: a step that is divided (batch_groups) has no profile: wanted --set batch_groups=0");
   if (!status && a->seeds > 0) {
     exit_status = train_seeds(a, &setup);
   } else if (!status) {
     status = train(a, &setup, &result, &error);
-    if (!status && !result.stopped) print_result(a, &result);
+    if (!status && !result.stopped && is_main(a)) print_result(a, &result);
     if (result.stopped) exit_status = TOOL_INTERRUPTED;
   }
   moire__setup_free(&setup);
-  if (!status) return exit_status;
-  if (moire__log_get_form() != MOIRE__LOG_JSON) return tool_fail("train", &error);
-  moire__log("failed", NULL, "%s", error.message);
-  return TOOL_FAILURE;
+  if (status && moire__log_get_form() != MOIRE__LOG_JSON) tool_fail("train", &error);
+  if (status && moire__log_get_form() == MOIRE__LOG_JSON) moire__log("failed", NULL, "%s", error.message);
+  moire__team_leave(a->team, status ? error.message : NULL);
+  return status ? TOOL_FAILURE : exit_status;
 }
 
 int tool_train(int argc, char **argv) {

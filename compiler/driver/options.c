@@ -17,6 +17,7 @@ moire__goal moire__goal_from_options(const moire_compile_options *options) {
                        .n_outputs = options->n_outputs,
                        .loss = options->loss,
                        .keep_gradients = options->keep_gradients,
+                       .part = options->part,
                        .training = options->training,
                        .bf16 = options->precision == MOIRE_PRECISION_BF16,
                        .int8 = options->precision == MOIRE_PRECISION_INT8,

@@ -19,6 +19,7 @@
   PASS(expand, "composites become other ops")                                                                  \
   PASS(autodiff, "adds the gradients of the loss")                                                             \
   PASS(joint, "a loss over many words and its gradients become one op, where they may")                        \
+  PASS(divide, "a step for parts of a batch: what it sums, and what it does with the sums")                    \
   PASS(optimize, "gradients become steps of the optimizer")                                                    \
   PASS(narrow, "operands of products become bf16, where that is wanted")                                       \
   PASS(decompose, "row ops become primitives")                                                                 \
@@ -65,6 +66,11 @@
   ORDER(expand, autodiff, "composites have no gradient of their own")                                          \
   ORDER(autodiff, joint, "there must be gradients to join")                                                    \
   ORDER(joint, narrow, "its products are narrowed, too")                                                       \
+  ORDER(joint, divide, "the gradients that it gives are outputs, too")                                         \
+  ORDER(autodiff, divide, "gradients are sums over the batch")                                                 \
+  ORDER(expand, divide, "composites hold sums over the batch")                                                 \
+  ORDER(divide, optimize, "the optimizer reads whole sums")                                                    \
+  ORDER(pack, divide, "masks of what is packed are whole ones, of which rows are taken")                       \
   ORDER(autodiff, optimize, "there must be gradients to step along")                                           \
   ORDER(autodiff, narrow, "the products of the gradients are narrowed, too")                                   \
   ORDER(expand, narrow, "composites hold products")                                                            \

@@ -347,12 +347,12 @@ static void step_all(optimize *o, bool report_norm) {
 
 moire_graph *moire__pass_optimize(const moire_graph *g, const moire__goal *goal, moire_error *error) {
   const moire_training_options *training = &goal->training;
-  bool steps = training->optimizer != MOIRE_OPTIMIZER_NONE;
+  bool sums = goal->part == MOIRE_PART_SUMS, steps = training->optimizer != MOIRE_OPTIMIZER_NONE && !sums;
   if (moire_training_check(training, error) || (steps && check_patterns(g, training, error))) return NULL;
   optimize o = {.r = moire__rewrite_all(g), .training = training};
   for (int i = 0; i < g->n_outputs; i++) {
     const char *name = g->outputs[i].name;
-    if (is_gradient(name) && !goal->keep_gradients) continue;
+    if (is_gradient(name) && !goal->keep_gradients && !sums) continue;
     moire_output_at(MOIRE__NOWHERE, o.r.to, name, moire__rewrite_value(&o.r, g->outputs[i].value));
   }
   for (int i = 0; i < g->n_updates; i++) {

@@ -17,6 +17,7 @@ typedef struct moire__goal {
   int n_outputs;
   const char *loss;                /* output to differentiate, or NULL: no gradients */
   bool keep_gradients;             /* gradients become outputs "grad.<parameter>" */
+  moire_part part;                 /* of a step of training */
   moire_training_options training; /* what is frozen has no gradient; its schedule is not read */
   bool pack;    /* padding may be left out: the runtime then computes some inputs (compiler/pass/pack/pack.c) */
   bool bf16;    /* operands of products are rounded to bf16 */
@@ -40,8 +41,9 @@ moire__graph_pass moire__pass_demand; /* slices move up to the operands: only ro
 moire__graph_pass moire__pass_pack;   /* padding is left out where nothing depends on it */
 moire__graph_pass moire__pass_tables; /* linear maps of rows that are looked up are made of the tables */
 moire__graph_pass moire__pass_expand; /* COMPOSITE ops become others */
-moire__graph_pass moire__pass_autodiff;  /* adds outputs "grad.<parameter>" */
-moire__graph_pass moire__pass_joint;     /* a loss over many words and its gradients become one op */
+moire__graph_pass moire__pass_autodiff; /* adds outputs "grad.<parameter>" */
+moire__graph_pass moire__pass_joint;    /* a loss over many words and its gradients become one op */
+moire__graph_pass moire__pass_divide; /* keeps what a step sums over its batch, or what it does with the sums */
 moire__graph_pass moire__pass_optimize;  /* adds updates of parameters and moments; drops "grad." unless kept */
 moire__graph_pass moire__pass_narrow;    /* operands of products become bf16 */
 moire__graph_pass moire__pass_decompose; /* ROW and remaining COMPOSITE ops become primitives */

@@ -39,36 +39,9 @@ static moire_status check_goal(const moire_graph *g, const moire__goal *goal, mo
   return goal->loss ? check_output(g, goal->loss, " to minimise", error) : MOIRE_OK;
 }
 
-static int most(int a, int b) { return a > b ? a : b; }
-
-static int last_of_dims(const moire_dim *dims, int n) {
-  int last = 0;
-  for (int i = 0; i < n; i++) {
-    for (int f = 0; f < MOIRE_MAX_FACTORS; f++) last = most(last, moire__dim_extent(dims[i], f));
-  }
-  return last;
-}
-
-/* The last named extent that a node uses. */
-static int last_extent(const moire_graph *g) {
-  int last = 0;
-  for (int n = 0; n < g->n_nodes; n++) {
-    const moire__node *node = &g->nodes[n];
-    for (int i = 0; i < node->n_results; i++) {
-      const moire_shape *shape = &g->values[node->first_result + i].shape;
-      last = most(last, last_of_dims(shape->dims, shape->rank));
-    }
-    for (int a = 0; a < node->n_attrs; a++) {
-      if (node->attrs[a].kind == MOIRE__ATTR_DIMS)
-        last = most(last, last_of_dims(node->attrs[a].ints, node->attrs[a].n_ints));
-    }
-  }
-  return last;
-}
-
 /* A run need not be told sizes that nothing has: extents after the last that is used go. Takes g. */
 static moire_graph *without_extents(moire_graph *g, moire_error *error) {
-  int last = last_extent(g);
+  int last = moire__last_extent(g, NULL);
   if (last == g->n_extents) return g;
   moire__rewrite r = moire__rewrite_begin_with(g, last);
   for (int n = 0; n < g->n_nodes; n++) moire__rewrite_clone(&r, &g->nodes[n]);

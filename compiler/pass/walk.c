@@ -35,6 +35,33 @@ void moire__rewrite_mark(moire__rewrite *r, const moire__node *node, const char 
   moire__rewrite_clone(r, &marked);
 }
 
+static int most(int a, int b) { return a > b ? a : b; }
+
+static int last_of_dims(const moire_dim *dims, int n) {
+  int last = 0;
+  for (int i = 0; i < n; i++) {
+    for (int f = 0; f < MOIRE_MAX_FACTORS; f++) last = most(last, moire__dim_extent(dims[i], f));
+  }
+  return last;
+}
+
+int moire__last_extent(const moire_graph *g, const bool *nodes) {
+  int last = 0;
+  for (int n = 0; n < g->n_nodes; n++) {
+    const moire__node *node = &g->nodes[n];
+    if (nodes && !nodes[n]) continue;
+    for (int i = 0; i < node->n_results; i++) {
+      const moire_shape *shape = &g->values[node->first_result + i].shape;
+      last = most(last, last_of_dims(shape->dims, shape->rank));
+    }
+    for (int a = 0; a < node->n_attrs; a++) {
+      if (node->attrs[a].kind == MOIRE__ATTR_DIMS)
+        last = most(last, last_of_dims(node->attrs[a].ints, node->attrs[a].n_ints));
+    }
+  }
+  return last;
+}
+
 bool moire__goal_wants(const moire__goal *goal, const char *output) {
   for (int i = 0; i < goal->n_outputs; i++) {
     if (strcmp(goal->outputs[i], output) == 0) return true;

@@ -18,6 +18,9 @@ moire__rewrite moire__rewrite_all(const moire_graph *g);
 /* Clones the node with the attribute `flag` = 1. */
 void moire__rewrite_mark(moire__rewrite *r, const moire__node *node, const char *flag);
 
+/* The last named extent that a node uses, of those that nodes[] says, or of all (NULL); 0: none. */
+int moire__last_extent(const moire_graph *g, const bool *nodes);
+
 /* Whether the goal names this output. */
 bool moire__goal_wants(const moire__goal *goal, const char *output);
 

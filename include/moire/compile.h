@@ -67,11 +67,19 @@ typedef struct moire_fixed_extent {
   int64_t size;
 } moire_fixed_extent;
 
+/* A step of training may be made of two programs, so that parts of a batch can be run one by one, by whoever
+ * adds up what they give (docs/mpi.md). SUMS runs for a part: it gives the outputs, the gradients as
+ * "grad.<parameter>", and "group.sum.<i>" of what the model sums over the batch for states of its own; it
+ * changes no state. The extent "B_first" says how many samples of the whole batch stand before the part's. STEP
+ * runs once: its inputs are those gradients and sums, of the whole batch, and it changes the states. */
+typedef enum moire_part { MOIRE_PART_WHOLE, MOIRE_PART_SUMS, MOIRE_PART_STEP } moire_part;
+
 typedef struct moire_compile_options {
   const char *const *outputs; /* outputs of the graph that are wanted (borrowed during the call) */
   int n_outputs;
   const char *loss;    /* the output to differentiate, or NULL */
   bool keep_gradients; /* gradients become outputs "grad.<parameter>" */
+  moire_part part;     /* of a step of training: WHOLE unless it is divided */
   /* The optimizer's step is part of the program. It reads the input "optimizer.scalars", which
    * moire_optimizer_scalars computes for each batch. What is frozen has no gradient, with or without a step. */
   moire_training_options training;

@@ -260,7 +260,8 @@ moire__loop_value moire__attend_mask_row(const moire__attend_kernel *k, moire__l
   moire_dim dims[4];
   int64_t from[4];
   mask_part(k, dims, from);
-  moire__loop_value at[] = {k->sample, k->head, query}, row = 0;
+  moire__loop_value sample = moire__lower_add(l, k->sample, moire__lower_mask_first(l, l->node));
+  moire__loop_value at[] = {sample, k->head, query}, row = 0;
   for (int i = 0; i < 3; i++) {
     at[i] = moire__lower_add(l, at[i], moire__loop_index(b, from[i]));
     row = i ? moire__lower_add(l, moire__lower_mul(l, row, moire__loop_extent(b, dims[i])), at[i]) : at[i];

@@ -44,7 +44,14 @@ moire__loop_value moire__lower_mask_element(moire__lowering *l, int32_t rng, dou
                              moire__loop_const(b, MOIRE__LOOP_F32, 1 / (1 - p)));
 }
 
+moire__loop_value moire__lower_mask_first(moire__lowering *l, const moire__node *node) {
+  moire_dim first = moire__node_attr(node, "first") ? moire__node_shape(node, "first").dims[0] : 0;
+  return moire__loop_extent(&l->builder, first);
+}
+
 moire__loop_value moire__random_mask_source(moire__lowering *l, const moire__node *node, moire__index *index) {
+  moire__loop_value element =
+      moire__lower_add(l, moire__lower_mask_first(l, node), moire__lower_index_linear(l, index));
   return moire__lower_mask_element(l, node->operands[0], moire__node_real(node, "p"),
-                                   moire__node_int(node, "stream"), moire__lower_index_linear(l, index));
+                                   moire__node_int(node, "stream"), element);
 }

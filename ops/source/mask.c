@@ -7,6 +7,19 @@
 #include <assert.h>
 #include <string.h>
 
+moire_status moire__mask_infer_first(moire__infer *c) {
+  if (!moire__node_attr(c->node, "first")) return MOIRE_OK;
+  moire_shape first;
+  MOIRE__TRY(moire__infer_shape(c, "first", &first));
+  if (first.rank == 1) return MOIRE_OK;
+  return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "first has %d dims, wanted one", first.rank);
+}
+
+int64_t moire__mask_first(const moire__reference *c) {
+  if (!moire__node_attr(c->node, "first")) return 0;
+  return moire__dim_size(moire__node_shape(c->node, "first").dims[0], c->extents);
+}
+
 moire_status moire__mask_infer(moire__infer *c, int rng, const char *p, const moire_shape *used) {
   int64_t stream;
   MOIRE__TRY(moire__infer_dtype(c, rng, 1u << MOIRE_I32));
@@ -18,6 +31,7 @@ moire_status moire__mask_infer(moire__infer *c, int rng, const char *p, const mo
   if (!(probability >= 0 && probability < 1))
     return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "%s is %g, wanted 0 or more and below 1", p, probability);
   MOIRE__TRY(moire__infer_int(c, "stream", 0, UINT32_MAX, &stream));
+  MOIRE__TRY(moire__mask_infer_first(c));
   bool part = moire__node_attr(c->node, "mask_shape") != NULL;
   if (part != (moire__node_attr(c->node, "mask_start") != NULL))
     return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "mask_shape and mask_start come together");
@@ -92,7 +106,7 @@ double moire__mask_element(const moire__reference *c, const moire__tensor *rng, 
   int64_t element = 0;
   for (int i = 0; i < rank; i++) {
     int64_t size = part ? moire__dim_size(whole.dims[i], c->extents) : used[i];
-    element = element * size + index[i] + (part ? start[i] : 0);
+    element = element * size + index[i] + (part ? start[i] : 0) + (i ? 0 : moire__mask_first(c));
   }
   double probability = moire__node_real(c->node, p);
   uint32_t word = moire__philox_element((uint32_t)(int32_t)rng->re[0], (uint32_t)(int32_t)rng->re[1],

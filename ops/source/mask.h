@@ -20,6 +20,12 @@ moire_value moire__mask_expand(const moire__expand *c, moire_value rng, const ch
 /* Says in the attributes of the node to come that of `used` only a slice is used. */
 void moire__mask_demand(moire__demand *c, const moire_shape *used, int axis, int64_t start);
 
+/* Where the batch is a part of a larger one, its random values are those of that part: the attribute `first`,
+ * one dim, says how many elements (of random_mask and random_word) or samples (of attention) stand before it.
+ */
+moire_status moire__mask_infer_first(moire__infer *c);
+int64_t moire__mask_first(const moire__reference *c); /* 0 where there is none before */
+
 /* Reference: the mask's element at `index` of the part of extents `used`. */
 double moire__mask_element(const moire__reference *c, const moire__tensor *rng, const char *p, int rank,
                            const int64_t *used, const int64_t *index);

@@ -12,6 +12,7 @@
  * high, step.
  */
 #include "ops/parts.h"
+#include "ops/source/mask.h"
 #include "ops/support.h"
 #include "runtime/base/philox.h"
 
@@ -200,6 +201,7 @@ moire_status moire__random_mask_infer(moire__infer *c) {
   int64_t stream;
   MOIRE__TRY(moire__infer_int(c, "stream", 0, UINT32_MAX, &stream));
   moire_shape shape;
+  MOIRE__TRY(moire__mask_infer_first(c));
   MOIRE__TRY(moire__infer_shape(c, "shape", &shape));
   return moire__infer_result(c, 0, MOIRE_F32, shape);
 }
@@ -211,8 +213,9 @@ void moire__random_mask_reference(moire__reference *c) {
   uint32_t stream = (uint32_t)moire__node_int(c->node, "stream"), threshold = moire__mask_threshold(p);
   uint32_t seed_lo = (uint32_t)(int32_t)rng[0], seed_hi = (uint32_t)(int32_t)rng[1];
   uint32_t step = (uint32_t)(int32_t)rng[2];
+  int64_t first = moire__mask_first(c);
   for (int64_t i = 0; i < y->elements; i++) {
-    uint32_t word = moire__philox_element(seed_lo, seed_hi, step, stream, (uint64_t)i);
+    uint32_t word = moire__philox_element(seed_lo, seed_hi, step, stream, (uint64_t)(first + i));
     y->re[i] = word >= threshold ? 1 / (1 - p) : 0;
   }
 }

@@ -14,8 +14,10 @@ typedef struct moire__samples {
   /* What samples[0 .. n) count for beside the other batches of a step, where their loss is no mean over samples
    * but over something else: how many of those they have. NULL: n. */
   double (*weigh)(void *context, const int64_t *samples, int64_t n);
-  /* The number of the step that is given next, for what is drawn anew in each; NULL: nothing is. */
-  void (*begin_step)(void *context, int64_t number);
+  /* Before a step, with its number and all its samples, for what is drawn anew in each; NULL: nothing is. */
+  void (*begin_step)(void *context, int64_t number, const int64_t *samples, int64_t n);
+  /* The samples that are given next stand behind so many of the step's; 0 where this is not called. */
+  void (*begin_part)(void *context, int64_t first);
 } moire__samples;
 
 void moire__samples_free(moire__samples *samples); /* one that is zeroed is fine */

@@ -42,10 +42,17 @@ static void weigh(moire__train_step *t, moire_batch_place *place, const int64_t 
 /* ---- Steps --------------------------------------------------------------------------------------------------
  */
 
-static moire_status set_if_there(moire__train_step *t, const char *name, const void *data, int64_t n,
+static moire_status set_if_there(moire_runner *runner, const char *name, const void *data, int64_t n,
                                  moire_error *error) {
-  return moire_runner_has_input(t->runner, name) ? moire_runner_set_input(t->runner, name, data, n, error)
-                                                 : MOIRE_OK;
+  return moire_runner_has_input(runner, name) ? moire_runner_set_input(runner, name, data, n, error) : MOIRE_OK;
+}
+
+/* What does not come from samples. */
+static moire_status set_own(moire__train_step *t, moire_runner *runner, moire_error *error) {
+  moire_status status = set_if_there(runner, "rng", t->rng, 3, error);
+  if (!status) status = set_if_there(runner, "progress", &t->progress, 1, error);
+  int n_scalars = moire_optimizer_scalar_count(&t->optimizer.options);
+  return status ? status : set_if_there(runner, "optimizer.scalars", t->scalars, n_scalars, error);
 }
 
 moire_status moire__train_step_open(moire__train_step *t, moire_runner *runner, moire__samples samples,
@@ -60,14 +67,18 @@ moire_status moire__train_step_open(moire__train_step *t, moire_runner *runner, 
   int64_t steps = moire_config_int(training, "epochs") * steps_of_epoch(t);
   moire_status status = moire__training_read(&t->optimizer, training, steps, error);
   t->steps = t->optimizer.options.schedule.total_steps ? t->optimizer.options.schedule.total_steps : steps;
-  if (!status) status = set_if_there(t, "rng", t->rng, 3, error);
-  if (!status) status = set_if_there(t, "progress", &t->progress, 1, error);
-  int n_scalars = moire_optimizer_scalar_count(&t->optimizer.options);
-  if (!status) status = set_if_there(t, "optimizer.scalars", t->scalars, n_scalars, error);
-  return status;
+  return status ? status : set_own(t, runner, error);
+}
+
+moire_status moire__train_step_divide(moire__train_step *t, const moire__division *division,
+                                      const moire_plan *sums, moire_store *store, moire_threads *threads,
+                                      moire_error *error) {
+  t->groups = moire__groups_create(division, sums, t->runner, store, threads, error);
+  return t->groups ? set_own(t, moire__groups_step_runner(t->groups), error) : MOIRE_ERROR_ARGUMENT;
 }
 
 void moire__train_step_free(moire__train_step *t) {
+  moire__groups_destroy(t->groups);
   moire__samples_free(&t->samples);
   *t = (moire__train_step){0};
 }
@@ -79,16 +90,26 @@ moire_status moire__train_step_prepare(moire__train_step *t, const int64_t *samp
   t->progress = place.step < t->steps ? (float)((double)place.step / (double)t->steps) : 1;
   moire_optimizer_scalars_f32(&t->optimizer.options, &place, t->scalars);
   t->rng[2] = (int32_t)(uint32_t)number;
+  t->chosen = samples;
+  t->n_chosen = n;
   moire_status status = moire_runner_set_extent(t->runner, "B", n, error);
-  if (t->samples.begin_step) t->samples.begin_step(t->samples.context, number);
+  if (t->samples.begin_step) t->samples.begin_step(t->samples.context, number, samples, n);
+  if (t->groups) return moire__groups_give_one(t->groups, &t->samples, samples, n, error);
   return status ? status : t->samples.give(t->samples.context, t->runner, samples, n, error);
 }
 
 moire_status moire__train_step_run(moire__train_step *t, double *loss, moire_error *error) {
-  moire_status status = moire_runner_run(t->runner, error);
+  moire_status status = t->groups
+                            ? moire__groups_run(t->groups, &t->samples, t->chosen, t->n_chosen, t->stop, error)
+                            : moire_runner_run(t->runner, error);
   if (status) return status;
-  const float *value = moire_runner_output(t->runner, "loss", NULL);
+  const float *value = moire__train_step_output(t, "loss", NULL);
   if (!value) return moire_fail(error, MOIRE_ERROR_ARGUMENT, "the program of the step has no output loss");
   *loss = (double)*value;
   return MOIRE_OK;
+}
+
+const void *moire__train_step_output(const moire__train_step *t, const char *name, int64_t *elements) {
+  return t->groups ? moire__groups_output(t->groups, name, elements)
+                   : moire_runner_output(t->runner, name, elements);
 }

@@ -1,6 +1,7 @@
 /* The training loop. See trainer.h for what it promises; trainer_files.c keeps those promises on disk. */
 #include "runtime/train/trainer.h"
 
+#include "runtime/base/layout.h"
 #include "runtime/base/printable.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
@@ -35,6 +36,7 @@ typedef struct trainer {
   bool searching; /* the runner is another than the job's */
   double began;   /* the part of an epoch that this run trains: its moment … */
   double saved;   /* … and that of the last checkpoint */
+  bool stopped;   /* the team has agreed to end */
 } trainer;
 
 static double now(void) {
@@ -43,7 +45,12 @@ static double now(void) {
   return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-static bool must_stop(const trainer *t) { return t->job->stop && *t->job->stop; }
+static bool is_signalled(const trainer *t) { return t->job->stop && *t->job->stop; }
+
+static bool must_stop(const trainer *t) { return t->job->division.team ? t->stopped : is_signalled(t); }
+
+/* Rank 0 of a team, and whoever is alone. */
+static bool is_main(const trainer *t) { return moire__team_rank(t->job->division.team) == 0; }
 
 /* ---- Steps ------------------------------------------------------------------------------------------------
  */
@@ -53,11 +60,13 @@ static moire_status train_step(trainer *t, const int64_t *samples, int64_t n, in
                                moire_error *error) {
   if (t->job->watch && !t->searching) t->job->watch(t->job->watch_context, t->runner, t->steps++);
   moire_status status = moire__train_step_prepare(&t->step, samples, n, step, error);
+  t->step.stop = is_signalled(t);
   if (!status) status = moire__train_step_run(&t->step, loss, error);
   if (status) return status;
+  if (t->step.groups) t->stopped = moire__groups_stopped(t->step.groups);
   const moire__trainer_task *task = t->job->task;
   bool on = isfinite(*loss) && task->after_step;
-  return on ? task->after_step(task->context, t->runner, step, n, error) : MOIRE_OK;
+  return on ? task->after_step(task->context, &t->step, step, n, error) : MOIRE_OK;
 }
 
 /* Step `i` of the epoch. */
@@ -146,8 +155,16 @@ static moire_status search(trainer *t, const moire_plan *plan, int64_t last, moi
   return status;
 }
 
+/* Until rank 0 has found what to say: its failure ends this process. */
+static moire_status await_main(const trainer *t, moire_error *error) {
+  char nothing = 0;
+  moire_status status = moire__team_share(t->job->division.team, &nothing, 1, error);
+  return status ? status : moire_fail(error, MOIRE_ERROR_INTERNAL, "rank 0 went on without this one");
+}
+
 /* The loss of step `i` of this epoch is no number: says so, and where it began. */
 static moire_status explain(trainer *t, double loss, int64_t i, moire_error *error) {
+  if (!is_main(t)) return await_main(t, error);
   const char *what = isnan(loss) ? "NaN" : "infinite";
   moire__text where = {0};
   moire_status status = MOIRE_OK;
@@ -187,12 +204,13 @@ static moire_status save_part(trainer *t, moire_error *error) {
   if (!t->done.part) return MOIRE_OK;
   t->done.part_seconds += time - t->began;
   t->began = t->saved = time;
+  if (!is_main(t)) return MOIRE_OK;
   return moire__trainer_files_save_part(&t->files, t->store, &t->done, error);
 }
 
 static bool is_due(const trainer *t) {
   double minutes = moire_config_real(t->job->training, "save_minutes");
-  return minutes > 0 && now() - t->saved >= 60 * minutes && t->done.part < steps_of_epoch(t);
+  return is_main(t) && minutes > 0 && now() - t->saved >= 60 * minutes && t->done.part < steps_of_epoch(t);
 }
 
 /* The steps of the epoch that are left, until `stop`. */
@@ -272,6 +290,13 @@ static moire_status save_epoch(trainer *t, const moire__epoch_record *record, bo
   return status ? status : moire__trainer_files_save_last(&t->files, t->store, &t->done, error);
 }
 
+/* Of a team, rank 0 writes. */
+static moire_status save(trainer *t, const moire__epoch_record *record, bool best, moire_error *error) {
+  if (!is_main(t)) return MOIRE_OK;
+  return t->files.fresh ? moire__trainer_files_save_first(&t->files, t->store, record, &t->done, error)
+                        : save_epoch(t, record, best, error);
+}
+
 static moire_status finish_epoch(trainer *t, const moire__epoch_record *record, moire_error *error) {
   const moire__trainer_task *task = t->job->task;
   double value = moire__measures_value(&record->valid, task->monitored), least = t->done.best_value;
@@ -284,12 +309,21 @@ static moire_status finish_epoch(trainer *t, const moire__epoch_record *record, 
   t->done.steps += t->done.part;
   t->done.part = 0;
   t->done.part_loss = t->done.part_seconds = 0;
-  moire_status status = t->files.fresh
-                            ? moire__trainer_files_save_first(&t->files, t->store, record, &t->done, error)
-                            : save_epoch(t, record, best, error);
+  moire_status status = save(t, record, best, error);
   t->saved = now();
   if (!status) say_epoch(t, record, best);
   return status;
+}
+
+/* What rank 0 measures is everybody's, and whether it is to end. */
+static moire_status validate(trainer *t, moire__measures *measures, moire_error *error) {
+  const moire__trainer_task *task = t->job->task;
+  moire_status status = is_main(t) ? task->validate(task->context, measures, error) : MOIRE_OK;
+  moire__team *team = t->job->division.team;
+  if (!team || status) return status;
+  t->stopped = is_signalled(t);
+  status = moire__team_share(team, measures, sizeof *measures, error);
+  return status ? status : moire__team_share(team, &t->stopped, sizeof t->stopped, error);
 }
 
 static moire_status run_epoch(trainer *t, moire_error *error) {
@@ -303,7 +337,7 @@ static moire_status run_epoch(trainer *t, moire_error *error) {
   record.train_seconds = t->done.part_seconds + trained - t->began;
   moire_runner_rest(t->runner); /* so that training and validation do not take memory at the same time */
   moire__average_swap(t->store);
-  status = t->job->task->validate(t->job->task->context, &record.valid, error);
+  status = validate(t, &record.valid, error);
   moire__average_swap(t->store);
   record.valid_seconds = now() - trained;
   if (!status && must_stop(t)) return save_part(t, error);
@@ -328,6 +362,7 @@ static void say_what_is_tested(const trainer *t) {
 }
 
 static moire_status test_best(trainer *t, moire__trainer_result *result, moire_error *error) {
+  if (!is_main(t)) return MOIRE_OK;
   say_what_is_tested(t);
   const moire__trainer_task *task = t->job->task;
   moire_status status = moire__trainer_files_load_best(&t->files, t->store, error);
@@ -370,16 +405,41 @@ static int64_t count_parameters(const moire_store *store) {
   return sum;
 }
 
+/* The program that changes states. */
+static const moire_plan *stepped_plan(const moire__trainer_job *job) {
+  return job->division.step ? job->division.step : job->step;
+}
+
 static moire_status make_runners(trainer *t, moire_error *error) {
   const moire__trainer_job *job = t->job;
-  moire_status status = moire__trainer_check_states(job->step, error);
+  moire_status status = moire__trainer_check_states(stepped_plan(job), error);
+  if (!status) status = moire_store_declare(t->store, stepped_plan(job), t->seed, error);
   if (!status) status = moire_store_declare(t->store, job->step, t->seed, error);
   if (!status) status = job->task->open(job->task->context, t->store, job->threads, error);
   if (!status && job->fill) status = job->fill(job->fill_context, t->store, error);
   if (status) return status;
   t->runner = moire_runner_create(job->step, t->store, job->threads, error);
-  return t->runner ? moire__train_step_open(&t->step, t->runner, job->task->samples, job->training, error)
-                   : MOIRE_ERROR_ARGUMENT;
+  if (!t->runner) return MOIRE_ERROR_ARGUMENT;
+  status = moire__train_step_open(&t->step, t->runner, job->task->samples, job->training, error);
+  if (status || !job->division.step) return status;
+  return moire__train_step_divide(&t->step, &job->division, job->step, t->store, job->threads, error);
+}
+
+/* A loss whose samples depend on each other is another by groups than of the whole batch. */
+static moire_status check_groups(trainer *t, int64_t n, moire_error *error) {
+  const double most_loss = 1e-3, most_gradient = 0.05; /* rounding stays far below, coupling far above */
+  double off[2] = {0, 0};
+  moire_status status = MOIRE_OK;
+  if (is_main(t))
+    status = moire__groups_compare(t->step.groups, &t->step.samples, t->order, n, &off[0], &off[1], error);
+  if (!status && (off[0] > most_loss || off[1] > most_gradient))
+    status =
+        moire_fail(error, MOIRE_ERROR_UNSUPPORTED,
+                   "batch_groups: samples of a batch depend on each other in this model (a contrast between "
+                   "samples, or statistics of the batch): its loss is another by %.2g %% in two groups than in "
+                   "one, its gradient by %.2g %%; wanted batch_groups: 0 and one process",
+                   100 * off[0], 100 * off[1]);
+  return status;
 }
 
 /* By the first batch of the data, as they lie. */
@@ -387,7 +447,9 @@ static moire_status check_memory(trainer *t, moire_error *error) {
   int64_t n = t->job->task->samples.n < t->batch ? t->job->task->samples.n : t->batch;
   for (int64_t i = 0; i < n; i++) t->order[i] = i;
   moire_status status = moire__train_step_prepare(&t->step, t->order, n, 0, error);
-  return status ? status : moire__trainer_check_step(t->job->step, t->runner, t->batch, error);
+  size_t beside = t->step.groups ? moire__groups_bytes(t->step.groups) : 0;
+  if (!status) status = moire__trainer_check_step(stepped_plan(t->job), t->runner, t->batch, beside, error);
+  return status || !t->step.groups ? status : check_groups(t, n, error);
 }
 
 /* An event a line. */
@@ -418,6 +480,25 @@ static moire_status begin_anew(trainer *t, moire_error *error) {
   const moire__trainer_task *task = t->job->task;
   moire_status status = task->begin ? task->begin(task->context, t->job->stop, error) : MOIRE_OK;
   return status || !t->job->from ? status : start_from(t, error);
+}
+
+/* Rank 0's states, of the plan. */
+static moire_status share_states(trainer *t, const moire_plan *plan, moire_error *error) {
+  moire_status status = MOIRE_OK;
+  for (int i = 0; i < plan->n_states && !status; i++) {
+    int64_t n = 0;
+    void *data = moire_store_data(t->store, plan->states[i].name, &n);
+    size_t bytes = (size_t)n * moire__dtype_bytes(plan->states[i].dtype);
+    status = moire__team_share(t->job->division.team, data, bytes, error);
+  }
+  return status;
+}
+
+/* What rank 0 begins with is what all do. */
+static moire_status share_start(trainer *t, moire_error *error) {
+  moire_status status = moire__team_share(t->job->division.team, &t->done, sizeof t->done, error);
+  if (!status) status = share_states(t, stepped_plan(t->job), error);
+  return status ? status : share_states(t, t->job->step, error);
 }
 
 /* Where the run begins: after the last checkpoint, or at the start. */
@@ -468,8 +549,9 @@ moire_status moire__trainer_run(const moire__trainer_job *job, moire__trainer_re
   *result = (moire__trainer_result){0};
   moire_status status = make_runners(&t, error);
   result->parameters = count_parameters(t.store);
-  if (!status) status = moire__trainer_files_open(&t.files, job, error);
-  if (!status) status = find_start(&t, error);
+  if (!status && is_main(&t)) status = moire__trainer_files_open(&t.files, job, error);
+  if (!status && is_main(&t)) status = find_start(&t, error);
+  if (!status && job->division.team) status = share_start(&t, error);
   if (!status) say_start(&t, result->parameters);
   if (!status) status = check_memory(&t, error);
   if (!status) status = run(&t, result, error);

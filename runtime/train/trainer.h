@@ -31,6 +31,7 @@
 #include "runtime/base/text.h"
 #include "runtime/files/checkpoint.h"
 #include "runtime/files/config.h"
+#include "runtime/train/groups.h"
 #include "runtime/train/trainer_task.h"
 
 #include <signal.h>
@@ -40,8 +41,12 @@ typedef struct moire__trainer_job {
   const char *model;            /* its name, for the checkpoints */
   const moire_config *config;   /* of the model */
   const moire_config *training; /* of the task's keys (runtime/train/trainer_fields.h) */
-  /* One step of training: inputs of the model, "rng", "optimizer.scalars"; output "loss". */
+  /* One step of training: inputs of the model, "rng", "optimizer.scalars"; output "loss". Of a step in two
+   * programs, that of the sums; `division` has the other. */
   const moire_plan *step;
+  /* Its step is NULL where the step is one program. Of a team, rank 0 alone reads and writes files, validates
+   * and tests, and has a result; the others have its states. */
+  moire__division division;
   const moire__trainer_task *task; /* what it is trained on; closed by moire__trainer_run */
   moire_threads *threads;
   const char *directory; /* made if it is not there */

@@ -16,6 +16,7 @@ extern const moire_config_field moire__group_fields[];
       {"clip_norm", MOIRE_CONFIG_REAL, "0.0", 0, 1e30, NULL, "largest norm of all gradients; 0: any"},         \
       {"clip_value", MOIRE_CONFIG_REAL, "0.0", 0, 1e30, NULL, "largest element of a gradient; 0: any"},        \
       {"accumulate", MOIRE_CONFIG_INT, "1", 1, 65536, NULL, "batches of a step"},                              \
+      {"batch_groups", MOIRE_CONFIG_INT, "0", 0, 1024, NULL, "groups that a batch is summed by; 0: none"},     \
       {"ema", MOIRE_CONFIG_REAL, "0.0", 0, 0.999999999, NULL, "decay of averaged weights; 0: none"},           \
       {"schedule",                                                                                             \
        MOIRE_CONFIG_STRING,                                                                                    \

@@ -66,11 +66,12 @@ moire_status moire__trainer_check_states(const moire_plan *step, moire_error *er
 }
 
 moire_status moire__trainer_check_step(const moire_plan *step, moire_runner *runner, int64_t batch,
-                                       moire_error *error) {
+                                       size_t beside, moire_error *error) {
   size_t workspace = 0;
   int largest = -1;
   moire_status status = moire__runner_estimate(runner, &workspace, error);
   if (status) return status;
+  workspace += beside;
   int64_t states = bytes_of_states(step, &largest);
   moire__memory_room room = moire__memory_room_now(); /* the states have been taken */
   amount needed = of_bytes((int64_t)workspace), held = of_bytes(states), left = of_bytes(room.bytes);

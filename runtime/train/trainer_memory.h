@@ -9,6 +9,6 @@ moire_status moire__trainer_check_states(const moire_plan *step, moire_error *er
 /* Says what the states of the plan and a step's workspace take together. Refused where there is no room for
  * the step, with the largest value that it stores; `batch` samples are set in `runner`. */
 moire_status moire__trainer_check_step(const moire_plan *step, moire_runner *runner, int64_t batch,
-                                       moire_error *error);
+                                       size_t beside, moire_error *error);
 
 #endif

@@ -11,7 +11,7 @@
 #include "moire/files.h"
 #include "moire/run.h"
 #include "runtime/measure/measures.h"
-#include "runtime/train/samples.h"
+#include "runtime/train/train_step.h"
 
 #include <signal.h>
 
@@ -29,8 +29,8 @@ typedef struct moire__trainer_task {
   moire_status (*open)(void *context, moire_store *store, moire_threads *threads, moire_error *error);
   /* Before the first step of a run that is not resumed; NULL: nothing. */
   moire_status (*begin)(void *context, const volatile sig_atomic_t *stop, moire_error *error);
-  /* After step `number`, from 0, of `n` samples, which `runner` has run; NULL: nothing. */
-  moire_status (*after_step)(void *context, const moire_runner *runner, int64_t number, int64_t n,
+  /* After step `number`, from 0, of `n` samples, which `step` has run; NULL: nothing. */
+  moire_status (*after_step)(void *context, const moire__train_step *step, int64_t number, int64_t n,
                              moire_error *error);
   /* Appends lines of JSON about the steps since it was last called, {"step":…}: they come before the epoch's in
    * metrics.jsonl. NULL: none. */

@@ -74,7 +74,7 @@ static moire_status begin(void *context, const volatile sig_atomic_t *stop, moir
 /* ---- After a step -----------------------------------------------------------------------------------------
  */
 
-static moire_status restart_dead(void *context, const moire_runner *runner, int64_t number, int64_t n,
+static moire_status restart_dead(void *context, const moire__train_step *step, int64_t number, int64_t n,
                                  moire_error *error) {
   items *t = context;
   for (int l = 0; l < t->levels; l++) {
@@ -82,7 +82,7 @@ static moire_status restart_dead(void *context, const moire_runner *runner, int6
     snprintf(output, sizeof output, "residuals.%d", l);
     moire__codebook book;
     int64_t elements = 0;
-    const float *rows = moire_runner_output(runner, output, &elements);
+    const float *rows = moire__train_step_output(step, output, &elements);
     moire_status status = moire__codebook_find(t->store, l, t->sizes[l], &book, error);
     if (status) return status;
     if (!rows || elements != n * book.width || !book.unused)

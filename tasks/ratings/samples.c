@@ -13,7 +13,8 @@ typedef struct rated_samples {
   double mask_probability;
   bool hold_out, unseen;
   uint64_t seed;
-  int64_t step;
+  int64_t step, first; /* first: samples of the step before those that are given */
+  bool drawn;          /* for the whole step; false: whoever gives draws */
 } rated_samples;
 
 typedef struct given {
@@ -69,23 +70,37 @@ static void hide(const rated_samples *s, int32_t user, int32_t positive, int32_t
   if (!some) memset(hidden, 0, (size_t)h->length * sizeof *hidden);
 }
 
-static void begin_step(void *context, int64_t number) { ((rated_samples *)context)->step = number; }
-
-static moire_status give(void *context, moire_runner *runner, const int64_t *samples, int64_t n,
-                         moire_error *error) {
-  rated_samples *s = context;
-  const moire__ratings_histories *h = &s->data->histories;
+static void draw(rated_samples *s, const int64_t *samples, int64_t n) {
+  int64_t length = s->data->histories.length;
   moire__random random = moire__random_start(s->seed, moire__hash_name("ratings") ^ (uint64_t)s->step);
   for (int64_t i = 0; i < n; i++) {
     s->users[i] = s->data->positives[2 * samples[i]];
     s->positives[i] = s->data->positives[2 * samples[i] + 1];
     s->negatives[i] = draw_negative(s, s->users[i], &random);
-    hide(s, s->users[i], s->positives[i], s->hidden + i * h->length, &random);
+    hide(s, s->users[i], s->positives[i], s->hidden + i * length, &random);
   }
-  const given all[] = {{"users", s->users, n},
-                       {"positives", s->positives, n},
-                       {"negatives", s->negatives, n},
-                       {"hidden", s->hidden, n * h->length},
+}
+
+static void begin_step(void *context, int64_t number, const int64_t *samples, int64_t n) {
+  rated_samples *s = context;
+  s->step = number;
+  s->first = 0;
+  draw(s, samples, n);
+  s->drawn = true;
+}
+
+static void begin_part(void *context, int64_t first) { ((rated_samples *)context)->first = first; }
+
+static moire_status give(void *context, moire_runner *runner, const int64_t *samples, int64_t n,
+                         moire_error *error) {
+  rated_samples *s = context;
+  const moire__ratings_histories *h = &s->data->histories;
+  int64_t first = s->first;
+  if (!s->drawn) draw(s, samples, n);
+  const given all[] = {{"users", s->users + first, n},
+                       {"positives", s->positives + first, n},
+                       {"negatives", s->negatives + first, n},
+                       {"hidden", s->hidden + first * h->length, n * h->length},
                        {"history_ids", h->ids, h->n * h->length},
                        {"history_ratings", h->ratings, h->n * h->length},
                        {"history_times", h->times, h->n * h->length},
@@ -116,6 +131,10 @@ moire__samples moire__ratings_samples(const moire__setup *setup, int64_t batch) 
   s->positives = moire__allocate_array(n, sizeof *s->positives);
   s->negatives = moire__allocate_array(n, sizeof *s->negatives);
   s->hidden = moire__allocate_array(n * (size_t)data->histories.length, sizeof *s->hidden);
-  return (moire__samples){
-      .context = s, .n = data->n_positives, .give = give, .release = release, .begin_step = begin_step};
+  return (moire__samples){.context = s,
+                          .n = data->n_positives,
+                          .give = give,
+                          .release = release,
+                          .begin_step = begin_step,
+                          .begin_part = begin_part};
 }

@@ -26,12 +26,13 @@ static moire_status open_task(void *context, moire_store *store, moire_threads *
   return moire__ratings_scoring_open(&t->scoring, t->setup->data, store, seed, threads, error);
 }
 
-static moire_status after_step(void *context, const moire_runner *runner, int64_t number, int64_t n,
+static moire_status after_step(void *context, const moire__train_step *step, int64_t number, int64_t n,
                                moire_error *error) {
   (void)n;
   (void)error;
   rated_training *t = context;
-  const float *bpr = moire_runner_output(runner, "main", NULL), *aux = moire_runner_output(runner, "aux", NULL);
+  const float *bpr = moire__train_step_output(step, "main", NULL),
+              *aux = moire__train_step_output(step, "aux", NULL);
   t->steps = (double)number + 1;
   if (bpr) t->bpr += (double)*bpr;
   if (aux) t->contrast += (double)*aux;

@@ -45,7 +45,7 @@ static const char *const columns[][2] = {{"total", "loss"},
                                          {"phase_mean", "phase_mean"},
                                          {"phase_std", "phase_std"}};
 
-static moire_status after_step(void *context, const moire_runner *runner, int64_t number, int64_t n,
+static moire_status after_step(void *context, const moire__train_step *step, int64_t number, int64_t n,
                                moire_error *error) {
   tokens_training *t = context;
   (void)n;
@@ -54,7 +54,7 @@ static moire_status after_step(void *context, const moire_runner *runner, int64_
   const moire_training_options *o = &t->optimizer.options;
   moire__text_add(&t->lines, "{\"step\":%" PRId64, number);
   for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
-    const float *value = moire_runner_output(runner, columns[i][1], NULL);
+    const float *value = moire__train_step_output(step, columns[i][1], NULL);
     if (!value) continue;
     moire__text_add(&t->lines, ",\"%s\":", columns[i][0]);
     moire__config_add_real(&t->lines, (double)*value);

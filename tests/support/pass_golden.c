@@ -87,6 +87,8 @@ static bool read_goal_word(char *word, moire__goal *goal, const char **outputs) 
     outputs[goal->n_outputs++] = value;
   else if (strcmp(word, "loss") == 0)
     goal->loss = value;
+  else if (strcmp(word, "part") == 0)
+    goal->part = strcmp(value, "sums") == 0 ? MOIRE_PART_SUMS : MOIRE_PART_STEP;
   else
     return read_training_word(word, value, &goal->training);
   return true;
