@@ -341,8 +341,7 @@ static moire_status train_in(const arguments *a, const char *directory, int *loc
                               .stop = &interrupted};
     tool_train_profile *profile =
         a->profile.directory ? tool_train_profile_create(&a->profile, setup, compiled.sums, &job) : NULL;
-    listen_for_signals();
-    moire__team_heed(a->team, &interrupted);
+    if (!a->team) listen_for_signals();
     if (a->parent) follow(a->parent);
     status = tool_team_agree(a->team, setup, compiled.sums, compiled.step, task.fingerprint, error);
     if (status)
@@ -399,6 +398,8 @@ static int train_seeds(arguments *a, const moire__setup *setup) {
 static moire_status join_team(arguments *a, moire_error *error) {
   moire_status status = moire__team_join(&a->team, error);
   if (status || !a->team) return status;
+  listen_for_signals();
+  moire__team_heed(a->team, &interrupted);
   if (!is_main(a)) moire__log_set_form(MOIRE__LOG_NONE);
   if (a->seeds > 0)
     return moire_fail(error, MOIRE_ERROR_ARGUMENT,

@@ -1,0 +1,93 @@
+#!/bin/bash
+# Training over MPI: any number of processes gives the files and the losses of one process with as many groups, with
+# each MPI that the build has found; a lost process ends the others with a sentence, and what it left goes on with
+# another number of processes to the same bits; what ranks do not share is refused on all of them.
+# shellcheck source=tests/support/tool.sh
+source "$(dirname "$0")/../support/tool.sh"
+# shellcheck source=tests/support/small_tasks.sh
+source "$SOURCE_DIR/tests/support/small_tasks.sh"
+launchers=()
+for library in openmpi mpich; do
+  [[ -r $BUILD_DIR/moire-$library.so ]] && command -v mpirun.$library >/dev/null && launchers+=($library)
+done
+((${#launchers[@]})) || skip 'no MPI: there is neither mpirun.openmpi nor mpirun.mpich, or the build has found none'
+# As root, on fewer processors than processes, without other machines.
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_plm=isolated
+small_tasks
+
+losses() { sed 's/"[a-z]*_seconds":[0-9.]*//g' "$1/metrics.jsonl"; }
+
+# alone TASK OPTION...: what one process gives.
+alone() {
+  local task=$1
+  shift
+  "$MOIRE" train "$@" --out "$task.alone" --quiet --set batch_groups=32 >/dev/null 2>log.txt || complain "$task: $(cat log.txt)"
+}
+
+# together LIBRARY RANKS THREADS TASK OPTION...: several give the same.
+together() {
+  local library=$1 ranks=$2 threads=$3 task=$4
+  shift 4
+  rm -rf shared_run
+  timeout 120 mpirun.$library -n "$ranks" "$MOIRE" train "$@" --out shared_run --threads "$threads" >out.txt 2>log.txt ||
+    complain "$task, $ranks ranks of $library: $(cat log.txt)"
+  grep -q "^$ranks processes over .*32 groups" log.txt || complain "$task: $ranks ranks of $library are not said"
+  cmp "$task.alone/last.safetensors" shared_run/last.safetensors || complain "$task: $ranks ranks of $library, other states"
+  cmp "$task.alone/best.safetensors" shared_run/best.safetensors || complain "$task: $ranks ranks of $library, another best"
+  cmp <(losses "$task.alone") <(losses shared_run) || complain "$task: $ranks ranks of $library, other measures"
+}
+
+tasks=(qia pswrec semantic_id tensors ratings)
+qia=(qia.yaml --data data.txt)
+pswrec=(pswrec.yaml --data data.txt)
+semantic_id=(semantic_id.yaml "${features[@]}")
+tensors=(tensors.yaml --data signals.safetensors)
+ratings=(hybrid.yaml --data ratings --set views=graph)
+language=(indra.yaml)
+[[ -z $indra ]] || tasks+=(language)
+for task in "${tasks[@]}"; do
+  declare -n options=$task
+  alone "$task" "${options[@]}"
+  for library in "${launchers[@]}"; do together $library 3 1 "$task" "${options[@]}"; done
+done
+for ranks in 1 2 4 7 8; do together "${launchers[0]}" $ranks $((ranks % 2 + 1)) qia "${qia[@]}"; done
+
+# --- refused: what all ranks must have alike, more ranks than groups, samples that depend on each other
+run=(mpirun.${launchers[0]} -n)
+cat >differ.sh <<'END'
+#!/bin/sh
+rank=${OMPI_COMM_WORLD_RANK:-$PMI_RANK}
+exec "$MOIRE" train qia.yaml --data data.txt --out refused --set lr=0.00$((rank + 1))
+END
+chmod +x differ.sh
+timeout 60 "${run[@]}" 2 ./differ.sh >/dev/null 2>log.txt && complain 'two configurations train together'
+(($(grep -c 'do not have the same configuration: rank 0 has' log.txt) == 2)) || complain "other configurations: $(cat log.txt)"
+timeout 60 "${run[@]}" 4 "$MOIRE" train "${qia[@]}" --out refused --set batch_groups=3 >/dev/null 2>log.txt && complain '3 groups by 4 ranks'
+grep -q 'batch_groups: a batch of 3 groups cannot be shared by 4 processes' log.txt || complain "too few groups: $(cat log.txt)"
+timeout 60 "${run[@]}" 2 "$MOIRE" train hybrid.yaml --data ratings --out refused >/dev/null 2>log.txt && complain 'a contrast in the batch is shared'
+grep -q 'samples of a batch depend on each other' log.txt || complain "a contrast in the batch: $(cat log.txt)"
+[[ -e refused/last.safetensors ]] && complain 'what was refused left a run'
+
+# --- a lost process, at moments of their own; then another number of processes goes on
+long=("${qia[@]}" --set epochs=6 --set patience=6)
+alone long "${long[@]}"
+begin=$(date +%s%N)
+rm -rf lost
+timeout 100 "${run[@]}" 3 "$MOIRE" train "${long[@]}" --out lost --quiet >/dev/null 2>&1
+took=$((($(date +%s%N) - begin) / 1000000))
+for part in 50 75 95; do
+  rm -rf lost
+  timeout 100 "${run[@]}" 3 "$MOIRE" train "${long[@]}" --out lost >/dev/null 2>log.txt &
+  job=$!
+  sleep "$(awk "BEGIN { print $took * $part / 100000 }")"
+  victim=$(pgrep -P "$(pgrep -P $job | head -1)" -f 'train qia.yaml.*--out lost' | tail -1 || true)
+  [[ -z $victim ]] || kill -KILL "$victim" 2>/dev/null || true
+  begin=$SECONDS
+  wait $job && victim=
+  ((SECONDS - begin <= 60)) || complain "the others took $((SECONDS - begin)) s to end"
+  [[ -z $victim ]] || grep -qE 'moire train: .*rank|signal' log.txt || complain "no sentence: $(cat log.txt)"
+  timeout 100 "${run[@]}" 2 "$MOIRE" train "${long[@]}" --out lost --resume --quiet >/dev/null 2>log.txt || complain "--resume: $(cat log.txt)"
+  cmp long.alone/best.safetensors lost/best.safetensors || complain "killed after $part % and resumed, other bits"
+done
+finish
