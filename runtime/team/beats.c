@@ -145,12 +145,15 @@ static void judge(moire__beats *b) {
     peer *p = &b->peers[r];
     if (r == b->transport->rank || p->has_left) continue;
     if (stopped) p->heard = time;
-    if (time - p->heard > b->patience)
-      moire__beats_die(
-          b->transport,
-          "rank %d has not been heard of for %.0f s and counts as lost; what the last whole epoch left "
-          "stays, and --resume goes on from it with any number of ranks",
-          r, time - p->heard);
+    if (time - p->heard <= b->patience) continue;
+    char sentence[256];
+    snprintf(
+        sentence, sizeof sentence,
+        "rank %d has not been heard of for %.0f s and counts as lost; what the last checkpoint has stays, and "
+        "--resume goes on from it with any number of ranks",
+        r, time - p->heard);
+    warn(b, sentence);
+    moire__beats_die(b->transport, "%s", sentence);
   }
 }
 
@@ -160,8 +163,7 @@ static void look(moire__beats *b) {
   if (b->stop && *b->stop && !b->told && !b->ending) {
     b->told = true;
     tell(b->transport, "signal",
-         "a signal to end has come, from outside or because another rank is lost; what the last whole epoch "
-         "left "
+         "a signal to end has come, from outside or because another rank is lost; what the last checkpoint has "
          "stays, and --resume goes on from it with any number of ranks");
   }
   if (b->ending || now() - b->sent < 1) return;
