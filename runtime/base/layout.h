@@ -16,6 +16,9 @@
 
 enum { MOIRE__ALIGNMENT = 64 };
 
+/* The name of temporaries that kernels of one operation hand each other. */
+#define MOIRE__PLAN_PIECES "pieces"
+
 typedef struct moire__layout_item {
   size_t bytes;
   int first, last; /* steps, inclusive; first <= last */

@@ -84,10 +84,16 @@ static content of_bf16(const uint16_t *x, int64_t n) {
   return of_counts(nan, inf);
 }
 
+/* What kernels of one operation hand each other is not written whole: what they give in the end is looked at.
+ */
+static bool is_scratch(const moire_plan_buffer *b) {
+  return b->role == MOIRE_PLAN_TEMPORARY && !strcmp(b->name, MOIRE__PLAN_PIECES);
+}
+
 static content read_buffer(const moire__nonfinite *s, int buffer, const void *data) {
   const moire_plan_buffer *b = &s->plan->buffers[buffer];
   int64_t n = 0;
-  if (!moire__extent_size(b->elements, s->extents, &n)) return FINITE;
+  if (is_scratch(b) || !moire__extent_size(b->elements, s->extents, &n)) return FINITE;
   switch (b->dtype) {
     case MOIRE_F32: return of_f32(data, n);
     case MOIRE_F64: return of_f64(data, n);

@@ -14,6 +14,7 @@
 #include "compiler/pass/plan/module.h"
 #include "compiler/pass/plan/share.h"
 #include "compiler/pass/plan/weight_names.h"
+#include "runtime/base/layout.h"
 
 #include <string.h>
 
@@ -242,7 +243,7 @@ static moire_status add_steps(lower_state *s, int group, const moire__lowered *l
   int first_extra = s->n_buffers;
   for (int i = 0; i < lowered->n_extras; i++) {
     moire_shape shape = {1, {lowered->extras[i].elements}};
-    add_buffer(s, "pieces", MOIRE_PLAN_TEMPORARY, lowered->extras[i].dtype, shape);
+    add_buffer(s, MOIRE__PLAN_PIECES, MOIRE_PLAN_TEMPORARY, lowered->extras[i].dtype, shape);
   }
   for (int i = 0; i < lowered->n_kernels; i++) {
     const moire__lowered_kernel *from = &lowered->kernels[i];
