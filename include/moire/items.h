@@ -55,8 +55,9 @@ typedef struct moire_items_filter {
 } moire_items_filter;
 
 /* rows[q * k ...], scores[q * k ...] = the best k live rows of each of n queries f32[n, width], best first; -1
- * and 0 behind the last. `filters` is [n], or NULL: none. Queries are searched in groups of 16, which threads
- * share (NULL: this one alone); results do not depend on either. A query that is not finite is refused. */
+ * and 0 behind the last. `filters` is [n], or NULL: none. Queries are searched in groups of 16; threads share
+ * these, and the rows where there are more threads (NULL: this one alone); results depend on neither. A query
+ * that is not finite is refused. */
 moire_status moire_items_search(const moire_items *items, const float *queries, int64_t n,
                                 const moire_items_filter *filters, int k, int64_t *rows, float *scores,
                                 moire_threads *threads, moire_error *error);

@@ -40,11 +40,17 @@ typedef struct search {
   int k;
   int64_t *rows;
   float *scores;
+  /* A group is walked in so many runs of panels, each with lists of its own, where there are fewer groups than
+   * threads; lists [n, runs, k] and their lengths. */
+  int64_t runs;
+  found *lists;
+  int *lengths;
 } search;
 
 typedef struct group {
   moire__items_group panels; /* the first: visits get its address */
   const search *s;
+  int64_t begin, end; /* of the panels */
   query queries[GROUP];
 } group;
 
@@ -106,16 +112,18 @@ static void visit(moire__items_group *panels, int i, int64_t panel, unsigned row
   group *g = (group *)panels;
   query *q = &g->queries[i];
   if (!q->x) return; /* of no use: a NaN is not below infinity */
-  for (; rows; rows &= rows - 1) consider(g->s, q, panel * PANEL + __builtin_ctz(rows));
+  for (; rows; rows &= rows - 1) consider(g->s, q, (g->begin + panel) * PANEL + __builtin_ctz(rows));
   if (q->n < g->s->k) return;
   double worst = (double)q->heap[0].score;
   panels->floor[i] = nextafterf((float)(worst - q->slack - fabs(worst) * 8 * FLT_EPSILON), -INFINITY);
 }
 
-static void scan(const search *s, query *q) {
-  for (int64_t i = 0; i < (q->allowed ? q->n_allowed : s->t->head.rows); i++) {
-    int64_t row = q->allowed ? q->allowed[i] : i;
-    if (row >= 0 && (!i || !q->allowed || row != q->allowed[i - 1])) consider(s, q, row);
+/* Rows begin ... end - 1, or those of them that are allowed. */
+static void scan(const search *s, query *q, int64_t begin, int64_t end) {
+  for (int64_t row = begin; row < end && !q->allowed; row++) consider(s, q, row);
+  for (int64_t i = 0; i < q->n_allowed && q->allowed; i++) {
+    int64_t row = q->allowed[i];
+    if (row >= begin && row < end && (!i || row != q->allowed[i - 1])) consider(s, q, row);
   }
 }
 
@@ -150,11 +158,21 @@ static void open_query(const search *s, int64_t at, query *q) {
   q->allowed = sorted(f->allowed, f->n_allowed);
 }
 
-static void close_query(const search *s, int64_t at, query *q) {
-  qsort(q->heap, (size_t)q->n, sizeof *q->heap, best_first);
+static void write_list(const search *s, int64_t at, found *heap, int n) {
+  qsort(heap, (size_t)n, sizeof *heap, best_first);
   for (int j = 0; j < s->k; j++) {
-    s->rows[at * s->k + j] = j < q->n ? q->heap[j].row : -1;
-    s->scores[at * s->k + j] = j < q->n ? q->heap[j].score : 0;
+    s->rows[at * s->k + j] = j < n ? heap[j].row : -1;
+    s->scores[at * s->k + j] = j < n ? heap[j].score : 0;
+  }
+}
+
+static void close_query(const search *s, int64_t at, int64_t run, query *q) {
+  if (s->runs == 1) {
+    write_list(s, at, q->heap, q->n);
+  } else {
+    int64_t place = at * s->runs + run;
+    memcpy(s->lists + place * s->k, q->heap, (size_t)q->n * sizeof *q->heap);
+    s->lengths[place] = q->n;
   }
   moire__release((void *)q->x);
   moire__release(q->heap);
@@ -197,15 +215,16 @@ static void code_query(const moire_items *t, query *q, moire__items_group *g, in
   q->slack = (double)stride * 4 * (double)FLT_MIN;
 }
 
-/* The n queries of the group that are walked[0 .. n), through all panels. */
+/* The n queries of the group that are walked[0 .. n), through its panels. */
 static void walk(const search *s, group *g, const int *walked, int n) {
   const moire__items_head *h = &s->t->head;
   int width = n == 1 ? 1 : GROUP;
   group now = {.s = s,
-               .panels = {.codes = s->t->codes,
-                          .scales = s->t->scales,
-                          .bounds = s->t->bounds,
-                          .panels = h->panels,
+               .begin = g->begin,
+               .panels = {.codes = s->t->codes + g->begin * PANEL * h->stride,
+                          .scales = s->t->scales + g->begin * PANEL,
+                          .bounds = s->t->bounds + g->begin * 2,
+                          .panels = g->end - g->begin,
                           .words = h->stride / 4,
                           .n = width,
                           .query = moire__allocate_array((size_t)(h->stride / 4 * width), sizeof(int32_t)),
@@ -222,9 +241,9 @@ static void walk(const search *s, group *g, const int *walked, int n) {
 
 static void search_groups(void *context, int64_t begin, int64_t end) {
   const search *s = context;
-  for (int64_t b = begin; b < end; b++) {
-    group g = {.s = s};
-    int64_t first = b * GROUP;
+  for (int64_t job = begin; job < end; job++) {
+    int64_t run = job % s->runs, first = job / s->runs * GROUP, panels = s->t->head.panels;
+    group g = {.s = s, .begin = panels * run / s->runs, .end = panels * (run + 1) / s->runs};
     int n = (int)(s->n - first < GROUP ? s->n - first : GROUP), walked[GROUP], n_walked = 0;
     for (int i = 0; i < n; i++) {
       float step;
@@ -233,11 +252,31 @@ static void search_groups(void *context, int64_t begin, int64_t end) {
       if (s->walk && !g.queries[i].allowed && measure(s->t, g.queries[i].x, &step, &norm))
         walked[n_walked++] = i;
       else
-        scan(s, &g.queries[i]);
+        scan(s, &g.queries[i], g.begin * PANEL, g.end * PANEL);
     }
     if (n_walked) walk(s, &g, walked, n_walked);
-    for (int i = 0; i < n; i++) close_query(s, first + i, &g.queries[i]);
+    for (int i = 0; i < n; i++) close_query(s, first + i, run, &g.queries[i]);
   }
+}
+
+/* The best of the lists of all runs: each has the best of its own rows. */
+static void merge(const search *s) {
+  found *heap = moire__allocate_array((size_t)s->k, sizeof *heap);
+  for (int64_t at = 0; at < s->n; at++) {
+    int n = 0;
+    for (int64_t place = at * s->runs; place < (at + 1) * s->runs; place++)
+      for (int j = 0; j < s->lengths[place]; j++) push(heap, &n, s->k, s->lists[place * s->k + j]);
+    write_list(s, at, heap, n);
+  }
+  moire__release(heap);
+}
+
+/* Enough runs for all threads, of some thousand rows at least. */
+static int64_t count_runs(const moire_items *t, int64_t groups, const moire_threads *threads) {
+  enum { LEAST = 256 };
+  int64_t wanted = threads && groups ? moire_threads_count(threads) / groups : 1, most = t->head.panels / LEAST;
+  int64_t runs = wanted < most ? wanted : most;
+  return runs > 1 ? runs : 1;
 }
 
 static moire_status run(const moire_items *t, bool coded, const float *queries, int64_t n,
@@ -259,10 +298,18 @@ static moire_status run(const moire_items *t, bool coded, const float *queries, 
               .rows = rows,
               .scores = scores};
   int64_t groups = (n + GROUP - 1) / GROUP;
+  s.runs = count_runs(t, groups, threads);
+  if (s.runs > 1) {
+    s.lists = moire__allocate_array((size_t)(n * s.runs * k), sizeof *s.lists);
+    s.lengths = moire__allocate_array((size_t)(n * s.runs), sizeof *s.lengths);
+  }
   if (threads)
-    moire_threads_run(threads, groups, search_groups, &s);
+    moire_threads_run(threads, groups * s.runs, search_groups, &s);
   else
     search_groups(&s, 0, groups);
+  if (s.runs > 1) merge(&s);
+  moire__release(s.lists);
+  moire__release(s.lengths);
   return MOIRE_OK;
 }
 

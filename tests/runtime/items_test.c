@@ -139,6 +139,25 @@ Test(items, the_scan_is_what_it_says, .timeout = 60) {
   free(x);
 }
 
+/* More threads than groups: the rows are shared, too. */
+Test(items, rows_are_shared, .timeout = 60) {
+  enum { ROWS = 30001, WIDTH = 24 };
+  moire_error error = {0};
+  moire_threads *threads = moire_threads_create(5, &error);
+  for (int k = 0; k < KINDS; k++) {
+    float *rows = make_rows((kind)k, ROWS, WIDTH, 5), *queries = make_rows((kind)k, 20, WIDTH, QUERY_SEED);
+    moire_items *t = table(path_of("shared"), rows, ROWS, WIDTH);
+    int64_t few[] = {5, 29999, 12000, 30000};
+    moire_items_filter filters[20] = {{.allowed = few, .n_allowed = 4}, {.banned = few, .n_banned = 4}};
+    compare(t, queries, 20, filters, 9, threads, "shared");
+    compare(t, queries, 1, NULL, 20, threads, "one query");
+    moire_items_close(t);
+    free(rows);
+    free(queries);
+  }
+  moire_threads_destroy(threads);
+}
+
 Test(items, filters, .timeout = 60) {
   enum { ROWS = 2000, WIDTH = 32, QUERIES = 20, K = 10 };
   float *rows = make_rows(PLAIN, ROWS, WIDTH, 1), *queries = make_rows(PLAIN, QUERIES, WIDTH, 2);
