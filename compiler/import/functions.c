@@ -102,15 +102,23 @@ moire_value moire__exponential_minus_one(moire__call *c, moire_value z) {
   return moire_complex_at(at, re, moire_mul_at(at, moire_exp_at(at, x), moire_sin_at(at, y)));
 }
 
-/* Where x is small: 2 atanh(s) = 2 (s + s^3/3 + s^5/5 + ..) of s = x / (2 + x), to the digits of a double. */
+/* Where x is small: 2 atanh(s) = 2 (s + s^3/3 + s^5/5 + ..) of s = x / (2 + x), to the digits of a double.
+ * Elsewhere log u, u = 1 + x, and what the rounding of u lost, over u. */
 static moire_value real_log_plus_one(moire__call *c, moire_value x) {
   enum { TERMS = 11 };
   moire_source at = c->at;
   moire_value s = moire_div_at(at, x, plus(c, x, 2)), square = moire_mul_at(at, s, s);
   moire_value series = moire__number_like(c, x, 2.0 / (2 * TERMS - 1));
   for (int k = TERMS - 2; k >= 0; k--) series = plus(c, moire_mul_at(at, series, square), 2.0 / (2 * k + 1));
-  moire_value small = moire_less_at(at, moire_abs_at(at, x), moire__number_like(c, x, 0.3));
-  return moire_where_at(at, small, moire_mul_at(at, series, s), moire_log_at(at, plus(c, x, 1)));
+  moire_value size = moire_abs_at(at, x), small = moire_less_at(at, size, moire__number_like(c, x, 0.3));
+  moire_value u = plus(c, x, 1), lost = moire_sub_at(at, x, plus(c, u, -1));
+  moire_value some =
+      moire_less_at(at, size, moire__number_like(c, x, 4)); /* a -1 or an infinity loses nothing */
+  some = moire_and_at(at, some, moire_less_at(at, moire__number_like(c, x, -0.9), x));
+  moire_value by = moire_where_at(at, some, u, moire__number_like(c, x, 1));
+  moire_value mend = moire_where_at(at, some, moire_div_at(at, lost, by), moire__number_like(c, x, 0));
+  moire_value whole = moire_add_at(at, moire_log_at(at, u), mend);
+  return moire_where_at(at, small, moire_mul_at(at, series, s), whole);
 }
 
 /* Of x + iy: log(1 + x (2 + x) + y^2) / 2 and atan2(y, 1 + x). */

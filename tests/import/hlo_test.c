@@ -215,6 +215,37 @@ Test(hlo, scatters_take_the_last_update) {
          x, 4, want, 4);
 }
 
+/* With digits where 1 - erf has none; and inverse functions of complex numbers, on both sides of their cuts. */
+Test(hlo, functions_keep_their_digits) {
+  const double x[] = {-3, 0.4, 2.5, 9};
+  const double erfc[] = {1.9999779095030015, 0.5716076449533316, 4.0695201744495897e-4, 4.1370317465138102e-37};
+  expect(MAIN(F4, F4,
+              "  %0 = chlo.erfc %x : " F4 " -> " F4 "\n  %1 = stablehlo.divide %0, %0 : " F4
+              "\n  %2 = stablehlo.constant dense<[1.9999779, 0.57160764, 4.0695202e-4, 4.1370317e-37]> : " F4
+              "\n  %3 = stablehlo.divide %0, %2 : " F4 "\n  return %3 : " F4 "\n"),
+         x, 4,
+         (double[]){erfc[0] / (double)1.9999779f, erfc[1] / (double)0.57160764f,
+                    erfc[2] / (double)4.0695202e-4f, erfc[3] / (double)4.1370317e-37f},
+         4);
+  /* sinh(asinh z) = z, cosh(acosh z) = z, tan(atan z) = z: here of z = x + 0.5 i */
+  expect(MAIN(F4, F4,
+              "  %h = stablehlo.constant dense<0.5> : " F4 "\n"
+              "  %z = stablehlo.complex %x, %h : tensor<4xcomplex<f32>>\n"
+              "  %0 = chlo.asinh %z : tensor<4xcomplex<f32>> -> tensor<4xcomplex<f32>>\n"
+              "  %1 = chlo.sinh %0 : tensor<4xcomplex<f32>> -> tensor<4xcomplex<f32>>\n"
+              "  %2 = chlo.acosh %1 : tensor<4xcomplex<f32>> -> tensor<4xcomplex<f32>>\n"
+              "  %3 = chlo.cosh %2 : tensor<4xcomplex<f32>> -> tensor<4xcomplex<f32>>\n"
+              "  %4 = chlo.asin %3 : tensor<4xcomplex<f32>> -> tensor<4xcomplex<f32>>\n"
+              "  %5 = stablehlo.sine %4 : tensor<4xcomplex<f32>>\n"
+              "  %6 = chlo.acos %5 : tensor<4xcomplex<f32>> -> tensor<4xcomplex<f32>>\n"
+              "  %7 = stablehlo.cosine %6 : tensor<4xcomplex<f32>>\n"
+              "  %8 = chlo.atanh %7 : tensor<4xcomplex<f32>> -> tensor<4xcomplex<f32>>\n"
+              "  %9 = stablehlo.tanh %8 : tensor<4xcomplex<f32>>\n"
+              "  %r = stablehlo.real %9 : (tensor<4xcomplex<f32>>) -> " F4 "\n"
+              "  return %r : " F4 "\n"),
+         x, 4, x, 4);
+}
+
 /* ---- refusals ---------------------------------------------------------------------------------------------
  */
 

@@ -22,11 +22,11 @@ done
 "$judge" interpreter "$files/interpret" >interpret.txt || complain "$(grep '^wrong' interpret.txt)"
 at_least interpret.txt '' 90
 at_least interpreter.txt 'class A, tier 0: ' 137
-at_least interpreter.txt 'class A, tier 1: ' 140
+at_least interpreter.txt 'class A, tier 1: ' 153
 at_least interpreter.txt 'class B, tier 0: ' 19
-at_least interpreter.txt 'class B, tier 1: ' 15
-at_least jit.txt 'class A, tier 0: ' 130
-at_least jit.txt 'class A, tier 1: ' 140
+at_least interpreter.txt 'class B, tier 1: ' 17
+at_least jit.txt 'class A, tier 0: ' 137
+at_least jit.txt 'class A, tier 1: ' 153
 
 # A refusal says which operation, where, and why.
 while read -r line; do

@@ -103,21 +103,11 @@ static bool halve(moire__hlo_call *c, reduction *r, int axis) {
   return !c->call.why;
 }
 
-/* A NaN among floats makes the largest one a NaN, which our reductions pass over. */
-static moire_value with_nan(moire__hlo_call *c, const char *op, moire_value x, moire_value y, int axis) {
-  moire_dtype dtype = dtype_of(x);
-  bool picks = !strcmp(op, "stablehlo.maximum") || !strcmp(op, "stablehlo.minimum");
-  if (!picks || (dtype != MOIRE_F32 && dtype != MOIRE_F64) || moire_value_is_null(y)) return y;
-  moire_value none = moire_not_at(c->call.at, moire_equal_at(c->call.at, x, x));
-  return moire_where_at(c->call.at, moire_any_at(c->call.at, none, axis, true),
-                        moire__number_like(&c->call, y, (double)NAN), y);
-}
-
 static bool reduce_axis(moire__hlo_call *c, reduction *r, int axis) {
   if (r->applied) {
     moire_value y = reduce_by(c, r->applied, r->x[0], axis);
     if (!moire_value_is_null(y)) {
-      r->x[0] = with_nan(c, r->applied, r->x[0], y, axis);
+      r->x[0] = y;
       return true;
     }
   }
