@@ -204,6 +204,25 @@ moire_value moire__equal(moire__call *c, moire_value a, moire_value b) {
                       moire_equal_at(c->at, moire_imag_at(c->at, a), moire_imag_at(c->at, b)));
 }
 
+static bool is_bool(moire_value x) { return moire__type_of(x) == MOIRE__TORCH_BOOL; }
+
+/* Of whole numbers a + b - (a and b), which wraps around as it should. */
 moire_value moire__either(moire__call *c, moire_value a, moire_value b) {
-  return moire_not_at(c->at, moire_and_at(c->at, moire_not_at(c->at, a), moire_not_at(c->at, b)));
+  moire_source at = c->at;
+  if (is_bool(a)) return moire_not_at(at, moire_and_at(at, moire_not_at(at, a), moire_not_at(at, b)));
+  return moire_sub_at(at, moire_add_at(at, a, b), moire_and_at(at, a, b));
+}
+
+/* Of whole numbers a + b - 2 (a and b). */
+moire_value moire__one_of_two(moire__call *c, moire_value a, moire_value b) {
+  moire_source at = c->at;
+  if (is_bool(a)) return moire_not_at(at, moire_equal_at(at, a, b));
+  moire_value both = moire_and_at(at, a, b);
+  return moire_sub_at(at, moire_sub_at(at, moire_add_at(at, a, b), both), both);
+}
+
+/* Of whole numbers -1 - x. */
+moire_value moire__inverted(moire__call *c, moire_value x) {
+  if (moire_value_is_null(x) || is_bool(x)) return moire_not_at(c->at, x);
+  return moire_sub_at(c->at, moire__number_like(c, x, -1), x);
 }

@@ -34,6 +34,9 @@ moire_value moire__power(moire__call *call, moire_value a, moire_value b);
 moire_value moire__larger(moire__call *call, moire_value a, moire_value b, bool smaller);
 /* Equal in both planes. */
 moire_value moire__equal(moire__call *call, moire_value a, moire_value b);
-moire_value moire__either(moire__call *call, moire_value a, moire_value b); /* of bools */
+/* Or, exclusive or, not: of bools, and of whole numbers bit by bit. */
+moire_value moire__either(moire__call *call, moire_value a, moire_value b);
+moire_value moire__one_of_two(moire__call *call, moire_value a, moire_value b);
+moire_value moire__inverted(moire__call *call, moire_value x);
 
 #endif

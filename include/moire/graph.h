@@ -268,7 +268,7 @@ moire_value moire_stop_gradient_at(moire_source at, moire_value x);
 moire_value moire_equal_at(moire_source at, moire_value a, moire_value b);
 moire_value moire_less_at(moire_source at, moire_value a, moire_value b);
 moire_value moire_less_equal_at(moire_source at, moire_value a, moire_value b);
-moire_value moire_and_at(moire_source at, moire_value a, moire_value b);
+moire_value moire_and_at(moire_source at, moire_value a, moire_value b); /* of i32 and i64 bit by bit */
 moire_value moire_not_at(moire_source at, moire_value a);
 moire_value moire_where_at(moire_source at, moire_value condition, moire_value yes, moire_value no);
 

@@ -30,8 +30,11 @@ MOIRE__BINARY_FIXED(less, NUMBER, MOIRE__RANGE(-3, 3), MOIRE__RANGE(1, 1), moire
 MOIRE__BINARY_FIXED(less_equal, NUMBER, MOIRE__RANGE(-3, 3), MOIRE__RANGE(1, 1), moire__infer_compare, a <= b,
                     MOIRE__EMIT2(le, a, b))
 
-MOIRE__BINARY_FIXED(and, BOOL, MOIRE__RANGE(0, 2), MOIRE__RANGE(1, 2), moire__infer_pointwise, a != 0 && b != 0,
-                    MOIRE__EMIT2(and, a, b))
+/* Of what a whole number of a double holds; the largest i64 have no neighbours there. */
+static int64_t bits_of(double x) { return x >= 0x1p63 ? INT64_MAX : x < -0x1p63 ? INT64_MIN : (int64_t)x; }
+
+MOIRE__BINARY_FIXED(and, BOOL | MOIRE__SET_INT, MOIRE__RANGE(-1000, 1000), MOIRE__RANGE(-0x1p31, 0x1p31),
+                    moire__infer_pointwise, (double)(bits_of(a) & bits_of(b)), MOIRE__EMIT2(and, a, b))
 
 MOIRE__UNARY_FIXED(not, BOOL, MOIRE__RANGE(0, 2), MOIRE__RANGE(0, 1), x == 0, MOIRE__EMIT1(not, x))
 

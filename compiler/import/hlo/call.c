@@ -88,6 +88,14 @@ void moire__hlo_pass_over(moire__hlo_call *c, const char *const *names, int n) {
 /* ---- constants --------------------------------------------------------------------------------------------
  */
 
+/* i64 beyond what a constant holds are products of two. */
+static moire_value number_of(moire__hlo_call *c, moire_dtype dtype, moire_shape shape, double x) {
+  double part = x / 0x1p31;
+  bool large = dtype == MOIRE_I64 && fabs(x) > 0x1p53 && part == floor(part);
+  moire_value value = moire_constant_at(c->call.at, c->call.graph, dtype, shape, large ? part : x);
+  return large ? moire_scale_at(c->call.at, value, 0x1p31) : value;
+}
+
 moire__argument moire__hlo_number(moire__hlo_call *c, const moire__hlo_type *type, double re, double im) {
   moire_graph *g = c->call.graph;
   moire__argument a = {.kind = MOIRE__ARGUMENT_TENSOR, .uniform = true, .real = re, .imaginary = im};
@@ -95,7 +103,7 @@ moire__argument moire__hlo_number(moire__hlo_call *c, const moire__hlo_type *typ
     moire_value part = moire_constant_at(c->call.at, g, MOIRE_F32, type->shape, re);
     a.value = moire_complex_at(c->call.at, part, moire_constant_at(c->call.at, g, MOIRE_F32, type->shape, im));
   } else {
-    a.value = moire_constant_at(c->call.at, g, moire__hlo_dtype(c->builder, type), type->shape, re);
+    a.value = number_of(c, moire__hlo_dtype(c->builder, type), type->shape, re);
   }
   return a;
 }

@@ -6,7 +6,7 @@
 #include "compiler/import/hlo/call.h"
 #include "compiler/import/shapes.h"
 
-extern const moire__hlo_row moire__hlo_rows_constant[], moire__hlo_rows_control[],
+extern const moire__hlo_row moire__hlo_rows_bits[], moire__hlo_rows_constant[], moire__hlo_rows_control[],
     moire__hlo_rows_convolution[], moire__hlo_rows_function[], moire__hlo_rows_gather[],
     moire__hlo_rows_order[], moire__hlo_rows_pointwise[], moire__hlo_rows_product[], moire__hlo_rows_reduce[],
     moire__hlo_rows_scatter[], moire__hlo_rows_shape[], moire__hlo_rows_window[];

@@ -197,43 +197,13 @@ static void clamp(moire__hlo_call *c) {
   give(c, larger(c, x, moire__hlo_operand(c, 2), true));
 }
 
-/* ---- logic ------------------------------------------------------------------------------------------------
- */
-
-static moire_value need_bool(moire__hlo_call *c, moire_value x) {
-  if (moire_value_is_null(x) || is_bool(x)) return x;
-  moire__refuse(&c->call, "of the bits of whole numbers is not imported; of i1 it is");
-  return moire__null(&c->call);
-}
-
-static void and_of(moire__hlo_call *c) {
-  give(c, moire_and_at(c->call.at, need_bool(c, a_of(c)), need_bool(c, b_of(c))));
-}
-
-static void or_of(moire__hlo_call *c) {
-  give(c, moire__either(&c->call, need_bool(c, a_of(c)), need_bool(c, b_of(c))));
-}
-
-static void xor_of(moire__hlo_call *c) {
-  give(c, moire_not_at(c->call.at, moire_equal_at(c->call.at, need_bool(c, a_of(c)), need_bool(c, b_of(c)))));
-}
-
-/* Of whole numbers -1 - x. */
-static void not_of(moire__hlo_call *c) {
-  moire_value x = a_of(c);
-  if (moire__hlo_is_whole(x))
-    give(c, moire_sub_at(c->call.at, moire__hlo_scalar(c, x, -1), x));
-  else
-    give(c, moire_not_at(c->call.at, need_bool(c, x)));
-}
-
 moire_value moire__hlo_combine(moire__hlo_call *c, const char *op, moire_value a, moire_value b) {
   if (!strcmp(op, "stablehlo.add")) return sum_of(c, a, b);
   if (!strcmp(op, "stablehlo.multiply")) return product_of(c, a, b);
   if (!strcmp(op, "stablehlo.maximum")) return larger(c, a, b, false);
   if (!strcmp(op, "stablehlo.minimum")) return larger(c, a, b, true);
-  if (!strcmp(op, "stablehlo.and") && is_bool(a)) return moire_and_at(c->call.at, a, b);
-  if (!strcmp(op, "stablehlo.or") && is_bool(a)) return moire__either(&c->call, a, b);
+  if (!strcmp(op, "stablehlo.and")) return moire_and_at(c->call.at, a, b);
+  if (!strcmp(op, "stablehlo.or")) return moire__either(&c->call, a, b);
   return moire__null(&c->call);
 }
 
@@ -283,10 +253,6 @@ const moire__hlo_row moire__hlo_rows_pointwise[] = {{"stablehlo.add", add},
                                                     {"stablehlo.compare", compare},
                                                     {"stablehlo.select", select},
                                                     {"stablehlo.clamp", clamp},
-                                                    {"stablehlo.and", and_of},
-                                                    {"stablehlo.or", or_of},
-                                                    {"stablehlo.xor", xor_of},
-                                                    {"stablehlo.not", not_of},
                                                     {"stablehlo.convert", convert},
                                                     {"stablehlo.complex", complex_of},
                                                     {"stablehlo.real", real_of},

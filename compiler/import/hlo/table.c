@@ -4,9 +4,10 @@
 #include <string.h>
 
 static const moire__hlo_row *const families[] = {
-    moire__hlo_rows_constant, moire__hlo_rows_control, moire__hlo_rows_convolution, moire__hlo_rows_function,
-    moire__hlo_rows_gather,   moire__hlo_rows_order,   moire__hlo_rows_pointwise,   moire__hlo_rows_product,
-    moire__hlo_rows_reduce,   moire__hlo_rows_scatter, moire__hlo_rows_shape,       moire__hlo_rows_window};
+    moire__hlo_rows_bits,     moire__hlo_rows_constant, moire__hlo_rows_control, moire__hlo_rows_convolution,
+    moire__hlo_rows_function, moire__hlo_rows_gather,   moire__hlo_rows_order,   moire__hlo_rows_pointwise,
+    moire__hlo_rows_product,  moire__hlo_rows_reduce,   moire__hlo_rows_scatter, moire__hlo_rows_shape,
+    moire__hlo_rows_window};
 
 const moire__hlo_row *moire__hlo_row_find(const char *op) {
   for (size_t f = 0; f < sizeof families / sizeof *families; f++) {

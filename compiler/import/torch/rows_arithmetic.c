@@ -245,9 +245,10 @@ static void greater_equal(moire__call *c) { compare(c, true, true); }
 
 static bool bools(moire__call *c, moire_value v[2], bool bitwise) {
   moire__torch_type type = moire__pair(c, "self", "other", v);
-  if (bitwise && type && type != MOIRE__TORCH_BOOL)
-    moire__refuse(c, "of the bits of whole numbers is not imported; of bools it is");
-  for (int i = 0; i < 2; i++) v[i] = moire__to_type(c, v[i], MOIRE__TORCH_BOOL);
+  bool whole = type == MOIRE__TORCH_I32 || type == MOIRE__TORCH_I64;
+  if (bitwise && type && !whole && type != MOIRE__TORCH_BOOL)
+    moire__refuse(c, "of %s is not imported; of bools and whole numbers it is", moire__torch_type_name(type));
+  for (int i = 0; i < 2 && !(bitwise && whole); i++) v[i] = moire__to_type(c, v[i], MOIRE__TORCH_BOOL);
   return !c->why;
 }
 
@@ -263,7 +264,7 @@ static void bitwise_or(moire__call *c) {
 
 static void bitwise_xor(moire__call *c) {
   moire_value v[2];
-  if (bools(c, v, true)) moire__give(c, moire_not_at(c->at, moire_equal_at(c->at, v[0], v[1])));
+  if (bools(c, v, true)) moire__give(c, moire__one_of_two(c, v[0], v[1]));
 }
 
 static void logical_and(moire__call *c) {
@@ -278,16 +279,10 @@ static void logical_or(moire__call *c) {
 
 static void logical_xor(moire__call *c) {
   moire_value v[2];
-  if (bools(c, v, false)) moire__give(c, moire_not_at(c->at, moire_equal_at(c->at, v[0], v[1])));
+  if (bools(c, v, false)) moire__give(c, moire__one_of_two(c, v[0], v[1]));
 }
 
-static void bitwise_not(moire__call *c) {
-  moire_value x = moire__tensor(c, "self");
-  if (!moire_value_is_null(x) && moire_value_dtype(x) != MOIRE_BOOL)
-    moire__refuse(c, "of the bits of whole numbers is not imported; of bools it is");
-  else
-    moire__give(c, moire_not_at(c->at, x));
-}
+static void bitwise_not(moire__call *c) { moire__give(c, moire__inverted(c, moire__tensor(c, "self"))); }
 
 static void logical_not(moire__call *c) {
   moire__give(c, moire_not_at(c->at, moire__to_type(c, moire__tensor(c, "self"), MOIRE__TORCH_BOOL)));

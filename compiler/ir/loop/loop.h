@@ -70,7 +70,7 @@ typedef enum moire__loop_type {
   X(eq, 2, "a == b")                                                                                           \
   X(lt, 2, "a < b")                                                                                            \
   X(le, 2, "a <= b")                                                                                           \
-  X(and, 2, "bool")                                                                                            \
+  X(and, 2, "bool; integers: bit by bit")                                                                      \
   X(or, 2, "bool")                                                                                             \
   X(not, 1, "bool")                                                                                            \
   X(select, 3, "a ? b : c")                                                                                    \

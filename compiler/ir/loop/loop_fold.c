@@ -40,6 +40,8 @@ static bool compute(moire__loop_op op, moire__loop_type type, int64_t a, int64_t
   } else if (op == MOIRE__LOOP_div || op == MOIRE__LOOP_mod) {
     if (a < 0 || b <= 0) return false;
     *r = op == MOIRE__LOOP_div ? a / b : a % b;
+  } else if (op == MOIRE__LOOP_and) {
+    *r = a & b;
   } else if (op == MOIRE__LOOP_min) {
     *r = a < b ? a : b;
   } else if (op == MOIRE__LOOP_max) {

@@ -155,6 +155,7 @@ static bool int_result(moire__loop_op op, moire__loop_type type, int64_t a, int6
     case MOIRE__LOOP_mul: *result = wrapped(type, x * y); return true;
     case MOIRE__LOOP_min: *result = a < b ? a : b; return true;
     case MOIRE__LOOP_max: *result = a > b ? a : b; return true;
+    case MOIRE__LOOP_and: *result = a & b; return true;
     case MOIRE__LOOP_neg: *result = wrapped(type, 0 - x); return true;
     case MOIRE__LOOP_abs: *result = wrapped(type, a < 0 ? 0 - x : x); return true;
     case MOIRE__LOOP_byte: *result = (int8_t)(uint8_t)(x >> 8 * (y & 3)); return true;

@@ -120,7 +120,7 @@ moire__loop_type moire__loop_result_type(moire__loop_op op, const moire__loop_ty
       fits = (floats || ints || (op == MOIRE__LOOP_eq && a == MOIRE__LOOP_BOOL)) && a == b;
       result = MOIRE__LOOP_BOOL;
       break;
-    case MOIRE__LOOP_and:
+    case MOIRE__LOOP_and: fits = (ints || a == MOIRE__LOOP_BOOL) && a == b; break;
     case MOIRE__LOOP_or:
     case MOIRE__LOOP_not: fits = a == MOIRE__LOOP_BOOL && a == b; break;
     case MOIRE__LOOP_select:

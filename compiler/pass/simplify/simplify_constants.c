@@ -89,9 +89,12 @@ static moire_value where_constant(const moire__simplify *s) {
 }
 
 static moire_value and_constant(const moire__simplify *s) {
+  bool boolean =
+      moire_value_dtype(s->operands[0]) == MOIRE_BOOL; /* else bit by bit: all of them are set in -1 */
   double value = 0;
   for (int i = 0; i < 2; i++) {
-    if (moire__simplify_number(s, i, &value)) return s->operands[value != 0 ? 1 - i : i];
+    if (moire__simplify_number(s, i, &value) && (boolean || value == 0 || value == -1))
+      return s->operands[value != 0 ? 1 - i : i];
   }
   return moire__simplify_no(s);
 }
