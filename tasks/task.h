@@ -35,6 +35,7 @@ struct moire__task {
   const char *needs_hint; /* where a model's author gets them from, for messages; or "" */
   const char *size_key;   /* the key of the model that the data say where nothing else does, or NULL */
   const char *interface;  /* of its ahead-of-time library (moire/ahead.h); NULL: it has none */
+  const char *map; /* the metadata of its checkpoints that names the items, one a line; NULL: none does */
   /* What the library computes, where that is not the model as it is: `served` becomes a setup of its own with
    * the graph's configuration, and what it has as states and was computed of the data is added to `weights`,
    * which is made. The predictor is open; its data are read here, from `data`. NULL: of the model itself. */

@@ -316,6 +316,8 @@ static moire_status write_library(const arguments *a, const job *j, moire_error 
                              .optimizer = &optimizer,
                              .weights = j->store ? weights : NULL,
                              .n_weights = n};
+  if (setup->task->map && j->predictor.file)
+    model.items = moire__safetensors_metadata(j->predictor.file, setup->task->map);
   moire_ahead_options wanted = find_options(a, optimizer.precision, &directory);
   moire__arena arena = {0};
   if (setup->task->equip)

@@ -52,6 +52,8 @@ typedef struct moire_ahead_model {
   const char *interface;
   const moire_ahead_tokenizer *tokenizer; /* "generate": text in and out; NULL: ids alone */
   int64_t positions;                      /* "generate": the most of a row; 0: there is no end */
+  const char *items;                      /* what the data call the items, a line each: Python's users get it;
+                                           * NULL: their numbers */
   const char *const *outputs;             /* "run": those that it gives; NULL: all but "loss" and the metrics */
   int n_outputs;
   const char *config;           /* its configuration as JSON, for the files that the library writes */

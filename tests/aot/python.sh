@@ -35,10 +35,16 @@ mkdir lib other
 "${compile[@]}" --checkpoint run/best.safetensors --weights external -o lib/apart 2>log.txt || complain "compile: $(cat log.txt)"
 "${compile[@]}" --checkpoint run/best.safetensors --train -o lib/learner 2>log.txt || complain "compile: $(cat log.txt)"
 checked lib recommend small data.txt wanted.json
-checked lib recommend learner data.txt wanted.json
 checked lib external apart lib/apart.weights
 checked lib absent small
 checked lib train learner "$work"
+
+# --- items by what the data call them
+awk '{ for (i = 2; i <= NF; i++) print "u" $1 "\tx" $i "é\t5\t" i }' data.txt >named.txt
+"$MOIRE" train config.yaml --data named.txt --out named >/dev/null 2>log.txt || complain "train: $(cat log.txt)"
+"$MOIRE" recommend --checkpoint named/best.safetensors --data named.txt --top 5 --json >names.json || complain recommend
+"${compile[@]}" --checkpoint named/best.safetensors -o lib/named 2>log.txt || complain "compile: $(cat log.txt)"
+checked lib named named named.txt names.json
 
 # --- tensors, and names that are none in Python
 channel=$BUILD_DIR/examples/channel.so
@@ -61,6 +67,43 @@ model=(--checkpoint tensors/best.safetensors --model "$channel")
 "$MOIRE" predict "${model[@]}" --data records.safetensors -o predicted.safetensors 2>log.txt || complain "predict: $(cat log.txt)"
 "${compile[@]}" "${model[@]}" -o lib/channel 2>log.txt || complain "compile: $(cat log.txt)"
 checked lib run channel records.safetensors predicted.safetensors
+
+# --- every type, names that mean something in Python, and a training on them
+cat >odd.c <<'C'
+#include "moire/graph.h"
+#include "moire/model.h"
+static void build(moire_graph *g, const moire_config *config) {
+  (void)config;
+  moire_dim b = moire_extent(g, "B");
+  moire_value x = moire_input(g, "lambda", MOIRE_F32, MOIRE_SHAPE(b, 3));
+  moire_value row = moire_input(g, "n", MOIRE_I32, MOIRE_SHAPE(b));
+  moire_value other = moire_input(g, "step", MOIRE_I64, MOIRE_SHAPE(b));
+  moire_value kept = moire_input(g, "self", MOIRE_BOOL, MOIRE_SHAPE(b, 3));
+  moire_value z = moire_input(g, "x.y", MOIRE_C64, MOIRE_SHAPE(b, 2));
+  moire_value half = moire_input(g, "tuple", MOIRE_BF16, MOIRE_SHAPE(b, 3));
+  moire_value wanted = moire_input(g, "wanted", MOIRE_F32, MOIRE_SHAPE(b, 3));
+  moire_value table = moire_parameter(g, "table", MOIRE_SHAPE(5, 3), moire_init_uniform(-1, 1));
+  moire_value y = moire_add(moire_mul(x, moire_cast(kept, MOIRE_F32)), moire_cast(half, MOIRE_F32));
+  y = moire_add(y, moire_add(moire_gather(table, row), moire_gather(table, moire_cast(other, MOIRE_I32))));
+  moire_output(g, "class", y);
+  moire_output(g, "half", moire_cast(y, MOIRE_BF16));
+  moire_output(g, "None", moire_scale(z, 2));
+  moire_output(g, "flag", moire_less(x, y));
+  moire_output(g, "count", row);
+  moire_value off = moire_sub(y, wanted);
+  moire_output(g, "loss", moire_mean_all(moire_mul(off, off)));
+}
+const moire_model *moire_model_main(void);
+const moire_model *moire_model_main(void) {
+  static const moire_model model = {
+      .abi = MOIRE_MODEL_ABI, .task = "tensors", .name = "odd", .summary = "every type", .build = build};
+  return &model;
+}
+C
+gcc -shared -fPIC -I"$SOURCE_DIR/include" odd.c -o odd.so || complain 'odd.c'
+printf 'model: ./odd.so\nlr: 0.1\n' >odd.yaml
+"${compile[@]}" odd.yaml --train -o lib/odd 2>log.txt || complain "compile: $(cat log.txt)"
+checked lib odd odd
 
 # --- codes of items
 cat >coder.yaml <<'YAML'
@@ -127,64 +170,8 @@ checked lib generate story words.json text.txt
 simple=(--checkpoint run/best.safetensors)
 refused 1 lambda keyword -- "${compile[@]}" "${simple[@]}" -o lib/lambda
 refused 1 json 'comes with Python' -- "${compile[@]}" "${simple[@]}" -o lib/json
-refused 1 small_ 'a letter or a digit' -- "${compile[@]}" "${simple[@]}" --wheel -o lib/small_
-refused 1 1.x 'such as 1.2' -- "${compile[@]}" "${simple[@]}" --wheel --wheel-version 1.x -o lib/small
 refused 2 --wheel-version --wheel -- "${compile[@]}" "${simple[@]}" --wheel-version 1.0 -o lib/small
 touch lib/taken
 refused 1 lib/taken folder -- "${compile[@]}" "${simple[@]}" -o lib/taken
 [[ ! -e lib/taken.so && ! -e lib/lambda.so ]] || complain 'what was refused has left files'
-
-# --- wheels: the same bytes for the same model, and an installation that needs nothing of Moire
-mkdir first second
-for folder in first second; do
-  "$MOIRE" compile --cpu host "${simple[@]}" --wheel --wheel-version 1.2.post3 -o $folder/Small 2>log.txt || complain "compile: $(cat log.txt)"
-  (cd $folder && "$MOIRE" compile --cpu host --checkpoint ../run/best.safetensors --weights external --wheel -o apart 2>log.txt) ||
-    complain "compile: $(cat $folder/log.txt)"
-done
-machine=$(uname -m) version=$("$MOIRE" --version | sed -n '1s/^moire \([0-9.]*\).*/\1/p')
-wheel=first/small-1.2.post3-py3-none-linux_$machine.whl apart=first/apart-$version-py3-none-linux_$machine.whl
-[[ -s $wheel && -s $apart ]] || complain "wheels: $(ls first)"
-for file in first/*.whl; do cmp "$file" "second/${file#first/}" || complain "$file depends on more than the model"; done
-[[ ! -e first/Small ]] || complain '--wheel leaves a module that nobody asked for'
-"$python" - "$wheel" "$apart" <<'PY' >said.txt 2>&1 || complain "the archive: $(tail -n 3 said.txt)"
-import base64, hashlib, sys, zipfile
-for path in sys.argv[1:]:
-    with zipfile.ZipFile(path) as archive:
-        assert archive.testzip() is None
-        names = archive.namelist()
-        record = next(name for name in names if name.endswith(".dist-info/RECORD"))
-        rows = [line.split(",") for line in archive.read(record).decode().splitlines()]
-        assert [row[0] for row in rows] == names, names
-        for name, digest, size in rows[:-1]:
-            data = archive.read(name)
-            wanted = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
-            assert digest == "sha256=" + wanted and int(size) == len(data), name
-        assert rows[-1][1:] == ["", ""], rows[-1]
-PY
-
-# install FOLDER WHEEL...: by pip into a virtual environment; or into a folder, or unpacked, where that cannot be made.
-install() {
-  local folder=$1 wheel
-  shift
-  if "$python" -m venv "$folder" >log.txt 2>&1 && "$folder/bin/python" -m pip install --no-index -q "$@" >log.txt 2>&1; then
-    installed=("$folder/bin/python")
-    return
-  fi
-  echo "$python makes no virtual environment with pip: wheels are unpacked"
-  for wheel in "$@"; do "$python" -m zipfile -e "$wheel" "$folder" || complain "$wheel cannot be unpacked"; done
-  installed=(env "PYTHONPATH=none:$folder" "$python")
-}
-install fresh "$wheel" "$apart"
-mv lib hidden # nothing is found there
-"${installed[@]}" "$check" recommend Small data.txt wanted.json >said.txt 2>&1 || complain "the wheel: $(tail -n 3 said.txt)"
-"${installed[@]}" "$check" external apart second/apart.weights >said.txt 2>&1 || complain "the wheel with weights: $(tail -n 3 said.txt)"
-if [[ ${installed[0]} == fresh/* ]]; then
-  "${installed[@]}" -m pip show small >said.txt 2>&1 || true
-  grep -q '^Version: 1.2.post3$' said.txt || complain "pip show: $(head -n 3 said.txt)"
-fi
-if command -v aarch64-linux-gnu-gcc >/dev/null; then
-  mkdir arm
-  "$MOIRE" compile "${simple[@]}" --target aarch64-linux-gnu --wheel -o arm/small 2>log.txt || complain "compile: $(cat log.txt)"
-  [[ -s arm/small-$version-py3-none-linux_aarch64.whl ]] || complain "the wheel for aarch64: $(ls arm)"
-fi
 finish

@@ -69,10 +69,10 @@ def nested(numbers, shape):
     return numbers
 
 
-def in_processes(work, jobs, n=2):
-    """What n processes make of the jobs, forked ones and fresh ones, and eight threads."""
+def in_processes(work, jobs, hows=("fork",), n=2):
+    """What n processes make of the jobs, of each kind, and eight threads."""
     results = []
-    for how in ("fork", "spawn"):
+    for how in hows:
         with multiprocessing.get_context(how).Pool(n) as pool:
             results.append(pool.starmap(work, jobs))
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -123,7 +123,7 @@ def recommend(name, data, wanted):
         agree(ask_top(model, [numpy.array(history) for history in histories], k), "lists of numpy")
     again = pickle.loads(pickle.dumps(model))
     jobs = [(again, histories[i : i + 5], k) for i in range(0, len(histories), 5)]
-    for results in in_processes(ask_top, jobs, 8):
+    for results in in_processes(ask_top, jobs, ("fork", "spawn"), 8):
         for i, got in enumerate(results):
             agree(got, "processes", 5 * i, min(5 * i + 5, len(lines)))
 
@@ -205,6 +205,23 @@ def absent(name):
     os.rename(hidden, path)
     refused(ImportError, ["other.so"], library.Model, library=other)
     need(library.Model() is not None, "it is there again")
+
+
+def named(name, data, wanted):
+    """DATA has lines "user item rating time", WANTED what `moire recommend --json` says; items have names."""
+    library = importlib.import_module(name)
+    users = {}
+    with open(data) as file:
+        for line in file:
+            users.setdefault(line.split()[0], []).append(line.split()[1])
+    with open(wanted) as file:
+        lines = [json.loads(line) for line in file]
+    histories = [users[str(line["user"])] for line in lines]
+    best = library.Model().top(library.numbers(histories), 5)
+    need(library.names(best.items) == [line["items"] for line in lines], "other names than `moire recommend`")
+    need(library.names(library.numbers(histories)) == histories and library.names([-1]) == [None], "names and numbers")
+    refused(KeyError, ["nothing", "is no item"], library.numbers, [["nothing"]])
+    refused(ValueError, ["an item: wanted"], library.names, [10**6])
 
 
 # ---- Training ---------------------------------------------------------------------------------------------
@@ -291,6 +308,44 @@ def run(name, data, wanted):
     refused(TypeError, ["argument"], model.run, received)
     refused(ValueError, ["received: wanted c64[3, 16]"], model.run, received, measured, n=3)
     need("c64[n, 16]" in open(library.__file__).read(), "the types of the header")
+
+
+def odd(name):
+    """Every type of elements; inputs are called lambda, n, step, self, x.y and tuple, outputs class and None."""
+    library = importlib.import_module(name)
+    state = library.State(3)
+    table = lists_of(state.tensors()[0].data)
+    x, half = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], [[0.5, -1.25, 3.0], [1.0, 1.0 + 2.0**-8, 1.0 + 3 * 2.0**-8]]
+    rows, others, kept, z = [4, 0], [1, 2], [[True, False, True], [False, True, True]], [[1 + 2j, 3j], [0j, -1 + 0j]]
+    rounded = [[0.5, -1.25, 3.0], [1.0, 1.0, 1.0 + 4 * 2.0**-8]]  # to the nearest, to even at a tie
+    single = lambda number: struct.unpack("f", struct.pack("f", number))[0]
+    inputs = dict(lambda_=x, n_=rows, step_=others, self_=kept, x_y=z, tuple=half)
+    model = state.freeze()
+    got = model.run(**inputs)
+    want = [
+        [single(single(x[b][i] * kept[b][i] + rounded[b][i]) + single(table[rows[b]][i] + table[others[b]][i])) for i in range(3)]
+        for b in range(2)
+    ]
+    y = lists_of(got.class_)
+    close = all(abs(a - b) < 1e-5 for p, q in zip(y, want) for a, b in zip(p, q))
+    need(close, "class: %s, wanted %s" % (y, want))
+    need(all(abs(a - b) <= abs(a) / 256 for p, q in zip(y, lists_of(got.half)) for a, b in zip(p, q)), "bf16 comes back")
+    need(lists_of(got.None_) == [[2 + 4j, 6j], [0j, -2 + 0j]], "complex numbers")
+    need(lists_of(got.flag) == [[y[b][i] > x[b][i] for i in range(3)] for b in range(2)], "bool")
+    need(type(lists_of(got.flag)[0][0]) is bool and lists_of(got.count) == rows, "whole numbers")
+    bits = [[struct.unpack("<H", struct.pack("<f", number)[2:])[0] for number in row] for row in rounded]
+    as_bits = numpy.array(bits, "uint16") if numpy is not None else memoryview(array.array("H", sum(bits, []))).cast("B").cast("H", [2, 3])
+    need(lists_of(model.run(**dict(inputs, tuple=as_bits)).class_) == y, "bf16 as bits")
+    refused(library.Error, ["not from 0"], model.run, **dict(inputs, n_=[5, 0]))
+    refused(ValueError, ["n_: a number is not from"], model.run, **dict(inputs, n_=[2**40, 0]))
+    refused(ValueError, ["self_: a number is not from 0 to 1"], model.run, **dict(inputs, self_=[[2, 0, 0], [0, 0, 0]]))
+    refused(TypeError, ["n_"], model.run, **dict(inputs, n_=[0.5, 0.0]))
+    examples = {key: value for key, value in inputs.items() if key != "x_y"}  # which the loss does not read
+    examples["wanted"] = x
+    first = state.loss(**examples)
+    losses = [state.step(**examples, seed=1, step=i) for i in range(30)]
+    need(abs(losses[0] - first) < 1e-5 * abs(first) and losses[-1] < first, "the loss does not fall: %s" % losses)
+    need(pickle.loads(pickle.dumps(state)).loss(**examples) == state.loss(**examples), "a state is pickled")
 
 
 def code(name, features, wanted):

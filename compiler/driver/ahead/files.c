@@ -102,6 +102,9 @@ static moire_status write_python(moire__ahead *a, const moire__ahead_folder *fol
   moire_status status = moire__ahead_write_python(a, &text, error);
   snprintf(path, sizeof path, "%s/__init__.py", a->options->name);
   if (!status) status = moire__ahead_folder_write(folder, path, text.data, text.length, error);
+  snprintf(path, sizeof path, "%s/items.txt", a->options->name);
+  const char *items = a->model->items;
+  if (!status && items) status = moire__ahead_folder_write(folder, path, items, strlen(items), error);
   moire__text_free(&text);
   return status;
 }
@@ -109,7 +112,7 @@ static moire_status write_python(moire__ahead *a, const moire__ahead_folder *fol
 /* ---- Texts for readers ------------------------------------------------------------------------------ */
 
 typedef struct file_list {
-  const char *names[4 + 3 + 3 * MOIRE__AHEAD_MOST_CPUS + 1];
+  const char *names[4 + 4 + 3 * MOIRE__AHEAD_MOST_CPUS + 1];
   int n;
 } file_list;
 
@@ -161,6 +164,7 @@ moire_status moire__ahead_write_files(moire__ahead *a, const moire__ahead_folder
   if (a->options->external_weights && a->model->weights) add_file(&files, a, "", ".weights");
   for (int i = 0; i < a->n_levels && !status; i++)
     status = write_level_texts(a, &a->levels[i], &files, folder, error);
+  if (a->options->python && a->model->items) add_file(&files, a, "", "/items.txt");
   if (a->options->python) add_file(&files, a, "", "/__init__.py");
   add_file(&files, a, "", ".so");
   add_file(&files, a, "", ".a");

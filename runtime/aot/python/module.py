@@ -461,6 +461,50 @@ def _lists(what: str, lists: Any) -> Tuple[Any, int, Any]:
 # } recommend
 
 
+# { items
+# ---- The items' names -------------------------------------------------------------------------------------
+
+# { recommend
+_FIRST = 1  # the number of the first name: 0 is padding
+# } recommend
+# { ratings
+_FIRST = 0  # the number of the first name
+# } ratings
+_names: List[str] = []
+_numbers_of: Dict[str, int] = {}
+
+
+def _read_names() -> None:
+    if not _names:
+        path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "items.txt")
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+            read = file.read().split("\n")
+        if read and not read[-1]:
+            read.pop()
+        _numbers_of.update((name, _FIRST + i) for i, name in enumerate(read))
+        _names.extend(read)
+
+
+def names(items: Any) -> Any:
+    """What the data call items, for their number or for lists of numbers; None for the -1 behind the end of a list."""
+    _read_names()
+    if _is_list(items):
+        return [names(item) for item in items]
+    item = _whole("an item", items, -1, _FIRST + len(_names) - 1)
+    return _names[item - _FIRST] if item >= _FIRST else None
+
+
+def numbers(items: Any) -> Any:
+    """The number of an item by what the data call it, or those of lists of names."""
+    _read_names()
+    if not isinstance(items, str):
+        return [numbers(item) for item in items]
+    if items not in _numbers_of:
+        raise KeyError("%s: is no item of the model's data" % items)
+    return _numbers_of[items]
+
+
+# } items
 # { training generate
 # ---- What one call at a time may use ----------------------------------------------------------------------
 

@@ -149,10 +149,12 @@ static moire_status add_package(wheel *w, const texts *t) {
   char *module = moire__arena_printf(arena, "%s/__init__.py", name);
   char *library = moire__arena_printf(arena, "%s.so", name);
   char *weights = moire__arena_printf(arena, "%s.weights", name);
+  char *items = moire__arena_printf(arena, "%s/items.txt", name);
   moire_status status = add_file(w, module, module, false);
   if (!status) status = add_file(w, moire__arena_printf(arena, "%s/%s", name, library), library, true);
   if (!status && w->a->options->external_weights && w->a->model->weights)
     status = add_file(w, moire__arena_printf(arena, "%s/%s", name, weights), weights, false);
+  if (!status && w->a->model->items) status = add_file(w, items, items, false);
   return status ? status : add_text(w, moire__arena_printf(arena, "%s/py.typed", name), &t->typed);
 }
 
