@@ -35,6 +35,10 @@ endforeach()
 set_target_properties(moire PROPERTIES INSTALL_RPATH_USE_LINK_PATH ${llvm_needs_path})
 
 install(TARGETS moire RUNTIME)
+if(MOIRE_MODULES)
+  # Where runtime/team/load.c looks. Of a component of their own, so that the package does not depend on every MPI.
+  install(TARGETS ${MOIRE_MODULES} LIBRARY DESTINATION lib/moire COMPONENT mpi EXCLUDE_FROM_ALL)
+endif()
 install(TARGETS moire_shared moire_static EXPORT moire-targets)
 install(DIRECTORY include/moire DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.h)
 
