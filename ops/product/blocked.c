@@ -66,7 +66,7 @@ static bool b_lies_along_k(const moire__blocked_shape *s) { return s->b_row == 1
 static moire__blocked_nest nest_of(const moire__blocked *n, const moire__blocked_shape *s, moire_dim columns) {
   enum { SHORT = 32, LONG = 1 << 14, MANY = 32 };
   bool many = is_at_least(s->m, MANY), b_along = b_lies_along_k(s);
-  bool dots = n->along_k && is_at_least(s->k, SHORT) && !s->batched && !s->cut;
+  bool dots = n->along_k && (s->cut || is_at_least(s->k, SHORT)) && !s->batched;
   bool can_be_copied = moire__dim_is_static(s->k) && s->k * moire__dim_factor(columns) <= LONG;
   if (dots && is_few(s->m, MOIRE__THIN_DOTS) && b_along) return MOIRE__BLOCKED_DOTS;
   if (dots && is_few(columns, MOIRE__THIN_DOTS) && many && (b_along || can_be_copied))

@@ -67,6 +67,7 @@ static product describe(moire__lowering *l) {
   p.n = p.b[0].dims[rank - 1];
   for (int d = 0; d < rank - 2; d++) moire__dim_multiply(p.batch, p.a[0].dims[d], &p.batch);
   p.tiles.n_extent = p.n;
+  p.tiles.k_extent = p.k;
   p.tiles.a.planes = p.tiles.b.planes = p.planes;
   p.tiles.type = moire__loop_type_from_dtype(l->g->values[node->first_result].dtype);
   return p;

@@ -98,9 +98,16 @@ static int others_beside(const moire__lowering *l, int few) {
   return most < 1 ? 1 : most;
 }
 
+/* Rows of less than a page, one after the other, are one stream of memory; several at once are streams that end
+ * before a prefetcher has found them. */
+static bool are_one_stream(const moire__tiles *t) {
+  enum { PAGE = 4096 / sizeof(float) };
+  return t->k_extent && moire__dim_is_static(t->k_extent) && moire__dim_factor(t->k_extent) <= PAGE;
+}
+
 void moire__thin_dots(moire__lowering *l, const moire__tiles *t, int rows, int columns) {
   bool few_rows = rows && rows <= MOIRE__THIN_DOTS;
-  int few = few_rows ? rows : columns, step = others_beside(l, few);
+  int few = few_rows ? rows : columns, step = few == 1 && are_one_stream(t) ? 1 : others_beside(l, few);
   dots d = {.t = t, .m = t->m_low, .n = t->n_low, .rows = few, .columns = few};
   moire__loop_value at = few_rows ? t->n_low : t->m_low, high = few_rows ? t->n_high : t->m_high;
   some(l, &d, !few_rows, step, &at, high);

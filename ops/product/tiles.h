@@ -37,6 +37,7 @@ typedef struct moire__tiles {
   moire__tile_matrix a, b; /* b's columns are 1: along the vector */
   moire__loop_value m_low, m_high, n_low, n_high, k_low, k_high;
   moire_dim n_extent; /* what n_high - n_low is known to be, or 0: chooses the width of the tile */
+  moire_dim k_extent; /* that of k_high - k_low, or 0 */
   int rows, lanes;    /* of a tile; 0: as many as the registers hold, and as n_extent says */
   bool single_rest; /* rows left over are taken one by one, without a tile of half the height before: less code
                      */

@@ -146,6 +146,23 @@ Test(arena, pieces_are_zeroed_aligned_and_apart) {
   cr_assert_eq(c.out, 0, "everything is given back");
 }
 
+Test(heap, large_blocks_are_aligned_zeroed_and_begin_at_different_lines) {
+  enum { N = 8, BYTES = (4 << 20) + 100 };
+  char *blocks[N];
+  for (int i = 0; i < N; i++) {
+    blocks[i] = moire__allocate_aligned(BYTES, 64);
+    cr_assert_eq((uintptr_t)blocks[i] % 64, 0);
+    cr_assert(all_zero(blocks[i], BYTES));
+    memset(blocks[i], i + 1, BYTES);
+    for (int j = 0; j < i; j++) cr_assert_neq((uintptr_t)blocks[i] % 4096, (uintptr_t)blocks[j] % 4096);
+  }
+  for (int i = 0; i < N; i++) {
+    cr_assert_eq(blocks[i][0], i + 1);
+    cr_assert_eq(blocks[i][BYTES - 1], i + 1);
+    moire__release_aligned(blocks[i]);
+  }
+}
+
 Test(arena, a_piece_may_be_larger_than_any_chunk) {
   counter c = {0};
   moire__allocator from = counting(&c);
