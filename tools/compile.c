@@ -73,7 +73,7 @@ static const struct argp_option options[] = {
     {"cc", CC, "COMMAND", 0, "C compiler (cc, or that of the target)", 0},
     {"emit", EMIT, "LIST", 0, "Also write texts of each version: loops, llvm, asm", 0},
     {"python", PYTHON, NULL, 0, "Also the Python module DIR/NAME, which calls DIR/NAME.so: import NAME", 0},
-    {"wheel", WHEEL, NULL, 0, "Also a wheel of the module and the library, which pip installs", 0},
+    {"wheel", WHEEL, NULL, 0, "The same, and a wheel of module and library, which pip installs", 0},
     {"wheel-version", WHEEL_VERSION, "VERSION", 0, "Of the wheel (that of Moire)", 0},
     {"debug-info", DEBUG, NULL, 0, "Debug information: the kernels' names and the model's lines", 0},
     {"threads", THREADS, "N", 0, "Threads that compile (as many as there are CPUs)", 0},

@@ -83,7 +83,7 @@ typedef struct moire_ahead_options {
   unsigned texts;        /* of moire_ahead_text */
   int threads;           /* that generate code */
   bool python;           /* also NAME/__init__.py, a Python module that calls NAME.so */
-  const char *wheel;     /* also a wheel of both, as this version ("1.0"); NULL: none */
+  const char *wheel;     /* also both, and a wheel of them, as this version ("1.0"); NULL: none */
 } moire_ahead_options;
 
 /* x86-64-v4 and x86-64-v3 on an x86-64, else the host's; "cc"; weights embedded; no texts; one thread. */

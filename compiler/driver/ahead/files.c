@@ -153,9 +153,11 @@ static moire_status write_level_texts(moire__ahead *a, const moire__ahead_level 
 moire_status moire__ahead_write_files(moire__ahead *a, const moire__ahead_folder *folder, moire_error *error) {
   file_list files = {0};
   int n_objects = 0;
+  /* With a wheel, too: where only NAME.so lies, Python would import that. */
+  const bool python = a->options->python || a->options->wheel;
   moire_status status = write_sources(a, folder, error);
   if (!status) status = moire__ahead_try_header(a, folder, error);
-  if (!status && (a->options->python || a->options->wheel)) status = write_python(a, folder, error);
+  if (!status && python) status = write_python(a, folder, error);
   if (!status) status = write_weights(a, folder, error);
   if (!status) status = write_objects(a, folder, &n_objects, error);
   if (!status) status = moire__ahead_build(a, folder, n_objects, error);
@@ -164,8 +166,8 @@ moire_status moire__ahead_write_files(moire__ahead *a, const moire__ahead_folder
   if (a->options->external_weights && a->model->weights) add_file(&files, a, "", ".weights");
   for (int i = 0; i < a->n_levels && !status; i++)
     status = write_level_texts(a, &a->levels[i], &files, folder, error);
-  if (a->options->python && a->model->items) add_file(&files, a, "", "/items.txt");
-  if (a->options->python) add_file(&files, a, "", "/__init__.py");
+  if (python && a->model->items) add_file(&files, a, "", "/items.txt");
+  if (python) add_file(&files, a, "", "/__init__.py");
   add_file(&files, a, "", ".so");
   add_file(&files, a, "", ".a");
   add_file(&files, a, "", ".pc");
