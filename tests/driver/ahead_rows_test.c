@@ -88,6 +88,10 @@ static moire_value mean_of_batch(moire_graph *g, const sources *s) {
   (void)g;
   return moire_sub(s->x, moire_broadcast(moire_mean(s->x, 0, true), MOIRE_SHAPE(s->b, 4)));
 }
+static moire_value samples_turned_around(moire_graph *g, const sources *s) {
+  (void)g;
+  return moire_flip(s->x, 0);
+}
 static moire_value softmax_of_batch(moire_graph *g, const sources *s) {
   (void)g;
   return moire_softmax(moire_sum(s->x, 1, false));
@@ -121,6 +125,7 @@ static moire_value number_of_samples(moire_graph *g, const sources *s) {
 Test(ahead_rows, samples_that_meet) {
   cr_expect_not(are_apart(number_of_samples));
   cr_expect_not(are_apart(mean_of_batch));
+  cr_expect_not(are_apart(samples_turned_around));
   cr_expect_not(are_apart(softmax_of_batch));
   cr_expect_not(are_apart(softmax_of_turned));
   cr_expect_not(are_apart(products_of_samples));

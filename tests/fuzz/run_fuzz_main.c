@@ -211,6 +211,11 @@ static bool judge(uint64_t seed, const char *directory, tally *t) {
       aot_graph_jit_stop(&b.jit);
       aot_unload(&b.lib.base);
     }
+    if (!good) {
+      char *text = moire_graph_print(r.g);
+      printf("%s", text);
+      free(text);
+    }
     b.m.inference = NULL; /* r has it */
     aot_graph_free(&b.m);
   }

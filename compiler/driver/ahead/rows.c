@@ -1,9 +1,10 @@
 /* Whether the samples of a batch are computed apart. See rows.h.
  *
- * On a copy of the graph with three samples, each op is asked (by its `demand` part) what the second sample of
+ * On a copy of the graph with five samples, each op is asked (by its `demand` part) what the second sample of
  * its result needs: it must be the second sample of every operand that has samples, and all of those that have
- * none. Values along whose axis B the samples lie one after the other, factor by factor, are known by that axis
- * in the graph as it was. */
+ * none. The second of five is not the middle, which stays in its place where a batch is turned around. Values
+ * along whose axis B the samples lie one after the other, factor by factor, are known by that axis in the graph
+ * as it was. */
 #include "compiler/driver/ahead/rows.h"
 
 #include "compiler/ir/graph/rewrite.h"
@@ -11,7 +12,7 @@
 
 #include <string.h>
 
-enum { SAMPLES = 3, NONE = -1 };
+enum { SAMPLES = 5, NONE = -1 };
 
 typedef struct rows {
   const moire_graph *g;
