@@ -18,7 +18,7 @@ if grep -nE -- "$paths" "${files[@]}"; then
   echo "absolute paths: they hold on one machine only"
   complaints=1
 fi
-twins=$(find docs/decisions -name '[0-9]*.md' -printf '%f\n' | cut -d- -f1 | sort | uniq -d)
+twins=$(lint_files '[0-9]*.md' | sed -n 's|^docs/decisions/\([0-9]*\)-.*|\1|p' | sort | uniq -d)
 if [[ $twins ]]; then
   echo "decisions of one number: $twins"
   complaints=1

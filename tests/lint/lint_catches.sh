@@ -114,6 +114,11 @@ for word in 'TO''DO: later' '/* FIX''ME */' 'see /wo''rk/notes' '"/ro''ot/x"' 'c
   expect claims 'ops/a.c:1:'
 done
 
+fresh
+mkdir -p "$tree/docs/decisions"
+touch "$tree"/docs/decisions/0007-{one,two}.md
+expect claims 'decisions of one number: 0007'
+
 if command -v clang-format-19 >/dev/null; then
   fresh
   echo 'ColumnLimit: 80' >"$tree/.clang-format"
