@@ -35,7 +35,7 @@ static const subcommand subcommands[] = {
     {"compile", "makes a library of a model, which C programs call", tool_compile},
     {"profile", "says where the time of a step goes, kernel by kernel", tool_profile},
     {"graph", "prints a model's graph, kernels or plan at any stage", tool_graph},
-    {"import", "reads a model of PyTorch's, as torch.export.save wrote it", tool_import},
+    {"import", "reads a program of torch.export.save or of StableHLO as a model", tool_import},
     {"models", "lists the models and the keys of their configurations", tool_models},
     {"peaks", "measures what this machine can do at most", tool_peaks},
     {"tokenize", "makes a token file of texts, for language models", tool_tokenize},
