@@ -59,4 +59,7 @@ moire__graph_pass moire__pass_layout;   /* writes the transpositions of products
                                            values of their own */
 moire__graph_pass moire__pass_fuse;     /* gives every node the number of the kernel that computes it */
 
+/* moire__pass_dce of a graph that nobody else has: `g`, which may be NULL, is destroyed. */
+moire_graph *moire__pass_keep_needed(moire_graph *g, const moire__goal *goal, moire_error *error);
+
 #endif

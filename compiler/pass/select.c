@@ -61,9 +61,6 @@ moire_graph *moire__pass_select(const moire_graph *g, const moire__goal *goal, m
   for (int i = 0; goal->training.optimizer != MOIRE_OPTIMIZER_NONE && i < g->n_updates; i++) {
     moire_update_at(MOIRE__NOWHERE, r.to, g->updates[i].name, moire__rewrite_value(&r, g->updates[i].value));
   }
-  moire_graph *selected = moire__rewrite_finish_bare(&r, error);
-  if (!selected) return NULL;
-  moire_graph *needed = moire__pass_dce(selected, goal, error);
-  moire_graph_destroy(selected);
+  moire_graph *needed = moire__pass_keep_needed(moire__rewrite_finish_bare(&r, error), goal, error);
   return needed ? without_extents(needed, error) : NULL;
 }

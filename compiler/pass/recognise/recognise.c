@@ -244,8 +244,5 @@ moire_graph *moire__pass_recognise(const moire_graph *g, const moire__goal *goal
   }
   moire__arena_free(&arena);
   moire_graph *whole = moire__rewrite_finish(&r, error);
-  if (!whole || !found) return whole;
-  moire_graph *needed = moire__pass_dce(whole, goal, error);
-  moire_graph_destroy(whole);
-  return needed;
+  return found ? moire__pass_keep_needed(whole, goal, error) : whole;
 }

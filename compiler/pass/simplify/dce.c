@@ -16,3 +16,9 @@ moire_graph *moire__pass_dce(const moire_graph *g, const moire__goal *goal, moir
   moire__arena_free(&arena);
   return moire__rewrite_finish(&r, error);
 }
+
+moire_graph *moire__pass_keep_needed(moire_graph *g, const moire__goal *goal, moire_error *error) {
+  moire_graph *needed = g ? moire__pass_dce(g, goal, error) : NULL;
+  moire_graph_destroy(g);
+  return needed;
+}
