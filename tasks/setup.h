@@ -6,7 +6,7 @@
 #include "moire/compile.h"
 #include "moire/import.h"
 #include "moire/model.h"
-#include "runtime/files/config.h"
+#include "runtime/config/config.h"
 #include "runtime/files/safetensors.h"
 
 typedef struct moire__task moire__task;

@@ -1,7 +1,7 @@
 /* Named numbers in an order. */
 #include "runtime/measure/measures.h"
 
-#include "runtime/files/config.h"
+#include "runtime/config/config.h"
 
 #include <math.h>
 #include <stdarg.h>

@@ -4,7 +4,7 @@
 
 #include "moire/optimizer.h"
 #include "moire/run.h"
-#include "runtime/files/config.h"
+#include "runtime/config/config.h"
 #include "runtime/train/groups.h"
 #include "runtime/train/samples.h"
 #include "runtime/train/training_options.h"

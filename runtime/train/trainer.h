@@ -30,7 +30,7 @@
 #include "moire/run.h"
 #include "runtime/base/text.h"
 #include "runtime/files/checkpoint.h"
-#include "runtime/files/config.h"
+#include "runtime/config/config.h"
 #include "runtime/train/groups.h"
 #include "runtime/train/trainer_task.h"
 

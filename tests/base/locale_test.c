@@ -5,7 +5,7 @@
 #include "compiler/ir/loop/loop.h"
 #include "moire/graph.h"
 #include "runtime/base/text.h"
-#include "runtime/files/config.h"
+#include "runtime/config/config.h"
 
 #include <locale.h>
 #include <stdio.h>

@@ -11,7 +11,7 @@
 #include "moire/import.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
-#include "runtime/files/config.h"
+#include "runtime/config/config.h"
 #include "tests/support/files.h"
 #include "tests/support/pt2/pt2_file.h"
 

@@ -14,7 +14,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
 #include "runtime/base/text.h"
-#include "runtime/files/config.h"
+#include "runtime/config/config.h"
 #include "tests/support/graphs/random_graph.h"
 #include "tests/support/graphs/spelled_qia.h"
 #include "tests/support/judge.h"

@@ -3,7 +3,7 @@
 #include "moire/import.h"
 #include "moire/run.h"
 #include "compiler/ir/graph/graph.h"
-#include "runtime/files/config.h"
+#include "runtime/config/config.h"
 #include "tests/support/pt2/pt2_file.h"
 
 #include <criterion/criterion.h>

@@ -4,7 +4,7 @@
 #include "moire/compile.h"
 #include "moire/model.h"
 #include "moire/run.h"
-#include "runtime/files/config.h"
+#include "runtime/config/config.h"
 #include "tests/support/machine.h"
 
 #include <criterion/criterion.h>

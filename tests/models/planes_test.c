@@ -5,7 +5,7 @@
 #include "moire/compile.h"
 #include "moire/model.h"
 #include "moire/run.h"
-#include "runtime/files/config.h"
+#include "runtime/config/config.h"
 #include "tests/support/graphs/spelled_qia.h"
 #include "tests/support/machine.h"
 

@@ -11,7 +11,7 @@
 #include "docs/examples/sasrec.c"
 
 #include "moire/train.h"
-#include "runtime/files/config.h"
+#include "runtime/config/config.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -11,7 +11,7 @@
 #include "compiler/pass/plan/module.h"
 #include "moire/model.h"
 #include "runtime/base/layout.h"
-#include "runtime/files/config.h"
+#include "runtime/config/config.h"
 #include "tests/support/pass_feed.h"
 #include "tests/support/pass_golden.h"
 

@@ -5,7 +5,7 @@
 #include "compiler/driver/driver.h"
 #include "moire/model.h"
 #include "runtime/base/philox.h"
-#include "runtime/files/config.h"
+#include "runtime/config/config.h"
 #include "tests/support/pass_feed.h"
 #include "tests/support/pass_golden.h"
 

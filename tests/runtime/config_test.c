@@ -1,7 +1,7 @@
 /* Configurations: values by kind, sources that override each other, and a sentence for each mistake. */
 #include <criterion/criterion.h>
 
-#include "runtime/files/config.h"
+#include "runtime/config/config.h"
 #include "tests/support/files.h"
 
 #include <signal.h>

@@ -15,7 +15,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
 #include "runtime/files/checkpoint.h"
-#include "runtime/files/config.h"
+#include "runtime/config/config.h"
 #include "tasks/sequences/dataset.h"
 #include "runtime/files/file.h"
 #include "tools/bench/support/bench.h"

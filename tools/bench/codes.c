@@ -14,7 +14,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
 #include "runtime/base/text.h"
-#include "runtime/files/config.h"
+#include "runtime/config/config.h"
 #include "runtime/machine/peaks.h"
 #include "tools/bench/support/bench.h"
 

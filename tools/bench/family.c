@@ -14,7 +14,7 @@
 #include "moire/run.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
-#include "runtime/files/config.h"
+#include "runtime/config/config.h"
 #include "tasks/sequences/dataset.h"
 #include "tools/bench/support/bench.h"
 

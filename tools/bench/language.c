@@ -10,7 +10,7 @@
 #include "moire/compile.h"
 #include "moire/model.h"
 #include "moire/run.h"
-#include "runtime/files/config.h"
+#include "runtime/config/config.h"
 #include "tools/bench/support/bench.h"
 
 #include <math.h>

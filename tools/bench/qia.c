@@ -15,7 +15,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
 #include "runtime/files/checkpoint.h"
-#include "runtime/files/config.h"
+#include "runtime/config/config.h"
 #include "tasks/sequences/scoring.h"
 #include "tools/bench/support/bench.h"
 

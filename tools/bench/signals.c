@@ -13,7 +13,7 @@
 #include "moire/files.h"
 #include "moire/model.h"
 #include "moire/run.h"
-#include "runtime/files/config.h"
+#include "runtime/config/config.h"
 #include "tasks/tensors/signals.h"
 #include "tools/bench/support/bench.h"
 

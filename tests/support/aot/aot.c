@@ -3,7 +3,7 @@
 
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
-#include "runtime/files/config.h"
+#include "runtime/config/config.h"
 
 #include <dlfcn.h>
 #include <stdio.h>

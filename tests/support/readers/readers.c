@@ -4,7 +4,7 @@
 #include "compiler/ir/loop/loop.h"
 #include "compiler/pass/plan/module.h"
 #include "moire/graph.h"
-#include "runtime/files/config.h"
+#include "runtime/config/config.h"
 #include "runtime/files/safetensors.h"
 #include "runtime/text/tokenizer.h"
 #include "tests/support/vocabularies.h"

@@ -11,8 +11,8 @@
  * may hold maps of scalars and such lists. A JSON object of whole numbers is a list of words,
  * "key=number".
  */
-#ifndef MOIRE_RUNTIME_FILES_CONFIG_H
-#define MOIRE_RUNTIME_FILES_CONFIG_H
+#ifndef MOIRE_RUNTIME_CONFIG_CONFIG_H
+#define MOIRE_RUNTIME_CONFIG_CONFIG_H
 
 #include "moire/model.h"
 #include "moire/status.h"

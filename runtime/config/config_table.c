@@ -2,7 +2,7 @@
  *
  * Each source is read into a table of its own first; only when all of it is good do its keys replace those of
  * the sources before. Nothing is typed here: a text and whether it was quoted is all that is kept. */
-#include "runtime/files/config.h"
+#include "runtime/config/config.h"
 
 #include "runtime/files/file.h"
 

@@ -1,5 +1,5 @@
 /* Numbers as configurations, records and results write them. */
-#include "runtime/files/config.h"
+#include "runtime/config/config.h"
 
 #include <string.h>
 
