@@ -32,6 +32,8 @@ extern "C" {
 
 typedef struct moire_items moire_items;
 
+enum { MOIRE_ITEMS_MOST_WIDTH = 65536 }; /* numbers of a row */
+
 /* Maps the table. What it says of itself is checked; `moire_items_check` reads all of it against its checksums.
  * Returns owned, NULL on error. */
 moire_items *moire_items_open(const char *path, moire_error *error);

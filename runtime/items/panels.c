@@ -1,5 +1,5 @@
-/* Panels of eight bits: products of bytes where the processor has them, and plain C. See panels.h; and the
- * score of a row in float32. */
+/* Panels of eight bits: products of bytes where the processor has them, and plain C; and scores in float32. See
+ * panels.h. */
 #include "runtime/items/panels.h"
 
 #include "runtime/items/table.h"
@@ -44,19 +44,42 @@ static float add_lanes(float *lanes) {
   return lanes[0];
 }
 
-static float dot_generic(const float *x, const float *w, int64_t stride) {
-  float lanes[LANES] = {0};
-  for (int64_t k = 0; k < stride; k += LANES)
-    for (int l = 0; l < LANES; l++) {
-      float product = x[k + l] * w[k + l];
-      lanes[l] += product;
-    }
-  return add_lanes(lanes);
+/* Also of what is no number. */
+static unsigned not_below(const float *scores, int n, float floor) {
+  unsigned rows = 0;
+  for (int i = 0; i < n; i++) rows |= (unsigned)!(scores[i] < floor) << i;
+  return rows;
+}
+
+static inline __attribute__((always_inline)) unsigned
+score_plainly(const float *x, const float *w, int64_t stride, int n, float floor, float *scores) {
+  for (int i = 0; i < n; i++, w += stride) {
+    float lanes[LANES] = {0};
+    for (int64_t k = 0; k < stride; k += LANES)
+      for (int l = 0; l < LANES; l++) {
+        float product = x[k + l] * w[k + l];
+        lanes[l] += product;
+      }
+    scores[i] = add_lanes(lanes);
+  }
+  return not_below(scores, n, floor);
+}
+
+static unsigned score_generic(const float *x, const float *w, int64_t stride, int n, float floor,
+                              float *scores) {
+  return score_plainly(x, w, stride, n, floor, scores);
 }
 
 #if defined(__x86_64__)
 
-__attribute__((target("avx2"))) static void walk_avx2(moire__items_group *g) { walk_plainly(g); }
+#define AVX2 __attribute__((target("avx2")))
+
+AVX2 static void walk_avx2(moire__items_group *g) { walk_plainly(g); }
+
+AVX2 static unsigned score_avx2(const float *x, const float *w, int64_t stride, int n, float floor,
+                                float *scores) {
+  return score_plainly(x, w, stride, n, floor, scores);
+}
 
 /* ---- AVX-512 ------------------------------------------------------------------------------------------------
  */
@@ -107,33 +130,72 @@ AVX512 static void walk_vnni(moire__items_group *g) {
     walk_bytes(g, MOIRE__ITEMS_GROUP);
 }
 
-__attribute__((target("avx512f"))) static float dot_avx512(const float *x, const float *w, int64_t stride) {
-  float lanes[LANES];
+/* The lanes of a row: x[k] w[k] in order. */
+static inline __attribute__((always_inline)) AVX512 __m512 sum_lanes(const float *x, const float *w,
+                                                                     int64_t stride) {
   __m512 sum = _mm512_setzero_ps();
   for (int64_t k = 0; k < stride; k += LANES)
     sum = _mm512_add_ps(sum, _mm512_mul_ps(_mm512_loadu_ps(x + k), _mm512_loadu_ps(w + k)));
-  __m256 low = _mm512_castps512_ps256(sum);
-  __m256 high = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(sum), 1));
-  _mm256_storeu_ps(lanes, _mm256_add_ps(low, high));
-  for (int half = LANES / 4; half; half /= 2)
-    for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
-  return lanes[0];
+  return sum;
+}
+
+/* Rows m, m + 4, m + 8, m + 12, each as its lanes l and l + 8, then l + 4 added: 4 lanes a row, in this order.
+ */
+static inline __attribute__((always_inline)) AVX512 __m512 sum_quarters(const float *x, const float *w,
+                                                                        int64_t stride) {
+  enum { LOW = 0x44, HIGH = 0xEE, EVEN = 0x88, ODD = 0xDD };
+  __m512 a = sum_lanes(x, w, stride), b = sum_lanes(x, w + 4 * stride, stride);
+  __m512 c = sum_lanes(x, w + 8 * stride, stride), d = sum_lanes(x, w + 12 * stride, stride);
+  __m512 ab = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, LOW), _mm512_shuffle_f32x4(a, b, HIGH));
+  __m512 cd = _mm512_add_ps(_mm512_shuffle_f32x4(c, d, LOW), _mm512_shuffle_f32x4(c, d, HIGH));
+  return _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, EVEN), _mm512_shuffle_f32x4(ab, cd, ODD));
+}
+
+/* 16 rows: lanes l and l + 2, then l + 1 of two times two quarters. Score 4 i + m is of quarter m's row i. */
+static inline __attribute__((always_inline)) AVX512 __m512 score_panel(const float *x, const float *w,
+                                                                       int64_t stride) {
+  enum { LOW = 0x44, HIGH = 0xEE, EVEN = 0x88, ODD = 0xDD };
+  __m512 p[4];
+#pragma GCC unroll 4
+  for (int m = 0; m < 4; m++) p[m] = sum_quarters(x, w + m * stride, stride);
+  __m512 r = _mm512_add_ps(_mm512_shuffle_ps(p[0], p[1], LOW), _mm512_shuffle_ps(p[0], p[1], HIGH));
+  __m512 s = _mm512_add_ps(_mm512_shuffle_ps(p[2], p[3], LOW), _mm512_shuffle_ps(p[2], p[3], HIGH));
+  return _mm512_add_ps(_mm512_shuffle_ps(r, s, EVEN), _mm512_shuffle_ps(r, s, ODD));
+}
+
+AVX512 static unsigned score_avx512(const float *x, const float *w, int64_t stride, int n, float floor,
+                                    float *scores) {
+  if (n == PANEL) {
+    __m512 all = score_panel(x, w, stride);
+    _mm512_storeu_ps(scores, all);
+    return _mm512_cmp_ps_mask(all, _mm512_set1_ps(floor), _CMP_NLT_UQ);
+  }
+  for (int i = 0; i < n; i++) {
+    float lanes[LANES];
+    _mm512_storeu_ps(lanes, sum_lanes(x, w + i * stride, stride));
+    scores[i] = add_lanes(lanes);
+  }
+  return not_below(scores, n, floor);
+}
+
+static int has_avx512(void) {
+  return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl");
 }
 #endif
 
 moire__items_walk *moire__items_find_walk(void) {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512vl"))
-    return walk_vnni;
+  if (has_avx512()) return walk_vnni;
   if (__builtin_cpu_supports("avx2")) return walk_avx2;
 #endif
   return walk_generic;
 }
 
-moire__items_dot *moire__items_find_dot(void) {
+moire__items_score *moire__items_find_score(void) {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f")) return dot_avx512;
+  if (has_avx512()) return score_avx512;
+  if (__builtin_cpu_supports("avx2")) return score_avx2;
 #endif
-  return dot_generic;
+  return score_generic;
 }

@@ -1,4 +1,5 @@
-/* Walking over the panels of a table for a group of queries: which rows could still be among the best.
+/* Walking over the panels of a table for a group of queries: which rows could still be among the best, by eight
+ * bits; and the scores of rows in float32. Stands on the C library alone, as table.h.
  *
  * Of a row w = s c + r and a query x = t y + d, c and y whole numbers, the score differs from s t (c . y) by at
  * most
@@ -32,5 +33,11 @@ struct moire__items_group {
 
 typedef void moire__items_walk(moire__items_group *group);
 moire__items_walk *moire__items_find_walk(void);
+
+/* scores[i] = the score of row w[i * stride ...), as moire/items.h says, of n rows, 16 at most; x is [stride].
+ * Returns bit i where that is not below `floor`. */
+typedef unsigned moire__items_score(const float *x, const float *w, int64_t stride, int n, float floor,
+                                    float *scores);
+moire__items_score *moire__items_find_score(void);
 
 #endif

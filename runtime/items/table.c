@@ -1,16 +1,11 @@
-/* Opening and checking tables of items. See table.h. */
+/* Reading and checking tables of items. See table.h. */
 #include "runtime/items/table.h"
 
 #include "runtime/base/hash.h"
-#include "runtime/base/memory.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 enum { PAGE = 4096 };
-
-static const char *const section_names[MOIRE__ITEMS_SECTIONS] = {"codes",   "scales",    "bounds", "rows",
-                                                                 "retired", "name_ends", "names"};
 
 uint64_t moire__items_checksum(uint64_t before, const void *bytes, size_t n) {
   return moire__fnv(before ? before : MOIRE__FNV_START, moire__hash_bytes(bytes, n));
@@ -39,65 +34,45 @@ void moire__items_lay_out(moire__items_head *h, int64_t names) {
   }
 }
 
-/* The head is what a head of these numbers must be, and the file has as many bytes. */
-static moire_status check_head(const char *path, const moire__items_head *h, size_t file, moire_error *error) {
-  if (memcmp(h->magic, MOIRE__ITEMS_MAGIC, sizeof MOIRE__ITEMS_MAGIC) != 0)
-    return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: is no table of items, as `moire items` makes them", path);
-  if (h->checksum != moire__items_head_checksum(h))
-    return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: its head was changed: another checksum than it says",
-                      path);
+uint64_t moire__items_end(const moire__items_head *h) {
+  return h->begins[MOIRE__ITEMS_NAMES] + h->bytes[MOIRE__ITEMS_NAMES];
+}
+
+/* The head is what a head of these numbers must be. */
+static bool is_laid_out(const moire__items_head *h) {
   moire__items_head want = {.rows = h->rows, .width = h->width};
-  bool good = h->rows > 0 && h->rows < INT64_C(1) << 40 && h->width > 0 &&
-              h->width <= MOIRE__ITEMS_MOST_WIDTH && h->live >= 0 && h->live <= h->rows &&
-              h->bytes[MOIRE__ITEMS_NAMES] < UINT64_C(1) << 48;
-  if (good) {
-    bool named = h->bytes[MOIRE__ITEMS_NAME_ENDS] > 0;
-    moire__items_lay_out(&want, named ? (int64_t)h->bytes[MOIRE__ITEMS_NAMES] : -1);
-    good = !memcmp(want.begins, h->begins, sizeof want.begins) &&
-           !memcmp(want.bytes, h->bytes, sizeof want.bytes) && want.stride == h->stride &&
-           want.panels == h->panels;
-  }
-  if (!good) return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: its head claims what no table has", path);
-  uint64_t end = h->begins[MOIRE__ITEMS_NAMES] + h->bytes[MOIRE__ITEMS_NAMES];
-  if (file < end)
-    return moire_fail(error, MOIRE_ERROR_FORMAT,
-                      "%s: has %zu bytes, but its head says %" PRIu64 ": it was cut short", path, file, end);
-  return MOIRE_OK;
+  if (h->rows < 1 || h->rows >= INT64_C(1) << 40 || h->width < 1 || h->width > MOIRE_ITEMS_MOST_WIDTH ||
+      h->live < 0 || h->live > h->rows || h->bytes[MOIRE__ITEMS_NAMES] >= UINT64_C(1) << 48)
+    return false;
+  bool named = h->bytes[MOIRE__ITEMS_NAME_ENDS] > 0;
+  moire__items_lay_out(&want, named ? (int64_t)h->bytes[MOIRE__ITEMS_NAMES] : -1);
+  return !memcmp(want.begins, h->begins, sizeof want.begins) &&
+         !memcmp(want.bytes, h->bytes, sizeof want.bytes) && want.stride == h->stride &&
+         want.panels == h->panels;
 }
 
-static const void *section(const moire_items *t, moire__items_section s) {
-  return t->file.bytes + t->head.begins[s];
+static bool has_good_names(const moire__items_table *t) {
+  uint64_t before = 0, all = t->head.bytes[MOIRE__ITEMS_NAMES];
+  for (int64_t i = 0; t->name_ends && i < t->head.rows; i++) {
+    uint64_t end = t->name_ends[i];
+    if (end < before || end > all || end - before > INT32_MAX) return false;
+    before = end;
+  }
+  return true;
 }
 
-/* Names end one after the other, within their section. */
-static moire_status check_names(const moire_items *t, moire_error *error) {
-  if (!t->name_ends) return MOIRE_OK;
-  uint64_t before = 0;
-  for (int64_t i = 0; i < t->head.rows; i++) {
-    if (t->name_ends[i] < before || t->name_ends[i] > t->head.bytes[MOIRE__ITEMS_NAMES])
-      return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: the name of row %" PRId64 " is not among its names",
-                        t->path, i);
-    before = t->name_ends[i];
-  }
-  return MOIRE_OK;
+static const void *section(const moire__items_table *t, moire__items_section s) {
+  return t->bytes + t->head.begins[s];
 }
 
-moire_items *moire_items_open(const char *path, moire_error *error) {
-  moire_items *t = moire__allocate(sizeof *t);
-  t->path = moire__allocate(strlen(path) + 1);
-  memcpy(t->path, path, strlen(path) + 1);
-  moire_status status = moire__file_map(path, &t->file, error);
-  if (!status && t->file.n < PAGE)
-    status =
-        moire_fail(error, MOIRE_ERROR_FORMAT, "%s: is no table of items, as `moire items` makes them", path);
-  if (!status) {
-    memcpy(&t->head, t->file.bytes, sizeof t->head);
-    status = check_head(path, &t->head, t->file.n, error);
-  }
-  if (status) {
-    moire_items_close(t);
-    return NULL;
-  }
+moire__items_fault moire__items_read(const char *bytes, size_t n, moire__items_table *t) {
+  *t = (moire__items_table){.bytes = bytes};
+  if (n < PAGE) return MOIRE__ITEMS_NO_TABLE;
+  memcpy(&t->head, bytes, sizeof t->head);
+  if (memcmp(t->head.magic, MOIRE__ITEMS_MAGIC, sizeof MOIRE__ITEMS_MAGIC) != 0) return MOIRE__ITEMS_NO_TABLE;
+  if (t->head.checksum != moire__items_head_checksum(&t->head)) return MOIRE__ITEMS_HEAD_CHANGED;
+  if (!is_laid_out(&t->head)) return MOIRE__ITEMS_HEAD_WRONG;
+  if (n < moire__items_end(&t->head)) return MOIRE__ITEMS_CUT_SHORT;
   t->codes = section(t, MOIRE__ITEMS_CODES);
   t->scales = section(t, MOIRE__ITEMS_SCALES);
   t->bounds = section(t, MOIRE__ITEMS_BOUNDS);
@@ -107,52 +82,26 @@ moire_items *moire_items_open(const char *path, moire_error *error) {
     t->name_ends = section(t, MOIRE__ITEMS_NAME_ENDS);
     t->names = section(t, MOIRE__ITEMS_NAMES);
   }
-  if (check_names(t, error)) {
-    moire_items_close(t);
-    return NULL;
-  }
-  return t;
+  return has_good_names(t) ? MOIRE__ITEMS_SOUND : MOIRE__ITEMS_NAMES_WRONG;
 }
 
-void moire_items_close(moire_items *t) {
-  if (!t) return;
-  moire__file_unmap(&t->file);
-  moire__release(t->path);
-  moire__release(t);
-}
-
-moire_status moire_items_check(const moire_items *t, moire_error *error) {
-  for (int s = 0; s < MOIRE__ITEMS_SECTIONS; s++) {
+moire__items_section moire__items_changed(const moire__items_table *t) {
+  int s = 0;
+  for (; s < MOIRE__ITEMS_SECTIONS; s++) {
     const char *bytes = section(t, (moire__items_section)s);
     uint64_t sum = 0;
     for (uint64_t at = 0; at < t->head.bytes[s]; at += MOIRE__ITEMS_PIECE) {
       uint64_t left = t->head.bytes[s] - at;
       sum = moire__items_checksum(sum, bytes + at, left < MOIRE__ITEMS_PIECE ? left : MOIRE__ITEMS_PIECE);
     }
-    if (sum != t->head.checksums[s])
-      return moire_fail(error, MOIRE_ERROR_FORMAT, "%s: its %s were changed: another checksum than it says",
-                        t->path, section_names[s]);
+    if (sum != t->head.checksums[s]) break;
   }
-  return MOIRE_OK;
+  return (moire__items_section)s;
 }
 
-int64_t moire_items_count(const moire_items *t) { return t->head.rows; }
-int64_t moire_items_live(const moire_items *t) { return t->head.live; }
-int64_t moire_items_width(const moire_items *t) { return t->head.width; }
-
-static bool is_row(const moire_items *t, int64_t row) { return row >= 0 && row < t->head.rows; }
-
-bool moire_items_is_retired(const moire_items *t, int64_t row) {
-  return !is_row(t, row) || moire__items_retired(t, row);
-}
-
-const float *moire_items_row(const moire_items *t, int64_t row) {
-  return is_row(t, row) ? t->rows + row * t->head.stride : NULL;
-}
-
-const char *moire_items_name(const moire_items *t, int64_t row, int *n) {
+const char *moire__items_name(const moire__items_table *t, int64_t row, int *n) {
   *n = 0;
-  if (!t->name_ends || !is_row(t, row)) return NULL;
+  if (!t->name_ends || !moire__items_has(t, row)) return NULL;
   uint64_t begin = row ? t->name_ends[row - 1] : 0;
   *n = (int)(t->name_ends[row] - begin);
   return t->names + begin;

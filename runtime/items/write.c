@@ -2,7 +2,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/files/file.h"
 #include "runtime/files/output.h"
-#include "runtime/items/table.h"
+#include "runtime/items/items.h"
 
 #include <float.h>
 #include <inttypes.h>
@@ -116,7 +116,7 @@ static moire_status put_row(writing *w, int64_t i, float *row, moire_error *erro
   return put(w, MOIRE__ITEMS_ROWS, row, (size_t)w->head.stride * sizeof *row, error);
 }
 
-static bool has_names(const writing *w) { return w->c->names || (w->c->old && w->c->old->name_ends); }
+static bool has_names(const writing *w) { return w->c->names || (w->c->old && w->c->old->table.name_ends); }
 
 /* The name of a row, which is its number where nobody has said another. */
 static const char *name_of(const writing *w, int64_t i, char *number, size_t room, size_t *n) {
@@ -162,7 +162,7 @@ static moire_status put_names(writing *w, moire_error *error) {
 
 static moire_status mark_retired(writing *w, moire_error *error) {
   for (int64_t i = 0; i < w->n_old; i++)
-    if (moire__items_retired(w->c->old, i)) w->retired[i / 64] |= UINT64_C(1) << (i % 64);
+    if (moire__items_retired(&w->c->old->table, i)) w->retired[i / 64] |= UINT64_C(1) << (i % 64);
   for (int64_t j = 0; j < w->c->n_retired; j++) {
     int64_t i = w->c->retired[j];
     if (i < 0 || i >= w->head.rows)
@@ -198,14 +198,14 @@ static moire_status put_all(writing *w, moire_error *error) {
 }
 
 moire_status moire_items_write(const char *path, const moire_items_contents *c, moire_error *error) {
-  writing w = {.c = c, .n_old = c->old ? c->old->head.rows : 0, .head = {.magic = MOIRE__ITEMS_MAGIC}};
-  int64_t width = c->n || !c->old ? c->width : c->old->head.width;
-  if (c->old && c->old->head.width != width)
+  writing w = {.c = c, .n_old = c->old ? c->old->table.head.rows : 0, .head = {.magic = MOIRE__ITEMS_MAGIC}};
+  int64_t width = c->n || !c->old ? c->width : c->old->table.head.width;
+  if (c->old && c->old->table.head.width != width)
     return moire_fail(error, MOIRE_ERROR_SHAPE, "%s: has rows of %" PRId64 " numbers, not of %" PRId64,
-                      c->old->path, c->old->head.width, width);
-  if (width < 1 || width > MOIRE__ITEMS_MOST_WIDTH || c->n < 0 || w.n_old + c->n < 1)
+                      c->old->path, c->old->table.head.width, width);
+  if (width < 1 || width > MOIRE_ITEMS_MOST_WIDTH || c->n < 0 || w.n_old + c->n < 1)
     return moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: a table has 1 row at least, of 1 to %d numbers", path,
-                      MOIRE__ITEMS_MOST_WIDTH);
+                      MOIRE_ITEMS_MOST_WIDTH);
   w.head.rows = w.n_old + c->n;
   w.head.width = width;
   moire__items_lay_out(&w.head, bytes_of_names(&w));

@@ -13,7 +13,7 @@
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
 #include "runtime/base/text.h"
-#include "runtime/items/table.h"
+#include "runtime/items/items.h"
 #include "tools/bench/support/bench.h"
 
 #include <inttypes.h>
@@ -63,7 +63,7 @@ static double time_of(find *f, const moire_items *t, const float *queries, int64
   moire_error error = {0};
   for (int r = 0; r < rounds; r++) {
     double begun = bench_clock(CLOCK_PROCESS_CPUTIME_ID);
-    const float *x = queries + r * batch * t->head.width;
+    const float *x = queries + r * batch * t->table.head.width;
     bench_require(f(t, x, batch, NULL, TOP, rows, scores, NULL, &error), &error);
     least = fmin(least, (bench_clock(CLOCK_PROCESS_CPUTIME_ID) - begun) / (double)batch);
   }
@@ -77,9 +77,9 @@ static double time_of_reading(const moire_items *t) {
   double least = INFINITY;
   for (int r = 0; r < ROUNDS; r++) {
     double begun = bench_clock(CLOCK_PROCESS_CPUTIME_ID);
-    const uint64_t *words = (const uint64_t *)(const void *)t->codes;
+    const uint64_t *words = (const uint64_t *)(const void *)t->table.codes;
     uint64_t sums[32] = {0};
-    for (uint64_t i = 0; i + 32 <= t->head.bytes[MOIRE__ITEMS_CODES] / 8; i += 32)
+    for (uint64_t i = 0; i + 32 <= t->table.head.bytes[MOIRE__ITEMS_CODES] / 8; i += 32)
       for (int l = 0; l < 32; l++) sums[l] ^= words[i + (uint64_t)l];
     double seconds = bench_clock(CLOCK_PROCESS_CPUTIME_ID) - begun;
     for (int l = 1; l < 32; l++) sums[0] ^= sums[l];
