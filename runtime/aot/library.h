@@ -15,6 +15,9 @@ extern "C" {
 /* { recommend */
 #define LIBRARY_ITEM_SIZE 100 /* scores of one history: items are 1 .. LIBRARY_ITEM_SIZE - 1; 0 is padding */
 #define LIBRARY_LENGTH 50     /* the model reads so many items at the end of a history */
+/* { tables */
+#define LIBRARY_WIDTH 64 /* numbers of a row of a table of items */
+/* } tables */
 /* } recommend */
 /* { ratings */
 #define LIBRARY_ITEM_SIZE 100 /* items are 0 .. LIBRARY_ITEM_SIZE - 1: the lines of the items' names */
@@ -52,6 +55,10 @@ typedef enum library_status {
   LIBRARY_ERROR_TOP = 5,     /* k is not from 1 to LIBRARY_ITEM_SIZE */
   LIBRARY_ERROR_SEEN = 6,    /* there is no such rule for seen items */
   /* } recommend ratings */
+  /* { tables */
+  LIBRARY_ERROR_FILTER = 27, /* a list of a filter has a negative length, or no place */
+  LIBRARY_ERROR_QUERY = 28,  /* what the model makes of a history is not a finite number */
+  /* } tables */
   /* { ratings */
   LIBRARY_ERROR_RATING = 20, /* a rating is not from 1 to LIBRARY_MAX_RATING */
   LIBRARY_ERROR_TIME = 21,   /* a time is not a finite number */
@@ -203,6 +210,62 @@ typedef enum library_seen {
 library_status library_top(const library_model *model, library_workspace *workspace, int64_t batch,
                            const library_lists *histories, const library_lists *seen, library_seen rule, int k,
                            int32_t *items, float *scores);
+
+/* { tables */
+/* ---- tables of items ---------------------------------------------------------------------------------
+ *
+ * A table has the rows of items apart from the library: files as `moire items` makes them. Its first
+ * LIBRARY_ITEM_SIZE rows are the model's items, by number; those behind them are found like any other, though
+ * no history can name them. Rows that are retired are not found.
+ */
+
+typedef struct library_items library_items;
+
+/* Maps the table at `path`, after checking its head; library_items_check reads all of it. *items is the
+ * caller's, to be closed; on failure it is NULL. Any number of threads may use it at once. The file must not be
+ * changed while it is open: replace it by renaming another one over it, as `moire items` does, and who has it
+ * open goes on with what it was. LIBRARY_ERROR_OTHER: its rows are not of LIBRARY_WIDTH numbers, or fewer than
+ * the model's items. */
+library_status library_items_open(const char *path, library_items **items);
+/* Takes the file that lies at the path now, if it is another one, and closes the one before. No call may be
+ * using *items. On failure it stays as it was. */
+library_status library_items_refresh(library_items **items);
+/* No call may be using it any more. NULL is fine. */
+void library_items_close(library_items *items);
+/* Reads all of the table; LIBRARY_ERROR_CHANGED: something is not what its checksum says. */
+library_status library_items_check(const library_items *items);
+/* Rows of the table, with those that are retired; 0 if it is NULL. */
+int64_t library_items_count(const library_items *items);
+/* Rows of the table without those that are retired; 0 if it is NULL. */
+int64_t library_items_live(const library_items *items);
+/* *name = the *n bytes of a row's name, without a NUL behind them, which live as long as the table is open;
+ * NULL if the rows of the table have no names, or there is no such row. */
+library_status library_items_name(const library_items *items, int64_t row, const char **name, size_t *n);
+
+/* Which rows a history may find, besides the rule for what was seen. */
+typedef struct library_filter {
+  const int64_t *banned; /* [n_banned], in any order; what is no row is passed over */
+  int64_t n_banned;
+  const int64_t *allowed; /* [n_allowed]: no others; NULL: all */
+  int64_t n_allowed;
+} library_filter;
+
+/* Bytes of the workspace for library_find of so many histories and threads, where all histories, unless seen
+ * items rank, and all filters have `listed` numbers. 0 if an argument is out of range, or if there is no code
+ * for this processor. */
+size_t library_find_bytes(const library_items *items, int64_t batch, int threads, int k, int64_t listed);
+/* The k rows of the table with the best scores for each history, best first: those that a scan of all rows in
+ * float32 finds, bit for bit, as `moire recommend --items` does. Of equal scores the lower row comes first. Row
+ * 0 is never listed, and a list that runs out of rows ends with row -1 and score 0. LIBRARY_SEEN_EXCLUDE leaves
+ * out what the histories name, LIBRARY_SEEN_RANK does not; there is no LIBRARY_SEEN_ZERO here. `filters` has
+ * one for each history; NULL: none. k is from 1 to the rows of the table.
+ *
+ * rows[i * k + r] is the row at rank r of history i, and scores, which may be NULL, its score. */
+library_status library_find(const library_model *model, library_workspace *workspace,
+                            const library_items *items, int64_t batch, const library_lists *histories,
+                            library_seen rule, const library_filter *filters, int k, int64_t *rows,
+                            float *scores);
+/* } tables */
 /* } recommend */
 
 /* { ratings */

@@ -20,12 +20,7 @@ static library_status moire__aot_find_block(const library_model *model, const mo
 #if MOIRE__AOT_EXTERNAL
 #include "runtime/base/hash.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static uint64_t read_word(const unsigned char *bytes) {
   uint64_t word = 0;
@@ -47,43 +42,23 @@ static library_status check_file(const unsigned char *bytes, size_t n) {
   return read_word(bytes + 32) == hash ? LIBRARY_OK : LIBRARY_ERROR_CHANGED;
 }
 
-static library_status map_file(const char *path, unsigned char **bytes, size_t *n) {
-  int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO is refused, not waited for */
-  if (file < 0) return LIBRARY_ERROR_FILE;
-  struct stat info;
-  library_status status = fstat(file, &info) ? LIBRARY_ERROR_FILE : LIBRARY_OK;
-  if (!status && (!S_ISREG(info.st_mode) || info.st_size < MOIRE__AOT_HEAD_BYTES))
-    status = LIBRARY_ERROR_FORMAT;
-  void *mapped = MAP_FAILED;
-  if (!status) mapped = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, file, 0);
-  if (!status && mapped == MAP_FAILED) status = LIBRARY_ERROR_FILE;
-  int cause = errno;
-  close(file);
-  errno = cause;
-  if (status) return status;
-  *bytes = mapped;
-  *n = (size_t)info.st_size;
-  return LIBRARY_OK;
-}
-
 library_status library_open(const char *path, library_model **model) {
   if (model) *model = NULL;
   if (!path || !model) return LIBRARY_ERROR_NULL;
   const moire__aot_level *level = moire__aot_choose_level(&MOIRE__AOT_TABLES);
   if (!level) return LIBRARY_ERROR_CPU;
-  unsigned char *bytes = NULL;
-  size_t n = 0;
-  library_status status = map_file(path, &bytes, &n);
+  moire__aot_mapped file = {0};
+  library_status status = moire__aot_map(path, MOIRE__AOT_HEAD_BYTES, &file);
   if (status) return status;
-  status = check_file(bytes, n);
+  status = check_file(file.bytes, file.n);
   library_model *made = status ? NULL : malloc(sizeof *made);
   if (!status && !made) status = LIBRARY_ERROR_MEMORY;
   if (status) {
-    munmap(bytes, n);
+    moire__aot_unmap(&file);
     return status;
   }
-  *made = (library_model){
-      .block = bytes + MOIRE__AOT_HEAD_BYTES + level->weights, .mapping = bytes, .mapped_bytes = n};
+  const unsigned char *weights = (const unsigned char *)file.bytes + MOIRE__AOT_HEAD_BYTES;
+  *made = (library_model){.block = weights + level->weights, .file = file};
   *model = made;
   return LIBRARY_OK;
 }
@@ -93,7 +68,7 @@ library_status library_open(const char *path, library_model **model) {
 void library_close(library_model *model) {
   if (!model) return;
 #if MOIRE__AOT_EXTERNAL
-  if (model->mapping) munmap(model->mapping, model->mapped_bytes);
+  moire__aot_unmap(&model->file);
 #endif
   free(model->memory);
   free(model);

@@ -9,16 +9,15 @@
 #ifndef MOIRE_RUNTIME_AOT_MODEL_H
 #define MOIRE_RUNTIME_AOT_MODEL_H
 
-#include "runtime/aot/tables.h"
+#include "runtime/aot/mapped.h"
 
 #define MOIRE__AOT_MAGIC "moire wt"
 enum { MOIRE__AOT_HEAD_BYTES = 64, MOIRE__AOT_FORMAT = 1 };
 
 struct library_model {
-  const void *block; /* for the level that this processor chooses */
-  void *mapping;     /* of the file, or NULL */
-  size_t mapped_bytes;
-  void *memory; /* of a frozen state, or NULL */
+  const void *block;      /* for the level that this processor chooses */
+  moire__aot_mapped file; /* of the weights, if it is one */
+  void *memory;           /* of a frozen state, or NULL */
 };
 
 /* The level that runs here and the model's block for it; NULL is the embedded model. */

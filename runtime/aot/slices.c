@@ -27,15 +27,18 @@ static void take_slices(void *job, int thread) {
   }
 }
 
-static library_status moire__aot_slices_run(moire__aot_slices *slices, library_workspace *workspace) {
+static void moire__aot_slices_share(moire__aot_slices *slices, library_workspace *workspace) {
   int threads = useful_threads(slices->batch, workspace->threads);
-  size_t bytes = moire__aot_slices_bytes(slices->region_bytes, slices->batch, threads);
-  library_status status = moire__aot_reserve(workspace, bytes, &slices->regions);
-  if (status) return status;
   if (threads == 1) {
     take_slices(slices, 0);
   } else {
     workspace->run(workspace->context, threads, take_slices, slices);
   }
-  return LIBRARY_OK;
+}
+
+static library_status moire__aot_slices_run(moire__aot_slices *slices, library_workspace *workspace) {
+  size_t bytes = moire__aot_slices_bytes(slices->region_bytes, slices->batch, workspace->threads);
+  library_status status = moire__aot_reserve(workspace, bytes, &slices->regions);
+  if (!status) moire__aot_slices_share(slices, workspace);
+  return status;
 }

@@ -22,8 +22,10 @@ typedef struct moire__aot_slices {
 static int64_t moire__aot_slice_rows(int64_t batch);
 /* Bytes of workspace for regions of so many; 0 for a batch or threads that no call takes. */
 static size_t moire__aot_slices_bytes(size_t region_bytes, int64_t batch, int threads);
-/* Computes all slices with the workspace's threads, which have been checked. `regions` and `next` are its own.
- */
+/* Computes all slices with the workspace's threads, which have been checked. `regions` is memory of the bytes
+ * above, aligned to 64 bytes, and `next` 0. */
+static void moire__aot_slices_share(moire__aot_slices *slices, library_workspace *workspace);
+/* The same in the workspace's memory; `regions` is its own. */
 static library_status moire__aot_slices_run(moire__aot_slices *slices, library_workspace *workspace);
 
 #endif

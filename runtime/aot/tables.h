@@ -102,7 +102,8 @@ typedef struct moire__aot_level {
   int64_t prepare_bytes; /* of the block while `prepare` makes it, at least block_bytes */
   moire__aot_plan served[MOIRE__AOT_MOST_SERVED]; /* in the order of the interface's list in the compiler */
   /* Training only. */
-  moire__aot_plan prepare, step, loss; /* prepare: from STATE to MODEL */
+  moire__aot_plan prepare[MOIRE__AOT_MOST_SERVED]; /* from STATE to MODEL, for each plan that serves */
+  moire__aot_plan step, loss;
 } moire__aot_level;
 
 /* A state of the training. */

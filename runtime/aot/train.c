@@ -81,7 +81,12 @@ library_status library_freeze(library_state *state, library_model **model) {
   const moire__aot_level *level = moire__aot_choose_level(&MOIRE__AOT_TABLES);
   if (!level) return LIBRARY_ERROR_CPU;
   library_model *made = *model ? *model : calloc(1, sizeof *made);
-  size_t bytes = (size_t)level->prepare_bytes + moire__aot_run_bytes(&level->prepare, 1) + 63;
+  size_t bytes = 0;
+  for (int p = 0; p < MOIRE__AOT_MOST_SERVED; p++) {
+    size_t own = moire__aot_run_bytes(&level->prepare[p], 1);
+    bytes = own > bytes ? own : bytes;
+  }
+  bytes += (size_t)level->prepare_bytes + 63;
   if (made && !made->memory) made->memory = malloc(bytes);
   if (!made || !made->memory) {
     if (made != *model) free(made);
@@ -89,13 +94,15 @@ library_status library_freeze(library_state *state, library_model **model) {
   }
   unsigned char *block = made->memory;
   block += (64 - (uintptr_t)block % 64) % 64;
-  moire__aot_run run = {.plan = &level->prepare,
-                        .extents = {1, 1, 1},
-                        .model = block,
-                        .state = state->block,
-                        .workspace = block + level->prepare_bytes,
-                        .threads = 1};
-  moire__aot_execute(&run);
+  for (int p = 0; p < MOIRE__AOT_MOST_SERVED; p++) {
+    moire__aot_run run = {.plan = &level->prepare[p],
+                          .extents = {1, 1, 1},
+                          .model = block,
+                          .state = state->block,
+                          .workspace = block + level->prepare_bytes,
+                          .threads = 1};
+    moire__aot_execute(&run);
+  }
   made->block = block;
   *model = made;
   return LIBRARY_OK;

@@ -37,6 +37,9 @@ mkdir lib other
 checked lib recommend small data.txt wanted.json
 checked lib external apart lib/apart.weights
 checked lib absent small
+small_items run/best.safetensors
+"$MOIRE" recommend --checkpoint run/best.safetensors --data data.txt --top 12 --items films.items --json >found.json || complain recommend
+checked lib find small data.txt found.json films.items more.items
 checked lib train learner "$work"
 
 # --- items by what the data call them

@@ -9,6 +9,7 @@ import json
 import multiprocessing
 import os
 import pickle
+import shutil
 import struct
 import sys
 
@@ -222,6 +223,79 @@ def named(name, data, wanted):
     need(library.names(library.numbers(histories)) == histories and library.names([-1]) == [None], "names and numbers")
     refused(KeyError, ["nothing", "is no item"], library.numbers, [["nothing"]])
     refused(ValueError, ["an item: wanted"], library.names, [10**6])
+
+
+def ask_find(model, items, histories, k):
+    best = model.find(histories, k, items=items)
+    return lists_of(best.items), lists_of(best.scores)
+
+
+def find(name, data, wanted, table, other):
+    """WANTED is what `moire recommend --items TABLE --json` says about the users of DATA; OTHER takes TABLE's place."""
+    library = importlib.import_module(name)
+    with open(data) as file:
+        histories = [[int(word) for word in line.split()[1:]] for line in file]
+    with open(wanted) as file:
+        lines = [json.loads(line) for line in file]
+    items, scores = [line["items"] for line in lines], [line["scores"] for line in lines]
+    k = max(map(len, items))
+    table, other = shutil.copy(table, "used.items"), shutil.copy(other, "next.items")
+    model, shelf = library.Model(), library.Items(table)
+    shelf.check()
+
+    def agree(got, what, first=0, last=len(lines)):
+        need(ended(got[0]) == items[first:last], "%s: other rows" % what)
+        short = [row[: len(want)] for row, want in zip(got[1], scores[first:last])]
+        need(short == scores[first:last], "%s: other scores" % what)
+
+    agree(ask_find(model, shelf, histories, k), "lists")
+    again = pickle.loads(pickle.dumps((model, shelf)))
+    jobs = [(*again, histories[i : i + 5], k) for i in range(0, len(histories), 5)]
+    for results in in_processes(ask_find, jobs, ("fork", "spawn"), 8):
+        for i, got in enumerate(results):
+            agree(got, "processes", 5 * i, min(5 * i + 5, len(lines)))
+    need(is_array(model.find(histories[:2], 3, items=shelf).items) == (numpy is not None), "what kind of arrays comes back")
+
+    ranked = lists_of(model.find(histories[:3], len(shelf), items=shelf, rule=library.Seen.RANK).items)
+    ranked = ended(ranked)
+    banned = [ranked[0][:4], None, as_array([ranked[2][:2]], "i")[0] if numpy is not None else ranked[2][:2]]
+    best = lists_of(model.find(histories[:3], 5, items=shelf, rule=library.Seen.RANK, banned=banned).items)
+    need(best == [ranked[0][4:9], ranked[1][:5], ranked[2][2:7]], "what is banned")
+    allowed = [[7, 3, 3, 1000], None, []]
+    best = lists_of(model.find(histories[:3], 2, items=shelf, rule=library.Seen.RANK, allowed=allowed).items)
+    need(best == [[row for row in ranked[0] if row in (3, 7)], ranked[1][:2], [-1, -1]], "what is allowed")
+    flat = library.Ragged(banned[0] + ranked[1][:1], lengths=[4, 1])
+    best = lists_of(model.find(histories[:2], 3, items=shelf, rule=library.Seen.RANK, banned=flat).items)
+    need(best == [ranked[0][4:7], ranked[1][1:4]], "what is banned, as Ragged")
+    need(len(lists_of(model.find([], 3, items=shelf).items)) == 0, "no histories")
+
+    before, live = len(shelf), shelf.live
+    os.replace(other, table)
+    need((len(shelf), shelf.live) == (before, live), "an open table changes")
+    agree(ask_find(model, shelf, histories, k), "an open table")
+    need(len(library.Items(table)) == before + 1, "the table that has taken its place")
+    shelf.refresh()
+    need((len(shelf), shelf.live) == (before + 1, live + 1), "a table that is read again")
+    need(shelf.names([[before, 3], [-1]]) == [["more good", "3"], [None]], "names of rows")
+    need([before] in lists_of(model.find(histories, 1, items=shelf).items), "a new row")
+
+    refused(ValueError, ["k: wanted 1 to %d" % (before + 1)], model.find, histories, 0, items=shelf)
+    refused(ValueError, ["rule: wanted 0 to 2"], model.find, histories, 3, items=shelf, rule=7)
+    refused(library.Error, ["no such rule"], model.find, histories, 3, items=shelf, rule=library.Seen.ZERO)
+    refused(ValueError, ["banned: wanted a list of rows, or None, for each of 2"], model.find, histories[:2], 3, items=shelf, banned=[[1]])
+    refused((TypeError, ValueError), ["allowed: list 1"], model.find, histories[:2], 3, items=shelf, allowed=[None, ["x"]])
+    refused(library.Error, ["an item is not from 1"], model.find, [[10**6]], 3, items=shelf)
+    refused(library.Error, ["nowhere.items", "No such file"], library.Items, "nowhere.items")
+    refused(library.Error, ["not of the kind"], library.Items, data)
+    refused(ValueError, ["a row: wanted"], shelf.names, [before + 1])
+    os.rename(table, other)
+    refused(library.Error, ["No such file"], shelf.refresh)
+    need(len(shelf) == before + 1, "a table that is not there any more")
+    with shelf:
+        pass
+    refused(ValueError, ["the items are closed"], model.find, histories, 3, items=shelf)
+    refused(ValueError, ["the items are closed"], shelf.refresh)
+    need("scan of all rows" in library.Model.find.__doc__, "a sentence of the header")
 
 
 # ---- Training ---------------------------------------------------------------------------------------------

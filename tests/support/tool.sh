@@ -78,6 +78,21 @@ put_word() {
   printf "\\x${hex:6:2}\\x${hex:4:2}\\x${hex:2:2}\\x${hex:0:2}"
 }
 
+# small_items CHECKPOINT: films.items, the items of a model of small_config, and more.items, with a large one, "more good",
+# behind them.
+small_items() {
+  local word
+  {
+    printf "\x93NUMPY\x01\x00\x76\x00%-117s\n" "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 8), }"
+    put_word $((0x42c80000))
+    for word in 1 2 3 4 5 6 7; do put_word $((0x3f800000)); done
+  } >more.npy
+  printf 'more good\n' >more.names
+  "$MOIRE" items films.items --from "$1" >films.said 2>log.txt || complain "items: $(cat log.txt)"
+  "$MOIRE" items films.items --append more.npy --names more.names -o more.items >more.said 2>log.txt ||
+    complain "append: $(cat log.txt)"
+}
+
 # put_piece RANK TEXT: a piece of llama2.c's vocabularies, with the score -RANK (1 or more).
 put_piece() {
   local exponent=0

@@ -7,8 +7,8 @@ small_data data.txt
 small_config config.yaml
 "$MOIRE" train config.yaml --data data.txt --out run >/dev/null 2>log.txt || complain "$(cat log.txt)"
 model=(--checkpoint run/best.safetensors --data data.txt)
-"$MOIRE" items films.items --from run/best.safetensors >said.txt 2>log.txt || complain "items: $(cat log.txt)"
-grep -q '^films.items: 81 items of 8 numbers, 0 retired$' said.txt || complain "what is said: $(cat said.txt)"
+small_items run/best.safetensors
+grep -q '^films.items: 81 items of 8 numbers, 0 retired$' films.said || complain "what is said: $(cat films.said)"
 "$MOIRE" items films.items --check | grep -q 'checksums as they say' || complain '--check'
 
 # --- the model's own lists, of any number of threads and in parts; scores to the last digits
@@ -23,17 +23,7 @@ done >scores.txt
 jq -s -e '[.[0], .[1]] | transpose | all((.[0] - .[1]) | fabs < 1e-4)' scores.txt >/dev/null || complain 'scores differ'
 
 # --- items that the model has never seen, ahead of all; and some that go
-printf 'more good\n' >names.txt
-row() { # NUMBER...: a .npy file of one row of float32 on stdout
-  local head number
-  head=$(printf "{'descr': '<f4', 'fortran_order': False, 'shape': (1, %d), }" $#)
-  printf '\x93NUMPY\x01\x00\x76\x00%-117s\n' "$head"
-  for number in "$@"; do put_word "$number"; done
-}
-one=$((0x3f800000)) big=$((0x42c80000))
-row $big $one $one $one $one $one $one $one >more.npy
-"$MOIRE" items films.items --append more.npy --names names.txt -o more.items >said.txt 2>log.txt || complain "append: $(cat log.txt)"
-grep -q '^more.items: 82 items' said.txt || complain "append: $(cat said.txt)"
+grep -q '^more.items: 82 items' more.said || complain "append: $(cat more.said)"
 "$MOIRE" recommend "${model[@]}" --top 3 --items more.items >more.txt || complain 'with more'
 up=$(grep -c -- '-> more good' more.txt || true)
 [[ $up -gt 0 && $up -lt 61 ]] || complain "a large item is ahead of $up users"
@@ -58,7 +48,7 @@ refused 1 '8 numbers' 16 -- "$MOIRE" recommend --checkpoint wide/best.safetensor
 refused 1 'rows of 8 numbers' 16 -- "$MOIRE" items films.items --append wide/best.safetensors
 printf 'nobody\n' >bad.txt
 refused 1 nobody 'no item' -- "$MOIRE" items films.items --retire bad.txt
-refused 1 names.txt '1 names' -- "$MOIRE" items films.items --append run/best.safetensors --names names.txt
+refused 1 more.names '1 names' -- "$MOIRE" items films.items --append run/best.safetensors --names more.names
 refused 1 'is text' -- "$MOIRE" items x.items --from data.txt
 refused 2 --from -- "$MOIRE" items films.items --from more.npy --append more.npy
 refused 1 nothing item_embeddings -- "$MOIRE" items x.items --from run/best.safetensors --tensor nothing

@@ -71,6 +71,7 @@ typedef struct moire__ahead_plan {
   /* Served plans: steps that are done ahead, the temporaries that they write, and the buffers that lie in the
    * block. */
   bool *ahead, *prepared, *is_constant;
+  uint64_t *origins; /* of states and prepared buffers: equal for those that hold the same */
   bool *reads;    /* inputs by number: common ones in the order of runtime/aot/tables.h, then the interface's */
   int ids;        /* the input that a packed plan leaves out the padding of; -1: it is not packed */
   int64_t length; /* of the ids of a packed plan */
@@ -84,8 +85,8 @@ typedef struct moire__ahead_plan {
 /* Plans by number: those that serve come first, as many as the interface has. */
 enum {
   MOIRE__AHEAD_MOST_SERVED = 4,
-  MOIRE__AHEAD_PREPARE = MOIRE__AHEAD_MOST_SERVED,
-  MOIRE__AHEAD_STEP,
+  MOIRE__AHEAD_PREPARE = MOIRE__AHEAD_MOST_SERVED, /* one for each that serves */
+  MOIRE__AHEAD_STEP = MOIRE__AHEAD_PREPARE + MOIRE__AHEAD_MOST_SERVED,
   MOIRE__AHEAD_LOSS,
   MOIRE__AHEAD_PLANS
 };
@@ -147,6 +148,7 @@ typedef struct moire__ahead {
   unsigned char *weights; /* what is embedded or goes into the file */
   int64_t weight_bytes, weight_capacity;
   void *own;     /* the interface's */
+  bool searches; /* tables of items */
   int64_t slice; /* rows that are computed at once; 0: as many as stay in the cache */
   int64_t stack_bytes;
   uint64_t signature, weight_hash;

@@ -26,10 +26,11 @@ static const char *shared_source(const moire__ahead *a, int i) {
   const struct {
     const char *name;
     bool needed;
-  } all[] = {{"runtime/run/initial", training},
-             {"runtime/train/optimizer", training},
-             {"runtime/base/philox", training},
-             {"runtime/base/hash", a->options->external_weights}};
+  } all[] = {
+      {"runtime/run/initial", training},    {"runtime/train/optimizer", training},
+      {"runtime/base/philox", training},    {"runtime/base/hash", a->options->external_weights || a->searches},
+      {"runtime/items/table", a->searches}, {"runtime/items/panels", a->searches},
+      {"runtime/items/search", a->searches}};
   for (int j = 0; a->interface->units[j]; j++) {
     if (i-- == 0) return a->interface->units[j];
   }

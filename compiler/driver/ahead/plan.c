@@ -8,6 +8,7 @@
  * Requires: modules that were lowered for the level's target. Breaks nothing. */
 #include "compiler/driver/ahead/interface.h"
 #include "compiler/pass/plan/prepare.h"
+#include "runtime/base/hash.h"
 #include "runtime/base/layout.h"
 
 #include <stdio.h>
@@ -278,19 +279,54 @@ static bool *find_constants(moire__ahead *a, const moire__module *m, const moire
   return constants;
 }
 
-/* The place of a constant in the block. Plans share the states that they read as they are. */
+static uint64_t add_number(uint64_t hash, int64_t number) { return moire__fnv(hash, (uint64_t)number); }
+
+/* What a step does to its buffers, and to which. */
+static uint64_t origin_of(const moire__module *m, const moire_plan_step *step, const uint64_t *origins) {
+  moire__text text = {0};
+  moire__loop_print_bare(m->kernels[step->kernel], &text);
+  uint64_t hash = moire__hash_bytes((const unsigned char *)text.data, text.length);
+  moire__text_free(&text);
+  hash = add_number(add_number(hash, step->count), step->block);
+  for (int i = 0; i < step->n_constants; i++) hash = add_number(hash, step->constants[i]);
+  for (int i = 0; i < step->n_buffers; i++) hash = moire__fnv(hash, origins[step->buffers[i]]);
+  return hash;
+}
+
+/* States are known by their names, what steps make ahead of them by how it is made. */
+static uint64_t *find_origins(moire__ahead *a, const moire__module *m, const moire__ahead_plan *plan) {
+  uint64_t *origins = moire__arena_array(&a->arena, (size_t)m->plan.n_buffers + 1, sizeof *origins);
+  for (int b = 0; b < m->plan.n_buffers; b++) {
+    const moire_plan_buffer *buffer = &m->plan.buffers[b];
+    if (buffer->role == MOIRE_PLAN_STATE)
+      origins[b] = moire__hash_bytes((const unsigned char *)buffer->name, strlen(buffer->name));
+  }
+  for (int s = 0; s < m->plan.n_steps; s++) {
+    const moire_plan_step *step = &m->plan.steps[s];
+    uint64_t origin = plan->ahead[s] ? origin_of(m, step, origins) : 0;
+    for (int i = 0; i < step->n_buffers && plan->ahead[s]; i++) {
+      int b = step->buffers[i];
+      if (m->plan.buffers[b].role != MOIRE_PLAN_STATE && !origins[b]) origins[b] = add_number(origin, i);
+    }
+  }
+  return origins;
+}
+
+/* The place of a constant in the block. Plans share what is the same. */
 static int64_t place_constant(moire__ahead_level *level, int which, int buffer) {
   const moire_plan_buffer *wanted = &level->modules[which]->plan.buffers[buffer];
-  for (int p = 0; p < which && wanted->role == MOIRE_PLAN_STATE; p++) {
+  int64_t bytes = moire__ahead_bytes(wanted->dtype, wanted->elements);
+  for (int p = 0; p < which; p++) {
     const moire_plan *earlier = &level->modules[p]->plan;
+    const moire__ahead_plan *plan = &level->plans[p];
     for (int b = 0; b < earlier->n_buffers; b++) {
-      if (level->plans[p].is_constant[b] && earlier->buffers[b].role == MOIRE_PLAN_STATE &&
-          !strcmp(earlier->buffers[b].name, wanted->name))
-        return level->plans[p].buffers[b].offset;
+      if (plan->is_constant[b] && plan->origins[b] == level->plans[which].origins[buffer] &&
+          moire__ahead_bytes(earlier->buffers[b].dtype, earlier->buffers[b].elements) == bytes)
+        return plan->buffers[b].offset;
     }
   }
   int64_t offset = level->block_bytes;
-  level->block_bytes += moire__ahead_bytes(wanted->dtype, wanted->elements);
+  level->block_bytes += bytes;
   return offset;
 }
 
@@ -305,6 +341,7 @@ static moire_status make_served(moire__ahead *a, moire__ahead_level *level, int 
     (runs ? moire__pass_prepare_all : moire__pass_prepare)(m, plan->ahead, plan->prepared);
   for (int s = 0; s < m->plan.n_steps; s++) rest[s] = !plan->ahead[s];
   plan->is_constant = find_constants(a, m, plan);
+  plan->origins = find_origins(a, m, plan);
   maker k = start(a, level, which, which, a->served[which].name, rest, error);
   k.outputs = a->served[which].outputs;
   k.n_outputs = a->served[which].n_outputs;
@@ -317,22 +354,23 @@ static moire_status make_served(moire__ahead *a, moire__ahead_level *level, int 
   return finish(&k);
 }
 
-/* From the block of the first plan to the states that go into it as they are, and the steps that make the rest.
- */
-static moire_status make_prepare(moire__ahead *a, moire__ahead_level *level, moire_error *error) {
-  const moire__module *m = level->modules[0];
-  const moire__ahead_plan *served = &level->plans[0];
-  maker k = start(a, level, MOIRE__AHEAD_PREPARE, 0, "prepare", served->ahead, error);
+/* From the states to what a plan that serves reads of them: copies of those that it reads as they are, and the
+ * steps that make the rest. */
+static moire_status make_prepare(moire__ahead *a, moire__ahead_level *level, int which, moire_error *error) {
+  const moire__module *m = level->modules[which];
+  const moire__ahead_plan *served = &level->plans[which];
+  const char *name = moire__arena_printf(&a->arena, "prepare%d", which);
+  maker k = start(a, level, MOIRE__AHEAD_PREPARE + which, which, name, served->ahead, error);
   moire__ahead_plan *plan = k.plan;
+  int64_t end = level->block_bytes;
   plan->copies = moire__arena_array(&a->arena, (size_t)m->plan.n_buffers + 1, sizeof *plan->copies);
-  level->prepare_bytes = level->block_bytes;
   for (int b = 0; b < m->plan.n_buffers; b++) {
     const moire_plan_buffer *buffer = &m->plan.buffers[b];
     bool is_constant = served->is_constant[b];
     if (served->prepared[b]) {
       int64_t bytes = moire__ahead_bytes(buffer->dtype, buffer->elements);
-      place(&k, b, MOIRE__AHEAD_MODEL, is_constant ? served->buffers[b].offset : level->prepare_bytes);
-      if (!is_constant) level->prepare_bytes += bytes;
+      place(&k, b, MOIRE__AHEAD_MODEL, is_constant ? served->buffers[b].offset : end);
+      if (!is_constant) end += bytes;
     } else if (is_constant) {
       int64_t bytes = moire__dim_factor(buffer->elements) * (int64_t)moire__dtype_bytes(buffer->dtype);
       plan->buffers[plan->n_buffers] = served->buffers[b];
@@ -340,6 +378,7 @@ static moire_status make_prepare(moire__ahead *a, moire__ahead_level *level, moi
       plan->copies[plan->n_copies++] = (moire__ahead_copy){plan->n_buffers++, b, bytes};
     }
   }
+  if (end > level->prepare_bytes) level->prepare_bytes = end;
   moire_status status = place_states(&k);
   return status ? status : finish(&k);
 }
@@ -359,7 +398,7 @@ moire_status moire__ahead_make_plans(moire__ahead *a, moire__ahead_level *level,
   for (int i = 0; a->served[i].name && !status; i++) status = make_served(a, level, i, error);
   if (!status && a->model->weights) status = moire__ahead_fold(a, level, error);
   if (status || !a->model->training) return status;
-  status = make_prepare(a, level, error);
+  for (int i = 0; a->served[i].name && !status; i++) status = make_prepare(a, level, i, error);
   if (!status) status = make_training(a, level, MOIRE__AHEAD_STEP, error);
   return status ? status : make_training(a, level, MOIRE__AHEAD_LOSS, error);
 }

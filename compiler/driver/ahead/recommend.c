@@ -1,12 +1,29 @@
-/* The interface of sequential recommenders: scores and lists of the best items, and training on histories. */
+/* The interface of sequential recommenders: scores and lists of the best items, the best of a table of items
+ * where the model has queries, and training on histories. */
 #include "compiler/driver/ahead/interface.h"
+#include "moire/items.h"
 
 #include <inttypes.h>
 
+/* Plans in the order of runtime/aot/recommend.c. */
+enum { SCORES, QUERIES };
+
+/* What a table's rows are multiplied with: f32[B, width]. */
+static bool has_queries(const moire_graph *g) {
+  moire_port query = moire_graph_find_output(g, "query");
+  return query.name && query.dtype == MOIRE_F32 && query.shape.rank == 2 &&
+         !moire_dim_extent_name(g, query.shape.dims[1], 0) &&
+         moire_dim_factor(query.shape.dims[1]) <= MOIRE_ITEMS_MOST_WIDTH;
+}
+
 static moire_status choose(moire__ahead *a, moire_error *error) {
-  static const char *const logits[] = {"logits"};
+  static const char *const logits[] = {"logits"}, *const query[] = {"query"};
   (void)error;
-  a->served[0] = (moire__ahead_served){.name = "scores", .outputs = logits, .n_outputs = 1, .folds = true};
+  a->served[SCORES] = (moire__ahead_served){.name = "scores", .outputs = logits, .n_outputs = 1, .folds = true};
+  a->searches = has_queries(a->model->inference);
+  if (a->searches)
+    a->served[QUERIES] =
+        (moire__ahead_served){.name = "queries", .outputs = query, .n_outputs = 1, .folds = true};
   return MOIRE_OK;
 }
 
@@ -29,10 +46,13 @@ static moire_status check(moire__ahead *a, moire_error *error) {
   a->inputs = inputs;
   moire__ahead_add_fact(a, "ITEM_SIZE", items);
   moire__ahead_add_fact(a, "LENGTH", length);
+  if (a->searches)
+    moire__ahead_add_fact(
+        a, "WIDTH", moire_dim_factor(moire_graph_find_output(a->model->inference, "query").shape.dims[1]));
   return MOIRE_OK;
 }
 
-static const char *const files[] = {"packed.c", "lists.c", "best.c", "recommend.c", NULL};
+static const char *const files[] = {"packed.c", "lists.c", "best.c", "recommend.c", "items.c", NULL};
 static const char *const training_files[] = {"recommend_train.c", NULL};
 static const char *const units[] = {"runtime/measure/ranking", "runtime/base/packing", NULL};
 

@@ -14,6 +14,7 @@ static int has_kind(const moire__ahead *a, const char *name, size_t n) {
                {"training", a->model->training != NULL},
                {"embedded", a->model->weights && !a->options->external_weights},
                {"items", a->model->items != NULL},
+               {"tables", a->searches},
                {"tokenizer", a->model->tokenizer != NULL}};
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
     if (strlen(kinds[i].name) == n && !memcmp(kinds[i].name, name, n)) return kinds[i].has;

@@ -87,8 +87,11 @@ static void add_plans(const moire__ahead *a, int l, moire__text *out) {
     snprintf(member, sizeof member, "served[%d]", p);
     add_plan(member, &plans[p], l, out);
   }
-  for (int p = MOIRE__AHEAD_PREPARE; p < MOIRE__AHEAD_PLANS && a->model->training; p++)
-    add_plan(plans[p].name, &plans[p], l, out);
+  for (int p = MOIRE__AHEAD_PREPARE; p < MOIRE__AHEAD_PLANS && a->model->training; p++) {
+    char member[24];
+    snprintf(member, sizeof member, "prepare[%d]", p - MOIRE__AHEAD_PREPARE);
+    if (plans[p].name) add_plan(p < MOIRE__AHEAD_STEP ? member : plans[p].name, &plans[p], l, out);
+  }
 }
 
 /* What the processor must have; a version that is not listed runs on every machine of its architecture. */
@@ -191,7 +194,8 @@ void moire__ahead_write_tables(const moire__ahead *a, moire__text *out) {
                   model->training != NULL);
   moire__text_add(out, "#define MOIRE__AOT_EXTERNAL %d\n#define MOIRE__AOT_EMBEDDED %d\n",
                   a->options->external_weights, embedded);
-  moire__text_add(out, "#define MOIRE__AOT_OWN_INPUTS %d\n", count_inputs(a));
+  moire__text_add(out, "#define MOIRE__AOT_ITEMS %d\n#define MOIRE__AOT_OWN_INPUTS %d\n", a->searches,
+                  count_inputs(a));
   moire__text_add(out, "#include \"runtime/aot/cpu.h\"\n#include \"runtime/aot/tables.h\"\n");
   add_level_tables(a, out);
   if (model->training) {
