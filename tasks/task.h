@@ -49,6 +49,10 @@ struct moire__task {
   bool takes_teacher;   /* eval compares with another model's outputs */
   bool has_baselines;   /* eval can measure what its models have to beat */
   const char *headline; /* the measure that tables compare by; NULL: the one that the run monitors */
+  /* The measures that a table of runs shows, of those that there are, NULL after the last; NULL: all. */
+  const char *const *shown;
+  /* Whether a measure is the better the less it is. NULL: none is. */
+  bool (*is_least)(const char *measure);
 
   /* Reads the data and builds the setup's configurations, which the data may complete (moire__setup_build).
    * What it read goes to setup->data, and is freed by free_data. */

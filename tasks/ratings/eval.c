@@ -23,10 +23,9 @@ moire_status moire__ratings_open(moire__predictor *p, const moire__data_files *f
 
 moire_status moire__ratings_eval(moire__predictor *p, const moire__eval_job *job, moire__terms *terms,
                                  moire_error *error) {
-  if (job->values || job->ranks)
+  if (job->ranks)
     return moire_fail(error, MOIRE_ERROR_ARGUMENT,
-                      "%s: a user of a model of ratings has no one value: wanted neither --ranks nor --values",
-                      job->values ? "--values" : "--ranks");
+                      "--ranks: a user of a model of ratings has no one rank: wanted --values");
   moire__ratings_scoring scoring = {0};
   moire_status status = moire__ratings_open(p, &job->files, &scoring, job->batch ? job->batch : BATCH, error);
   const moire__ratings *data = p->setup.data;
@@ -41,11 +40,6 @@ moire_status moire__ratings_eval(moire__predictor *p, const moire__eval_job *job
                                       error);
   moire__ratings_scoring_free(&scoring);
   return status;
-}
-
-moire_status moire__ratings_leave(const moire__terms *terms, const char *path, moire_error *error) {
-  (void)terms;
-  return moire_fail(error, MOIRE_ERROR_ARGUMENT, "%s: a user of a model of ratings has no one value", path);
 }
 
 /* Own ids, as text or as JSON's strings. */

@@ -4,6 +4,7 @@
 #include "runtime/base/memory.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static const int cuts[MOIRE__RATINGS_CUTS] = {5, 10, 20, 50};
@@ -141,6 +142,32 @@ moire_status moire__lists_measured_of(const moire__terms *terms, moire__measures
     moire__measures_add(out, (double)count_distinct(lists, n_items, k) / (double)n_items, "Coverage@%d", k);
   }
   return MOIRE_OK;
+}
+
+moire_status moire__lists_leave(const moire__terms *terms, const char *path, moire_error *error) {
+  static const char *const names[FIELDS] = {"P", "R", "Hit", "NDCG", "MAP", "Novelty", "Diversity"};
+  const moire__st_tensor *users =
+      moire__terms_need(terms, users_column, MOIRE__ST_F64, MOIRE__RATINGS_CUTS * FIELDS, error);
+  const moire__st_tensor *genres =
+      users ? moire__terms_need(terms, genres_column, MOIRE__ST_I64, 1, error) : NULL;
+  if (!genres) return MOIRE_ERROR_FORMAT;
+  enum { VECTORS = MOIRE__RATINGS_CUTS * FIELDS };
+  int64_t n = users->shape[0];
+  int kept = 0;
+  moire__st_tensor vectors[VECTORS];
+  char labels[VECTORS][24];
+  double *values = moire__allocate_array((size_t)(n * VECTORS) + 1, sizeof *values);
+  for (int v = 0; v < VECTORS; v++) {
+    if (v % FIELDS == FIELDS - 1 && !*(const int64_t *)genres->data) continue; /* diversity is of genres */
+    double *vector = values + n * kept;
+    snprintf(labels[v], sizeof labels[v], "%s@%d", names[v % FIELDS], cuts[v / FIELDS]);
+    for (int64_t u = 0; u < n; u++) vector[u] = ((const double *)users->data)[u * VECTORS + v];
+    vectors[kept++] = (moire__st_tensor){
+        .name = labels[v], .dtype = MOIRE__ST_F64, .rank = 1, .shape = {n}, .count = n, .data = vector};
+  }
+  moire_status status = moire__safetensors_write(path, vectors, kept, NULL, 0, error);
+  moire__release(values);
+  return status;
 }
 
 void moire__lists_measure(const moire__lists *l, moire__measures *out) {

@@ -30,6 +30,8 @@ void moire__lists_measure(const moire__lists *lists, moire__measures *out);
 /* The same in two steps: what each user adds, and the measures of all. */
 void moire__lists_collect(const moire__lists *lists, moire__terms *terms);
 moire_status moire__lists_measured_of(const moire__terms *terms, moire__measures *measures, moire_error *error);
+/* Writes what each user adds: a vector f64[users] of each measure but Coverage. */
+moire_status moire__lists_leave(const moire__terms *terms, const char *path, moire_error *error);
 
 /* items[0 .. n) = the best items that were not seen, by falling score, then by row; -1 behind the last. A score
  * that is no number is the least. */

@@ -5,6 +5,8 @@
 #include "runtime/base/text.h"
 #include "runtime/train/log.h"
 #include "runtime/train/trainer_fields.h"
+#include "tasks/ratings/measure.h"
+#include "tasks/values.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -250,6 +252,10 @@ static moire__samples samples(const moire__setup *setup, int64_t batch) {
   return moire__ratings_samples(setup, batch);
 }
 
+static const char *const leaves[] = {MOIRE__TASK_VALUES, NULL};
+static const char *const shown[] = {"P@10",       "R@10",         "NDCG@10",     "Hit@10", "MAP@10",
+                                    "Novelty@10", "Diversity@10", "Coverage@10", NULL};
+
 const moire__task moire__task_ratings = {.name = "ratings",
                                          .title = "a model of ratings",
                                          .keys = {keys, (int)(sizeof keys / sizeof *keys)},
@@ -258,6 +264,9 @@ const moire__task moire__task_ratings = {.name = "ratings",
                                          .needs_hint = "",
                                          .size_key = "item_size",
                                          .headline = "NDCG@10",
+                                         .shown = shown,
+                                         .leaves = leaves,
+                                         .values = moire__task_values,
                                          .read = read_data,
                                          .free_data = free_data,
                                          .served = served,
@@ -274,5 +283,5 @@ const moire__task moire__task_ratings = {.name = "ratings",
                                          .has_baselines = true,
                                          .eval = moire__ratings_eval,
                                          .measure = moire__lists_measured_of,
-                                         .leave = moire__ratings_leave,
+                                         .leave = moire__lists_leave,
                                          .recommend = moire__ratings_recommend};

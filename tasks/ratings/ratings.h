@@ -76,7 +76,6 @@ moire_status moire__ratings_vary(const moire__setup *setup, moire__setup *other,
  */
 const char *moire__ratings_table(int i);
 moire__eval_verb moire__ratings_eval;
-moire_status moire__ratings_leave(const moire__terms *terms, const char *path, moire_error *error);
 moire__recommend_verb moire__ratings_recommend;
 
 #endif

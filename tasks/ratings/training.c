@@ -7,6 +7,8 @@
 
 #include "runtime/base/memory.h"
 #include "tasks/ratings/items.h"
+#include "tasks/ratings/measure.h"
+#include "tasks/values.h"
 
 #include <math.h>
 #include <string.h>
@@ -62,11 +64,14 @@ static moire_status validate(void *context, moire__measures *measures, moire_err
 
 static moire_status test(void *context, const char *directory, moire__measures *measures,
                          moire__measures *baseline, moire_error *error) {
-  (void)directory;
   (void)baseline;
   rated_training *t = context;
   const moire__ratings *data = t->setup->data;
-  moire_status status = moire__ratings_measure(&t->scoring, &data->test, measures, error);
+  moire__terms terms = {0};
+  moire_status status = moire__ratings_collect(&t->scoring, &data->test, NULL, &terms, error);
+  if (!status) status = moire__lists_measured_of(&terms, measures, error);
+  if (!status) status = moire__task_leave_values(directory, &terms, moire__lists_leave, error);
+  moire__terms_free(&terms);
   rest(t);
   return status;
 }

@@ -2,6 +2,7 @@
 #include "tasks/tensors/tensors.h"
 
 #include "runtime/train/trainer_fields.h"
+#include "tasks/values.h"
 
 #include <string.h>
 
@@ -71,7 +72,9 @@ static moire__samples queries(const moire__setup *setup, int64_t batch) {
   return moire__tensors_samples(t, &t->test, batch);
 }
 
-static const char *const leaves[] = {"values.safetensors", NULL};
+static const char *const leaves[] = {MOIRE__TASK_VALUES, NULL};
+
+static bool is_least(const char *measure) { return moire__tensors_is_least(measure, "auto"); }
 
 const moire__task moire__task_tensors = {.name = "tensors",
                                          .title = "a model of tensors",
@@ -86,7 +89,8 @@ const moire__task moire__task_tensors = {.name = "tensors",
                                          .queries = queries,
                                          .train = moire__tensors_train,
                                          .leaves = leaves,
-                                         .values = moire__tensors_values,
+                                         .values = moire__task_values,
+                                         .is_least = is_least,
                                          .eval = moire__tensors_eval,
                                          .measure = moire__tensors_measured_of,
                                          .leave = moire__tensors_leave,

@@ -90,12 +90,6 @@ moire_status moire__tensors_leave(const moire__terms *terms, const char *path, m
 /* A measure that is better the less it is, by its name. */
 bool moire__tensors_is_least(const char *measure, const char *stop_mode);
 
-/* ---- values of samples (values.c) ---------------------------------------------------------------------------
- */
-
-/* See moire__task.values. */
-double *moire__tensors_values(const char *path, const char *measure, int64_t *n, moire_error *error);
-
 /* ---- the verbs ----------------------------------------------------------------------------------------------
  */
 

@@ -2,7 +2,7 @@
 #include "tasks/tensors/tensors.h"
 
 #include "runtime/base/memory.h"
-#include "runtime/files/file.h"
+#include "tasks/values.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -44,16 +44,13 @@ static moire_status validate(void *context, moire__measures *measures, moire_err
   return status;
 }
 
-/* Leaves values.safetensors, the measures of each sample of the test. */
 static moire_status test(void *context, const char *directory, moire__measures *measures,
                          moire__measures *baseline, moire_error *error) {
   (void)baseline;
   tensors_training *t = context;
   moire__terms terms = {0};
   moire_status status = measure(t, &t->data->test, "test", &terms, measures, error);
-  const char *path = moire__arena_printf(&terms.arena, "%s/values.safetensors", directory);
-  moire__file_remove_leftovers(path);
-  if (!status) status = moire__tensors_leave(&terms, path, error);
+  if (!status) status = moire__task_leave_values(directory, &terms, moire__tensors_leave, error);
   moire__terms_free(&terms);
   return status;
 }

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-const char *const moire__tokens_charts[4] = {"loss.svg", "ce_kd.svg", "magnitude_phase.svg", NULL};
+static const char *const names[] = {MOIRE__TOKENS_CHARTS};
 
 enum { WIDTH = 760, HEIGHT = 360, LEFT = 70, RIGHT = 20, TOP = 40, BOTTOM = 50, MOST_LINES = 4 };
 
@@ -108,7 +108,7 @@ static moire_status draw(moire__arena *arena, const char *directory, json_t *con
     if (p[k].n) draw_line(&svg, &f, &p[k], c->keys[k], drawn++);
   }
   moire__text_add(&svg, "</svg>\n");
-  const char *path = moire__arena_printf(arena, "%s/%s", directory, moire__tokens_charts[which]);
+  const char *path = moire__arena_printf(arena, "%s/%s", directory, names[which]);
   moire__file_remove_leftovers(path);
   moire_status status = drawn ? moire__file_write_atomic(path, svg.data, svg.length, error) : MOIRE_OK;
   moire__text_free(&svg);

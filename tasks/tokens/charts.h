@@ -4,8 +4,8 @@
 
 #include "moire/status.h"
 
-/* Names of the pictures in a run's folder, NULL after the last. */
-extern const char *const moire__tokens_charts[4];
+/* Names of the pictures in a run's folder. */
+#define MOIRE__TOKENS_CHARTS "loss.svg", "ce_kd.svg", "magnitude_phase.svg"
 
 /* Draws them from the lines {"step":…} of the folder's metrics.jsonl: the loss, its two parts against each
  * other, and magnitude and phase of the states. A picture whose numbers are not there is not drawn. */

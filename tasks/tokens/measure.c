@@ -147,16 +147,6 @@ moire_status moire__tokens_measured_of(const moire__terms *terms, moire__measure
   return MOIRE_OK;
 }
 
-moire_status moire__tokens_measure(const moire__token_file *file, moire__teacher *teacher, moire_runner *runner,
-                                   int64_t batch, const char *label, moire__measures *measures,
-                                   moire_error *error) {
-  moire__terms terms = {0};
-  moire_status status = moire__tokens_collect(file, teacher, runner, 0, file->n, batch, label, &terms, error);
-  if (!status) status = moire__tokens_measured_of(&terms, measures, error);
-  moire__terms_free(&terms);
-  return status;
-}
-
 /* The rows' mean -log p, for the paired bootstrap. */
 moire_status moire__tokens_leave(const moire__terms *terms, const char *path, moire_error *error) {
   const moire__st_tensor *counts = NULL, *reals = need(terms, &counts, error);

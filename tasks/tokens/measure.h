@@ -9,16 +9,13 @@
 extern const char *const moire__tokens_measured[5];
 int moire__tokens_measured_count(bool with_teacher);
 
-/* Measures: ce (nats a target), perplexity, bits_per_byte, top1, top5 and, with a teacher, teacher_agreement
- * and teacher_kl, then the same of each source as NAME@SOURCE, if there are several. Sums are double, over a
- * row's targets, then in the order of rows. */
-moire_status moire__tokens_measure(const moire__token_file *file, moire__teacher *teacher, moire_runner *runner,
-                                   int64_t batch, const char *label, moire__measures *measures,
-                                   moire_error *error);
-/* The same in two steps: the terms of the rows first ... first + n, and the measures of all terms. */
+/* The terms of the rows first ... first + n. */
 moire_status moire__tokens_collect(const moire__token_file *file, moire__teacher *teacher, moire_runner *runner,
                                    int64_t first, int64_t n, int64_t batch, const char *label,
                                    moire__terms *terms, moire_error *error);
+/* The measures of all terms: ce (nats a target), perplexity, bits_per_byte, top1, top5 and, with a teacher,
+ * teacher_agreement and teacher_kl, then the same of each source as NAME@SOURCE, if there are several. Sums are
+ * double, over a row's targets, then in the order of rows. */
 moire_status moire__tokens_measured_of(const moire__terms *terms, moire__measures *measures,
                                        moire_error *error);
 /* Writes the mean of -log p over each row's targets, "ce" f32[rows]. */

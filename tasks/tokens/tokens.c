@@ -6,6 +6,7 @@
 
 #include "runtime/base/memory.h"
 #include "runtime/train/trainer_fields.h"
+#include "tasks/values.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -112,6 +113,18 @@ static bool ignores(const char *tensor) {
   return n >= sizeof rates - 1 && !strcmp(tensor + n - (sizeof rates - 1), rates);
 }
 
+static const char *const leaves[] = {MOIRE__TOKENS_CHARTS, MOIRE__TASK_VALUES, NULL};
+static const char *const shown[] = {"ce",   "perplexity",        "bits_per_byte", "top1",
+                                    "top5", "teacher_agreement", "teacher_kl",    NULL};
+
+static bool is_least(const char *measure) {
+  static const char *const most[] = {"top1", "top5", "teacher_agreement", "targets"};
+  for (size_t i = 0; i < sizeof most / sizeof *most; i++) {
+    if (!strncmp(measure, most[i], strlen(most[i]))) return false;
+  }
+  return true;
+}
+
 const moire__task moire__task_tokens = {.name = "tokens",
                                         .title = "a language model",
                                         .keys = {keys, (int)(sizeof keys / sizeof *keys)},
@@ -121,7 +134,9 @@ const moire__task moire__task_tokens = {.name = "tokens",
                                         .size_key = "vocab_size",
                                         .interface = "generate",
                                         .equip = moire__tokens_equip,
-                                        .headline = "perplexity",
+                                        .headline = "ce",
+                                        .shown = shown,
+                                        .is_least = is_least,
                                         .read = moire__tokens_read,
                                         .free_data = moire__tokens_free,
                                         .served = served,
@@ -131,7 +146,8 @@ const moire__task moire__task_tokens = {.name = "tokens",
                                         .complete = complete,
                                         .takes_teacher = true,
                                         .train = moire__tokens_train,
-                                        .leaves = moire__tokens_charts,
+                                        .leaves = leaves,
+                                        .values = moire__task_values,
                                         .positions = moire__tokens_positions,
                                         .ignores = ignores,
                                         .eval = moire__tokens_eval,

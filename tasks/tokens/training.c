@@ -5,6 +5,7 @@
 #include "tasks/tokens/kept.h"
 #include "tasks/tokens/measure.h"
 #include "tasks/tokens/teacher.h"
+#include "tasks/values.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -75,27 +76,34 @@ static bool is_taught(const tokens_training *t, const moire__token_file *file) {
   return t->data->teacher && moire__teacher_knows(t->data->teacher, file);
 }
 
+/* `terms` takes what the measures are made of. */
 static moire_status measure(tokens_training *t, const moire__token_file *file, const char *label,
-                            moire__measures *measures, moire_error *error) {
+                            moire__terms *terms, moire__measures *measures, moire_error *error) {
   int64_t batch = moire_config_int(t->setup->training, "eval_batch_size");
   moire__teacher *teacher =
       is_taught(t, t->data->valid) && is_taught(t, t->data->test) ? t->data->teacher : NULL;
-  moire_status status = moire__tokens_measure(file, teacher, t->runner, batch, label, measures, error);
+  moire_status status = moire__tokens_collect(file, teacher, t->runner, 0, file->n, batch, label, terms, error);
   moire_runner_rest(t->runner);
-  return status;
+  return status ? status : moire__tokens_measured_of(terms, measures, error);
 }
 
 static moire_status validate(void *context, moire__measures *measures, moire_error *error) {
   tokens_training *t = context;
-  return measure(t, t->data->valid, "validation", measures, error);
+  moire__terms terms = {0};
+  moire_status status = measure(t, t->data->valid, "validation", &terms, measures, error);
+  moire__terms_free(&terms);
+  return status;
 }
 
-/* Leaves pictures of the training. */
+/* Leaves the mean of each row, and pictures of the training. */
 static moire_status test(void *context, const char *directory, moire__measures *measures,
                          moire__measures *baseline, moire_error *error) {
   (void)baseline;
   tokens_training *t = context;
-  moire_status status = measure(t, t->data->test, "test", measures, error);
+  moire__terms terms = {0};
+  moire_status status = measure(t, t->data->test, "test", &terms, measures, error);
+  if (!status) status = moire__task_leave_values(directory, &terms, moire__tokens_leave, error);
+  moire__terms_free(&terms);
   return status ? status : moire__tokens_draw_charts(directory, error);
 }
 
@@ -151,7 +159,6 @@ moire_status moire__tokens_train(const moire__setup *setup, int threads, moire__
     return status;
   }
   const char *monitored = moire_config_string(setup->training, "stop_metric");
-  bool most = !strncmp(monitored, "top", 3) || !strcmp(monitored, "teacher_agreement");
   *task =
       (moire__trainer_task){.context = t,
                             .samples = moire__tokens_samples(data->train, data->teacher,
@@ -161,7 +168,7 @@ moire_status moire__tokens_train(const moire__setup *setup, int threads, moire__
                             .kept = {{MOIRE__KEPT_TOKENIZER, t->tokenizer}},
                             .n_tested = data->test->n,
                             .monitored = monitored,
-                            .least = !most,
+                            .least = setup->task->is_least(monitored),
                             .open = open_task,
                             .after_step = after_step,
                             .lines = take_lines,

@@ -20,7 +20,8 @@ static const struct argp_option options[] = {
     {"format", FORMAT, "text|markdown|json", 0, "How to print the table (text)", 0},
     {"json", JSON, NULL, 0, "The same as --format json", 0},
     {"metric", METRIC, "METRIC", 0,
-     "What gaps and plots are of (NDCG@10 of recommenders, else what the runs stop by)", 0},
+     "What gaps and plots are of (NDCG@10 of recommenders, ce of language models, else what the runs stop by)",
+     0},
     {"baseline", BASELINE, "NAME|RANKS", 0,
      "What gaps are to: the row with NAME in its name or folder, or a file of `moire eval --ranks` (the best "
      "row)",
@@ -82,13 +83,15 @@ static const char *gap_text(page *p, const tool_row *row) {
 }
 
 static page lay_out(const tool_table *t) {
-  page p = {.width = t->n_columns + 3 + t->n_measures, .n_lines = t->n_rows + 1};
+  page p = {.width = t->n_columns + 3, .n_lines = t->n_rows + 1};
+  for (int m = 0; m < t->n_measures; m++) p.width += t->shown[m];
   p.cells = moire__arena_array(&p.arena, (size_t)(p.width * p.n_lines), sizeof *p.cells);
   int column = 0;
   for (int c = 0; c < t->n_columns; c++) put(&p, 0, &column, t->columns[c]);
   put(&p, 0, &column, "parameters");
   put(&p, 0, &column, "runs");
-  for (int m = 0; m < t->n_measures; m++) put(&p, 0, &column, t->measures[m]);
+  for (int m = 0; m < t->n_measures; m++)
+    if (t->shown[m]) put(&p, 0, &column, t->measures[m]);
   put(&p, 0, &column, moire__arena_printf(&p.arena, "gap of %s", t->measures[t->metric]));
   for (int i = 0; i < t->n_rows; i++) {
     const tool_row *row = &t->rows[i];
@@ -98,6 +101,7 @@ static page lay_out(const tool_table *t) {
     put(&p, i + 1, &column, moire__arena_printf(&p.arena, "%lld", (long long)json_integer_value(parameters)));
     put(&p, i + 1, &column, moire__arena_printf(&p.arena, "%d", row->n));
     for (int m = 0; m < t->n_measures; m++) {
+      if (!t->shown[m]) continue;
       put(&p, i + 1, &column,
           isnan(row->mean[m]) ? ""
           : row->n > 1        ? moire__arena_printf(&p.arena, "%.4f ±%.4f", row->mean[m], row->deviation[m])

@@ -170,6 +170,19 @@ static int find_measure(const tool_table *t, const char *name) {
   return -1;
 }
 
+/* Those that a task has room for, and the one that rows are compared by. */
+static void choose_shown(tool_table *t) {
+  t->shown = moire__arena_array(&t->arena, (size_t)t->n_measures + 1, sizeof *t->shown);
+  for (int i = 0; i < t->n_runs; i++) {
+    const char *const *shown = t->runs[i].task->shown;
+    for (int m = 0; m < t->n_measures; m++) {
+      if (isnan(measure_of(&t->runs[i], t->measures[m]))) continue;
+      t->shown[m] = t->shown[m] || !shown || m == t->metric;
+      for (int s = 0; shown && shown[s]; s++) t->shown[m] = t->shown[m] || !strcmp(shown[s], t->measures[m]);
+    }
+  }
+}
+
 /* The measures of all tests, and the one that rows are compared by. */
 static moire_status find_measures(tool_table *t, const char *metric, moire_error *error) {
   for (int i = 0; i < t->n_runs; i++) {
@@ -184,7 +197,9 @@ static moire_status find_measures(tool_table *t, const char *metric, moire_error
   const char *wanted = tool_run_metric(first, metric);
   t->metric = find_measure(t, wanted);
   const char *monitored = json_string_value(json_object_get(first, "monitored"));
-  t->least = json_is_true(json_object_get(first, "least")) && !strcmp(wanted, monitored);
+  t->least = json_is_true(json_object_get(first, "least"));
+  if (strcmp(wanted, monitored) != 0) t->least = t->runs[0].task->is_least && t->runs[0].task->is_least(wanted);
+  choose_shown(t);
   if (t->metric >= 0) return MOIRE_OK;
   moire__text known = {0};
   for (int m = 0; m < t->n_measures; m++) moire__text_add(&known, "%s%s", m ? ", " : "", t->measures[m]);

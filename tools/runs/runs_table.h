@@ -41,6 +41,7 @@ typedef struct tool_table {
   int n_columns, column_capacity;
   const char **measures; /* of the tests, in the order of the runs */
   int n_measures, measure_capacity;
+  bool *shown;          /* [n_measures]: what tables have room for */
   int metric;           /* the measure that rows are compared by */
   bool least;           /* it is the better the less */
   const char *baseline; /* name of the baseline; NULL: none is known */
