@@ -5,7 +5,7 @@
 
 #include <inttypes.h>
 
-/* Plans in the order of runtime/aot/recommend.c. */
+/* Plans in the order of runtime/aot/recommend/recommend.c. */
 enum { SCORES, QUERIES };
 
 /* What a table's rows are multiplied with: f32[B, width]. */
@@ -28,7 +28,7 @@ static moire_status choose(moire__ahead *a, moire_error *error) {
 }
 
 static moire_status check(moire__ahead *a, moire_error *error) {
-  static const char *const inputs[] = {"input_ids", "answers", NULL}; /* runtime/aot/lists.h */
+  static const char *const inputs[] = {"input_ids", "answers", NULL}; /* runtime/aot/recommend/lists.h */
   const moire_plan *plan = &a->levels[0].modules[0]->plan;
   const moire_plan_buffer *ids = moire__ahead_find_buffer(plan, MOIRE_PLAN_INPUT, "input_ids");
   const moire_plan_buffer *logits = moire__ahead_find_buffer(plan, MOIRE_PLAN_OUTPUT, "logits");
@@ -52,8 +52,9 @@ static moire_status check(moire__ahead *a, moire_error *error) {
   return MOIRE_OK;
 }
 
-static const char *const files[] = {"packed.c", "lists.c", "best.c", "recommend.c", "items.c", NULL};
-static const char *const training_files[] = {"recommend_train.c", NULL};
+static const char *const files[] = {
+    "packed.c", "recommend/lists.c", "best.c", "recommend/recommend.c", "recommend/items.c", NULL};
+static const char *const training_files[] = {"recommend/recommend_train.c", NULL};
 static const char *const units[] = {"runtime/measure/ranking", "runtime/base/packing", NULL};
 
 const moire__ahead_interface moire__ahead_recommend = {.name = "recommend",

@@ -1,8 +1,8 @@
 /* Tables of items: opening them, and the best rows for histories. Searching is runtime/items/search.h. */
-#include "runtime/aot/lists.h"
+#include "runtime/aot/recommend/lists.h"
 #include "runtime/aot/mapped.h"
 #include "runtime/aot/model.h"
-#include "runtime/aot/recommend.h"
+#include "runtime/aot/recommend/recommend.h"
 
 #if MOIRE__AOT_ITEMS
 #include "runtime/items/search.h"

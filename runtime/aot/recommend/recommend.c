@@ -1,7 +1,7 @@
 /* Scores, lists of the best items, and queries, a slice of the batch at a time. */
-#include "runtime/aot/recommend.h"
+#include "runtime/aot/recommend/recommend.h"
 #include "runtime/aot/best.h"
-#include "runtime/aot/lists.h"
+#include "runtime/aot/recommend/lists.h"
 #include "runtime/aot/model.h"
 #include "runtime/aot/slices.h"
 

@@ -1,5 +1,5 @@
 /* Training a recommender: histories, and the item that follows each. */
-#include "runtime/aot/lists.h"
+#include "runtime/aot/recommend/lists.h"
 #include "runtime/aot/train.h"
 
 #include <string.h>

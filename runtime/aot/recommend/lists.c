@@ -1,5 +1,5 @@
 /* Lists of items. See lists.h. */
-#include "runtime/aot/lists.h"
+#include "runtime/aot/recommend/lists.h"
 
 #include <string.h>
 
