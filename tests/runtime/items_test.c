@@ -25,7 +25,7 @@ static double normal(moire__random *r) {
   return sqrt(-2 * log(u)) * cos(6.283185307179586 * v);
 }
 
-typedef enum kind { PLAIN, TIES, SAME, NORMS, SKEWED, TINY, HUGE, ZEROS, EDGE, KINDS } kind;
+typedef enum kind { PLAIN, TIES, TURNS, SAME, NORMS, SKEWED, TINY, HUGE, ZEROS, EDGE, KINDS } kind;
 
 enum { QUERY_SEED = 6 };
 
@@ -40,7 +40,8 @@ static float *make_rows(kind k, int64_t n, int64_t width, uint64_t seed) {
                               : 1;
     for (int64_t j = 0; j < width; j++) {
       double x = normal(&r);
-      if (k == TIES) x = (j % 3 ? 0.5 : -1) + 1e-6 * x; /* one direction, and the last digits */
+      /* One direction, and the last digits: all rows, or some thousands and then others in turns. */
+      if (k == TIES || (k == TURNS && i / 5000 % 2 == 0)) x = (j % 3 ? 0.5 : -1) + 1e-6 * x;
       if (k == SAME) x = (double)((i % 7) * 3 + j % 5) - 9;
       if (k == SKEWED && j == 0) x = 40 + x; /* one number takes the range of eight bits */
       if (k == ZEROS && i % 3) x = 0;
@@ -95,8 +96,8 @@ static void compare(const moire_items *t, const float *queries, int64_t n, const
 }
 
 Test(items, a_search_is_the_scan, .timeout = 120) {
-  static const char *const names[KINDS] = {"plain", "ties", "same",  "norms", "skewed",
-                                           "tiny",  "huge", "zeros", "edge"};
+  static const char *const names[KINDS] = {"plain",  "ties", "turns", "same",  "norms",
+                                           "skewed", "tiny", "huge",  "zeros", "edge"};
   static const int64_t widths[] = {64, 1, 5, 16, 100};
   moire_error error = {0};
   moire_threads *threads = moire_threads_create(3, &error);
