@@ -194,10 +194,12 @@ void moire__tensor_copy(moire__tensor *y, int64_t at, const moire__tensor *x, in
   if (y->im) y->im[at] = x->im[from];
 }
 
-uint32_t moire__mask_threshold(double p) {
-  double threshold = ceil(p * 4294967296.0);
-  return threshold >= 4294967295.0 ? UINT32_MAX : (uint32_t)threshold;
+int32_t moire__mask_threshold(double p) {
+  double nearest = floor(p * 65536 + 0.5);
+  return nearest > 65535 ? 65535 : (int32_t)nearest;
 }
+
+double moire__mask_kept(double p) { return 65536.0 / (65536 - moire__mask_threshold(p)); }
 
 /* ---- demand ---------------------------------------------------------------------------------------------- */
 

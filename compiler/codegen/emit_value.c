@@ -137,6 +137,7 @@ static LLVMValueRef operate(moire__emitter *e, const moire__loop_value_info *inf
     case MOIRE__LOOP_word:
     case MOIRE__LOOP_get:
     case MOIRE__LOOP_random:
+    case MOIRE__LOOP_random16:
     case MOIRE__LOOP_OP_COUNT: break;
   }
   moire__emit_fail(e, MOIRE_ERROR_INTERNAL, "an unknown operation");
@@ -246,16 +247,17 @@ static moire__emit_value emit_get(moire__emitter *e, moire__loop_var v) {
   return moire__ir_lanes(var->type) ? (moire__emit_value){.vector = x} : (moire__emit_value){.scalar = x};
 }
 
-/* Lanes of consecutive elements that begin at a multiple of 32 share blocks, if the counters are uniform. */
+/* Lanes of consecutive elements share blocks where they begin as blocks do, if the counters are uniform. */
 static bool shares_blocks(moire__emitter *e, const moire__loop_value_info *info) {
   moire__emit_value element = moire__emit_value_of(e, info->operands[4]);
   if (!element.stride || !LLVMIsAConstantInt(element.stride)) return false;
-  if (LLVMConstIntGetSExtValue(element.stride) != 1 || e->lanes % 32 != 0) return false;
+  if (LLVMConstIntGetSExtValue(element.stride) != 1) return false;
   for (int i = 0; i < 4; i++) {
     moire__emit_value x = moire__emit_value_of(e, info->operands[i]);
     if (x.vector || x.stride) return false;
   }
-  return moire__emit_multiple_of(e->kernel, e->loop, info->operands[4]) % (e->lanes % 64 ? 32 : 64) == 0;
+  int64_t multiple = moire__emit_multiple_of(e->kernel, e->loop, info->operands[4]);
+  return moire__math_random_has_run(info->op, e->lanes, multiple);
 }
 
 static moire__emit_value emit_random(moire__emitter *e, const moire__loop_value_info *info, bool wide) {
@@ -266,9 +268,10 @@ static moire__emit_value emit_random(moire__emitter *e, const moire__loop_value_
   }
   if (wide && shares_blocks(e, info)) {
     x[4] = moire__emit_value_of(e, info->operands[4]).scalar;
-    return (moire__emit_value){.vector = moire__math_random_run(&e->ir, e->target->vector_bits, x, e->lanes)};
+    return (moire__emit_value){
+        .vector = moire__math_random_run(&e->ir, e->target->vector_bits, info->op, x, e->lanes)};
   }
-  LLVMValueRef word = moire__math_random(&e->ir, e->target->vector_bits, x);
+  LLVMValueRef word = moire__math_random(&e->ir, e->target->vector_bits, info->op, x);
   return wide ? (moire__emit_value){.vector = word} : (moire__emit_value){.scalar = word};
 }
 
@@ -291,7 +294,7 @@ void moire__emit_let(moire__emitter *e, moire__loop_value v) {
     moire__emit_value x = moire__emit_value_of(e, info->operands[i]);
     wide = wide || x.vector || x.stride;
   }
-  if (info->op == MOIRE__LOOP_random) {
+  if (info->op == MOIRE__LOOP_random || info->op == MOIRE__LOOP_random16) {
     *out = emit_random(e, info, wide);
     return;
   }

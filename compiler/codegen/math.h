@@ -16,12 +16,15 @@
 LLVMValueRef moire__math_emit(const moire__ir *ir, moire__loop_op op, int vector_bits,
                               const LLVMValueRef *operands, int n);
 
-/* The Philox word of each element (runtime/base/philox.h says which): seed_lo, seed_hi, step and stream are i32
- * scalars or vectors, element an i64 vector, or scalar if all are. */
-LLVMValueRef moire__math_random(const moire__ir *ir, int vector_bits, const LLVMValueRef operands[5]);
-/* The same for `lanes` consecutive elements from operands[4] on, all operands scalars: every block is computed
- * once. lanes is 32 and the first element a multiple of it, or both are multiples of 64. */
-LLVMValueRef moire__math_random_run(const moire__ir *ir, int vector_bits, const LLVMValueRef operands[5],
-                                    int lanes);
+/* What `op`, random or random16, draws for each element (runtime/base/philox.h): seed_lo, seed_hi, step and
+ * stream are i32 scalars or vectors, element an i64 vector, or scalar if all are. */
+LLVMValueRef moire__math_random(const moire__ir *ir, int vector_bits, moire__loop_op op,
+                                const LLVMValueRef operands[5]);
+/* The same for `lanes` (a power of two) consecutive elements from operands[4] on, all operands scalars: every
+ * block is computed once. Only where `has_run` says so of the first element, which is a multiple of `multiple`.
+ */
+bool moire__math_random_has_run(moire__loop_op op, int lanes, int64_t multiple);
+LLVMValueRef moire__math_random_run(const moire__ir *ir, int vector_bits, moire__loop_op op,
+                                    const LLVMValueRef operands[5], int lanes);
 
 #endif

@@ -240,8 +240,10 @@ moire__op moire__op_find(const char *name); /* MOIRE__OP_none if there is none *
 /* ---- random masks
  * ------------------------------------------------------------------------------------------------------ */
 
-/* An element of random_mask is kept where its Philox word, as an unsigned number, is at least this: ceil(p
- * 2^32), but no more than 2^32 - 1. 0 <= p < 1. The reference and the lowering both ask here. */
-uint32_t moire__mask_threshold(double p);
+/* An element of random_mask is 0 where its 16 bits (moire__philox_bits) are below the threshold, p 2^16 rounded
+ * but at most 2^16 - 1, and elsewhere 1 over the part that is kept, so that its mean is 1. 0 <= p < 1. The
+ * reference and the lowering both ask here. */
+int32_t moire__mask_threshold(double p);
+double moire__mask_kept(double p);
 
 #endif

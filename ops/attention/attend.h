@@ -162,7 +162,7 @@ bool moire__attend_is_single(const moire__attend_kernel *k);
 void moire__attend_lower_single(const moire__attend_kernel *k);
 void moire__attend_lower_single_backward(const moire__attend_kernel *k);
 
-/* ops/source/lower_source.c: an element of a random mask, 0 or 1 / (1 - p). */
+/* ops/source/lower_source.c: an element of a random mask (moire__mask_threshold). */
 moire__loop_value moire__lower_mask_element(moire__lowering *l, int32_t rng, double p, int64_t stream,
                                             moire__loop_value element);
 /* The attribute `first` of a node that draws (ops/source/mask.h); 0 without. */

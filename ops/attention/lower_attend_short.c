@@ -11,7 +11,7 @@
  *
  * The random mask of a head is drawn before, from the first row's first element to the last row's last: where
  * the sample's positions are consecutive, which those of a padded batch and of ids without gaps are, that is
- * one run of elements, of which Philox makes four a block. Otherwise it is drawn element by element, in the
+ * one run of elements, of which Philox makes eight a block. Otherwise it is drawn element by element, in the
  * same places.
  */
 #include "ops/attention/attend.h"

@@ -21,8 +21,7 @@ moire__loop_value moire__iota_source(moire__lowering *l, const moire__node *node
   return moire__loop_cast(&l->builder, at, MOIRE__LOOP_I32);
 }
 
-/* 0 if the element's word is below p 2^32, else 1 / (1 - p). The words are unsigned, the comparison is signed:
- * both sides are shifted by 2^31. */
+/* Of a random mask (moire__mask_threshold). */
 moire__loop_value moire__lower_mask_element(moire__lowering *l, int32_t rng, double p, int64_t stream,
                                             moire__loop_value element) {
   moire__loop_builder *b = &l->builder;
@@ -34,14 +33,11 @@ moire__loop_value moire__lower_mask_element(moire__lowering *l, int32_t rng, dou
   }
   words[3] = moire__loop_const(b, MOIRE__LOOP_I32, (double)(int32_t)(uint32_t)stream);
   words[4] = element;
-  moire__loop_value word = moire__loop_emit(b, MOIRE__LOOP_random, words, 5);
-  int64_t threshold = (int64_t)moire__mask_threshold(p) - ((int64_t)1 << 31);
-  moire__loop_value shifted =
-      moire__loop_binary(b, MOIRE__LOOP_add, word, moire__loop_const(b, MOIRE__LOOP_I32, -2147483648.0));
-  moire__loop_value dropped =
-      moire__loop_binary(b, MOIRE__LOOP_lt, shifted, moire__loop_const(b, MOIRE__LOOP_I32, (double)threshold));
+  moire__loop_value bits = moire__loop_emit(b, MOIRE__LOOP_random16, words, 5);
+  moire__loop_value threshold = moire__loop_const(b, MOIRE__LOOP_I32, moire__mask_threshold(p));
+  moire__loop_value dropped = moire__loop_binary(b, MOIRE__LOOP_lt, bits, threshold);
   return moire__loop_ternary(b, MOIRE__LOOP_select, dropped, moire__loop_const(b, MOIRE__LOOP_F32, 0),
-                             moire__loop_const(b, MOIRE__LOOP_F32, 1 / (1 - p)));
+                             moire__loop_const(b, MOIRE__LOOP_F32, moire__mask_kept(p)));
 }
 
 moire__loop_value moire__lower_mask_first(moire__lowering *l, const moire__node *node) {

@@ -109,8 +109,8 @@ double moire__mask_element(const moire__reference *c, const moire__tensor *rng, 
     element = element * size + index[i] + (part ? start[i] : 0) + (i ? 0 : moire__mask_first(c));
   }
   double probability = moire__node_real(c->node, p);
-  uint32_t word = moire__philox_element((uint32_t)(int32_t)rng->re[0], (uint32_t)(int32_t)rng->re[1],
-                                        (uint32_t)(int32_t)rng->re[2],
-                                        (uint32_t)moire__node_int(c->node, "stream"), (uint64_t)element);
-  return word >= moire__mask_threshold(probability) ? 1 / (1 - probability) : 0;
+  uint32_t bits = moire__philox_bits((uint32_t)(int32_t)rng->re[0], (uint32_t)(int32_t)rng->re[1],
+                                     (uint32_t)(int32_t)rng->re[2],
+                                     (uint32_t)moire__node_int(c->node, "stream"), (uint64_t)element);
+  return (int32_t)bits >= moire__mask_threshold(probability) ? moire__mask_kept(probability) : 0;
 }

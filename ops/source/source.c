@@ -7,9 +7,9 @@
  * A constant's optional attribute `per` is a list of one extent: every element is value / size(per), which is
  * how a mean over a named extent is spelt.
  *
- * random_mask element e is 0 where the Philox word of (rng, stream, e) is below moire__mask_threshold(p), that
- * is with probability p, and 1 / (1 - p) elsewhere. Its operand is the input "rng", i32[3]: seed low, seed
- * high, step.
+ * random_mask element e is 0 with probability p, rounded to a multiple of 2^-16, and elsewhere the inverse of
+ * the part that is kept (moire__mask_threshold). Its operand is the input "rng", i32[3]: seed low, seed high,
+ * step.
  */
 #include "ops/parts.h"
 #include "ops/source/mask.h"
@@ -210,13 +210,14 @@ void moire__random_mask_reference(moire__reference *c) {
   const double *rng = c->operands[0]->re;
   moire__tensor *y = c->results[0];
   double p = moire__node_real(c->node, "p");
-  uint32_t stream = (uint32_t)moire__node_int(c->node, "stream"), threshold = moire__mask_threshold(p);
+  uint32_t stream = (uint32_t)moire__node_int(c->node, "stream");
+  int32_t threshold = moire__mask_threshold(p);
   uint32_t seed_lo = (uint32_t)(int32_t)rng[0], seed_hi = (uint32_t)(int32_t)rng[1];
   uint32_t step = (uint32_t)(int32_t)rng[2];
   int64_t first = moire__mask_first(c);
   for (int64_t i = 0; i < y->elements; i++) {
-    uint32_t word = moire__philox_element(seed_lo, seed_hi, step, stream, (uint64_t)(first + i));
-    y->re[i] = word >= threshold ? 1 / (1 - p) : 0;
+    uint32_t bits = moire__philox_bits(seed_lo, seed_hi, step, stream, (uint64_t)(first + i));
+    y->re[i] = (int32_t)bits >= threshold ? moire__mask_kept(p) : 0;
   }
 }
 

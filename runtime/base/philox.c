@@ -1,4 +1,4 @@
-/* Philox4x32-10 and what is drawn from it: initial values, permutations, sequences.
+/* Philox4x32 and what is drawn from it: initial values, permutations, sequences.
  *
  * Keys: dropout uses the seed itself as its key, since generated code does. The other uses hash the seed and a
  * number of the use through one Philox block, which gives each a key of its own. */
@@ -9,18 +9,16 @@
 #include <math.h>
 #include <string.h>
 
-enum { ROUNDS = 10 };
-
 /* The multipliers and Weyl increments of the paper, section 3.3. */
 static const uint32_t multiplier_0 = 0xD2511F53u, multiplier_1 = 0xCD9E8D57u;
 static const uint32_t weyl_0 = 0x9E3779B9u, weyl_1 = 0xBB67AE85u;
 
 typedef enum use { USE_INITIAL_VALUE = 1, USE_PERMUTATION, USE_SEQUENCE } use;
 
-void moire__philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
+void moire__philox_by(int rounds, const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
   uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
   uint32_t k0 = key[0], k1 = key[1];
-  for (int round = 0; round < ROUNDS; round++) {
+  for (int round = 0; round < rounds; round++) {
     uint64_t p0 = (uint64_t)multiplier_0 * c0, p1 = (uint64_t)multiplier_1 * c2;
     c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
     c1 = (uint32_t)p1;
@@ -35,6 +33,10 @@ void moire__philox(const uint32_t counter[4], const uint32_t key[2], uint32_t ou
   out[3] = c3;
 }
 
+void moire__philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
+  moire__philox_by(MOIRE__PHILOX_ROUNDS, counter, key, out);
+}
+
 uint32_t moire__philox_element(uint32_t seed_lo, uint32_t seed_hi, uint32_t step, uint32_t stream,
                                uint64_t element) {
   uint64_t block = (element >> 6) << 4 | (element & 15);
@@ -43,6 +45,16 @@ uint32_t moire__philox_element(uint32_t seed_lo, uint32_t seed_hi, uint32_t step
   uint32_t words[4];
   moire__philox(counter, key, words);
   return words[element >> 4 & 3];
+}
+
+uint32_t moire__philox_bits(uint32_t seed_lo, uint32_t seed_hi, uint32_t step, uint32_t stream,
+                            uint64_t element) {
+  uint64_t in = element & 63, block = (element >> 6) << 3 | (in & 31) >> 2;
+  const uint32_t counter[4] = {(uint32_t)block, (uint32_t)(block >> 32), stream, step};
+  const uint32_t key[2] = {seed_lo, seed_hi};
+  uint32_t words[4];
+  moire__philox_by(MOIRE__PHILOX_MASK_ROUNDS, counter, key, words);
+  return words[(in >> 5) << 1 | (in >> 1 & 1)] >> (in & 1) * 16 & 0xffff;
 }
 
 static void key_of(uint64_t seed, use purpose, uint32_t key[2]) {

@@ -138,24 +138,25 @@ Test(ops, powers_of_f32) { EXPECT("f32", powers, .ulps = 4, .low = 0.01, .high =
 
 /* Counters that run on, from anywhere and from where blocks begin; some lie beyond 2^32 blocks, and keys that
  * differ over the lanes. */
-Test(ops, random_words) {
-  static const int64_t bases[] = {5, (1LL << 36) + 77, 64, (1LL << 36) + 96};
+static void expect_random(const char *op) {
+  static const int64_t bases[] = {5, (1LL << 36) + 77, 64, (1LL << 36) + 96, 16, (1LL << 37) + 40};
   for (size_t l = 0; l < sizeof all_lanes / sizeof *all_lanes; l++) {
     for (size_t i = 0; i < sizeof bases / sizeof *bases; i++) {
       moire__arena arena = {0};
       moire__loop_kernel *k = test_kernel_text(
           &arena,
-          "kernel @random.%d <N> (in i32 %%rng[3], in i32 %%key[N], out i32 %%y[N], out i32 %%z[N], "
+          "kernel @%s.%d <N> (in i32 %%rng[3], in i32 %%key[N], out i32 %%y[N], out i32 %%z[N], "
           "out i32 %%w[N])\n    parallel %%p < 1 {\n"
           "  %%low = load %%rng[0] : i32\n  %%high = load %%rng[1] : i32\n"
           "  %%step = load %%rng[2] : i32\n"
           "  for %%i = 0 to N %s %d {\n"
           "    %%e = add %%i, %lld : i64\n    %%k = load %%key[%%i] : i32\n"
-          "    %%r = random %%low, %%high, %%step, 7_i32, %%e : i32\n    store %%y[%%i] = %%r\n"
-          "    %%s = random %%k, %%high, %%k, 9_i32, %%e : i32\n    store %%z[%%i] = %%s\n"
-          "    %%t = random %%low, %%k, %%step, %%k, 3 : i32\n    store %%w[%%i] = %%t\n"
+          "    %%r = %s %%low, %%high, %%step, 7_i32, %%e : i32\n    store %%y[%%i] = %%r\n"
+          "    %%s = %s %%k, %%high, %%k, 9_i32, %%e : i32\n    store %%z[%%i] = %%s\n"
+          "    %%t = %s %%low, %%k, %%step, %%k, 3 : i32\n    store %%w[%%i] = %%t\n"
           "  }\n}\n",
-          all_lanes[l], all_lanes[l] > 1 ? "vector" : "step", all_lanes[l], (long long)bases[i]);
+          op, all_lanes[l], all_lanes[l] > 1 ? "vector" : "step", all_lanes[l], (long long)bases[i], op, op,
+          op);
       test_compiled_case how = {.least = INT32_MIN, .most = INT32_MAX};
       for (size_t t = 0; t < sizeof targets / sizeof *targets; t++) {
         how.target = targets[t];
@@ -165,3 +166,6 @@ Test(ops, random_words) {
     }
   }
 }
+
+Test(ops, random_words) { expect_random("random"); }
+Test(ops, random_bits_of_masks) { expect_random("random16"); }

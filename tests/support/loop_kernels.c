@@ -144,9 +144,9 @@ moire__loop_kernel *test_kernel_dropout(moire__arena *arena) {
   for (int i = 0; i < 3; i++) operands[i] = moire__loop_load(&b, rng, moire__loop_index(&b, i));
   operands[3] = moire__loop_const(&b, MOIRE__LOOP_I32, 7);
   operands[4] = moire__loop_for(&b, moire__loop_index(&b, 0), moire__loop_index(&b, N), 1, 16);
-  moire__loop_value word = moire__loop_emit(&b, MOIRE__LOOP_random, operands, 5);
-  moire__loop_value zero = moire__loop_const(&b, MOIRE__LOOP_I32, 0);
-  moire__loop_value keep = moire__loop_binary(&b, MOIRE__LOOP_le, zero, word);
+  moire__loop_value word = moire__loop_emit(&b, MOIRE__LOOP_random16, operands, 5);
+  moire__loop_value half = moire__loop_const(&b, MOIRE__LOOP_I32, 1 << 15);
+  moire__loop_value keep = moire__loop_binary(&b, MOIRE__LOOP_le, half, word);
   moire__loop_value scaled = mul(&b, moire__loop_load(&b, x, operands[4]), number(&b, 2));
   moire__loop_store(&b, y, operands[4],
                     moire__loop_ternary(&b, MOIRE__LOOP_select, keep, scaled, number(&b, 0)));

@@ -70,7 +70,7 @@ static moire__loop_kernel *product(void) {
   return k;
 }
 
-/* y = op(x), or op(x, x); random: x where the element's word is positive. */
+/* y = op(x), or op(x, x); random, random16: x where the element's number is positive. */
 static moire__loop_kernel *element_wise(moire__loop_op op, int lanes) {
   moire__loop_kernel *k = moire__loop_kernel_create(&arena, moire__loop_op_name(op), NULL);
   moire__loop_buffer x = moire__loop_add_parameter(k, "x", MOIRE__BUFFER_IN, MOIRE__LOOP_F32, ELEMENTS);
@@ -78,7 +78,7 @@ static moire__loop_kernel *element_wise(moire__loop_op op, int lanes) {
   moire__loop_builder at = moire__loop_begin(k, 1, 1), *l = &at;
   moire__loop_value i = moire__loop_for(l, moire__loop_index(l, 0), moire__loop_index(l, ELEMENTS), 1, lanes);
   moire__loop_value a = moire__loop_load(l, x, i), result = 0;
-  if (op == MOIRE__LOOP_random) {
+  if (op == MOIRE__LOOP_random || op == MOIRE__LOOP_random16) {
     moire__loop_value word = moire__loop_const(l, MOIRE__LOOP_I32, 77);
     moire__loop_value operands[] = {word, word, word, word, i};
     moire__loop_value kept = moire__loop_binary(l, MOIRE__LOOP_lt, moire__loop_const(l, MOIRE__LOOP_I32, 0),
@@ -93,9 +93,10 @@ static moire__loop_kernel *element_wise(moire__loop_op op, int lanes) {
 }
 
 int main(int argc, char **argv) {
-  static const moire__loop_op ops[] = {MOIRE__LOOP_add,   MOIRE__LOOP_exp, MOIRE__LOOP_exp2,  MOIRE__LOOP_log,
-                                       MOIRE__LOOP_tanh,  MOIRE__LOOP_erf, MOIRE__LOOP_sin,   MOIRE__LOOP_cos,
-                                       MOIRE__LOOP_atan2, MOIRE__LOOP_pow, MOIRE__LOOP_random};
+  static const moire__loop_op ops[] = {MOIRE__LOOP_add, MOIRE__LOOP_exp,    MOIRE__LOOP_exp2,
+                                       MOIRE__LOOP_log, MOIRE__LOOP_tanh,   MOIRE__LOOP_erf,
+                                       MOIRE__LOOP_sin, MOIRE__LOOP_cos,    MOIRE__LOOP_atan2,
+                                       MOIRE__LOOP_pow, MOIRE__LOOP_random, MOIRE__LOOP_random16};
   moire_error error = {0};
   moire__target chosen;
   if (moire__target_named(argc > 1 ? argv[1] : "host", &chosen, &error)) bench_stop(&error);
@@ -104,7 +105,7 @@ int main(int argc, char **argv) {
   printf("target %s\nproduct %d x %d x %d: %.1f GFLOP/s\n", target->name, ROWS, DEPTH, COLUMNS,
          2e-9 * ROWS * DEPTH * COLUMNS / seconds);
   for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
-    printf("%-7s", moire__loop_op_name(ops[i]));
+    printf("%-8s", moire__loop_op_name(ops[i]));
     for (int lanes = 8; lanes <= 64; lanes *= 2)
       printf("  %6.3f ns with %d lanes", best_time(element_wise(ops[i], lanes)) / ELEMENTS * 1e9, lanes);
     printf("\n");

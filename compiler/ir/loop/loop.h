@@ -78,7 +78,8 @@ typedef enum moire__loop_type {
   X(load, 1, "element at offset a of a buffer or local")                                                       \
   X(word, 1, "elements 2 a and 2 a + 1 of a bf16 buffer or local, as pair packs them; i32")                    \
   X(get, 0, "value of a variable")                                                                             \
-  X(random, 5, "Philox word of element e: operands seed_lo, seed_hi, step, stream (i32), e (i64); i32")
+  X(random, 5, "Philox word of element e: operands seed_lo, seed_hi, step, stream (i32), e (i64); i32")        \
+  X(random16, 5, "the 16 bits of element e of a random mask, from 0 to 65535: operands as those of random")
 
 typedef enum moire__loop_op {
 #define MOIRE__LOOP_OP_ENUM(name, n, equation) MOIRE__LOOP_##name,

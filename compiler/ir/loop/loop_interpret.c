@@ -198,11 +198,14 @@ static slot cast(const machine *m, moire__loop_type from, moire__loop_type to, s
   return (slot){.d = narrow ? (double)(float)x.i : (double)x.i};
 }
 
-static slot random_word(const machine *m, const moire__loop_value *operands) {
+static slot random_word(const machine *m, moire__loop_op op, const moire__loop_value *operands) {
   uint32_t word[4];
   for (int i = 0; i < 4; i++) word[i] = (uint32_t)m->values[operands[i]].i;
   uint64_t element = (uint64_t)m->values[operands[4]].i;
-  return (slot){.i = (int32_t)moire__philox_element(word[0], word[1], word[2], word[3], element)};
+  uint32_t drawn = op == MOIRE__LOOP_random16
+                       ? moire__philox_bits(word[0], word[1], word[2], word[3], element)
+                       : moire__philox_element(word[0], word[1], word[2], word[3], element);
+  return (slot){.i = (int32_t)drawn};
 }
 
 /* ---- statements ------------------------------------------------------------------------------------------ */
@@ -239,7 +242,8 @@ static bool run_let(machine *m, const moire__loop_statement *s) {
     case MOIRE__LOOP_get: *result = m->vars[info->var]; return true;
     case MOIRE__LOOP_select: *result = a.i ? b : c; return true;
     case MOIRE__LOOP_cast: *result = cast(m, from, info->type, a); return true;
-    case MOIRE__LOOP_random: *result = random_word(m, info->operands); return true;
+    case MOIRE__LOOP_random:
+    case MOIRE__LOOP_random16: *result = random_word(m, info->op, info->operands); return true;
     default: break;
   }
   if (info->type == MOIRE__LOOP_BOOL) {

@@ -128,6 +128,7 @@ moire__loop_type moire__loop_result_type(moire__loop_op op, const moire__loop_ty
       result = b;
       break;
     case MOIRE__LOOP_random:
+    case MOIRE__LOOP_random16:
       fits = operands[4] == MOIRE__LOOP_I64;
       for (int i = 0; i < 4; i++) fits = fits && operands[i] == MOIRE__LOOP_I32;
       break;

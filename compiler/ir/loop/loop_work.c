@@ -45,6 +45,7 @@ int moire__loop_op_flop(moire__loop_op op, moire__loop_type type) {
 static double cost_of(moire__loop_op op, moire__loop_type type) {
   if (op == MOIRE__LOOP_div || op == MOIRE__LOOP_sqrt || op == MOIRE__LOOP_mod) return 4;
   if (op == MOIRE__LOOP_random) return 20;
+  if (op == MOIRE__LOOP_random16) return 6;
   int flop = moire__loop_op_flop(op, type);
   return flop > 2 ? flop : 1;
 }

@@ -25,7 +25,8 @@ static bool takes_arguments(moire__loop_op op) {
     case MOIRE__LOOP_select:
     case MOIRE__LOOP_load:
     case MOIRE__LOOP_word:
-    case MOIRE__LOOP_random: return true;
+    case MOIRE__LOOP_random:
+    case MOIRE__LOOP_random16: return true;
     default: return false;
   }
 }
