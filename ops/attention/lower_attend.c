@@ -8,6 +8,7 @@
 #include "ops/attention/attend.h"
 
 enum { QUERY_BLOCK = 128, KEY_BLOCK = 64, NO_KEY = 1 << 30, COPIED_AT_ONCE = 16 };
+enum { LEAST_SIDE = 4, MOST_SIDE = 16 }; /* of squares that are turned */
 
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -133,6 +134,39 @@ moire__tile_matrix moire__attend_rows(const moire__attend_kernel *k, int operand
   return x;
 }
 
+/* The largest side of squares that can be turned in registers; 0: rows do not lie along memory, or are no whole
+ * squares. */
+static int side_of_squares(const moire__attend_kernel *k, int operand, int64_t width) {
+  moire__lowering *l = k->l;
+  int side = k->lanes < MOST_SIDE ? k->lanes : MOST_SIDE;
+  while (side >= LEAST_SIDE && width % side) side /= 2;
+  for (int p = 0; p < k->layout.planes; p++) {
+    if (moire__lower_view(l, l->node->operands[operand + p]).strides[3] != 1) return 0;
+  }
+  return side >= LEAST_SIDE ? side : 0;
+}
+
+/* Turns squares of rows from `low` on, as many as there are before `high`; returns the row after them. */
+static moire__loop_value turn_rows(const moire__attend_kernel *k, const moire__tile_matrix *x, int64_t width,
+                                   const moire__loop_buffer *to, moire__loop_value low, moire__loop_value high,
+                                   int side) {
+  moire__lowering *l = k->l;
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value size = moire__loop_index(b, side);
+  moire__loop_value fit = moire__loop_binary(b, MOIRE__LOOP_sub, high, low);
+  fit = moire__lower_mul(l, moire__loop_binary(b, MOIRE__LOOP_div, fit, size), size);
+  moire__loop_value end = moire__lower_add(l, low, fit);
+  moire__loop_value i = moire__loop_for(b, low, end, side, 1);
+  moire__loop_value c = moire__loop_for(b, moire__loop_index(b, 0), moire__loop_index(b, width), side, 1);
+  moire__loop_value at = moire__lower_add(l, moire__lower_mul(l, c, moire__loop_index(b, k->stride)), i);
+  for (int p = 0; p < x->planes; p++)
+    moire__loop_turn(b, to[p], at, k->stride, x->buffer[p], moire__tile_address(l, x, p, i, c), x->row[p],
+                     side);
+  moire__loop_end(b);
+  moire__loop_end(b);
+  return end;
+}
+
 /* One row of x becomes a column, some of its elements at once. */
 static void transpose_row(const moire__attend_kernel *k, const moire__tile_matrix *x, int plane, int64_t width,
                           moire__loop_buffer to, moire__loop_value i) {
@@ -173,7 +207,10 @@ void moire__attend_transpose(const moire__attend_kernel *k, int operand, int64_t
   moire__loop_end(b);
   moire__loop_end(b);
   moire__loop_end(b);
-  i = moire__loop_for(b, zero, n, 1, 1);
+  moire__loop_value next = zero;
+  for (int side = side_of_squares(k, operand, width); side; side = side > LEAST_SIDE ? LEAST_SIDE : 0)
+    next = turn_rows(k, &x, width, transposed, next, n, side);
+  i = moire__loop_for(b, next, n, 1, 1);
   for (int p = 0; p < x.planes; p++) transpose_row(k, &x, p, width, transposed[p], i);
   moire__loop_end(b);
 }
