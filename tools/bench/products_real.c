@@ -4,6 +4,8 @@
  * In turns, on the same data; results are compared before anything is timed. The time of a product is the least
  * CPU time of its runs, each as many products as take a tenth of a millisecond: what other work on the machine
  * disturbs least.
+ * With MOIRE_PYTHON=PYTHON in the environment PyTorch (its own BLAS, which is MKL on x86-64) takes turns too,
+ * in a process of its own (products_real_torch.py).
  *
  *   products_real [ROWS IN OUT]     only this shape
  */
@@ -36,6 +38,7 @@ typedef struct sides {
   moire_program *program;
   moire_store *store;
   moire_runner *runner;
+  bench_peer *torch; /* NULL: there is none */
 } sides;
 
 static moire_value operand(moire_graph *g, const char *name, moire_dim rows, moire_dim columns,
@@ -107,10 +110,24 @@ static double timed(const sides *s, void (*run)(const sides *), int times) {
   return (bench_clock(CLOCK_PROCESS_CPUTIME_ID) - start) / times;
 }
 
-/* Returns the peer's time by ours. */
-static double measure(const product *p) {
+/* The time of a product in PyTorch, of `times`. */
+static double torch_time(const sides *s, int times) {
+  const product *p = s->p;
+  char line[200];
+  snprintf(line, sizeof line, "%lld %lld %lld %d %d %d", (long long)p->m, (long long)p->k, (long long)p->n,
+           p->transpose_a, p->transpose_b, times);
+  return bench_peer_ask(s->torch, line);
+}
+
+/* The peers' times by ours: OpenBLAS, PyTorch (0: it is not asked). */
+typedef struct ratios {
+  double blas, torch;
+} ratios;
+
+static ratios measure(const product *p, bench_peer *torch) {
   moire_error error = {0};
   sides s = {.p = p,
+             .torch = torch,
              .a = bench_numbers(p->m * p->k, 1),
              .b = bench_numbers(p->k * p->n, 2),
              .c = bench_numbers(p->m * p->n, 3)};
@@ -118,14 +135,16 @@ static double measure(const product *p) {
   bench_require(error.status, &error);
   compile(&s);
   agree(&s);
-  double ours = INFINITY, peer = INFINITY, begun = bench_now(), once = timed(&s, run_blas, 1);
+  double ours = INFINITY, peer = INFINITY, third = INFINITY, begun = bench_now(), once = timed(&s, run_blas, 1);
   int times = once > RUN ? 1 : once * MOST_TIMES < RUN ? MOST_TIMES : (int)(RUN / once) + 1;
   for (int i = 0; i < MOST_RUNS && (i < LEAST_RUNS || bench_now() - begun < SECONDS); i++) {
     ours = fmin(ours, timed(&s, run_ours, times));
     peer = fmin(peer, timed(&s, run_blas, times));
+    if (torch) third = fmin(third, torch_time(&s, times));
   }
   double flop = 2.0 * (double)p->m * (double)p->k * (double)p->n;
   printf("  %-4s %9.1f us %6.1f GFLOP/s %5.2f", p->name, ours * 1e6, flop / ours * 1e-9, peer / ours);
+  if (torch) printf(" %5.2f", third / ours);
   moire_runner_destroy(s.runner);
   moire_store_destroy(s.store);
   moire_program_destroy(s.program);
@@ -133,7 +152,7 @@ static double measure(const product *p) {
   free(s.a);
   free(s.b);
   free(s.c);
-  return peer / ours;
+  return (ratios){peer / ours, torch ? third / ours : 0};
 }
 
 typedef struct layer {
@@ -152,16 +171,38 @@ static const layer layers[] = {
     {16, 512, 512, false},     {200, 1000, 7, true},
 };
 
+/* Starts PyTorch where there is one. */
+static bool start_torch(bench_peer *peer) {
+  const char *python = getenv("MOIRE_PYTHON");
+  if (python &&
+      bench_peer_start(peer, (const char *const[]){python, "tools/bench/products_real_torch.py", NULL}))
+    return true;
+  printf("MOIRE_PYTHON names no Python with PyTorch, so it is left out\n");
+  return false;
+}
+
+/* Sum and least of ratios. */
+typedef struct summary {
+  double sum, least;
+} summary;
+
+static void add(summary *to, double ratio) {
+  to->sum += ratio;
+  to->least = fmin(to->least, ratio);
+}
+
 int main(int argc, char **argv) {
   layer one = {0};
   if (argc >= 4)
     one = (layer){strtoll(argv[1], NULL, 10), strtoll(argv[2], NULL, 10), strtoll(argv[3], NULL, 10), argc > 4};
   int n = argc >= 4 ? 1 : (int)(sizeof layers / sizeof *layers), products = 0;
-  double sum = 0, least = INFINITY;
+  summary blas = {0, INFINITY}, torch = {0, INFINITY};
+  bench_peer peer;
+  bool asks = start_torch(&peer);
   printf(
       "y = x W^T, dX = dY W, dW = dY^T x in float32 on one thread, the least of many runs in turns; times of\n"
-      "OpenBLAS (%s) by ours\n",
-      openblas_get_corename());
+      "OpenBLAS (%s)%s by ours\n",
+      openblas_get_corename(), asks ? " and PyTorch" : "");
   for (int i = 0; i < n; i++) {
     const layer *l = argc >= 4 ? &one : &layers[i];
     const product three[] = {
@@ -172,14 +213,16 @@ int main(int argc, char **argv) {
     printf("%6lld x %5lld -> %5lld%s", (long long)l->rows, (long long)l->in, (long long)l->out,
            l->named ? "*" : " ");
     for (int j = 0; j < 3; j++) {
-      double ratio = measure(&three[j]);
-      sum += ratio;
-      least = fmin(least, ratio);
+      ratios r = measure(&three[j], asks ? &peer : NULL);
+      add(&blas, r.blas);
+      add(&torch, r.torch);
       products++;
       fflush(stdout);
     }
     printf("\n");
   }
-  printf("mean %.2f, least %.2f of %d products\n", sum / products, least, products);
+  printf("mean %.2f, least %.2f of %d products\n", blas.sum / products, blas.least, products);
+  if (asks) printf("beside PyTorch: mean %.2f, least %.2f\n", torch.sum / products, torch.least);
+  if (asks) bench_peer_stop(&peer);
   return 0;
 }
