@@ -15,6 +15,7 @@ enum {
   PLANEWISE = MOIRE__TRAIT_PLANEWISE,
   COMMUTES = MOIRE__TRAIT_COMMUTES,
   FIXED = MOIRE__TRAIT_FIXED,
+  IN_PLACE = MOIRE__TRAIT_IN_PLACE,
 };
 
 /* The traits and class of a row as constants, for the conditions below. */

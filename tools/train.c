@@ -289,16 +289,21 @@ static moire_status fill_states(const void *context, moire_store *store, moire_e
 /* The programs of a step: sums and step where the batch is divided, else one. */
 typedef struct programs {
   moire_program *sums, *step;
+  moire_program *catch_up; /* of rows that miss steps, or NULL */
 } programs;
 
 static moire_status compile(const arguments *a, moire__setup *setup, programs *p, moire_error *error) {
   bool divided = moire_config_int(setup->training, "batch_groups") > 0;
+  bool misses = !strcmp(moire_config_string(setup->training, "sparse"), "exact");
   setup->part = divided ? MOIRE_PART_SUMS : MOIRE_PART_WHOLE;
   p->sums = moire__setup_compile_step(setup, a->threads, error);
   setup->part = MOIRE_PART_STEP;
   if (divided && p->sums) p->step = moire__setup_compile_step(setup, a->threads, error);
+  setup->part = MOIRE_PART_CATCH_UP;
+  if (misses && p->sums) p->catch_up = moire__setup_compile_step(setup, a->threads, error);
   setup->part = MOIRE_PART_WHOLE;
-  return p->sums && (p->step || !divided) ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
+  bool all = p->sums && (p->step || !divided) && (p->catch_up || !misses);
+  return all ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
 }
 
 static moire__division division_of(const arguments *a, const moire__setup *setup, const programs *p) {
@@ -325,6 +330,7 @@ static moire_status train_in(const arguments *a, const char *directory, int *loc
                               .training = setup->training,
                               .step = moire_program_plan(compiled.sums),
                               .division = division_of(a, setup, &compiled),
+                              .catch_up = compiled.catch_up ? moire_program_plan(compiled.catch_up) : NULL,
                               .task = &task,
                               .threads = threads,
                               .directory = directory,
@@ -353,6 +359,7 @@ static moire_status train_in(const arguments *a, const char *directory, int *loc
     moire_program_destroy(plain_program.program);
     moire__arena_free(&arena);
   }
+  moire_program_destroy(compiled.catch_up);
   moire_program_destroy(compiled.step);
   moire_program_destroy(compiled.sums);
   moire_threads_destroy(threads);

@@ -61,6 +61,9 @@ static moire_status check(const moire_compile_options *options, moire_error *err
                       "training wants options.loss, the name of the output to minimise");
   if (options->training.optimizer == MOIRE_OPTIMIZER_NONE)
     return moire_fail(error, MOIRE_ERROR_ARGUMENT, "training wants options.training.optimizer");
+  if (options->training.sparse != MOIRE_SPARSE_OFF)
+    return moire_fail(error, MOIRE_ERROR_UNSUPPORTED,
+                      "sparse: rows are stepped alone by the command moire train: wanted sparse: off");
   return moire_schedule_check(&options->training.schedule, error);
 }
 

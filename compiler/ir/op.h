@@ -39,6 +39,7 @@ enum {
   MOIRE__TRAIT_PLANEWISE = 2,
   MOIRE__TRAIT_COMMUTES = 4,
   MOIRE__TRAIT_FIXED = 8,
+  MOIRE__TRAIT_IN_PLACE = 16, /* of KERNEL ops: result i takes the place of operand i, of the same type */
 };
 
 enum { MOIRE__MAX_OPERANDS = 80, MOIRE__MAX_RESULTS = 8 };

@@ -3,7 +3,7 @@
  * What a step sums over its samples is made part by part, and added up outside; what it then does to the states
  * reads the whole sums. With goal->part
  *
- *   WHOLE   nothing changes
+ *   WHOLE   nothing changes, nor with CATCH_UP
  *   SUMS    outputs, gradients and "group.sum.<i>", the sums over the batch that updates of the model's own
  * read, in the order of their nodes; no update. Random values are those of the part: before it stand `B_first`
  * samples of the whole batch, a named extent STEP    the updates, and gradients as they were; what SUMS gives
@@ -252,7 +252,7 @@ static moire_status make_step(divide *d) {
 }
 
 moire_graph *moire__pass_divide(const moire_graph *g, const moire__goal *goal, moire_error *error) {
-  if (goal->part == MOIRE_PART_WHOLE) {
+  if (goal->part == MOIRE_PART_WHOLE || goal->part == MOIRE_PART_CATCH_UP) {
     moire__rewrite all = moire__rewrite_all(g);
     return moire__rewrite_finish(&all, error);
   }

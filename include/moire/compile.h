@@ -71,8 +71,11 @@ typedef struct moire_fixed_extent {
  * adds up what they give (docs/mpi.md). SUMS runs for a part: it gives the outputs, the gradients as
  * "grad.<parameter>", and "group.sum.<i>" of what the model sums over the batch for states of its own; it
  * changes no state. The extent "B_first" says how many samples of the whole batch stand before the part's. STEP
- * runs once: its inputs are those gradients and sums, of the whole batch, and it changes the states. */
-typedef enum moire_part { MOIRE_PART_WHOLE, MOIRE_PART_SUMS, MOIRE_PART_STEP } moire_part;
+ * runs once: its inputs are those gradients and sums, of the whole batch, and it changes the states.
+ *
+ * CATCH_UP is for training with `sparse: exact`: it has all rows of its tables make the steps that they have
+ * missed, and does nothing else. */
+typedef enum moire_part { MOIRE_PART_WHOLE, MOIRE_PART_SUMS, MOIRE_PART_STEP, MOIRE_PART_CATCH_UP } moire_part;
 
 typedef struct moire_compile_options {
   const char *const *outputs; /* outputs of the graph that are wanted (borrowed during the call) */

@@ -67,6 +67,12 @@ typedef struct moire_parameter_group {
 
 enum { MOIRE_MOST_GROUPS = 32, MOIRE_MOST_OPTIMIZER_SCALARS = 5 + 3 * (MOIRE_MOST_GROUPS + 1) };
 
+/* How tables are stepped of which a step looks some rows up, and whose gradient is of these alone
+ * (docs/training.md). DENSE: all rows, as any parameter. EXACT: rows of the step alone, and each, before it is
+ * read, makes the steps that it has missed, with a gradient of zero. LAZY: rows of the step alone. Beside such
+ * a table stands the state "adam.since.<parameter>", i32[rows]: the steps after which a row is. */
+typedef enum moire_sparse { MOIRE_SPARSE_OFF, MOIRE_SPARSE_EXACT, MOIRE_SPARSE_LAZY } moire_sparse;
+
 /* What is trained, and how. Arrays are borrowed. Start from moire_training_defaults(). */
 typedef struct moire_training_options {
   moire_optimizer optimizer;
@@ -86,6 +92,7 @@ typedef struct moire_training_options {
   const char *const *freeze;
   int n_freeze;
   moire_schedule schedule; /* of all groups; it is not compiled */
+  moire_sparse sparse;     /* Adam and AdamW, without averages, one batch a step */
 } moire_training_options;
 
 /* No optimizer; lr 1e-3, beta 0.9 and 0.999, eps 1e-8, one batch a step, a constant schedule (step_size 1,
@@ -130,6 +137,19 @@ void moire_optimizer_scalars(const moire_training_options *options, const moire_
                              double *scalars);
 void moire_optimizer_scalars_f32(const moire_training_options *options, const moire_batch_place *place,
                                  float *scalars); /* the same, rounded: what moire_runner_set_input wants */
+
+/* What a compiled step with `sparse: exact` reads besides: "optimizer.history", f64[S, n] with the named extent
+ * optimizer_steps = S and n = moire_optimizer_history_count, where row t is of the step t = 1, 2, … and there
+ * are rows for all that are done; and "optimizer.step", i32[], how many are done, which `lazy` reads, too. A
+ * row has of each group
+ *
+ *   lr / (1 - beta1^t)      1 / sqrt(1 - beta2^t)      d = 1 - lr weight_decay      ln d_1 + ... + ln d_t
+ *
+ * and row 0 is 0, 1, 1, 0. */
+int moire_optimizer_history_count(const moire_training_options *options);
+/* Row t from 1 on, of which `before` is row t - 1. */
+void moire_optimizer_history(const moire_training_options *options, int64_t t, const double *before,
+                             double *row);
 
 #ifdef __cplusplus
 }

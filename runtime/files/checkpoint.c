@@ -195,9 +195,14 @@ static moire_status find_weight(const moire__checkpoint_names *names, const char
                     state);
 }
 
+static bool is_since(const char *name) {
+  return !strncmp(name, MOIRE__SINCE_PREFIX, strlen(MOIRE__SINCE_PREFIX));
+}
+
 static moire_status check_state(loader *l, int index) {
   moire_plan_state state = moire_store_at(l->store, index);
   if (!belongs(state.name, l->part)) return MOIRE_OK;
+  if (is_since(state.name) && !moire__checkpoint_tensor(l->file, state.name)) return MOIRE_OK;
   moire__weight weight;
   moire_status status = find_weight(&l->names, state.name, &weight, l->error);
   if (status) return status;
@@ -234,7 +239,7 @@ static moire_status check_use(const loader *l, int index) {
   const char *bare = l->names.bare_of[index];
   int used = l->used[index];
   const int planes = 1 << MOIRE__PLANE_REAL | 1 << MOIRE__PLANE_IMAGINARY;
-  if (used & 1 || used == planes || !belongs(bare, l->part)) return MOIRE_OK;
+  if (used & 1 || used == planes || !belongs(bare, l->part) || is_since(bare)) return MOIRE_OK;
   if (!used && is_second_name(l->file, name)) return MOIRE_OK;
   if (used)
     return moire_fail(l->error, MOIRE_ERROR_FORMAT,

@@ -20,6 +20,11 @@
  * They stand in what a training resumes from alone. */
 #define MOIRE__CONSTANT_PREFIX "imported.constant."
 
+/* States that say of each row of a table after which step of the optimizer it stands, where rows are stepped
+ * alone. A file without them has all rows after its last step, and so has one with them that is read by a
+ * training that steps all rows: MOIRE__CHECKPOINT_EVERYTHING leaves such states and such tensors alone. */
+#define MOIRE__SINCE_PREFIX "adam.since."
+
 /* A tensor of a state dict, where that has other tensors than the store has states. */
 typedef struct moire__state_name {
   const char *name, *state; /* in the dict, in the store; two names may have one state */

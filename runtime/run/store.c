@@ -6,6 +6,7 @@
 #include "runtime/run/store.h"
 
 #include "runtime/base/memory.h"
+#include "runtime/files/scratch.h"
 #include "runtime/run/initial.h"
 #include "runtime/base/layout.h"
 
@@ -15,21 +16,38 @@ typedef struct state {
   moire_plan_state info; /* strings are in the arena */
   int64_t elements;
   void *data;
+  bool in_file;
 } state;
 
 struct moire_store {
   moire__arena arena;
   state *states;
   int n, capacity;
+  const char *folder; /* of states that lie in files */
+  const char **in_files;
+  int n_in_files;
 };
 
 moire_store *moire_store_create(void) { return moire__allocate(sizeof(moire_store)); }
 
 void moire_store_destroy(moire_store *store) {
   if (!store) return;
-  for (int i = 0; i < store->n; i++) moire__release_aligned(store->states[i].data);
+  for (int i = 0; i < store->n; i++) {
+    state *s = &store->states[i];
+    if (s->in_file)
+      moire__scratch_free(s->data, (size_t)s->elements * moire__dtype_bytes(s->info.dtype));
+    else
+      moire__release_aligned(s->data);
+  }
   moire__arena_free(&store->arena);
   moire__release(store);
+}
+
+void moire__store_put_in_files(moire_store *store, const char *folder, const char *const *names, int n) {
+  store->folder = moire__arena_copy_string(&store->arena, folder);
+  store->in_files = moire__arena_array(&store->arena, (size_t)n + 1, sizeof *store->in_files);
+  store->n_in_files = n;
+  for (int i = 0; i < n; i++) store->in_files[i] = moire__arena_copy_string(&store->arena, names[i]);
 }
 
 int moire_store_count(const moire_store *store) { return store->n; }
@@ -71,6 +89,19 @@ static bool static_elements(const moire_shape *shape, int64_t *elements) {
   return true;
 }
 
+static bool lies_in_file(const moire_store *store, const char *name) {
+  for (int i = 0; i < store->n_in_files; i++) {
+    if (!strcmp(store->in_files[i], name)) return true;
+  }
+  return false;
+}
+
+/* All bits 0, as memory is that was just had. */
+static bool is_zero(const moire_init *init) {
+  const double zero = 0;
+  return init->kind == MOIRE_INIT_CONSTANT && !memcmp(&init->a, &zero, sizeof zero);
+}
+
 static moire_status add(moire_store *store, const moire_plan_state *wanted, uint64_t seed, moire_error *error) {
   state s = {.info = *wanted};
   size_t size = moire__dtype_bytes(wanted->dtype);
@@ -85,10 +116,17 @@ static moire_status add(moire_store *store, const moire_plan_state *wanted, uint
     double *values = moire__arena_array(&store->arena, n, sizeof *values);
     s.info.init.values = memcpy(values, wanted->init.values, n * sizeof *values);
   }
-  const char *before = moire__memory_purpose(s.info.name);
-  s.data = moire__allocate_aligned((size_t)s.elements * size, MOIRE__ALIGNMENT);
-  moire__memory_purpose(before);
-  moire__initial_fill(&s.info.init, s.info.name, s.info.dtype, s.elements, seed, s.data);
+  if (lies_in_file(store, wanted->name)) {
+    s.in_file = true;
+    s.data = moire__scratch_make(store->folder, (size_t)s.elements * size, error);
+    if (!s.data) return MOIRE_ERROR_IO;
+  } else {
+    const char *before = moire__memory_purpose(s.info.name);
+    s.data = moire__allocate_aligned((size_t)s.elements * size, MOIRE__ALIGNMENT);
+    moire__memory_purpose(before);
+  }
+  if (!is_zero(&wanted->init))
+    moire__initial_fill(&s.info.init, s.info.name, s.info.dtype, s.elements, seed, s.data);
   MOIRE__PUSH(&store->arena, store->states, store->n, store->capacity, s);
   return MOIRE_OK;
 }

@@ -107,3 +107,23 @@ void moire_optimizer_scalars_f32(const moire_training_options *options, const mo
   moire_optimizer_scalars(options, place, exact);
   for (int i = 0; i < moire_optimizer_scalar_count(options); i++) scalars[i] = (float)exact[i];
 }
+
+/* ---- History ------------------------------------------------------------------------------------------------
+ */
+
+enum { OF_GROUP = 4 };
+
+int moire_optimizer_history_count(const moire_training_options *options) {
+  return OF_GROUP * (options->n_groups + 1);
+}
+
+void moire_optimizer_history(const moire_training_options *o, int64_t t, const double *before, double *row) {
+  for (int i = -1; i < o->n_groups; i++, before += OF_GROUP, row += OF_GROUP) {
+    moire_parameter_group group = i < 0 ? moire_parameter_group_of(o) : o->groups[i];
+    double lr = moire_schedule_lr(&o->schedule, group.lr, t - 1), decay = 1 - lr * group.weight_decay;
+    row[0] = lr / (1.0 - pow(group.beta1, (double)t));
+    row[1] = 1 / sqrt(1.0 - pow(group.beta2, (double)t));
+    row[2] = decay;
+    row[3] = before[3] + log(decay);
+  }
+}

@@ -60,6 +60,17 @@ static moire_status check_group(const moire_training_options *o, const moire_par
                     g->dampening);
 }
 
+static moire_status check_sparse(const moire_training_options *o, moire_error *error) {
+  if (o->sparse == MOIRE_SPARSE_OFF) return MOIRE_OK;
+  const char *wanted = o->optimizer == MOIRE_OPTIMIZER_SGD ? "optimizer: adam or adamw"
+                       : o->accumulate > 1                 ? "accumulate: 1"
+                       : o->ema > 0                        ? "ema: 0"
+                                                           : NULL;
+  if (!wanted) return MOIRE_OK;
+  return moire_fail(error, MOIRE_ERROR_ARGUMENT,
+                    "sparse steps rows of a table alone: wanted %s, or sparse: off", wanted);
+}
+
 moire_status moire_training_check(const moire_training_options *o, moire_error *error) {
   if (o->optimizer == MOIRE_OPTIMIZER_NONE) return MOIRE_OK;
   const number numbers[] = {{"clip_norm", o->clip_norm, 0, INFINITY},
@@ -67,6 +78,7 @@ moire_status moire_training_check(const moire_training_options *o, moire_error *
                             {"ema", o->ema, 0, 1},
                             {"accumulate", o->accumulate, 0, 1e6}};
   moire_status status = check_numbers(numbers, (int)(sizeof numbers / sizeof *numbers), error);
+  if (!status) status = check_sparse(o, error);
   if (!status && (o->n_groups < 0 || o->n_groups > MOIRE_MOST_GROUPS))
     status = moire_fail(error, MOIRE_ERROR_ARGUMENT, "there are %d groups of parameters, wanted %d at most",
                         o->n_groups, (int)MOIRE_MOST_GROUPS);

@@ -79,6 +79,7 @@ moire_status moire__train_step_divide(moire__train_step *t, const moire__divisio
 
 void moire__train_step_free(moire__train_step *t) {
   moire__groups_destroy(t->groups);
+  moire__history_free(&t->history);
   moire__samples_free(&t->samples);
   *t = (moire__train_step){0};
 }
@@ -93,6 +94,7 @@ moire_status moire__train_step_prepare(moire__train_step *t, const int64_t *samp
   t->chosen = samples;
   t->n_chosen = n;
   moire_status status = moire_runner_set_extent(t->runner, "B", n, error);
+  if (!status) status = moire__history_give(&t->history, &t->optimizer.options, place.step, t->runner, error);
   if (t->samples.begin_step) t->samples.begin_step(t->samples.context, number, samples, n);
   if (t->groups) return moire__groups_give_one(t->groups, &t->samples, samples, n, error);
   return status ? status : t->samples.give(t->samples.context, t->runner, samples, n, error);

@@ -6,6 +6,7 @@
 #include "moire/run.h"
 #include "runtime/config/config.h"
 #include "runtime/train/groups.h"
+#include "runtime/train/history.h"
 #include "runtime/train/samples.h"
 #include "runtime/train/training_options.h"
 
@@ -18,17 +19,18 @@ typedef struct moire__train_step {
   moire__training optimizer;    /* from the configuration */
   int64_t batch;                /* samples of a batch, but for the last of an epoch */
   float scalars[MOIRE_MOST_OPTIMIZER_SCALARS];
-  double weight;         /* of the step's batches so far, where samples weigh by themselves */
-  int64_t steps;         /* of the optimizer, in all: of the schedule, or of all epochs */
-  float progress;        /* steps that are done / steps, at most 1 */
-  moire__groups *groups; /* NULL: the runner's program is the whole step */
-  const int64_t *chosen; /* the step that was prepared last, by groups */
+  moire__history history; /* of the optimizer's steps, where the program reads it */
+  double weight;          /* of the step's batches so far, where samples weigh by themselves */
+  int64_t steps;          /* of the optimizer, in all: of the schedule, or of all epochs */
+  float progress;         /* steps that are done / steps, at most 1 */
+  moire__groups *groups;  /* NULL: the runner's program is the whole step */
+  const int64_t *chosen;  /* the step that was prepared last, by groups */
   int64_t n_chosen;
   bool stop; /* somebody in this process wants the training to end */
 } moire__train_step;
 
-/* `runner` runs the program of a step: inputs of the model, "rng", "progress", "optimizer.scalars"; output
- * "loss". The
+/* `runner` runs the program of a step: inputs of the model, "rng", "progress", "optimizer.scalars", and where
+ * tables are stepped by rows "optimizer.step" and "optimizer.history"; output "loss". The
  * structure must stay where it is: the runner reads from it. Takes the samples, on failure too. */
 moire_status moire__train_step_open(moire__train_step *step, moire_runner *runner, moire__samples samples,
                                     const moire_config *training, moire_error *error);

@@ -14,6 +14,7 @@
 #include "runtime/train/train_step.h"
 #include "runtime/train/trainer_files.h"
 #include "runtime/train/trainer_memory.h"
+#include "runtime/train/trainer_tables.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -315,6 +316,20 @@ static moire_status finish_epoch(trainer *t, const moire__epoch_record *record, 
   return status;
 }
 
+/* All rows of tables are as if every step had stepped them. An epoch ends with it, so that what is saved within
+ * one changes nothing. */
+static moire_status catch_up(trainer *t, moire_error *error) {
+  const moire_plan *plan = t->job->catch_up;
+  if (!plan) return MOIRE_OK;
+  moire_runner *runner = moire_runner_create(plan, t->store, t->job->threads, error);
+  if (!runner) return MOIRE_ERROR_ARGUMENT;
+  moire_status status = moire__history_give(&t->step.history, &t->step.optimizer.options,
+                                            t->done.steps + t->done.part, runner, error);
+  if (!status) status = moire_runner_run(runner, error);
+  moire_runner_destroy(runner);
+  return status;
+}
+
 /* What rank 0 measures is everybody's, and whether it is to end. */
 static moire_status validate(trainer *t, moire__measures *measures, moire_error *error) {
   const moire__trainer_task *task = t->job->task;
@@ -336,6 +351,8 @@ static moire_status run_epoch(trainer *t, moire_error *error) {
   record.train_loss = t->done.part_loss / (double)steps_of_epoch(t);
   record.train_seconds = t->done.part_seconds + trained - t->began;
   moire_runner_rest(t->runner); /* so that training and validation do not take memory at the same time */
+  status = catch_up(t, error);
+  if (status) return status;
   moire__average_swap(t->store);
   status = validate(t, &record.valid, error);
   moire__average_swap(t->store);
@@ -410,9 +427,15 @@ static const moire_plan *stepped_plan(const moire__trainer_job *job) {
   return job->division.step ? job->division.step : job->step;
 }
 
+static bool in_files(const moire__trainer_job *job) {
+  return moire__trainer_tables_folder(job->training, job->directory) != NULL;
+}
+
 static moire_status make_runners(trainer *t, moire_error *error) {
   const moire__trainer_job *job = t->job;
-  moire_status status = moire__trainer_check_states(stepped_plan(job), error);
+  moire_status status = moire__trainer_check_states(stepped_plan(job), in_files(job), error);
+  if (!status)
+    status = moire__trainer_place_tables(t->store, stepped_plan(job), job->training, job->directory, error);
   if (!status) status = moire_store_declare(t->store, stepped_plan(job), t->seed, error);
   if (!status) status = moire_store_declare(t->store, job->step, t->seed, error);
   if (!status) status = job->task->open(job->task->context, t->store, job->threads, error);
@@ -448,7 +471,9 @@ static moire_status check_memory(trainer *t, moire_error *error) {
   for (int64_t i = 0; i < n; i++) t->order[i] = i;
   moire_status status = moire__train_step_prepare(&t->step, t->order, n, 0, error);
   size_t beside = t->step.groups ? moire__groups_bytes(t->step.groups) : 0;
-  if (!status) status = moire__trainer_check_step(stepped_plan(t->job), t->runner, t->batch, beside, error);
+  if (!status)
+    status =
+        moire__trainer_check_step(stepped_plan(t->job), in_files(t->job), t->runner, t->batch, beside, error);
   return status || !t->step.groups ? status : check_groups(t, n, error);
 }
 

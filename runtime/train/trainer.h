@@ -47,6 +47,9 @@ typedef struct moire__trainer_job {
   /* Its step is NULL where the step is one program. Of a team, rank 0 alone reads and writes files, validates
    * and tests, and has a result; the others have its states. */
   moire__division division;
+  /* The program that has all rows of tables make the steps that they have missed (MOIRE_PART_CATCH_UP), run
+   * before weights are validated and at the end of an epoch; NULL: no rows miss any. */
+  const moire_plan *catch_up;
   const moire__trainer_task *task; /* what it is trained on; closed by moire__trainer_run */
   moire_threads *threads;
   const char *directory; /* made if it is not there */

@@ -18,6 +18,20 @@ extern const moire_config_field moire__group_fields[];
       {"accumulate", MOIRE_CONFIG_INT, "1", 1, 65536, NULL, "batches of a step"},                              \
       {"batch_groups", MOIRE_CONFIG_INT, "0", 0, 1024, NULL, "groups that a batch is summed by; 0: none"},     \
       {"ema", MOIRE_CONFIG_REAL, "0.0", 0, 0.999999999, NULL, "decay of averaged weights; 0: none"},           \
+      {"sparse",                                                                                               \
+       MOIRE_CONFIG_STRING,                                                                                    \
+       "off",                                                                                                  \
+       0,                                                                                                      \
+       0,                                                                                                      \
+       "off|exact|lazy",                                                                                       \
+       "adam and adamw: step rows of tables that are looked up alone"},                                        \
+      {"table",                                                                                                \
+       MOIRE_CONFIG_STRING,                                                                                    \
+       "memory",                                                                                               \
+       0,                                                                                                      \
+       0,                                                                                                      \
+       NULL,                                                                                                   \
+       "where sparse tables and their moments lie: memory, file (in --out), or a folder"},                     \
       {"schedule",                                                                                             \
        MOIRE_CONFIG_STRING,                                                                                    \
        "constant",                                                                                             \

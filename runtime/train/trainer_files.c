@@ -5,6 +5,7 @@
 #include "runtime/files/checkpoint.h"
 #include "runtime/files/file.h"
 #include "runtime/train/average.h"
+#include "runtime/train/trainer_tables.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -148,10 +149,32 @@ moire_status moire__trainer_files_save_best(const moire__trainer_files *files, m
   return status;
 }
 
+/* A file of another hand may have its numbers anywhere, and is then read. */
+static bool is_aligned(const moire__safetensors *file) {
+  bool aligned = true;
+  for (int i = 0; i < moire__safetensors_count(file); i++) {
+    const moire__st_tensor *t = moire__safetensors_at(file, i);
+    aligned = aligned && (uintptr_t)t->data % (uintptr_t)moire__st_dtype_size(t->dtype) == 0;
+  }
+  return aligned;
+}
+
+moire_status moire__trainer_files_read(const moire__trainer_files *files, const char *path,
+                                       moire__safetensors **file, moire_error *error) {
+  const moire__trainer_job *job = files->job;
+  if (!moire__trainer_tables_folder(job->training, job->directory))
+    return moire__safetensors_open(path, file, error);
+  moire_status status = moire__safetensors_map(path, file, error);
+  if (status || is_aligned(*file)) return status;
+  moire__safetensors_close(*file);
+  *file = NULL;
+  return moire__safetensors_open(path, file, error);
+}
+
 moire_status moire__trainer_files_load_best(const moire__trainer_files *files, moire_store *store,
                                             moire_error *error) {
   moire__safetensors *file = NULL;
-  moire_status status = moire__safetensors_open(files->best, &file, error);
+  moire_status status = moire__trainer_files_read(files, files->best, &file, error);
   if (!status) status = moire__checkpoint_load(file, store, MOIRE__CHECKPOINT_MODEL, error);
   moire__safetensors_close(file);
   return status;

@@ -67,4 +67,9 @@ moire_status moire__trainer_files_add_epoch(moire__trainer_files *files, const m
 moire_status moire__trainer_files_add_test(moire__trainer_files *files, const moire__measures *test,
                                            const moire__trained *trained, moire_error *error);
 
+/* Opens a checkpoint of this run's. Where its tables lie in files it is mapped, since it may be larger than
+ * memory. */
+moire_status moire__trainer_files_read(const moire__trainer_files *files, const char *path,
+                                       moire__safetensors **file, moire_error *error);
+
 #endif

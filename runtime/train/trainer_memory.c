@@ -7,6 +7,7 @@
 #include "runtime/machine/memory_room.h"
 #include "runtime/run/runner.h"
 #include "runtime/train/log.h"
+#include "runtime/train/trainer_tables.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -36,9 +37,10 @@ static int64_t bytes_of(const moire_plan_state *state) {
   return bytes;
 }
 
-static int64_t bytes_of_states(const moire_plan *plan, int *largest) {
+static int64_t bytes_of_states(const moire_plan *plan, bool files, int *largest) {
   int64_t sum = 0, most = -1;
   for (int i = 0; i < plan->n_states; i++) {
+    if (files && moire__trainer_is_table(plan, plan->states[i].name)) continue;
     int64_t bytes = bytes_of(&plan->states[i]);
     if (__builtin_add_overflow(sum, bytes, &sum)) sum = INT64_MAX;
     if (bytes <= most) continue;
@@ -48,9 +50,9 @@ static int64_t bytes_of_states(const moire_plan *plan, int *largest) {
   return sum;
 }
 
-moire_status moire__trainer_check_states(const moire_plan *step, moire_error *error) {
+moire_status moire__trainer_check_states(const moire_plan *step, bool files, moire_error *error) {
   int largest = -1;
-  int64_t bytes = bytes_of_states(step, &largest);
+  int64_t bytes = bytes_of_states(step, files, &largest);
   moire__memory_room room = moire__memory_room_now();
   if (room.bytes < 0 || bytes <= room.bytes || largest < 0) return MOIRE_OK;
   const moire_plan_state *most = &step->states[largest];
@@ -65,14 +67,14 @@ moire_status moire__trainer_check_states(const moire_plan *step, moire_error *er
   return status;
 }
 
-moire_status moire__trainer_check_step(const moire_plan *step, moire_runner *runner, int64_t batch,
+moire_status moire__trainer_check_step(const moire_plan *step, bool files, moire_runner *runner, int64_t batch,
                                        size_t beside, moire_error *error) {
   size_t workspace = 0;
   int largest = -1;
   moire_status status = moire__runner_estimate(runner, &workspace, error);
   if (status) return status;
   workspace += beside;
-  int64_t states = bytes_of_states(step, &largest);
+  int64_t states = bytes_of_states(step, files, &largest);
   moire__memory_room room = moire__memory_room_now(); /* the states have been taken */
   amount needed = of_bytes((int64_t)workspace), held = of_bytes(states), left = of_bytes(room.bytes);
   if (room.bytes >= 0 && workspace > (size_t)room.bytes)

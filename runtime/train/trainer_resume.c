@@ -80,12 +80,19 @@ static bool rate_depends_on_epochs(const json_t *config) {
 /* Keys that may differ between a run and its continuation without changing what has been computed. */
 static bool may_differ(const json_t *config, const char *key) {
   static const char *const keys[] = {"epochs", "patience", "save_minutes", "eval_batch_size",
-                                     "data",   "model",    "format"};
+                                     "data",   "model",    "format",       "table"};
   if (!strcmp(key, "epochs") && rate_depends_on_epochs(config)) return false;
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     if (!strcmp(keys[i], key)) return true;
   }
   return false;
+}
+
+/* Are both the same optimizer but for rounding? A checkpoint from before there was the key has all rows. */
+static bool is_alike(const char *key, const json_t *a, const json_t *b) {
+  const char *x = json_string_value(a), *y = json_string_value(b);
+  if (strcmp(key, "sparse") != 0) return false;
+  return strcmp(x ? x : "off", "lazy") != 0 && strcmp(y ? y : "off", "lazy") != 0;
 }
 
 static moire_status need_equal(const char *path, const char *name, const char *theirs, const moire_config *ours,
@@ -102,7 +109,7 @@ static moire_status need_equal(const char *path, const char *name, const char *t
   json_t *value = NULL;
   json_object_foreach(want, key, value) {
     json_t *other = json_object_get(have, key);
-    if (status || may_differ(want, key) || json_equal(value, other)) continue;
+    if (status || may_differ(want, key) || json_equal(value, other) || is_alike(key, value, other)) continue;
     char *now = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
     char *then = other ? json_dumps(other, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
     status =
@@ -161,7 +168,7 @@ static moire_status open_saved(saved *s, const moire__trainer_files *files, cons
                                moire_error *error) {
   *s = (saved){.path = path};
   if (access(path, F_OK) && errno == ENOENT) return MOIRE_OK;
-  moire_status status = moire__safetensors_open(path, &s->file, error);
+  moire_status status = moire__trainer_files_read(files, path, &s->file, error);
   if (status) return status;
   const char *model = moire__safetensors_metadata(s->file, "model");
   if (!model || strcmp(model, files->job->model) != 0) {
@@ -190,6 +197,50 @@ static moire_status choose(const saved *last, const saved *part, const saved **c
   return MOIRE_OK;
 }
 
+/* ---- Rows that have steps of their own ----------------------------------------------------------------------
+ */
+
+static bool is_since(const char *name) {
+  return !strncmp(name, MOIRE__SINCE_PREFIX, strlen(MOIRE__SINCE_PREFIX));
+}
+
+/* The step after which a row stands, of a tensor that may lie anywhere. */
+static int32_t since_of(const moire__st_tensor *t, int64_t row) {
+  int32_t since = 0;
+  memcpy(&since, (const char *)t->data + row * (int64_t)sizeof since, sizeof since);
+  return since;
+}
+
+/* A training that steps all rows goes on where all have made all steps. */
+static moire_status check_rows(const saved *s, const moire_store *store, moire_error *error) {
+  int64_t steps = s->trained.steps + s->trained.part;
+  for (int i = 0; i < moire__safetensors_count(s->file); i++) {
+    const moire__st_tensor *t = moire__safetensors_at(s->file, i);
+    if (!is_since(t->name) || t->dtype != MOIRE__ST_I32) continue;
+    bool whole = !moire_store_data(store, t->name, NULL);
+    for (int64_t row = 0; row < t->count; row++) {
+      int32_t since = since_of(t, row);
+      if (since == steps || (!whole && since >= 0 && since < steps)) continue;
+      const char *wanted = whole ? "sparse: exact, or a checkpoint of a whole epoch" : "one of 0 to them";
+      return moire_fail(error, MOIRE_ERROR_ARGUMENT,
+                        "%s: row %" PRId64 " of %s stands after step %d of %" PRId64 ": wanted %s", s->path,
+                        row, t->name + strlen(MOIRE__SINCE_PREFIX), (int)since, steps, wanted);
+    }
+  }
+  return MOIRE_OK;
+}
+
+/* What a training that has stepped all rows says of them. */
+static void set_rows(const saved *s, moire_store *store) {
+  for (int i = 0; i < moire_store_count(store); i++) {
+    const char *name = moire_store_at(store, i).name;
+    int64_t rows = 0;
+    int32_t *since = is_since(name) ? moire_store_data(store, name, &rows) : NULL;
+    if (!since || moire__checkpoint_tensor(s->file, name)) continue;
+    for (int64_t row = 0; row < rows; row++) since[row] = (int32_t)(s->trained.steps + s->trained.part);
+  }
+}
+
 moire_status moire__trainer_files_resume(moire__trainer_files *files, moire_store *store, bool within,
                                          moire__trained *trained, bool *found, moire_error *error) {
   saved last = {0}, part = {0};
@@ -201,7 +252,9 @@ moire_status moire__trainer_files_resume(moire__trainer_files *files, moire_stor
   if (!status && chosen) {
     *trained = chosen->trained;
     status = read_journal(files, chosen->path, trained, error);
+    if (!status) status = check_rows(chosen, store, error);
     if (!status) status = moire__checkpoint_load(chosen->file, store, MOIRE__CHECKPOINT_EVERYTHING, error);
+    if (!status) set_rows(chosen, store);
   }
   moire__safetensors_close(last.file);
   moire__safetensors_close(part.file);

@@ -58,6 +58,11 @@ static moire_optimizer find_optimizer(const char *name) {
   return !strcmp(name, "adamw") ? MOIRE_OPTIMIZER_ADAMW : MOIRE_OPTIMIZER_ADAM;
 }
 
+static moire_sparse find_sparse(const char *name) {
+  if (!strcmp(name, "exact")) return MOIRE_SPARSE_EXACT;
+  return strcmp(name, "lazy") ? MOIRE_SPARSE_OFF : MOIRE_SPARSE_LAZY;
+}
+
 moire_status moire__training_read(moire__training *t, const moire_config *c, int64_t steps,
                                   moire_error *error) {
   moire_training_options *o = &t->options;
@@ -74,7 +79,8 @@ moire_status moire__training_read(moire__training *t, const moire_config *c, int
                                 .clip_value = moire_config_real(c, "clip_value"),
                                 .accumulate = (int)moire_config_int(c, "accumulate"),
                                 .ema = moire_config_real(c, "ema"),
-                                .schedule = read_schedule(c, steps)};
+                                .schedule = read_schedule(c, steps),
+                                .sparse = find_sparse(moire_config_string(c, "sparse"))};
   o->n_freeze = moire_config_strings(c, "freeze", &o->freeze);
   moire_status status = read_groups(t, c, error);
   if (!status) status = moire_training_check(o, error);

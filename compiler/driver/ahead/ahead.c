@@ -67,6 +67,10 @@ static moire_status find_interface(moire__ahead *a, moire_error *error) {
   if (model->training && !a->interface->training_files)
     return moire_fail(error, MOIRE_ERROR_UNSUPPORTED, "%s: a library with the interface \"%s\" does not train",
                       model->name, a->interface->name);
+  if (model->training && a->model->optimizer->training.sparse != MOIRE_SPARSE_OFF)
+    return moire_fail(error, MOIRE_ERROR_UNSUPPORTED,
+                      "%s: sparse: rows are stepped alone by the command moire train: wanted sparse: off",
+                      model->name);
   if (!model->weights && a->interface->needs_weights)
     return moire_fail(error, MOIRE_ERROR_UNSUPPORTED, "%s: a library with the interface \"%s\" wants weights",
                       model->name, a->interface->name);

@@ -213,6 +213,27 @@ static void merge_operands(moire__fuse *f, const moire__node *node, int group) {
   }
 }
 
+/* Readers of a value whose place the node takes, which all stand before it, must have run. */
+typedef struct readers {
+  const moire__node *taker;
+  int group, reader;
+} readers;
+
+static void wait_for_reader(moire__fuse *f, int32_t leaf, bool inside_ok, void *context) {
+  (void)inside_ok;
+  const readers *r = context;
+  for (int i = 0; i < r->taker->n_results; i++) {
+    if (r->taker->operands[i] == leaf) moire__fuse_depend(f, r->group, moire__fuse_find(f, r->reader));
+  }
+}
+
+static void wait_for_readers(moire__fuse *f, int i, int group) {
+  for (int n = 0; n < i; n++) {
+    readers r = {&f->g->nodes[i], group, f->group[n]};
+    if (r.reader >= 0) visit_operands(f, &f->g->nodes[n], wait_for_reader, &r);
+  }
+}
+
 static void place(moire__fuse *f, int i) {
   const moire__node *node = &f->g->nodes[i];
   const moire__op_info *op = moire__op_get(node->op);
@@ -232,6 +253,7 @@ static void place(moire__fuse *f, int i) {
   f->groups[group].reduces = f->groups[group].reduces || op->op_class == MOIRE__CLASS_REDUCE;
   dependences d = {group};
   visit_operands(f, node, depend_on_leaf, &d);
+  if (op->traits & MOIRE__TRAIT_IN_PLACE) wait_for_readers(f, i, group);
   if (row && !f->separate) merge_operands(f, node, group);
 }
 

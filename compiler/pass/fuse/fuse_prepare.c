@@ -137,6 +137,15 @@ static void force(moire__fuse *f, int32_t value, need wanted) {
   f->forced[g->values[value].node] = true;
 }
 
+/* A view in a place that is taken is there to be a copy. */
+static void force_replaced(moire__fuse *f, const moire__node *node) {
+  for (int i = 0; i < node->n_results; i++) {
+    int from = f->g->values[node->operands[i]].node;
+    f->replaced[node->operands[i]] = true;
+    if (moire__is_view(&f->g->nodes[from])) f->forced[from] = true;
+  }
+}
+
 /* Outputs and updates are marked first, since a view that is copied anyway is a buffer for what reads it. */
 static void find_forced(moire__fuse *f) {
   const moire_graph *g = f->g;
@@ -154,7 +163,20 @@ static void find_forced(moire__fuse *f) {
     if (f->separate && (moire__is_view(node) || moire__op_get(node->op)->source)) f->forced[i] = true;
     if (!is_class(node, MOIRE__CLASS_KERNEL)) continue;
     for (int o = 0; o < node->n_operands; o++) force(f, node->operands[o], operand_need(g, node, o));
+    if (moire__op_get(node->op)->traits & MOIRE__TRAIT_IN_PLACE) force_replaced(f, node);
   }
+}
+
+/* Reads the node a value whose place is taken? It then has to run before that, and not where it is used. */
+static bool reads_replaced(const moire__fuse *f, const moire__node *node) {
+  const moire_graph *g = f->g;
+  for (int o = 0; o < node->n_operands; o++) {
+    int32_t value = node->operands[o];
+    const moire__node *from = moire__node_of(g, value);
+    bool inlined = moire__is_view(from) && !f->forced[g->values[value].node];
+    if (f->replaced[value] || (inlined && reads_replaced(f, from))) return true;
+  }
+  return false;
 }
 
 static void find_users(moire__fuse *f) {
@@ -213,10 +235,13 @@ void moire__fuse_prepare(moire__fuse *f) {
   f->in_rows = moire__arena_array(&f->arena, (size_t)g->n_nodes, sizeof *f->in_rows);
   f->forced = moire__arena_array(&f->arena, (size_t)g->n_nodes, sizeof *f->forced);
   f->sink = moire__arena_array(&f->arena, (size_t)g->n_nodes, sizeof *f->sink);
+  f->replaced = moire__arena_array(&f->arena, (size_t)g->n_values, sizeof *f->replaced);
   find_users(f);
   find_forced(f);
   find_in_rows(f);
   for (int i = g->n_nodes - 1; i >= 0; i--) {
-    f->sink[i] = is_class(&g->nodes[i], MOIRE__CLASS_POINTWISE) && !f->separate ? find_sink(f, i) : -1;
+    const moire__node *node = &g->nodes[i];
+    bool sinks = is_class(node, MOIRE__CLASS_POINTWISE) && !f->separate && !reads_replaced(f, node);
+    f->sink[i] = sinks ? find_sink(f, i) : -1;
   }
 }

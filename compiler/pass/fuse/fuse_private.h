@@ -32,6 +32,7 @@ typedef struct moire__fuse {
   int *group;     /* of every node: its group, -1: none (given, or computed where it is read) */
   int *sink;      /* of every node: the node into whose kernel it is computed, or -1 */
   bool *forced;   /* of every node: a view or source whose elements are wanted in a buffer */
+  bool *replaced; /* of every value: a result of an op takes its place (IN_PLACE) */
   bool *in_rows;  /* of every element-wise node: a row reduction over the same elements needs it */
   bool epilogues; /* of products */
   int *next;      /* of every node: the next one of its group, or -1 */

@@ -2,7 +2,11 @@
  *
  *   matmul(a, b) {transpose_b = 1}  ->  matmul(a, permute(b))         likewise transpose_a and cmatmul
  *   output or update of an input, a state, or a value that another output or update holds  ->  of a copy
+ *   operand whose place a result takes (IN_PLACE), but for what is noted below  ->  a copy;  output of such a
+ *   result  ->  of a copy
  *
+ * A state's place is taken where it stands if all that follows in it ends in the update of that state, and each
+ * value in it is read by nothing behind the node that takes its place; so is that of what a kernel computes.
  * A permute in front of a is read through its strides; one in front of b is copied if fusion finds that its
  * last axis does not run along memory. Products of one operand share its permute. Ensures: no product has a
  * transpose attribute; every output and update has a value of its own that a kernel computes. Breaks: nothing.
@@ -31,7 +35,9 @@ static moire_value swapped(moire_value x) {
 
 typedef struct layout {
   moire__rewrite r;
-  int32_t *swapped; /* by old value: the new one's permute, 0: none yet */
+  int32_t *swapped;   /* by old value: the new one's permute, 0: none yet */
+  int *last_read;     /* by old value: the last node that reads it, also through views; n_nodes: the end */
+  const char **state; /* by old value: the state that is updated by what takes its place in the end, or NULL */
 } layout;
 
 static void untranspose(layout *l, const moire__node *node) {
@@ -58,11 +64,76 @@ static void untranspose(layout *l, const moire__node *node) {
   }
 }
 
-static moire_value own_value(moire__rewrite *r, int32_t old, bool *taken) {
+/* ---- places that are taken ---- */
+
+static bool takes_places(const moire__node *node) {
+  return (moire__op_get(node->op)->traits & MOIRE__TRAIT_IN_PLACE) != 0;
+}
+
+/* From the last node to the first: a view is read where it is used. */
+static void find_places(layout *l) {
+  const moire_graph *g = l->r.from;
+  for (int i = 0; i < g->n_outputs; i++) l->last_read[g->outputs[i].value] = g->n_nodes;
+  for (int i = 0; i < g->n_updates; i++) {
+    l->last_read[g->updates[i].value] = g->n_nodes;
+    l->state[g->updates[i].value] = g->updates[i].name;
+  }
+  for (int n = g->n_nodes - 1; n >= 0; n--) {
+    const moire__node *node = &g->nodes[n];
+    int read = n;
+    if (moire__op_get(node->op)->op_class == MOIRE__CLASS_VIEW && l->last_read[node->first_result] > n)
+      read = l->last_read[node->first_result];
+    for (int i = 0; i < node->n_operands; i++) {
+      int32_t x = node->operands[i];
+      if (l->last_read[x] < read) l->last_read[x] = read;
+      bool last = takes_places(node) && i < node->n_results && l->last_read[x] == n;
+      if (last) l->state[x] = l->state[node->first_result + i];
+    }
+  }
+}
+
+/* Does no other node read the state? */
+static bool is_only_one(const moire_graph *g, const moire__node *state) {
+  int times = 0;
+  for (int n = 0; n < g->n_nodes; n++) {
+    const moire__node *node = &g->nodes[n];
+    times += node->op == state->op && !strcmp(moire__node_text(node, "name"), moire__node_text(state, "name"));
+  }
+  return times == 1;
+}
+
+static bool may_take(const layout *l, int n, int32_t x) {
+  const moire__node *node = moire__node_of(l->r.from, x);
+  if (l->last_read[x] > n) return false;
+  if (node->op == MOIRE__OP_state) {
+    const char *updated = l->state[x];
+    return updated && !strcmp(updated, moire__node_text(node, "name")) && is_only_one(l->r.from, node);
+  }
+  moire__op_class class = moire__op_get(node->op)->op_class;
+  return class != MOIRE__CLASS_SOURCE && class != MOIRE__CLASS_VIEW;
+}
+
+static void clone_in_place(layout *l, int n) {
+  const moire__node *node = &l->r.from->nodes[n];
+  int32_t before[MOIRE__MAX_RESULTS];
+  moire__graph_pin(l->r.to, node);
+  for (int i = 0; i < node->n_results; i++) {
+    int32_t x = node->operands[i];
+    before[i] = l->r.map[x];
+    if (!may_take(l, n, x)) l->r.map[x] = copy_of(moire__rewrite_value(&l->r, x)).id;
+  }
+  moire__graph_unpin(l->r.to);
+  moire__rewrite_clone(&l->r, node);
+  for (int i = 0; i < node->n_results; i++) l->r.map[node->operands[i]] = before[i];
+}
+
+/* ---- outputs and updates ---- */
+
+static moire_value own_value(moire__rewrite *r, int32_t old, bool *taken, bool output) {
   const moire__node *node = moire__node_of(r->from, old);
   moire_value value = moire__rewrite_value(r, old);
   bool given = node->op == MOIRE__OP_input || node->op == MOIRE__OP_state;
-  if (given || taken[old]) {
+  if (given || taken[old] || (output && takes_places(node))) {
     moire__graph_pin(r->to, node);
     value = copy_of(value);
     moire__graph_unpin(r->to);
@@ -76,11 +147,17 @@ moire_graph *moire__pass_layout(const moire_graph *g, const moire__goal *goal, m
   layout l = {.r = moire__rewrite_begin(g)};
   moire_graph *to = l.r.to;
   l.swapped = moire__arena_array(&to->arena, (size_t)g->n_values, sizeof *l.swapped);
+  l.last_read = moire__arena_array(&to->arena, (size_t)g->n_values, sizeof *l.last_read);
+  l.state = moire__arena_array(&to->arena, (size_t)g->n_values, sizeof *l.state);
+  find_places(&l);
   for (int i = 0; i < g->n_nodes; i++) {
     const moire__node *node = &g->nodes[i];
     bool product = node->op == MOIRE__OP_matmul || node->op == MOIRE__OP_cmatmul;
     if (!product) {
-      moire__rewrite_clone(&l.r, node);
+      if (takes_places(node))
+        clone_in_place(&l, i);
+      else
+        moire__rewrite_clone(&l.r, node);
       continue;
     }
     moire__graph_pin(to, node);
@@ -89,10 +166,10 @@ moire_graph *moire__pass_layout(const moire_graph *g, const moire__goal *goal, m
   }
   bool *taken = moire__arena_array(&to->arena, (size_t)g->n_values, sizeof *taken);
   for (int i = 0; i < g->n_outputs; i++) {
-    moire_output_at(MOIRE_HERE, to, g->outputs[i].name, own_value(&l.r, g->outputs[i].value, taken));
+    moire_output_at(MOIRE_HERE, to, g->outputs[i].name, own_value(&l.r, g->outputs[i].value, taken, true));
   }
   for (int i = 0; i < g->n_updates; i++) {
-    moire_update_at(MOIRE_HERE, to, g->updates[i].name, own_value(&l.r, g->updates[i].value, taken));
+    moire_update_at(MOIRE_HERE, to, g->updates[i].name, own_value(&l.r, g->updates[i].value, taken, false));
   }
   return moire__rewrite_finish_bare(&l.r, error);
 }

@@ -3,7 +3,8 @@
  * Kernels of the graph are taken in their order; each becomes one loop nest, or several where a reduction is
  * done in pieces. Values that other kernels, outputs or updates read get buffers. A new value of a state is
  * written where the old one stands if its kernel is element-wise, reads the old value at the same element only,
- * and no later kernel reads it. Loop nests of equal text are compiled once.
+ * and no later kernel reads it; or if it is the result of an op that takes its operand's place. Loop nests of
+ * equal text are compiled once.
  *
  * Requires: fuse. Ensures: every kernel is verified; the order of steps is that of the kernel numbers. Breaks:
  * the bounds of gathers are the caller's promise (row numbers are checked where they enter the runtime).
@@ -129,6 +130,23 @@ static void find_in_place(lower_state *s) {
   }
 }
 
+static bool takes_places(const moire__node *node) {
+  return (moire__op_get(node->op)->traits & MOIRE__TRAIT_IN_PLACE) != 0;
+}
+
+/* What reads a value runs before the kernel that takes its place: layout and fuse see to it. */
+static moire_status check_places(const lower_state *s, moire_error *error) {
+  for (int i = 0; i < s->g->n_nodes; i++) {
+    const moire__node *node = &s->g->nodes[i];
+    for (int o = 0; takes_places(node) && o < node->n_results; o++) {
+      if (s->last_reader[node->operands[o]] <= node->kernel) continue;
+      return moire_fail(error, MOIRE_ERROR_INTERNAL, "lower: %s takes the place of %%%d, which is read later",
+                        moire__op_get(node->op)->name, (int)node->operands[o]);
+    }
+  }
+  return MOIRE_OK;
+}
+
 /* ---- buffers ---- */
 
 static int add_buffer(lower_state *s, const char *name, moire_plan_role role, moire_dtype dtype,
@@ -143,6 +161,11 @@ static int buffer_of(lower_state *s, int32_t value) {
   if (s->buffer[value]) return s->buffer[value] - 1;
   const moire__value_info *info = &s->g->values[value];
   const moire__node *node = &s->g->nodes[info->node];
+  if (takes_places(node)) {
+    int place = buffer_of(s, node->operands[value - node->first_result]);
+    s->buffer[value] = place + 1;
+    return place;
+  }
   const char *output = s->outputs[value];
   moire_plan_role role = output ? MOIRE_PLAN_OUTPUT : MOIRE_PLAN_TEMPORARY;
   const char *name = output;
@@ -318,6 +341,7 @@ static void add_updates(lower_state *s) {
     int32_t value = s->g->updates[i].value;
     if (s->in_place[value]) continue;
     int32_t old = state_value(s, s->g->updates[i].name);
+    if (old && buffer_of(s, value) == buffer_of(s, old)) continue; /* it stands there */
     const moire__state_info *state = &s->g->states[moire__graph_find_state(s->g, s->g->updates[i].name)];
     moire_plan_update update = {.from = buffer_of(s, value)};
     update.state =
@@ -374,6 +398,8 @@ static moire_status lower_all(lower_state *s, moire_error *error) {
   find_readers(s);
   find_state_values(s);
   find_in_place(s);
+  moire_status places = check_places(s, error);
+  if (places != MOIRE_OK) return places;
   s->weights = moire__weight_names_find(s->g, &s->m->arena);
   for (int k = 0; k < s->n_groups; k++) {
     moire_status status = lower_group(s, k, error);
