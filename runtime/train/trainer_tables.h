@@ -3,7 +3,7 @@
 #define MOIRE_RUNTIME_TRAIN_TRAINER_TABLES_H
 
 #include "moire/run.h"
-#include "runtime/files/config.h"
+#include "runtime/config/config.h"
 
 /* The folder in which tables lie, a run in `directory` being trained; NULL: in memory. */
 const char *moire__trainer_tables_folder(const moire_config *training, const char *directory);

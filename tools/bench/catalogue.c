@@ -13,7 +13,7 @@
 #include "moire/run.h"
 #include "runtime/base/memory.h"
 #include "runtime/base/philox.h"
-#include "runtime/files/config.h"
+#include "runtime/config/config.h"
 #include "runtime/run/store.h"
 #include "runtime/train/history.h"
 #include "tools/bench/support/bench.h"
@@ -99,8 +99,11 @@ static int32_t draw(const bench *b, moire__random *random, bool by_rank) {
   return (int32_t)fmin((double)items, exp(u * log((double)items)));
 }
 
-/* Seconds of a step. */
-static double step(bench *b, bool by_rank) {
+typedef struct seconds {
+  double clock, processor;
+} seconds;
+
+static seconds step(bench *b, bool by_rank) {
   moire_error error = {0};
   moire__random random = moire__random_start(3, (uint64_t)b->done);
   for (int i = 0; i < BATCH * LENGTH; i++) b->ids[i] = draw(b, &random, by_rank);
@@ -111,21 +114,26 @@ static double step(bench *b, bool by_rank) {
   bench_require(moire__history_give(&b->history, &b->training, b->done++, b->runner, &error), &error);
   moire_runner_set_input(b->runner, "input_ids", b->ids, BATCH * LENGTH, &error);
   moire_runner_set_input(b->runner, "answers", b->answers, BATCH, &error);
-  double from = bench_now();
+  double from = bench_now(), processor = bench_clock(CLOCK_PROCESS_CPUTIME_ID);
   bench_require(moire_runner_run(b->runner, &error), &error);
-  return bench_now() - from;
+  return (seconds){bench_now() - from, bench_clock(CLOCK_PROCESS_CPUTIME_ID) - processor};
 }
 
 static void measure(bench *b, const char *what, bool by_rank) {
-  double times[STEPS];
-  char text[160];
+  double times[2][STEPS];
   for (int i = -WARM; i < STEPS; i++) {
-    double time = 1e3 * step(b, by_rank);
-    if (i >= 0) times[i] = time;
+    seconds time = step(b, by_rank);
+    if (i < 0) continue;
+    times[0][i] = 1e3 * time.clock;
+    times[1][i] = 1e3 * time.processor;
   }
-  snprintf(text, sizeof text, "%s, %" PRId64 " items, sparse %s, tables in %s, %d threads", what, b->items,
-           b->sparse, strcmp(b->where, "memory") ? "files" : "memory", b->threads);
-  bench_row("catalogue", text, bench_spread_of(times, STEPS), (bench_spread){0}, NULL, "ms");
+  for (int kind = 0; kind < 2; kind++) {
+    char text[200];
+    snprintf(text, sizeof text, "%s%s, %" PRId64 " items, sparse %s, tables in %s, %d threads",
+             kind ? "processor time, " : "", what, b->items, b->sparse,
+             strcmp(b->where, "memory") ? "files" : "memory", b->threads);
+    bench_row("catalogue", text, bench_spread_of(times[kind], STEPS), (bench_spread){0}, NULL, "ms");
+  }
 }
 
 /* Every row has moments, and has missed MISSED steps. */
@@ -173,11 +181,11 @@ int main(int argc, char **argv) {
   bench_require(error.status, &error);
   compile(&b);
   start(&b);
-  measure(&b, "step, items drawn alike", false);
-  measure(&b, "step, items drawn by rank", true);
+  measure(&b, "items drawn alike", false);
+  measure(&b, "items drawn by rank", true);
   if (b.training.sparse == MOIRE_SPARSE_EXACT) {
     leave_behind(&b);
-    measure(&b, "step, items that have missed 1,000 steps", false);
+    measure(&b, "items that have missed 1,000 steps", false);
   }
   printf("memory: %.2f GB at most, %.2f GB now, of which files %.2f GB; the step's own arrays %.3f GB\n",
          memory("VmHWM:"), memory("VmRSS:"), memory("RssFile:"),
