@@ -18,7 +18,8 @@
 
 typedef struct loss {
   const moire__language *m;
-  moire_value counted;    /* f32[B, T]: 1 where the position counts */
+  moire_value counts;     /* bool[B, T]: the position does */
+  moire_value counted;    /* the same as f32, 1 where it does */
   moire_value n;          /* f32[]: how many do; 1 if none does */
   moire_value p, l, ids;  /* [B, T, K]: the teacher's probabilities and their logarithms; ids null: all words */
   moire_value confidence; /* f32[B, T] */
@@ -32,6 +33,12 @@ static moire_value scalar(const loss *f, double x) {
 /* 1/n of the sum of what the positions that count have. */
 static moire_value mean_of(const loss *f, moire_value x) {
   return moire_div(moire_sum_all(moire_mul(x, f->counted)), f->n);
+}
+
+/* An output [B, T] that is 0 where the position does not count. */
+static void report(const loss *f, const char *name, moire_value x) {
+  moire_value none = moire_constant(f->m->g, moire_value_dtype(x), moire_value_shape(x), 0);
+  moire_output(f->m->g, name, moire_where(f->counts, x, none));
 }
 
 /* x [B, T] where the teacher is surer than the key says. */
@@ -132,7 +139,8 @@ static void spread(const loss *f, const char *mean_name, const char *std_name, m
   moire_output(f->m->g, std_name, moire_sqrt(moire_div(moire_sum_all(square(off)), rest)));
 }
 
-/* Of each position: how many words rank before the target, the lower id first of equals, and the best word. */
+/* Of each position that counts: how many words rank before the target, the lower id first of equals, and the
+ * best word. */
 static void ranks(const loss *f, moire_value logits, moire_value targets) {
   const moire__language *m = f->m;
   moire_shape shape = moire_value_shape(logits);
@@ -143,17 +151,17 @@ static void ranks(const loss *f, moire_value logits, moire_value targets) {
   own = moire_broadcast(own, shape);
   moire_value larger = moire_cast(moire_less(own, logits), MOIRE_F32);
   moire_value before = moire_cast(moire_and(moire_equal(own, logits), moire_less(id, wanted)), MOIRE_F32);
-  moire_output(m->g, "target_rank", moire_sum(moire_add(larger, before), 2, false));
-  moire_output(m->g, "best_word", moire_argmax(logits, 2, false));
+  report(f, "target_rank", moire_sum(moire_add(larger, before), 2, false));
+  report(f, "best_word", moire_argmax(logits, 2, false));
 }
 
 /* What is measured against a teacher: KL(teacher || student) at temperature 1, and the teacher's best word. */
 static void compare(const loss *f, moire_value u, moire_value logits) {
   loss plain = {.m = f->m, .ids = f->ids};
-  moire_output(f->m->g, "teacher_kl", divergence(&plain, u, logits, 1));
+  report(f, "teacher_kl", divergence(&plain, u, logits, 1));
   moire_value best = moire_argmax(u, 2, true);
   if (!moire_value_is_null(f->ids)) best = moire_take_along(f->ids, best, 2);
-  moire_output(f->m->g, "teacher_best", moire_reshape(best, MOIRE_SHAPE(f->m->b, f->m->t)));
+  report(f, "teacher_best", moire_reshape(best, MOIRE_SHAPE(f->m->b, f->m->t)));
 }
 
 void moire__language_losses(const moire__language *m, moire_value logits, moire_value state) {
@@ -161,7 +169,8 @@ void moire__language_losses(const moire__language *m, moire_value logits, moire_
   moire_shape rows = MOIRE_SHAPE(m->b, m->t);
   moire_value targets = moire_input(m->g, "targets", MOIRE_I32, rows);
   moire_value ignored = moire_equal(targets, moire_constant(m->g, MOIRE_I32, rows, -100));
-  f.counted = moire_cast(moire_not(ignored), MOIRE_F32);
+  f.counts = moire_not(ignored);
+  f.counted = moire_cast(f.counts, MOIRE_F32);
   f.n = moire_max_of(moire_sum_all(f.counted), scalar(&f, 1));
   moire_value each =
       moire_cross_entropy_loss(logits, targets, (moire_cross_entropy_options){.reduction = MOIRE_REDUCE_NONE});

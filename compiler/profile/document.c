@@ -110,8 +110,11 @@ static json_t *packing(const maker *m) {
   for (int i = 0; i < m->n_runs; i++) {
     const int64_t *sizes = moire__recording_at(m->in->recording, i)->extents;
     int64_t all = 0;
-    moire__extent_size(m->plan->buffers[p->ids].elements, sizes, &all);
-    tokens += (double)sizes[p->extent] / m->n_runs;
+    int samples = p->lengths; /* has one for each, others have L */
+    if (samples < 0) samples = p->ids >= 0 ? p->ids : p->targets;
+    moire__extent_size(m->plan->buffers[samples].elements, sizes, &all);
+    if (samples == p->lengths) all *= p->length;
+    tokens += (double)(sizes[p->extent] * p->block) / m->n_runs;
     positions += (double)all / m->n_runs;
   }
   return json_pack("{s:f, s:f}", "tokens", tokens, "positions", positions);

@@ -67,21 +67,30 @@ typedef struct moire_plan_state {
   bool trained; /* a parameter, saved in every checkpoint; other states are the optimizer's */
 } moire_plan_state;
 
-/* A packed plan leaves out the padding of its input ids[B, L], i32 or i64: whoever runs it computes these
- * inputs and the extent T from ids (the runner does). Numbers of buffers, -1 where the plan does not read it;
- * extent 0: the plan is not packed. Tokens are the positions with ids > 0, the last position of every sample,
- * and all positions of a sample that has no ids > 0; they stand in order, sample by sample. */
+/* A packed plan leaves out padding: whoever runs it computes these inputs and the extent T from others (the
+ * runner does). Tokens stand in order, sample by sample. They are, of a batch
+ *
+ *   of ids[B, L]    i32 or i64: the positions with ids > 0, the last position of every sample, and all
+ * positions of a sample that has no ids > 0 of rows         the first positions of each: lengths[b] of them,
+ * and those up to the last whose target is not `ignored`; at least one; and as many positions behind them in
+ * some rows as make T a multiple of `block`, which divides L
+ *
+ * Numbers of buffers, -1 where the plan does not read it. extent 0: the plan is not packed. */
 typedef struct moire_plan_packing {
-  int extent;     /* number of the named extent T */
-  int ids;        /* the buffer of ids */
-  int64_t length; /* L */
-  int tokens;     /* i32[T]: sample * L + position */
-  int slots;      /* i32[B * L]: the token that stands there, or -1 */
-  int last;       /* i32[B]: the token of the sample's last position */
-  int ends;       /* i32[T]: the sample whose last position it is, or -1 */
-  int starts;     /* i32[B]: the sample's first token */
-  int counts;     /* i32[B]: how many it has */
-  int valid;      /* bool[T]: ids > 0 */
+  int extent;      /* number of the named extent, of which T is `block` times the size */
+  int ids;         /* the buffer of ids; -1: of rows */
+  int lengths;     /* i32[B]; -1 of ids */
+  int targets;     /* i32[B, L]; -1 of ids */
+  int32_t ignored; /* of targets */
+  int64_t length;  /* L */
+  int64_t block;   /* 1 of ids */
+  int tokens;      /* i32[T]: sample * L + position */
+  int slots;       /* i32[B * L]: the token that stands there, or -1 */
+  int last;        /* i32[B]: of ids the token of the sample's last position; of rows of its last token */
+  int ends;        /* i32[T]: the sample whose last it is, or -1 */
+  int starts;      /* i32[B]: the sample's first token */
+  int counts;      /* i32[B]: how many it has */
+  int valid;       /* bool[T]: ids > 0; of rows, all */
 } moire_plan_packing;
 
 typedef struct moire_plan {

@@ -9,7 +9,7 @@
  * broadcasts it: nothing of it need be stored. A row with no key allowed has mask_value added everywhere, and
  * is a softmax over its raw scores.
  */
-#include "compiler/ir/language/language.h"
+#include "compiler/ir/language/language_attend.h"
 #include "ops/source/mask.h"
 #include "ops/parts.h"
 #include "ops/product/product.h"
@@ -144,44 +144,10 @@ static bool is_one_kernel(const moire__expand *c, layout at) {
   return fits && moire_value_dim(c->operands[1], 2) > 0;
 }
 
-/* A complex value's planes side by side, as a real one of twice the width. */
-static moire_value side_by_side(moire_value x) {
-  moire_value planes[] = {moire_real(x), moire_imag(x)};
-  return moire_concat(planes, 2, 3);
-}
-
-/* The planes that the kernel takes; of real scores, what makes Re(q k^H) and p v real products. */
-static int kernel_planes(const moire__expand *c, bool waves, moire_value *x) {
-  const moire_value *operands = c->operands;
-  int n = 0;
-  for (int i = 0; i < 3; i++) {
-    bool both = i == 2 ? is_complex(operands[2]) : is_complex(operands[0]) && is_complex(operands[1]);
-    if (waves) {
-      x[n++] = moire_real(operands[i]);
-      x[n++] = moire_imag(operands[i]);
-    } else {
-      x[n++] = both                      ? side_by_side(operands[i])
-               : is_complex(operands[i]) ? moire_real(operands[i])
-                                         : operands[i];
-    }
-  }
-  return n;
-}
-
-/* What one or two results of a kernel, by position, are of the composite: by head, complex where v is. */
-static moire_value by_head(const moire__expand *c, bool waves, moire_value re, moire_value im) {
-  if (waves) im = moire_swap_axes(im, 1, 2);
-  re = moire_swap_axes(re, 1, 2);
-  if (!is_complex(c->operands[2])) return re;
-  if (waves) return moire_complex(re, im);
-  int64_t e = moire_value_dim(c->operands[2], 3);
-  return moire_complex(moire_slice(re, 3, 0, e), moire_slice(re, 3, e, e));
-}
-
 static moire_value one_kernel(moire__expand *c, layout at) {
   moire_value x[8];
   bool waves = moire__node_int(c->node, "score") == WAVES;
-  int n = kernel_planes(c, waves, x);
+  int n = moire__attend_planes(c->operands, waves, x);
   if (at.valid >= 0) x[n++] = c->operands[at.valid];
   if (at.rng >= 0) x[n++] = c->operands[at.rng];
   static const char *const kept[] = {"scale",   "mask_value", "causal",     "has_valid", "has_rng",
@@ -195,7 +161,7 @@ static moire_value one_kernel(moire__expand *c, layout at) {
   moire__op op = waves ? MOIRE__OP_attend : MOIRE__OP_attend_real;
   moire_value y = moire__graph_emit(c->g, MOIRE_HERE, op, x, n, attrs, n_attrs);
   if (moire_value_is_null(y)) return y;
-  return by_head(c, waves, y, waves ? moire__value(c->g, y.id + 1) : y);
+  return moire__attend_by_head(c->operands[2], waves, y, waves ? moire__value(c->g, y.id + 1) : y);
 }
 
 /* ---- a named length: the samples are packed, with nothing left out --------------------------------------- */
@@ -243,7 +209,7 @@ static moire_value packed_kernel(moire__expand *c, layout at) {
   const moire_shape q = moire_value_shape(c->operands[0]);
   moire_dim samples = q.dims[0], length = q.dims[2], tokens = 0;
   moire__dim_multiply(samples, length, &tokens);
-  int n = kernel_planes(c, waves, x);
+  int n = moire__attend_planes(c->operands, waves, x);
   for (int i = 0; i < n; i++) x[i] = as_tokens(x[i], tokens);
   if (at.valid >= 0) x[n++] = moire_reshape(c->operands[at.valid], MOIRE_SHAPE(tokens));
   moire_shape places = MOIRE_SHAPE(samples, length);
@@ -269,7 +235,7 @@ static moire_value packed_kernel(moire__expand *c, layout at) {
   for (int i = 0; i < 2; i++)
     planes[i] =
         moire_reshape(planes[i], MOIRE_SHAPE(samples, length, by_position.dims[2], by_position.dims[3]));
-  return by_head(c, waves, planes[0], planes[1]);
+  return moire__attend_by_head(c->operands[2], waves, planes[0], planes[1]);
 }
 
 void moire__attention_expand(moire__expand *c) {

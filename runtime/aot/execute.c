@@ -30,7 +30,7 @@ static size_t moire__aot_sized_bytes(const moire__aot_plan *plan, const int64_t 
 
 static size_t moire__aot_run_bytes(const moire__aot_plan *plan, int64_t batch) {
   size_t tokens = moire__aot_add_bytes(0, (size_t)batch, (size_t)plan->length); /* if there is no padding */
-  const int64_t extents[MOIRE__AOT_EXTENTS] = {1, batch, (int64_t)tokens};
+  const int64_t extents[MOIRE__AOT_EXTENTS] = {1, batch, plan->length ? (int64_t)tokens / plan->block : 0};
   return moire__aot_sized_bytes(plan, extents);
 }
 

@@ -10,7 +10,7 @@ static size_t positions_bytes(const moire__aot_plan *plan, int64_t n) {
 
 static size_t moire__aot_packed_bytes(const moire__aot_plan *plan, int64_t n) {
   size_t arrays = 0;
-  if (plan->ids < 0) return 0;
+  if (!plan->length) return 0;
   for (int i = MOIRE__AOT_TOKENS; i <= MOIRE__AOT_VALID; i++) arrays += plan->reads[i];
   return moire__aot_add_bytes(0, arrays, positions_bytes(plan, n));
 }
@@ -21,7 +21,7 @@ static void moire__aot_pack(moire__aot_run *run, int64_t n, unsigned char *memor
   run->extents[0] = 1;
   run->extents[MOIRE__AOT_BATCH] = n;
   run->extents[MOIRE__AOT_T] = 0;
-  if (plan->ids < 0) return;
+  if (!plan->length) return;
   size_t bytes = positions_bytes(plan, n);
   for (int i = MOIRE__AOT_TOKENS; i <= MOIRE__AOT_VALID; i++) {
     if (!plan->reads[i]) continue;
@@ -36,6 +36,15 @@ static void moire__aot_pack(moire__aot_run *run, int64_t n, unsigned char *memor
                            .starts = found[MOIRE__AOT_STARTS],
                            .counts = found[MOIRE__AOT_COUNTS],
                            .valid = found[MOIRE__AOT_VALID]};
-  run->extents[MOIRE__AOT_T] =
-      moire__packing_find(run->inputs[plan->ids], plan->wide_ids, n, plan->length, &arrays);
+  int64_t tokens = 0;
+  if (plan->ids >= 0) {
+    tokens = moire__packing_find(run->inputs[plan->ids], plan->wide_ids, n, plan->length, &arrays);
+  } else {
+    const moire__packing_rows rows = {.lengths = plan->lengths < 0 ? NULL : run->inputs[plan->lengths],
+                                      .targets = plan->targets < 0 ? NULL : run->inputs[plan->targets],
+                                      .ignored = plan->ignored,
+                                      .block = plan->block};
+    tokens = moire__packing_find_rows(&rows, n, plan->length, &arrays);
+  }
+  run->extents[MOIRE__AOT_T] = tokens / plan->block;
 }

@@ -81,11 +81,13 @@ typedef struct moire__aot_plan {
   const moire__aot_copy *copies;
   int n_copies;
   const unsigned char *reads; /* [MOIRE__AOT_INPUTS]: 1 for each input that the plan has */
-  int ids;                    /* of a packed plan: the input that holds the ids; -1: it is not packed */
-  int64_t length;             /* of a packed plan: tokens of a row at most */
-  int wide_ids;               /* of a packed plan: the ids are i64, not i32 */
-  int flush;                  /* while kernels run, numbers below the normal range count as zero */
-  const int *outputs;         /* the buffers that the caller wants */
+  /* Of a packed plan: the inputs that hold what moire_plan_packing says, -1: it is none of them. */
+  int ids, lengths, targets, ignored;
+  int64_t length; /* positions of a row; 0: it is not packed */
+  int64_t block;
+  int wide_ids;       /* the ids are i64, not i32 */
+  int flush;          /* while kernels run, numbers below the normal range count as zero */
+  const int *outputs; /* the buffers that the caller wants */
   int n_outputs;
   const moire__aot_part *parts; /* of the workspace, MOIRE__AOT_MOST_PARTS at most */
   int n_parts;

@@ -287,24 +287,45 @@ static void reserve_packed(moire_runner *r, int64_t positions) {
   if (positions > r->packing_capacity) r->packing_capacity = positions;
 }
 
-/* Finds the tokens of the given ids, sets the extent T, and gives the inputs that say where they stand. */
+static const void *given(const moire_runner *r, int buffer) {
+  return buffer < 0 ? NULL : r->buffers[buffer].given;
+}
+
+/* Samples of the inputs at hand. */
+static int64_t packed_samples(const moire_runner *r) {
+  const moire_plan_packing *p = &r->plan->packing;
+  if (p->lengths >= 0) return r->buffers[p->lengths].given_elements;
+  return r->buffers[p->ids >= 0 ? p->ids : p->targets].given_elements / p->length;
+}
+
+static int64_t find_tokens(const moire_runner *r, int64_t samples, const moire__packing *out) {
+  const moire_plan_packing *p = &r->plan->packing;
+  if (p->ids >= 0) {
+    bool wide = r->plan->buffers[p->ids].dtype == MOIRE_I64;
+    return moire__packing_find(given(r, p->ids), wide, samples, p->length, out);
+  }
+  const moire__packing_rows rows = {.lengths = given(r, p->lengths),
+                                    .targets = given(r, p->targets),
+                                    .ignored = p->ignored,
+                                    .block = p->block};
+  return moire__packing_find_rows(&rows, samples, p->length, out);
+}
+
+/* Finds the tokens of the given samples, sets the extent T, and gives the inputs that say where they stand. */
 static moire_status pack_inputs(moire_runner *r, moire_error *error) {
   const moire_plan_packing *p = &r->plan->packing;
   if (!p->extent) return MOIRE_OK;
-  const bound *ids = &r->buffers[p->ids];
   r->extents[p->extent] = 0;
   moire_status status = check_run(r, error);
   if (status) return status;
-  int64_t positions = ids->given_elements, samples = positions / p->length;
+  int64_t samples = packed_samples(r), positions = samples * p->length;
   reserve_packed(r, positions ? positions : 1);
   int buffers[PACKED_INPUTS];
   void *data[PACKED_INPUTS];
   packed_inputs(p, buffers);
   for (int i = 0; i < PACKED_INPUTS; i++) data[i] = buffers[i] < 0 ? NULL : r->buffers[buffers[i]].copy;
   moire__packing out = {data[0], data[1], data[2], data[3], data[4], data[5], data[6]};
-  bool wide = r->plan->buffers[p->ids].dtype == MOIRE_I64;
-  int64_t tokens = moire__packing_find(ids->given, wide, samples, p->length, &out);
-  r->extents[p->extent] = tokens;
+  r->extents[p->extent] = find_tokens(r, samples, &out) / p->block;
   for (int i = 0; i < PACKED_INPUTS; i++) {
     if (buffers[i] < 0) continue;
     bound *b = &r->buffers[buffers[i]];

@@ -72,13 +72,16 @@ static moire_status add_text(moire__setup *setup, const char *origin, const char
   return moire__config_table_set(&setup->table, origin, assignment, error);
 }
 
-/* What a golden has of a teacher, and the weights of the loss. */
+/* How long a golden's rows are, what it has of a teacher, and the weights of the loss. */
 static moire_status complete(moire__setup *setup, const moire__safetensors *file, moire_error *error) {
   const char *path = moire__safetensors_path(file), *loss = moire__safetensors_metadata(file, "loss");
   const moire__st_tensor *top = moire__safetensors_find(file, "input/teacher_values");
+  const moire__st_tensor *ids = moire__safetensors_find(file, "input/input_ids");
   bool full = moire__safetensors_find(file, "input/teacher_logits") != NULL;
   moire_status status = MOIRE_OK;
   if (loss) status = moire__config_table_add_json(&setup->table, path, loss, error);
+  if (!status && ids && ids->rank == 2)
+    status = moire__setup_add_int(setup, path, "sequence_length", ids->shape[1], error);
   if (!status && full) status = add_text(setup, path, "distil=full", error);
   if (!status && top && top->rank == 3) {
     status = add_text(setup, path, "distil=top", error);

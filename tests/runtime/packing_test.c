@@ -45,3 +45,40 @@ Test(packing, nothing_and_arrays_that_nobody_wants) {
   cr_assert_eq(moire__packing_find(ids, false, 1, 2, &none), 1);
   cr_assert_eq(moire__packing_find(ids, false, 2, 1, &none), 2);
 }
+
+/* One row by its length, one by its targets, which are more, one without either, one full; some of a row
+ * without words make the number even. */
+Test(packing, rows_of_every_kind) {
+  static const int32_t lengths[] = {1, 1, 0, 9}, ignored = -100;
+  static const int32_t targets[] = {-100, -100, -100, -100, 5, -100, 7, -100,
+                                    -100, -100, -100, -100, 1, 2,    3, 4};
+  int32_t tokens[16], slots[16], last[4], ends[16], starts[4], counts[4];
+  uint8_t valid[16];
+  moire__packing out = {tokens, slots, last, ends, starts, counts, valid};
+  const moire__packing_rows rows = {lengths, targets, ignored, 2};
+  cr_assert_eq(moire__packing_find_rows(&rows, 4, 4, &out), 10);
+  static const int32_t want_tokens[] = {0, 1, 4, 5, 6, 8, 12, 13, 14, 15};
+  static const int32_t want_slots[] = {0, 1, -1, -1, 2, 3, 4, -1, 5, -1, -1, -1, 6, 7, 8, 9};
+  static const int32_t want_ends[] = {-1, 0, -1, -1, 1, 2, -1, -1, -1, 3};
+  static const int32_t want_last[] = {1, 4, 5, 9}, want_starts[] = {0, 2, 5, 6}, want_counts[] = {2, 3, 1, 4};
+  static const uint8_t want_valid[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+  cr_assert(memcmp(tokens, want_tokens, sizeof want_tokens) == 0);
+  cr_assert(memcmp(slots, want_slots, sizeof want_slots) == 0);
+  cr_assert(memcmp(ends, want_ends, sizeof want_ends) == 0);
+  cr_assert(memcmp(last, want_last, sizeof want_last) == 0);
+  cr_assert(memcmp(starts, want_starts, sizeof want_starts) == 0);
+  cr_assert(memcmp(counts, want_counts, sizeof want_counts) == 0);
+  cr_assert(memcmp(valid, want_valid, sizeof want_valid) == 0);
+}
+
+Test(packing, rows_by_one_of_both) {
+  static const int32_t lengths[] = {-3, 2}, targets[] = {0, 4, 0, 0, 0, 0, 0, 0};
+  moire__packing none = {0};
+  const moire__packing_rows by_length = {.lengths = lengths, .block = 1};
+  const moire__packing_rows by_target = {.targets = targets, .block = 1};
+  const moire__packing_rows in_blocks = {.targets = targets, .block = 4};
+  cr_assert_eq(moire__packing_find_rows(&by_length, 2, 4, &none), 3);
+  cr_assert_eq(moire__packing_find_rows(&by_target, 2, 4, &none), 3);
+  cr_assert_eq(moire__packing_find_rows(&in_blocks, 2, 4, &none), 4);
+  cr_assert_eq(moire__packing_find_rows(&in_blocks, 0, 4, &none), 0);
+}

@@ -1,6 +1,7 @@
 /* Random values for whatever a graph reads. */
 #include "tests/support/pass_feed.h"
 
+#include "compiler/ir/packing.h"
 #include "runtime/base/packing.h"
 #include "runtime/base/philox.h"
 #include "runtime/base/planes.h"
@@ -16,22 +17,48 @@ typedef struct sizes {
   int64_t extents[MOIRE_MAX_EXTENTS + 1];
 } sizes;
 
-/* The packing of a feed's ids; T is its number of tokens. The caller frees. */
+/* Which tokens a feed has. The caller frees. */
 typedef struct packing {
-  int64_t n, samples;
-  int32_t *all; /* tokens, slots, ends (n each), last, starts, counts (samples each) */
+  moire__graph_packing of;
+  int64_t n;    /* T */
+  int32_t *all; /* tokens, slots, ends (one for each position), last, starts, counts (for each sample) */
   uint8_t *valid;
   moire__packing arrays;
 } packing;
 
-static packing find_packing(const moire__tensor *ids) {
-  size_t n = (size_t)ids->elements, samples = (size_t)ids->dims[0];
-  packing p = {.samples = ids->dims[0]};
-  int32_t *rows = malloc((n + 1) * sizeof *rows);
+static moire__tensor *input_of(const pass_feed *feed, const moire_graph *g, int32_t value) {
+  if (!value) return NULL;
+  return moire__named_tensor_find(feed->inputs, feed->n_inputs,
+                                  moire__node_text(moire__node_of(g, value), "name"));
+}
+
+static int32_t *integers(const moire__tensor *t) {
+  if (!t) return NULL;
+  int32_t *all = malloc(((size_t)t->elements + 1) * sizeof *all);
+  if (!all) abort();
+  for (int64_t i = 0; i < t->elements; i++) all[i] = (int32_t)t->re[i];
+  return all;
+}
+
+/* What the graph is packed by; extent 0: it is not. */
+static moire__graph_packing packing_of(const moire_graph *g) {
+  moire__graph_packing found;
+  moire_error error = {0};
+  if (moire__graph_find_packing(g, &found, &error) == MOIRE_OK) return found;
+  fprintf(stderr, "%s\n", error.message);
+  exit(1);
+}
+
+static packing find_packing(const pass_feed *feed, const moire_graph *g) {
+  packing p = {.of = packing_of(g)};
+  const moire__tensor *ids = input_of(feed, g, p.of.ids), *lengths = input_of(feed, g, p.of.lengths),
+                      *targets = input_of(feed, g, p.of.targets);
+  const moire__tensor *first = ids ? ids : lengths ? lengths : targets;
+  size_t samples = (size_t)first->dims[0], n = samples * (size_t)p.of.length;
+  int32_t *rows = integers(ids), *row_lengths = integers(lengths), *row_targets = integers(targets);
   p.all = malloc((3 * n + 3 * samples + 1) * sizeof *p.all);
   p.valid = malloc(n + 1);
-  if (!rows || !p.all || !p.valid) abort();
-  for (size_t i = 0; i < n; i++) rows[i] = (int32_t)ids->re[i];
+  if (!p.all || !p.valid) abort();
   int32_t *by_sample = p.all + 3 * n;
   p.arrays = (moire__packing){.tokens = p.all,
                               .slots = p.all + n,
@@ -40,8 +67,12 @@ static packing find_packing(const moire__tensor *ids) {
                               .starts = by_sample + samples,
                               .counts = by_sample + 2 * samples,
                               .valid = p.valid};
-  p.n = moire__packing_find(rows, false, ids->dims[0], ids->dims[1], &p.arrays);
+  const moire__packing_rows how = {row_lengths, row_targets, (int32_t)p.of.ignored, p.of.block};
+  p.n = ids ? moire__packing_find(rows, false, (int64_t)samples, p.of.length, &p.arrays)
+            : moire__packing_find_rows(&how, (int64_t)samples, p.of.length, &p.arrays);
   free(rows);
+  free(row_lengths);
+  free(row_targets);
   return p;
 }
 
@@ -56,11 +87,11 @@ static sizes sizes_of(const pass_feed *feed, const moire_graph *g) {
   for (int i = 1; i <= g->n_extents; i++) {
     for (int f = 0; f < feed->n_fixed; f++)
       if (!strcmp(g->extents[i], feed->fixed[f].name)) s.extents[i] = feed->fixed[f].size;
-    if (strncmp(g->extents[i], "T_", 2) != 0) continue;
-    packing p = find_packing(moire__named_tensor_find(feed->inputs, feed->n_inputs, g->extents[i] + 2));
-    s.extents[i] = p.n;
-    free_packing(&p);
   }
+  if (!packing_of(g).extent) return s;
+  packing p = find_packing(feed, g);
+  s.extents[p.of.extent] = p.n / p.of.block;
+  free_packing(&p);
   return s;
 }
 
@@ -95,8 +126,8 @@ static void add(moire__named_tensor *table, int *n, const char *name, moire_dtyp
 }
 
 /* What the runtime computes for a packed graph (moire_plan_packing), in place of random numbers. */
-static void fill_packed(pass_feed *feed, const char *ids) {
-  packing p = find_packing(moire__named_tensor_find(feed->inputs, feed->n_inputs, ids));
+static void fill_packed(pass_feed *feed, const moire_graph *g) {
+  packing p = find_packing(feed, g);
   const struct {
     const char *suffix;
     const int32_t *from;
@@ -109,7 +140,7 @@ static void fill_packed(pass_feed *feed, const char *ids) {
                 {"valid", NULL}};
   for (size_t a = 0; a < sizeof arrays / sizeof *arrays; a++) {
     char name[300];
-    snprintf(name, sizeof name, "%s.%s", ids, arrays[a].suffix);
+    snprintf(name, sizeof name, "%s.%s", p.of.name, arrays[a].suffix);
     moire__tensor *t = moire__named_tensor_find(feed->inputs, feed->n_inputs, name);
     for (int64_t i = 0; t && i < t->elements; i++)
       t->re[i] = arrays[a].from ? arrays[a].from[i] : p.arrays.valid[i];
@@ -126,8 +157,10 @@ static void add_input(pass_feed *feed, const moire_graph *g, const char *name, c
 void pass_feed_add(pass_feed *feed, const moire_graph *g) {
   sizes size = {{0}};
   for (int i = 1; i <= MOIRE_MAX_EXTENTS; i++) size.extents[i] = PASS_FEED_EXTENT;
-  for (int i = 1; i <= g->n_extents; i++) {
-    if (strncmp(g->extents[i], "T_", 2) == 0) add_input(feed, g, g->extents[i] + 2, &size);
+  const moire__graph_packing packed = packing_of(g);
+  const int32_t by[] = {packed.ids, packed.lengths, packed.targets};
+  for (int i = 0; i < 3; i++) {
+    if (by[i]) add_input(feed, g, moire__node_text(moire__node_of(g, by[i]), "name"), &size);
   }
   size = sizes_of(feed, g);
   for (int i = 0; i < g->n_nodes; i++) {
@@ -135,9 +168,7 @@ void pass_feed_add(pass_feed *feed, const moire_graph *g) {
     if (node->op != MOIRE__OP_input) continue;
     add_input(feed, g, moire__node_text(node, "name"), &size);
   }
-  for (int i = 1; i <= g->n_extents; i++) {
-    if (strncmp(g->extents[i], "T_", 2) == 0) fill_packed(feed, g->extents[i] + 2);
-  }
+  if (packed.extent) fill_packed(feed, g);
   for (int i = 0; i < g->n_states; i++) {
     const moire__state_info *state = &g->states[i];
     add(feed->states, &feed->n_states, state->name, state->dtype, &state->shape, &size, true);

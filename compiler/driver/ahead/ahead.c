@@ -216,7 +216,7 @@ static int64_t row_bytes(const moire__ahead_plan *plan) {
   int64_t bytes = 0;
   for (int i = 0; i < plan->n_parts; i++) {
     const moire__ahead_part *part = &plan->parts[i];
-    if (part->extents) bytes += part->extents == 2 ? part->bytes * plan->length : part->bytes;
+    if (part->extents) bytes += part->extents == 2 ? part->bytes * plan->length / plan->block : part->bytes;
   }
   return bytes;
 }

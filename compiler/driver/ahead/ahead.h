@@ -72,11 +72,12 @@ typedef struct moire__ahead_plan {
    * block. */
   bool *ahead, *prepared, *is_constant;
   uint64_t *origins; /* of states and prepared buffers: equal for those that hold the same */
-  bool *reads;    /* inputs by number: common ones in the order of runtime/aot/tables.h, then the interface's */
-  int ids;        /* the input that a packed plan leaves out the padding of; -1: it is not packed */
-  int64_t length; /* of the ids of a packed plan */
-  bool wide_ids;  /* they are i64, not i32 */
-  bool flush;     /* moire_plan */
+  bool *reads; /* inputs by number: common ones in the order of runtime/aot/tables.h, then the interface's */
+  /* Of a packed plan: inputs by number, as in runtime/aot/tables.h. */
+  int ids, lengths, targets, ignored;
+  int64_t length, block;
+  bool wide_ids;
+  bool flush; /* moire_plan */
   int *outputs, n_outputs;
   moire__ahead_part parts[MOIRE__AHEAD_MOST_PARTS];
   int n_parts;

@@ -118,7 +118,8 @@ static moire_status place_inputs(maker *k) {
   while (k->a->inputs[n]) n++;
   k->plan->reads =
       moire__arena_array(&k->a->arena, (size_t)(MOIRE__AHEAD_COMMON_INPUTS + n) + 1, sizeof *k->plan->reads);
-  k->plan->ids = -1;
+  const moire_plan_packing *packing = &plan->packing;
+  k->plan->ids = k->plan->lengths = k->plan->targets = -1;
   for (int b = 0; b < plan->n_buffers; b++) {
     if (plan->buffers[b].role != MOIRE_PLAN_INPUT) continue;
     int number = common_input(plan, b), i = 0;
@@ -130,13 +131,17 @@ static moire_status place_inputs(maker *k) {
     if (number < 0) number = MOIRE__AHEAD_COMMON_INPUTS + i;
     place(k, b, MOIRE__AHEAD_INPUT, number);
     k->plan->reads[number] = true;
-    if (plan->packing.extent && plan->packing.ids == b) k->plan->ids = number;
+    if (packing->extent && packing->ids == b) k->plan->ids = number;
+    if (packing->extent && packing->lengths == b) k->plan->lengths = number;
+    if (packing->extent && packing->targets == b) k->plan->targets = number;
   }
-  if (plan->packing.extent && k->plan->ids < 0)
-    return moire_fail(k->error, MOIRE_ERROR_INTERNAL, "the graph %s is packed by ids that it does not read",
+  if (packing->extent && k->plan->ids < 0 && k->plan->lengths < 0 && k->plan->targets < 0)
+    return moire_fail(k->error, MOIRE_ERROR_INTERNAL, "the graph %s is packed by inputs that it does not read",
                       plan->name);
-  k->plan->length = plan->packing.extent ? plan->packing.length : 0;
-  k->plan->wide_ids = plan->packing.extent && plan->buffers[plan->packing.ids].dtype == MOIRE_I64;
+  k->plan->length = packing->extent ? packing->length : 0;
+  k->plan->block = packing->extent ? packing->block : 1;
+  k->plan->ignored = packing->ignored;
+  k->plan->wide_ids = k->plan->ids >= 0 && plan->buffers[packing->ids].dtype == MOIRE_I64;
   k->plan->flush = plan->flush;
   return MOIRE_OK;
 }
@@ -257,6 +262,7 @@ static maker start(moire__ahead *a, moire__ahead_level *level, int which, int mo
   maker k = {.a = a, .level = level, .m = m, .plan = &level->plans[which], .taken = taken, .error = error};
   k.placed = moire__arena_array(&a->arena, n, sizeof *k.placed);
   k.plan->name = name;
+  k.plan->block = 1;
   k.plan->n_buffers = m->plan.n_buffers;
   k.plan->buffers = moire__arena_array(&a->arena, n, sizeof *k.plan->buffers);
   if (taken) return k;

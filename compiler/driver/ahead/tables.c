@@ -74,10 +74,10 @@ static void add_plan(const char *member, const moire__ahead_plan *plan, int l, m
                   member, name, l, name, l, plan->n_arguments, name, l, plan->n_extents, name, l, plan->n_steps,
                   name, l, plan->n_copies);
   moire__text_add(out,
-                  "         moire__%s_%d_reads, %d, %" PRId64
+                  "         moire__%s_%d_reads, %d, %d, %d, %d, %" PRId64 ", %" PRId64
                   ", %d, %d, moire__%s_%d_outputs, %d, moire__%s_%d_parts, %d},\n",
-                  name, l, plan->ids, plan->length, plan->wide_ids, plan->flush, name, l, plan->n_outputs, name,
-                  l, plan->n_parts);
+                  name, l, plan->ids, plan->lengths, plan->targets, plan->ignored, plan->length, plan->block,
+                  plan->wide_ids, plan->flush, name, l, plan->n_outputs, name, l, plan->n_parts);
 }
 
 static void add_plans(const moire__ahead *a, int l, moire__text *out) {

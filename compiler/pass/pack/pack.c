@@ -1,5 +1,8 @@
 /* pack: tokens that are padding are left out, where nothing that is read can depend on them.
  *
+ * Histories are padded in front, and their last position is read: this file. Rows of text are padded behind,
+ * and all of their positions are read: rows.c, which is tried where there are no histories.
+ *
  * In a batch ids[B, L] of histories padded to L positions, attention lets no query see a padded key, and the
  * last position is all that is read of a sample. So between the values that mix positions in other ways
  * (convolutions) and the slice of the last position, only tokens are computed: a value [B, L, ..] becomes [T,
@@ -243,7 +246,9 @@ static bool has_histories(const moire_graph *g) {
 static void say_why(const moire_graph *g, const moire__goal *goal, bool found, moire__text *out) {
   if (!out || !has_histories(g)) return;
   const char *why = "the attention that hides it stands between operations that mix positions";
-  if (!found) why = "no causal attention with a mask ids > 0 of -1000 or less hides it";
+  if (!found)
+    why = "no causal attention with a mask ids > 0 of -1000 or less hides it, and what is read of rows is not "
+          "masked by their lengths, or by targets that do not count";
   if (!goal->pack) why = "no input is one that the runtime may compute";
   moire__text_add(out, "padding is computed, too: %s\n", why);
 }
@@ -267,8 +272,10 @@ moire_graph *moire__pass_pack(const moire_graph *g, const moire__goal *goal, moi
     moire__arena_free(&p.arena);
     return packed;
   }
-  say_why(g, goal, p.packed != NULL, goal->remarks);
   moire__arena_free(&p.arena);
+  moire_graph *rows = NULL;
+  if (goal->pack && moire__pack_rows(g, goal, &rows, error)) return rows;
+  say_why(g, goal, p.packed != NULL, goal->remarks);
   all = moire__rewrite_all(g);
   return moire__rewrite_finish(&all, error);
 }

@@ -9,67 +9,26 @@
 typedef struct emit {
   moire__pack *p;
   moire__rewrite r;
-  moire_dim tokens_dim; /* T */
-  moire_value tokens, slots, last, ends, starts, counts, valid;
+  moire__pack_tokens t;
   int32_t *map; /* of every old value: its packed form in the new graph, or 0 */
 } emit;
 
-static moire_value node1(emit *e, moire__op op, moire_value x, moire__attr attr) {
-  return moire__graph_emit(e->r.to, MOIRE_HERE, op, &x, 1, &attr, 1);
-}
-
-static moire_value reshape(emit *e, moire_value x, moire_shape shape) {
-  return node1(e, MOIRE__OP_reshape, x, moire__attr_make_dims("shape", &shape));
-}
-
 static moire_shape packed_shape(const emit *e, int32_t old) {
   moire_shape shape = e->p->g->values[old].shape, packed = {.rank = shape.rank - 1};
-  for (int d = 1; d < shape.rank; d++)
-    packed.dims[d - 1] = d == e->p->axis[old] ? e->tokens_dim : shape.dims[d];
+  for (int d = 1; d < shape.rank; d++) packed.dims[d - 1] = d == e->p->axis[old] ? e->t.n : shape.dims[d];
   return packed;
 }
 
 static void declare_inputs(emit *e) {
-  moire_graph *g = e->r.to;
-  const char *ids = moire__node_text(moire__node_of(e->p->g, e->p->ids), "name");
-  moire_dim b = e->p->samples, all = 0;
-  moire__dim_multiply(b, e->p->length, &all);
-  e->tokens_dim = moire_extent(g, moire__arena_printf(&g->arena, "T_%s", ids));
-  const struct {
-    const char *suffix;
-    moire_value *value;
-    moire_dtype dtype;
-    moire_dim dim;
-  } inputs[] = {{"tokens", &e->tokens, MOIRE_I32, e->tokens_dim},
-                {"slots", &e->slots, MOIRE_I32, all},
-                {"last", &e->last, MOIRE_I32, b},
-                {"ends", &e->ends, MOIRE_I32, e->tokens_dim},
-                {"starts", &e->starts, MOIRE_I32, b},
-                {"counts", &e->counts, MOIRE_I32, b},
-                {"valid", &e->valid, MOIRE_BOOL, e->tokens_dim}};
-  moire__graph_pin(g, moire__node_of(e->p->g, e->p->ids));
-  for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
-    const char *name = moire__arena_printf(&g->arena, "%s.%s", ids, inputs[i].suffix);
-    *inputs[i].value = moire_input_at(MOIRE_HERE, g, name, inputs[i].dtype, MOIRE_SHAPE(inputs[i].dim));
-  }
-  moire__graph_unpin(g);
-}
-
-static moire_value take(emit *e, moire_value x, moire_value rows, moire_value inverse) {
-  moire_value operands[] = {x, rows, inverse};
-  return moire__graph_emit(e->r.to, MOIRE_HERE, MOIRE__OP_take, operands, 3, NULL, 0);
-}
-
-/* [B, L, ..] of all positions -> [T, ..] */
-static moire_value take_tokens(emit *e, moire_value x) {
-  moire_shape shape = moire__info(x)->shape, flat = {.rank = shape.rank - 1};
-  moire__dim_multiply(shape.dims[0], shape.dims[1], &flat.dims[0]);
-  for (int d = 2; d < shape.rank; d++) flat.dims[d - 1] = shape.dims[d];
-  return take(e, reshape(e, x, flat), e->tokens, e->slots);
+  const moire__node *ids = moire__node_of(e->p->g, e->p->ids);
+  e->t = (moire__pack_tokens){.g = e->r.to, .samples = e->p->samples, .length = e->p->length};
+  moire__graph_pin(e->r.to, ids);
+  moire__pack_declare(&e->t, moire__node_text(ids, "name"), 1, NULL, 0);
+  moire__graph_unpin(e->r.to);
 }
 
 static moire_value packed(emit *e, int32_t old) {
-  if (!e->map[old]) e->map[old] = take_tokens(e, moire__rewrite_value(&e->r, old)).id;
+  if (!e->map[old]) e->map[old] = moire__pack_take_tokens(&e->t, moire__rewrite_value(&e->r, old)).id;
   return moire__value(e->r.to, e->map[old]);
 }
 
@@ -94,8 +53,8 @@ static moire_value operand(emit *e, int32_t old, moire_shape shape) {
     if (axis >= 2) inner.dims[inner.rank++] = from.dims[d];
     if (axis < 2 && from.dims[d] != 1) return packed(e, old);
   }
-  if (!moire__shape_equal(&from, &inner)) small = reshape(e, small, inner);
-  return node1(e, MOIRE__OP_broadcast, small, moire__attr_make_dims("shape", &shape));
+  if (!moire__shape_equal(&from, &inner)) small = moire__pack_reshape(small, inner);
+  return moire__pack_node1(e->r.to, MOIRE__OP_broadcast, small, moire__attr_make_dims("shape", &shape));
 }
 
 /* The mask of the padded batch, where the tokens stood. */
@@ -106,7 +65,7 @@ static moire_value emit_dropout(emit *e, const moire__node *node) {
                          moire__attr_make_int("stream", moire__node_int(node, "stream")),
                          moire__attr_make_dims("shape", &whole)};
   moire_value mask = moire__graph_emit(e->r.to, MOIRE_HERE, MOIRE__OP_random_mask, &rng, 1, attrs, 3);
-  moire_value x[] = {packed(e, node->operands[0]), take_tokens(e, mask)};
+  moire_value x[] = {packed(e, node->operands[0]), moire__pack_take_tokens(&e->t, mask)};
   return moire__graph_emit(e->r.to, MOIRE_HERE, MOIRE__OP_mul, x, 2, NULL, 0);
 }
 
@@ -115,17 +74,18 @@ static moire_value emit_permute(emit *e, const moire__node *node) {
   const int64_t *axes = moire__node_ints(node, "axes", &n);
   int64_t without[MOIRE_MAX_RANK];
   for (int i = 1; i < n; i++) without[i - 1] = axes[i] - 1;
-  return node1(e, MOIRE__OP_permute, packed(e, node->operands[0]),
-               moire__attr_make_ints("axes", without, n - 1));
+  return moire__pack_node1(e->r.to, MOIRE__OP_permute, packed(e, node->operands[0]),
+                           moire__attr_make_ints("axes", without, n - 1));
 }
 
 static moire_value emit_node(emit *e, const moire__node *node) {
   moire_shape shape = packed_shape(e, node->first_result);
   if (node->op == MOIRE__OP_dropout) return emit_dropout(e, node);
   if (node->op == MOIRE__OP_permute) return emit_permute(e, node);
-  if (node->op == MOIRE__OP_reshape) return reshape(e, packed(e, node->operands[0]), shape);
+  if (node->op == MOIRE__OP_reshape) return moire__pack_reshape(packed(e, node->operands[0]), shape);
   if (node->op == MOIRE__OP_broadcast)
-    return node1(e, MOIRE__OP_broadcast, packed(e, node->operands[0]), moire__attr_make_dims("shape", &shape));
+    return moire__pack_node1(e->r.to, MOIRE__OP_broadcast, packed(e, node->operands[0]),
+                             moire__attr_make_dims("shape", &shape));
   bool row = node->op == MOIRE__OP_linear || node->op == MOIRE__OP_layer_norm;
   moire_value operands[MOIRE__MAX_OPERANDS];
   for (int i = 0; i < node->n_operands; i++) {
@@ -156,11 +116,11 @@ static bool only_masks_read_ids(const moire__pack *p) {
 
 /* Which tokens are keys: what the runtime found, or the mask itself where that keeps the ids. */
 static moire_value emit_valid(emit *e, const moire__node *node) {
-  if (!only_masks_read_ids(e->p)) return e->valid;
+  if (!only_masks_read_ids(e->p)) return e->t.valid;
   moire_value mask = moire__rewrite_value(&e->r, node->operands[3]);
   moire_shape all = {.rank = 1};
   moire__dim_multiply(e->p->samples, e->p->length, &all.dims[0]);
-  return take(e, reshape(e, mask, all), e->tokens, e->slots);
+  return moire__pack_take(moire__pack_reshape(mask, all), e->t.tokens, e->t.slots);
 }
 
 static moire_value emit_attention(emit *e, const moire__node *node) {
@@ -172,38 +132,23 @@ static moire_value emit_attention(emit *e, const moire__node *node) {
     if (i > 0 || all) {
       wave = packed(e, node->operands[i]);
       moire_shape shape = moire__info(wave)->shape;
-      wave = reshape(e, wave, MOIRE_SHAPE(1, shape.dims[0], shape.dims[1], shape.dims[2]));
+      wave = moire__pack_reshape(wave, MOIRE_SHAPE(1, shape.dims[0], shape.dims[1], shape.dims[2]));
     }
     x[n++] = waves ? moire_real(wave) : wave;
     if (waves) x[n++] = moire_imag(wave);
   }
-  x[n++] = emit_valid(e, node);
-  bool rng = moire__node_int(node, "has_rng") != 0;
-  if (rng) x[n++] = moire__rewrite_value(&e->r, node->operands[node->n_operands - 1]);
-  x[n++] = e->tokens;
-  x[n++] = e->starts;
-  x[n++] = e->counts;
-  moire__attr attrs[] = {moire__attr_make_real("scale", moire__node_real(node, "scale")),
-                         moire__attr_make_real("mask_value", moire__node_real(node, "mask_value")),
-                         moire__attr_make_int("causal", 1),
-                         moire__attr_make_int("has_valid", 1),
-                         moire__attr_make_int("has_rng", rng),
-                         moire__attr_make_real("dropout", moire__node_real(node, "dropout")),
-                         moire__attr_make_int("stream", moire__node_int_or(node, "stream", 0)),
-                         moire__attr_make_int("packed", 1),
-                         moire__attr_make_int("last", !all),
-                         moire__attr_make_int("length", e->p->length)};
-  moire__op op = waves ? MOIRE__OP_attend : MOIRE__OP_attend_real;
-  moire_value y = moire__graph_emit(e->r.to, MOIRE_HERE, op, x, n, attrs, 10);
+  moire_value valid = emit_valid(e, node), rng = {0};
+  if (moire__node_int(node, "has_rng")) rng = moire__rewrite_value(&e->r, node->operands[node->n_operands - 1]);
+  moire_value y = moire__pack_attend(&e->t, node, x, n, valid, rng, !all);
   if (moire_value_is_null(y)) return y;
   if (waves) y = moire_complex(y, moire__value(e->r.to, y.id + 1));
   y = moire_swap_axes(y, 1, 2); /* by head again */
-  return all ? reshape(e, y, packed_shape(e, node->first_result)) : y;
+  return all ? moire__pack_reshape(y, packed_shape(e, node->first_result)) : y;
 }
 
 static moire_value emit_last(emit *e, const moire__node *node) {
-  return reshape(e, take(e, packed(e, node->operands[0]), e->last, e->ends),
-                 e->p->g->values[node->first_result].shape);
+  return moire__pack_reshape(moire__pack_take(packed(e, node->operands[0]), e->t.last, e->t.ends),
+                             e->p->g->values[node->first_result].shape);
 }
 
 /* Causal filters that are read at tokens alone. */
@@ -234,10 +179,10 @@ static moire_value emit_filter(emit *e, const moire__node *node) {
   moire_value x[MOIRE__MAX_OPERANDS];
   int n = 0;
   for (; n < node->n_operands; n++) x[n] = moire__rewrite_value(&e->r, node->operands[n]);
-  x[n++] = e->tokens;
-  x[n++] = e->slots;
-  x[n++] = e->starts;
-  x[n++] = e->counts;
+  x[n++] = e->t.tokens;
+  x[n++] = e->t.slots;
+  x[n++] = e->t.starts;
+  x[n++] = e->t.counts;
   bool bank = node->op == MOIRE__OP_filter_bank;
   moire__attr attrs[] = {*moire__node_attr(node, bank ? "dilations" : "shifts"),
                          moire__attr_make_int("packed", 1)};

@@ -12,6 +12,7 @@
 #include "compiler/pass/fuse/fuse_private.h"
 #include "compiler/pass/plan/lower_private.h"
 #include "compiler/ir/graph/rewrite.h"
+#include "compiler/ir/packing.h"
 #include "compiler/pass/plan/module.h"
 #include "compiler/pass/plan/share.h"
 #include "compiler/pass/plan/weight_names.h"
@@ -361,36 +362,38 @@ static void add_states(lower_state *s) {
   s->m->plan.n_states = g->n_states;
 }
 
-/* The number of the input buffer "<ids>.<suffix>", -1: nothing reads it. */
-static int packing_buffer(const lower_state *s, const char *ids, const char *suffix) {
-  size_t n = strlen(ids);
+/* The number of the input buffer "<name>.<suffix>", -1: nothing reads it. */
+static int packing_buffer(const lower_state *s, const char *name, const char *suffix) {
+  size_t n = strlen(name);
   for (int i = 0; i < s->n_buffers; i++) {
     const moire_plan_buffer *b = &s->buffers[i];
-    bool own = b->role == MOIRE_PLAN_INPUT && strncmp(b->name, ids, n) == 0 && b->name[n] == '.';
+    bool own = b->role == MOIRE_PLAN_INPUT && strncmp(b->name, name, n) == 0 && b->name[n] == '.';
     if (own && strcmp(b->name + n + 1, suffix) == 0) return i;
   }
   return -1;
 }
 
-/* The extent "T_<ids>" is what the pack pass leaves behind. */
-static void find_packing(lower_state *s) {
+/* What the pack pass leaves behind. */
+static moire_status find_packing(lower_state *s, moire_error *error) {
+  moire__graph_packing found;
   moire_plan_packing *p = &s->m->plan.packing;
-  for (int e = 1; e <= s->g->n_extents; e++) {
-    if (strncmp(s->g->extents[e], "T_", 2) != 0) continue;
-    const char *ids = s->g->extents[e] + 2;
-    int32_t value = moire__graph_find_input(s->g, ids);
-    if (!value) continue;
-    p->extent = e;
-    p->ids = buffer_of(s, value);
-    p->length = s->g->values[value].shape.dims[1];
-    p->tokens = packing_buffer(s, ids, "tokens");
-    p->slots = packing_buffer(s, ids, "slots");
-    p->last = packing_buffer(s, ids, "last");
-    p->ends = packing_buffer(s, ids, "ends");
-    p->starts = packing_buffer(s, ids, "starts");
-    p->counts = packing_buffer(s, ids, "counts");
-    p->valid = packing_buffer(s, ids, "valid");
-  }
+  moire_status status = moire__graph_find_packing(s->g, &found, error);
+  if (status || !found.extent) return status;
+  *p = (moire_plan_packing){.extent = found.extent,
+                            .ids = found.ids ? buffer_of(s, found.ids) : -1,
+                            .lengths = found.lengths ? buffer_of(s, found.lengths) : -1,
+                            .targets = found.targets ? buffer_of(s, found.targets) : -1,
+                            .ignored = (int32_t)found.ignored,
+                            .length = found.length,
+                            .block = found.block,
+                            .tokens = packing_buffer(s, found.name, "tokens"),
+                            .slots = packing_buffer(s, found.name, "slots"),
+                            .last = packing_buffer(s, found.name, "last"),
+                            .ends = packing_buffer(s, found.name, "ends"),
+                            .starts = packing_buffer(s, found.name, "starts"),
+                            .counts = packing_buffer(s, found.name, "counts"),
+                            .valid = packing_buffer(s, found.name, "valid")};
+  return MOIRE_OK;
 }
 
 static moire_status lower_all(lower_state *s, moire_error *error) {
@@ -411,7 +414,8 @@ static moire_status lower_all(lower_state *s, moire_error *error) {
   for (int i = 0; i < s->g->n_outputs; i++) buffer_of(s, s->g->outputs[i].value);
   add_updates(s);
   add_states(s);
-  find_packing(s);
+  moire_status packed = find_packing(s, error);
+  if (packed != MOIRE_OK) return packed;
   moire__pass_memory_plan(s->buffers, s->n_buffers, s->steps, s->n_steps, s->updates, s->n_updates);
   moire_plan *plan = &s->m->plan;
   plan->name = s->g->name;
