@@ -71,7 +71,7 @@ static const struct argp_option options[] = {
     {"target", TARGET, "TRIPLE", 0, "Machine to compile for: x86_64-linux-gnu or aarch64-linux-gnu (this one)",
      0},
     {"cc", CC, "COMMAND", 0, "C compiler (cc, or that of the target)", 0},
-    {"emit", EMIT, "LIST", 0, "Also write texts of each version: loops, llvm, asm", 0},
+    {"emit", EMIT, "LIST", 0, "Texts of each version, too: loops, llvm, asm", 0},
     {"python", PYTHON, NULL, 0, "Also the Python module DIR/NAME, which calls DIR/NAME.so: import NAME", 0},
     {"wheel", WHEEL, NULL, 0, "The same, and a wheel of module and library, which pip installs", 0},
     {"wheel-version", WHEEL_VERSION, "VERSION", 0, "Of the wheel (that of Moire)", 0},

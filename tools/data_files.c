@@ -6,8 +6,8 @@ enum { DATA = 0x180, FEATURES, VALID, TEST, TENSOR, NAMES, FORMAT };
 static const struct argp_option options[] = {
     {"data", DATA, "FILE", 0, "Data, as the model's task reads them (the configuration's `data`)", 0},
     {"features", FEATURES, "FILE", 0, "The same, for a coder: features of items, safetensors or .npy", 0},
-    {"valid", VALID, "FILE", 0, "Data to validate with, instead of a part of --data", 0},
-    {"test", TEST, "FILE", 0, "Data to test with, instead of a part of --data", 0},
+    {"valid", VALID, "FILE", 0, "Data to validate with (a part of --data)", 0},
+    {"test", TEST, "FILE", 0, "Data to test with (a part of --data)", 0},
     {"tensor", TENSOR, "NAME", 0, "The tensor of the features, if FILE has several matrices", 0},
     {"format", FORMAT, "FORMAT", 0, "What a line of interactions is: users, interactions, or auto", 0},
     {"names", NAMES, "FILE", 0, "Names of the items, one a line, for messages (their numbers, from 0)", 0},

@@ -19,7 +19,7 @@ enum { DATA = 0x100, BASELINES, FORMAT, SPLIT, RANKS, VALUES, TEACHER, BATCH, TE
 static const struct argp_option options[] = {
     {"data", DATA, "FILE", 0, "Data, as `moire train` reads it", 0},
     {"format", FORMAT, "FORMAT", 0, "What a line of interactions is: users, interactions, or auto", 0},
-    {"split", SPLIT, "test|valid", 0, "Which part of it to measure (test; of tensors all)", 0},
+    {"split", SPLIT, "test|valid", 0, "Which part to measure (test; of tensors all)", 0},
     {"ranks", RANKS, "FILE", 0, "Write the rank of each user's target, one a line, in the order of the data",
      0},
     {"values", VALUES, "FILE", 0, "Write the measures of each sample (safetensors)", 0},

@@ -36,7 +36,7 @@ static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "Signals:", 3},
     {"records", RECORDS, "N", 0, "Records (40000)", 3},
     {"least-snr", LEAST_SNR, "DB", 0, "Signal to noise of the worst records (-10)", 3},
-    {"most-snr", MOST_SNR, "DB", 0, "Signal to noise of the best, in steps of 2 dB (20)", 3},
+    {"most-snr", MOST_SNR, "DB", 0, "Signal to noise of the best, in 2 dB steps (20)", 3},
     {"frequency", FREQUENCY, "F", 0, "Largest frequency offset, in cycles a sample (0.01)", 3},
     {0}};
 

@@ -10,7 +10,7 @@ enum { DATA = 0x100, TOP, BATCH };
 
 static const struct argp_option options[] = {
     {"data", DATA, "FILE", 0, "Token file", 0},
-    {"top", TOP, "K", 0, "How many of the largest logits of a position (100)", 0},
+    {"top", TOP, "K", 0, "The largest K logits of a position (100)", 0},
     {"output", 'o', "FILE", 0, "Where they go (safetensors)", 0},
     {"batch", BATCH, "N", 0, "Rows at once; does not change the result", 0},
     {0}};

@@ -15,6 +15,7 @@ for name in $names; do
   zcat "$pages/moire-$name.1.gz" >page.txt
   grep -q '^\.SH DESCRIPTION$' page.txt || complain "moire-$name(1) describes nothing"
   "$MOIRE" "$name" --help | sed -n 's/^  \( \|-.,\)  *--\([a-z-]*\).*/\2/p' >options.txt
+  "$MOIRE" "$name" --help | grep -n "^ \+$" && complain "an empty line in the help of $name"
   [[ -s options.txt ]] || complain "$name has no options"
   while read -r option; do
     grep -qF -- "--$option" <(sed 's/\\-/-/g' page.txt) || complain "moire-$name(1) has no --$option"
