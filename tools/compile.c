@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { MOST_CPUS = 8 };
 
@@ -196,6 +197,32 @@ static moire_status read_sources(const arguments *a, job *j, moire_error *error)
   if (!model) return MOIRE_ERROR_ARGUMENT;
   status = moire__setup_find(setup, model, a->config, error);
   return status ? status : moire__setup_build(setup, a->config, error);
+}
+
+static bool is_same_file(const char *a, const char *b) {
+  struct stat of_a, of_b;
+  return !stat(a, &of_a) && !stat(b, &of_b) && of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
+}
+
+/* A library that takes the place of what it is made of, such as a model ./net.so by -o ./net, is refused. */
+static moire_status spare_sources(const arguments *a, const job *j, moire_error *error) {
+  static const char *const endings[] = {".h", ".so", ".a", ".pc", ".weights"};
+  const char *const sources[] = {moire__setup_model_name(&j->predictor.setup, "", NULL), a->sources.checkpoint,
+                                 a->config, a->sources.config, a->tokenizer};
+  moire_status status = MOIRE_OK;
+  for (size_t e = 0; e < sizeof endings / sizeof *endings && !status; e++) {
+    moire__text written = {0};
+    moire__text_add(&written, "%s%s", a->output, endings[e]);
+    const char *path = moire__text_string(&written);
+    for (size_t i = 0; i < sizeof sources / sizeof *sources && !status; i++) {
+      if (sources[i] && is_same_file(path, sources[i]))
+        status = moire_fail(error, MOIRE_ERROR_ARGUMENT,
+                            "-o %s: would replace %s, which the library is made of: wanted another DIR/NAME",
+                            a->output, sources[i]);
+    }
+    moire__text_free(&written);
+  }
+  return status;
 }
 
 static const moire__setup *setup_of(const job *j) {
@@ -381,6 +408,7 @@ int tool_compile(int argc, char **argv) {
   job j = {0};
   moire_error error = {0};
   moire_status status = read_sources(&a, &j, &error);
+  if (!status) status = spare_sources(&a, &j, &error);
   if (!status) status = build_graphs(&a, &j, &error);
   if (!status) status = load_weights(&j, &error);
   if (!status) status = write_library(&a, &j, &error);

@@ -125,6 +125,11 @@ cmp estimate.npy two.npy || complain '.npy of parts'
 
 # --- a library, and a program in C99 that gets the same bits
 "$MOIRE" compile --checkpoint run/best.safetensors "${model[@]}" -o ./chan >/dev/null 2>log.txt || complain "compile: $(cat log.txt)"
+
+# A library that would take the place of its own model is refused, however the two are spelled.
+cp "$channel" own.so
+refused 1 own.so 'another DIR/NAME' -- "$MOIRE" compile --checkpoint run/best.safetensors --model ./own.so -o "$PWD/own"
+cmp "$channel" own.so || complain 'the model was replaced'
 cat >use.c <<'END'
 #include "chan.h"
 #include <stdio.h>
