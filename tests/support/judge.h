@@ -25,11 +25,13 @@ typedef struct test_subject {
   const moire_graph *model; /* borrows */
   moire_graph *stages[TEST_MOST_STAGES];
   const char *stage_names[TEST_MOST_STAGES];
+  bool repeats[TEST_MOST_STAGES]; /* the pass gave back what it got, to the last letter: it means the same */
   int n_stages, reference; /* the stage that says what is wanted: with gradients and optimizer, nothing split */
   int first_stage;         /* the first that means the same: those before the operands were bf16 do not */
   moire__module *modules[TEST_MOST_WAYS];
   moire_program *programs[TEST_MOST_WAYS];
   test_way ways[TEST_MOST_WAYS];
+  char *fused[TEST_MOST_WAYS]; /* text of what was lowered; a way that another has been already is left out */
   int n_ways;
 } test_subject;
 
