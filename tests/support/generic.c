@@ -1,22 +1,14 @@
-/* One test judges every op, over all of its samples.
- *
- *   - samples of every kind are there; wrong ones are refused with the status that they expect;
- *   - good and hard ones verify, read back from their text, and mean the same in every way to run them (the
- *     judge: tests/support/judge.h), for several sizes of the batch;
- *   - so do their gradients, made by the compiler's own passes, and these are central differences.
- *
- * For gradients, p is added to every float input x: a parameter of x's shape with extent 1 for named extents.
- * The loss is the sum of c y over all float outputs y with random c, and its gradient by p is judged.
- */
-#include <criterion/criterion.h>
-#include <criterion/parameterized.h>
+/* The judge of all ops. See generic.h. */
+#include "tests/support/generic.h"
 
 #include "compiler/ir/graph/rewrite.h"
 #include "runtime/base/philox.h"
 #include "tests/support/judge.h"
 
+#include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const test_way ways[] = {{.target = "host"}, {.target = "host", .off = 1u << MOIRE_OPTIMIZATION_fuse}};
@@ -231,18 +223,34 @@ static void judge_wrong(const sample *t) {
 
 /* ---- every op -------------------------------------------------------------------------------------------- */
 
-ParameterizedTestParameters(generic, every_op) {
-  static int ops[MOIRE__OP_COUNT];
-  for (int op = MOIRE__OP_none + 1; op < MOIRE__OP_COUNT; op++) ops[op - 1] = op;
-  return cr_make_param_array(int, ops, MOIRE__OP_COUNT - 1);
+static test_family family_of(const moire__op_info *op) {
+  switch (op->op_class) {
+    case MOIRE__CLASS_SOURCE:
+    case MOIRE__CLASS_POINTWISE:
+    case MOIRE__CLASS_COMPLEX_PART:
+    case MOIRE__CLASS_VIEW:
+    case MOIRE__CLASS_REDUCE: return TEST_FAMILY_ELEMENTS;
+    case MOIRE__CLASS_KERNEL: return op->traits & MOIRE__TRAIT_FIXED ? TEST_FAMILY_INNER : TEST_FAMILY_KERNELS;
+    case MOIRE__CLASS_ROW:
+    case MOIRE__CLASS_COMPOSITE: return TEST_FAMILY_COMPOSITES;
+  }
+  abort();
 }
 
-ParameterizedTest(int *op, generic, every_op, .timeout = 240) {
+int test_generic_ops(test_family family, int ops[MOIRE__OP_COUNT]) {
+  int n = 0;
+  for (int op = MOIRE__OP_none + 1; op < MOIRE__OP_COUNT; op++) {
+    if (family_of(moire__op_get((moire__op)op)) == family) ops[n++] = op;
+  }
+  return n;
+}
+
+void test_generic_judge(moire__op op) {
   test_pools pools = test_pools_make();
   for (int kind = MOIRE__SAMPLE_GOOD; kind <= MOIRE__SAMPLE_WRONG; kind++) {
     sample t;
     int index = 0;
-    for (; make_sample((moire__op)*op, (moire__sample_kind)kind, index, &t); index++) {
+    for (; make_sample(op, (moire__sample_kind)kind, index, &t); index++) {
       if (kind == MOIRE__SAMPLE_WRONG) {
         judge_wrong(&t);
       } else {
@@ -250,7 +258,7 @@ ParameterizedTest(int *op, generic, every_op, .timeout = 240) {
       }
       free_sample(&t);
     }
-    cr_assert_gt(index, 0, "%s has no %s samples", moire__op_get((moire__op)*op)->name, kind_names[kind]);
+    cr_assert_gt(index, 0, "%s has no %s samples", moire__op_get(op)->name, kind_names[kind]);
   }
   test_pools_free(&pools);
 }
