@@ -3,7 +3,7 @@
  * (AdamW with clipping; what it reports is computed, as in `moire train`), what `moire eval` computes, and the
  * logits of `moire teach`.
  *
- *   bench/rows TOKENS [THREADS] [STEPS]       (2, 5)
+ *   bench/rows TOKENS [THREADS] [STEPS] [training|measures|logits]       (2, 5, all)
  *
  * Both sides take turns on the same batches. Times are least ones, of the clock and of the process. */
 #include "moire/compile.h"
@@ -16,6 +16,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { ROWS = 32, MOST_STEPS = 99 };
 enum { TRAINING, MEASURES, LOGITS, KINDS };
@@ -165,7 +166,9 @@ int main(int argc, char **argv) {
   double tokens = 0;
   for (int64_t i = 0; i < (int64_t)steps * ROWS; i++) tokens += file->lengths[i % file->n];
   printf("%.1f %% of the positions are tokens\n", 100 * tokens / (double)(steps * ROWS * file->length));
-  for (int kind = 0; kind < KINDS; kind++) compare(file, kind, pool, threads, steps);
+  for (int kind = 0; kind < KINDS; kind++) {
+    if (argc < 5 || strstr(kinds[kind].name, argv[4])) compare(file, kind, pool, threads, steps);
+  }
   moire_threads_destroy(pool);
   moire__token_file_close(file);
   return 0;
