@@ -38,10 +38,10 @@ static inline __attribute__((always_inline)) void walk_plainly(moire__items_grou
 static void walk_generic(moire__items_group *g) { walk_plainly(g); }
 
 /* The sum of lanes, in halves. */
-static float add_lanes(float *lanes) {
-  for (int half = LANES / 2; half; half /= 2)
-    for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
-  return lanes[0];
+static inline __attribute__((always_inline)) float add_lanes(float *lanes) {
+  for (int l = 0; l < 8; l++) lanes[l] += lanes[l + 8];
+  for (int l = 0; l < 4; l++) lanes[l] += lanes[l + 4];
+  return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
 }
 
 /* Also of what is no number. */
@@ -139,28 +139,31 @@ static inline __attribute__((always_inline)) AVX512 __m512 sum_lanes(const float
   return sum;
 }
 
-/* Rows m, m + 4, m + 8, m + 12, each as its lanes l and l + 8, then l + 4 added: 4 lanes a row, in this order.
- */
-static inline __attribute__((always_inline)) AVX512 __m512 sum_quarters(const float *x, const float *w,
-                                                                        int64_t stride) {
+/* Four rows: their lanes l and l + 8, then l + 4 added, which leaves 4 a row. */
+static inline __attribute__((always_inline)) AVX512 __m512 add_eighths(__m512 a, __m512 b, __m512 c, __m512 d) {
   enum { LOW = 0x44, HIGH = 0xEE, EVEN = 0x88, ODD = 0xDD };
-  __m512 a = sum_lanes(x, w, stride), b = sum_lanes(x, w + 4 * stride, stride);
-  __m512 c = sum_lanes(x, w + 8 * stride, stride), d = sum_lanes(x, w + 12 * stride, stride);
   __m512 ab = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, LOW), _mm512_shuffle_f32x4(a, b, HIGH));
   __m512 cd = _mm512_add_ps(_mm512_shuffle_f32x4(c, d, LOW), _mm512_shuffle_f32x4(c, d, HIGH));
   return _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, EVEN), _mm512_shuffle_f32x4(ab, cd, ODD));
 }
 
-/* 16 rows: lanes l and l + 2, then l + 1 of two times two quarters. Score 4 i + m is of quarter m's row i. */
-static inline __attribute__((always_inline)) AVX512 __m512 score_panel(const float *x, const float *w,
-                                                                       int64_t stride) {
+/* Their four fours: lanes l and l + 2, then l + 1. Number 4 i + m is of row i of four m. */
+static inline __attribute__((always_inline)) AVX512 __m512 add_pairs(const __m512 *p) {
   enum { LOW = 0x44, HIGH = 0xEE, EVEN = 0x88, ODD = 0xDD };
-  __m512 p[4];
-#pragma GCC unroll 4
-  for (int m = 0; m < 4; m++) p[m] = sum_quarters(x, w + m * stride, stride);
   __m512 r = _mm512_add_ps(_mm512_shuffle_ps(p[0], p[1], LOW), _mm512_shuffle_ps(p[0], p[1], HIGH));
   __m512 s = _mm512_add_ps(_mm512_shuffle_ps(p[2], p[3], LOW), _mm512_shuffle_ps(p[2], p[3], HIGH));
   return _mm512_add_ps(_mm512_shuffle_ps(r, s, EVEN), _mm512_shuffle_ps(r, s, ODD));
+}
+
+/* 16 rows, which are read one after the other: in another order they would not be fetched ahead. */
+static inline __attribute__((always_inline)) AVX512 __m512 score_panel(const float *x, const float *w,
+                                                                       int64_t stride) {
+  __m512 rows[PANEL], fours[4];
+#pragma GCC unroll 16
+  for (int i = 0; i < PANEL; i++) rows[i] = sum_lanes(x, w + i * stride, stride);
+#pragma GCC unroll 4
+  for (int m = 0; m < 4; m++) fours[m] = add_eighths(rows[m], rows[m + 4], rows[m + 8], rows[m + 12]);
+  return add_pairs(fours);
 }
 
 AVX512 static unsigned score_avx512(const float *x, const float *w, int64_t stride, int n, float floor,
@@ -171,9 +174,12 @@ AVX512 static unsigned score_avx512(const float *x, const float *w, int64_t stri
     return _mm512_cmp_ps_mask(all, _mm512_set1_ps(floor), _CMP_NLT_UQ);
   }
   for (int i = 0; i < n; i++) {
-    float lanes[LANES];
-    _mm512_storeu_ps(lanes, sum_lanes(x, w + i * stride, stride));
-    scores[i] = add_lanes(lanes);
+    __m512 sum = sum_lanes(x, w + i * stride, stride);
+    __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(sum),
+                                 _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(sum), 1)));
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    scores[i] = _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
   }
   return not_below(scores, n, floor);
 }
