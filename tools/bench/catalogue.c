@@ -1,5 +1,5 @@
-/* A step of training with millions of items: qia, 256 users with histories of 50, sampled softmax with 512
- * negatives.
+/* A step of training with millions of items: qia, 256 users with histories of 1 to 50 items, sampled softmax
+ * with 512 negatives.
  *
  *   bench/catalogue [ITEMS [THREADS [SPARSE [WHERE]]]]       (10000000 2 exact memory)
  *
@@ -106,7 +106,10 @@ typedef struct seconds {
 static seconds step(bench *b, bool by_rank) {
   moire_error error = {0};
   moire__random random = moire__random_start(3, (uint64_t)b->done);
-  for (int i = 0; i < BATCH * LENGTH; i++) b->ids[i] = draw(b, &random, by_rank);
+  for (int i = 0; i < BATCH * LENGTH; i++) {
+    bool there = i % LENGTH >= i / LENGTH * 7 % LENGTH; /* padding comes first */
+    b->ids[i] = there ? draw(b, &random, by_rank) : 0;
+  }
   for (int i = 0; i < BATCH; i++) b->answers[i] = draw(b, &random, by_rank);
   moire_batch_place place = moire_batch_place_at(b->done, 1);
   moire_optimizer_scalars_f32(&b->training, &place, b->scalars);
