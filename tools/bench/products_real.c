@@ -103,11 +103,12 @@ static void agree(const sides *s) {
   exit(1);
 }
 
-/* Seconds of CPU time for one of `times` products. */
+/* Seconds of CPU time for one of `times` products; infinite where the clock did not move. */
 static double timed(const sides *s, void (*run)(const sides *), int times) {
   double start = bench_clock(CLOCK_PROCESS_CPUTIME_ID);
   for (int i = 0; i < times; i++) run(s);
-  return (bench_clock(CLOCK_PROCESS_CPUTIME_ID) - start) / times;
+  double took = bench_clock(CLOCK_PROCESS_CPUTIME_ID) - start;
+  return took > 0 ? took / times : INFINITY;
 }
 
 /* The time of a product in PyTorch, of `times`. */

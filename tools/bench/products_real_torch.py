@@ -29,7 +29,8 @@ def serve():
         start = time.process_time()
         for _ in range(times):
             torch.matmul(a, b, out=c)
-        print((time.process_time() - start) / times, flush=True)
+        took = time.process_time() - start
+        print(took / times if took > 0 else float("inf"), flush=True)
 
 
 serve()
