@@ -83,7 +83,7 @@ static void add_plan(const char *member, const moire__ahead_plan *plan, int l, m
 static void add_plans(const moire__ahead *a, int l, moire__text *out) {
   const moire__ahead_plan *plans = a->levels[l].plans;
   for (int p = 0; a->served[p].name; p++) {
-    char member[16];
+    char member[24];
     snprintf(member, sizeof member, "served[%d]", p);
     add_plan(member, &plans[p], l, out);
   }
