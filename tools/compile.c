@@ -5,6 +5,7 @@
 #include "moire/version.h"
 #include "runtime/base/memory.h"
 #include "runtime/files/checkpoint.h"
+#include "runtime/files/file.h"
 #include "runtime/train/trainer.h"
 #include "tasks/imported.h"
 
@@ -352,6 +353,7 @@ static moire_status write_library(const arguments *a, const job *j, moire_error 
   else if (a->tokenizer)
     status = moire_fail(error, MOIRE_ERROR_ARGUMENT, "--tokenizer: %s is %s, which reads no text",
                         setup->model->name, setup->task->title);
+  if (!status) status = moire__file_make_directories(wanted.directory, error);
   if (!status) status = moire_ahead_write(&model, &wanted, error);
   moire__arena_free(&arena);
   moire__release(weights);

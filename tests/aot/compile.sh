@@ -55,7 +55,6 @@ done
 for name in r w x f; do refused 1 "name \"$name\"" "${name^^}_OK is a macro" -- "${compile[@]}" -o "lib/$name"; done
 refused 1 'name "mq"' mq_close -- "${compile[@]}" -o lib/mq
 refused 1 'wanted a C identifier' 'lib.so' -- "${compile[@]}" -o lib.so
-refused 1 nowhere -- "${compile[@]}" -o nowhere/bad
 refused 1 qia.yaml -- "${compile[@]}" -o qia.yaml/bad
 if [[ $(id -u) != 0 ]]; then
   mkdir locked

@@ -125,6 +125,10 @@ cmp estimate.npy two.npy || complain '.npy of parts'
 
 # --- a library, and a program in C99 that gets the same bits
 "$MOIRE" compile --checkpoint run/best.safetensors "${model[@]}" -o ./chan >/dev/null 2>log.txt || complain "compile: $(cat log.txt)"
+"$MOIRE" compile --checkpoint run/best.safetensors "${model[@]}" --cpu host -o new/lib/chan >/dev/null 2>log.txt ||
+  complain "compile into a new folder: $(cat log.txt)"
+[[ -s new/lib/chan.h ]] || complain 'no library in a new folder'
+refused 1 chan.h -- "$MOIRE" compile --checkpoint run/best.safetensors "${model[@]}" -o chan.h/lib/chan
 
 # A library that would take the place of its own model is refused, however the two are spelled.
 cp "$channel" own.so
