@@ -380,8 +380,11 @@ static void find_sizes(const moire_runner *r, int64_t sizes[MOIRE_MAX_EXTENTS + 
   for (int i = 1; i <= r->plan->n_extents; i++) {
     sizes[i] = r->laid_out[i];
     if (r->extents[i] <= sizes[i]) continue;
-    bool tokens = i == r->plan->packing.extent; /* the next batch has a few tokens more */
-    sizes[i] = r->extents[i] + (tokens ? r->extents[i] / 8 : 0);
+    sizes[i] = r->extents[i];
+    if (i != r->plan->packing.extent) continue;
+    int64_t most = r->packing_capacity / r->plan->packing.block; /* without padding */
+    sizes[i] += r->extents[i] / 8;                               /* the next batch has a few tokens more */
+    if (sizes[i] > most) sizes[i] = most;
   }
 }
 
