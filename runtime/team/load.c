@@ -17,7 +17,7 @@ static const char *const launchers[][2] = {{"OMPI_COMM_WORLD_SIZE", "openmpi"},
                                            {"PMI_RANK", "mpich"},
                                            {"PMIX_RANK", "openmpi"}};
 
-static const char *find_library(void) {
+const char *moire__transport_wanted(void) {
   const char *wish = getenv("MOIRE_MPI");
   if (wish && *wish) return strcmp(wish, "off") != 0 ? wish : NULL;
   for (size_t i = 0; i < sizeof launchers / sizeof *launchers; i++) {
@@ -56,7 +56,7 @@ static void *open_module(const char *library, moire__text *tried) {
 
 moire_status moire__transport_load(const moire__transport **transport, moire_error *error) {
   *transport = NULL;
-  const char *library = find_library();
+  const char *library = moire__transport_wanted();
   if (!library) return MOIRE_OK;
   moire__text why = {0};
   void *module = open_module(library, &why);

@@ -34,6 +34,7 @@ typedef struct trainer {
   int64_t batch;
   int64_t *order; /* [n_samples] */
   int64_t steps;  /* in this run */
+  int n_states;   /* of the store, that every rank has */
   bool searching; /* the runner is another than the job's */
   double began;   /* the part of an epoch that this run trains: its moment … */
   double saved;   /* … and that of the last checkpoint */
@@ -330,11 +331,11 @@ static moire_status catch_up(trainer *t, moire_error *error) {
   return status;
 }
 
-/* What rank 0 measures is everybody's, and whether it is to end. */
+/* What rank 0 makes of all ranks' parts is everybody's, and whether it is to end. */
 static moire_status validate(trainer *t, moire__measures *measures, moire_error *error) {
   const moire__trainer_task *task = t->job->task;
-  moire_status status = is_main(t) ? task->validate(task->context, measures, error) : MOIRE_OK;
   moire__team *team = t->job->division.team;
+  moire_status status = task->validate(task->context, team, measures, error);
   if (!team || status) return status;
   t->stopped = is_signalled(t);
   status = moire__team_share(team, measures, sizeof *measures, error);
@@ -378,14 +379,37 @@ static void say_what_is_tested(const trainer *t) {
              t->done.best_epoch, (intmax_t)file.st_size, time);
 }
 
-static moire_status test_best(trainer *t, moire__trainer_result *result, moire_error *error) {
-  if (!is_main(t)) return MOIRE_OK;
-  say_what_is_tested(t);
+/* Rank 0's states, of all that the run began with. */
+static moire_status share_states(trainer *t, moire_error *error) {
+  moire_status status = MOIRE_OK;
+  for (int i = 0; i < t->n_states && !status; i++) {
+    int64_t n = 0;
+    moire_plan_state state = moire_store_at(t->store, i);
+    void *data = moire_store_data(t->store, state.name, &n);
+    status = moire__team_share(t->job->division.team, data, (size_t)n * moire__dtype_bytes(state.dtype), error);
+  }
+  return status;
+}
+
+/* The best states, which rank 0 alone reads, are measured by all ranks. */
+static moire_status measure_best(trainer *t, moire__trainer_result *result, moire_error *error) {
   const moire__trainer_task *task = t->job->task;
-  moire_status status = moire__trainer_files_load_best(&t->files, t->store, error);
-  if (!status) status = task->test(task->context, t->job->directory, &result->test, &result->baseline, error);
-  if (!status) status = moire__trainer_files_add_test(&t->files, &result->test, &t->done, error);
-  if (status) return status;
+  moire_status status = MOIRE_OK;
+  if (is_main(t)) {
+    say_what_is_tested(t);
+    status = moire__trainer_files_load_best(&t->files, t->store, error);
+  }
+  if (!status) status = share_states(t, error);
+  return status ? status
+                : task->test(task->context, t->job->division.team, is_main(t) ? t->job->directory : NULL,
+                             &result->test, &result->baseline, error);
+}
+
+static moire_status test_best(trainer *t, moire__trainer_result *result, moire_error *error) {
+  const moire__trainer_task *task = t->job->task;
+  moire_status status = measure_best(t, result, error);
+  if (!status && is_main(t)) status = moire__trainer_files_add_test(&t->files, &result->test, &t->done, error);
+  if (status || !is_main(t)) return status;
   result->epochs = t->done.epochs;
   result->best_epoch = t->done.best_epoch;
   result->baseline_name = task->baseline;
@@ -441,6 +465,7 @@ static moire_status make_runners(trainer *t, moire_error *error) {
   if (!status) status = job->task->open(job->task->context, t->store, job->threads, error);
   if (!status && job->fill) status = job->fill(job->fill_context, t->store, error);
   if (status) return status;
+  t->n_states = moire_store_count(t->store);
   t->runner = moire_runner_create(job->step, t->store, job->threads, error);
   if (!t->runner) return MOIRE_ERROR_ARGUMENT;
   status = moire__train_step_open(&t->step, t->runner, job->task->samples, job->training, error);
@@ -507,23 +532,10 @@ static moire_status begin_anew(trainer *t, moire_error *error) {
   return status || !t->job->from ? status : start_from(t, error);
 }
 
-/* Rank 0's states, of the plan. */
-static moire_status share_states(trainer *t, const moire_plan *plan, moire_error *error) {
-  moire_status status = MOIRE_OK;
-  for (int i = 0; i < plan->n_states && !status; i++) {
-    int64_t n = 0;
-    void *data = moire_store_data(t->store, plan->states[i].name, &n);
-    size_t bytes = (size_t)n * moire__dtype_bytes(plan->states[i].dtype);
-    status = moire__team_share(t->job->division.team, data, bytes, error);
-  }
-  return status;
-}
-
 /* What rank 0 begins with is what all do. */
 static moire_status share_start(trainer *t, moire_error *error) {
   moire_status status = moire__team_share(t->job->division.team, &t->done, sizeof t->done, error);
-  if (!status) status = share_states(t, stepped_plan(t->job), error);
-  return status ? status : share_states(t, t->job->step, error);
+  return status ? status : share_states(t, error);
 }
 
 /* Where the run begins: after the last checkpoint, or at the start. */

@@ -11,6 +11,7 @@
 #include "moire/files.h"
 #include "moire/run.h"
 #include "runtime/measure/measures.h"
+#include "runtime/team/team.h"
 #include "runtime/train/train_step.h"
 
 #include <signal.h>
@@ -35,10 +36,12 @@ typedef struct moire__trainer_task {
   /* Appends lines of JSON about the steps since it was last called, {"step":…}: they come before the epoch's in
    * metrics.jsonl. NULL: none. */
   void (*lines)(void *context, moire__text *out);
-  moire_status (*validate)(void *context, moire__measures *measures, moire_error *error);
-  /* Once, of the best. `directory` is the run's; `baseline`, which starts empty, is what the model has to beat.
-   */
-  moire_status (*test)(void *context, const char *directory, moire__measures *measures,
+  /* By all ranks of `team` (NULL: this process is alone), each of which has the same states and measures its
+   * part of the samples; rank 0 gets the measures, those of one process. */
+  moire_status (*validate)(void *context, moire__team *team, moire__measures *measures, moire_error *error);
+  /* Likewise, once, of the best. `directory`, where rank 0 may leave files, is the run's, and NULL of the
+   * others; `baseline`, which starts empty, is what the model has to beat. */
+  moire_status (*test)(void *context, moire__team *team, const char *directory, moire__measures *measures,
                        moire__measures *baseline, moire_error *error);
   /* Appends what beside the monitored measure is worth a line on the terminal; NULL: nothing. */
   void (*describe)(const moire__measures *measures, const char *monitored, moire__text *out);

@@ -2,6 +2,7 @@
 #ifndef MOIRE_TASKS_ITEMS_ITEMS_H
 #define MOIRE_TASKS_ITEMS_ITEMS_H
 
+#include "runtime/team/team.h"
 #include "tasks/items/features.h"
 #include "tasks/task.h"
 
@@ -11,12 +12,13 @@ moire_status moire__items_train(const moire__setup *setup, int threads, moire__t
 
 /* Measures all items: reconstruction, commitment, loss (means over the items), collisions (the share of items
  * whose codes an earlier item has), and of each level utilisation.<l> and perplexity.<l>. `runner` has the
- * outputs moire__items_measured, and is given `batch` items at once. */
+ * outputs moire__items_measured, and is given `batch` items at once. Ranks of a team (or NULL) share them, and
+ * rank 0 gets the measures. */
 enum { MOIRE__ITEMS_MEASURED = 4 };
 extern const char *const moire__items_measured[MOIRE__ITEMS_MEASURED];
 moire_status moire__items_measure(moire_runner *runner, const moire_config *config,
                                   const moire__features *features, int64_t batch, const char *label,
-                                  moire__measures *measures, moire_error *error);
+                                  moire__team *team, moire__measures *measures, moire_error *error);
 
 moire__eval_verb moire__items_eval;
 moire_status moire__items_measured_of(const moire__terms *terms, moire__measures *measures, moire_error *error);

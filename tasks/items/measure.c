@@ -3,6 +3,7 @@
 
 #include "runtime/base/memory.h"
 #include "runtime/train/progress.h"
+#include "tasks/gather.h"
 #include "tasks/items/codes.h"
 
 #include <string.h>
@@ -89,11 +90,14 @@ moire_status moire__items_measured_of(const moire__terms *terms, moire__measures
 }
 
 moire_status moire__items_measure(moire_runner *runner, const moire_config *config, const moire__features *f,
-                                  int64_t batch, const char *label, moire__measures *measures,
-                                  moire_error *error) {
+                                  int64_t batch, const char *label, moire__team *team,
+                                  moire__measures *measures, moire_error *error) {
   moire__terms terms = {0};
-  moire_status status = collect(runner, config, f, 0, f->n, batch, label, &terms, error);
-  if (!status) status = moire__items_measured_of(&terms, measures, error);
+  moire__part part;
+  int64_t first = 0, n = 0;
+  moire__part_take(moire__gather_part(team, &part), MOIRE__PART_TERMS, "item", f->n, batch, &first, &n);
+  moire_status status = collect(runner, config, f, first, n, batch, label, &terms, error);
+  if (!status) status = moire__gather_measures(team, &terms, moire__items_measured_of, measures, error);
   moire__terms_free(&terms);
   return status;
 }

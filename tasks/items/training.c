@@ -96,16 +96,16 @@ static moire_status restart_dead(void *context, const moire__train_step *step, i
 /* ---- Measures ---------------------------------------------------------------------------------------------
  */
 
-static moire_status validate(void *context, moire__measures *measures, moire_error *error) {
+static moire_status validate(void *context, moire__team *team, moire__measures *measures, moire_error *error) {
   items *t = context;
-  return moire__items_measure(t->encode, t->config, t->features, t->batch, "validation", measures, error);
+  return moire__items_measure(t->encode, t->config, t->features, t->batch, "validation", team, measures, error);
 }
 
-static moire_status test(void *context, const char *directory, moire__measures *measures,
+static moire_status test(void *context, moire__team *team, const char *directory, moire__measures *measures,
                          moire__measures *baseline, moire_error *error) {
   (void)directory;
   (void)baseline;
-  return validate(context, measures, error);
+  return validate(context, team, measures, error);
 }
 
 static void describe(const moire__measures *m, const char *monitored, moire__text *out) {

@@ -47,7 +47,7 @@ moire_status moire__ratings_lists(moire__ratings_scoring *s, const int32_t *rows
 void moire__ratings_tested(const moire__ratings *data, const moire__ratings_events *events, int32_t **rows,
                            uint8_t **relevant, int64_t *n);
 moire_status moire__ratings_measure(moire__ratings_scoring *s, const moire__ratings_events *events,
-                                    moire__measures *measures, moire_error *error);
+                                    moire__team *team, moire__measures *measures, moire_error *error);
 /* The terms of that, of those users that are the part's. */
 moire_status moire__ratings_collect(moire__ratings_scoring *s, const moire__ratings_events *events,
                                     moire__part *part, moire__terms *terms, moire_error *error);

@@ -2,6 +2,7 @@
 #include "tasks/ratings/ratings.h"
 
 #include "runtime/base/memory.h"
+#include "tasks/gather.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -192,10 +193,11 @@ moire_status moire__ratings_collect(moire__ratings_scoring *s, const moire__rati
 }
 
 moire_status moire__ratings_measure(moire__ratings_scoring *s, const moire__ratings_events *events,
-                                    moire__measures *measures, moire_error *error) {
+                                    moire__team *team, moire__measures *measures, moire_error *error) {
   moire__terms terms = {0};
-  moire_status status = moire__ratings_collect(s, events, NULL, &terms, error);
-  if (!status) status = moire__lists_measured_of(&terms, measures, error);
+  moire__part part;
+  moire_status status = moire__ratings_collect(s, events, moire__gather_part(team, &part), &terms, error);
+  if (!status) status = moire__gather_measures(team, &terms, moire__lists_measured_of, measures, error);
   moire__terms_free(&terms);
   return status;
 }

@@ -6,6 +6,7 @@
 #include "tasks/ratings/ratings.h"
 
 #include "runtime/base/memory.h"
+#include "tasks/gather.h"
 #include "tasks/ratings/items.h"
 #include "tasks/ratings/measure.h"
 #include "tasks/values.h"
@@ -48,11 +49,11 @@ static void rest(rated_training *t) {
   moire_runner_rest(t->scoring.user_runner);
 }
 
-static moire_status validate(void *context, moire__measures *measures, moire_error *error) {
+static moire_status validate(void *context, moire__team *team, moire__measures *measures, moire_error *error) {
   rated_training *t = context;
   const moire__ratings *data = t->setup->data;
   moire_status status =
-      moire__ratings_measure(&t->scoring, data->valid.n ? &data->valid : &data->test, measures, error);
+      moire__ratings_measure(&t->scoring, data->valid.n ? &data->valid : &data->test, team, measures, error);
   rest(t);
   moire__measures_add(measures, t->bpr / (double)t->n, "bpr");
   if (t->contrasted) moire__measures_add(measures, t->contrast / (double)t->n, "infonce");
@@ -62,15 +63,17 @@ static moire_status validate(void *context, moire__measures *measures, moire_err
   return status;
 }
 
-static moire_status test(void *context, const char *directory, moire__measures *measures,
+static moire_status test(void *context, moire__team *team, const char *directory, moire__measures *measures,
                          moire__measures *baseline, moire_error *error) {
   (void)baseline;
   rated_training *t = context;
   const moire__ratings *data = t->setup->data;
   moire__terms terms = {0};
-  moire_status status = moire__ratings_collect(&t->scoring, &data->test, NULL, &terms, error);
-  if (!status) status = moire__lists_measured_of(&terms, measures, error);
-  if (!status) status = moire__task_leave_values(directory, &terms, moire__lists_leave, error);
+  moire__part part;
+  moire_status status =
+      moire__ratings_collect(&t->scoring, &data->test, moire__gather_part(team, &part), &terms, error);
+  if (!status) status = moire__gather_measures(team, &terms, moire__lists_measured_of, measures, error);
+  if (!status && directory) status = moire__task_leave_values(directory, &terms, moire__lists_leave, error);
   moire__terms_free(&terms);
   rest(t);
   return status;

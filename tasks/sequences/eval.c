@@ -13,6 +13,14 @@ moire_status moire__sequences_open(moire__predictor *p, const moire__data_files 
   return status ? status : moire__predictor_compile(p, &output, 1, error);
 }
 
+moire_status moire__sequences_collect(const moire__scoring *scoring, moire__split split, moire__part *part,
+                                      moire__terms *terms, moire_error *error) {
+  int64_t first = 0, n = 0;
+  moire__part_take(part, MOIRE__PART_TERMS, "user", scoring->dataset->n_users, 1, &first, &n);
+  int64_t *ranks = moire__terms_add(terms, rank_column, MOIRE__ST_I64, n, 1);
+  return moire__scoring_ranks(scoring, split, first, n, ranks, error);
+}
+
 moire_status moire__sequences_eval(moire__predictor *p, const moire__eval_job *job, moire__terms *terms,
                                    moire_error *error) {
   if (job->values)
@@ -22,9 +30,6 @@ moire_status moire__sequences_eval(moire__predictor *p, const moire__eval_job *j
   moire_status status = moire__sequences_open(p, &job->files, "logits", error);
   if (status) return status;
   const moire__dataset *data = p->setup.data;
-  int64_t first = 0, n = 0;
-  moire__part_take(job->part, MOIRE__PART_TERMS, "user", data->n_users, 1, &first, &n);
-  int64_t *ranks = moire__terms_add(terms, rank_column, MOIRE__ST_I64, n, 1);
   moire__scoring scoring = {.runner = p->runner,
                             .threads = p->threads,
                             .dataset = data,
@@ -32,7 +37,7 @@ moire_status moire__sequences_eval(moire__predictor *p, const moire__eval_job *j
                             .batch = job->batch ? job->batch : BATCH,
                             .label = "users"};
   moire__split split = job->valid ? MOIRE__SPLIT_VALID : MOIRE__SPLIT_TEST;
-  status = moire__scoring_ranks(&scoring, split, first, n, ranks, error);
+  status = moire__sequences_collect(&scoring, split, job->part, terms, error);
   if (!status && job->baselines)
     status = moire__sequences_baselines(data, split, p->threads, job->baselines, error);
   return status;

@@ -19,6 +19,9 @@ moire_status moire__sequences_train(const moire__setup *setup, int threads, moir
 moire_status moire__sequences_open(moire__predictor *predictor, const moire__data_files *files,
                                    const char *output, moire_error *error);
 moire__eval_verb moire__sequences_eval;
+/* The terms of a split: the rank of each user's target, of those users that are the part's. */
+moire_status moire__sequences_collect(const moire__scoring *scoring, moire__split split, moire__part *part,
+                                      moire__terms *terms, moire_error *error);
 moire_status moire__sequences_measured(const moire__terms *terms, moire__measures *measures,
                                        moire_error *error);
 moire_status moire__sequences_leave(const moire__terms *terms, const char *path, moire_error *error);

@@ -3,7 +3,7 @@
 
 #include "runtime/base/memory.h"
 #include "runtime/files/file.h"
-#include "runtime/measure/metrics.h"
+#include "tasks/gather.h"
 #include "tasks/sequences/popularity.h"
 #include "tasks/sequences/samples.h"
 
@@ -14,8 +14,7 @@ typedef struct sequences {
   int64_t item_size;
   moire_threads *threads;
   moire_runner *runner;
-  int64_t *ranks; /* [n_users] */
-  char *map;      /* the items' names, or NULL */
+  char *map; /* the items' names, or NULL */
 } sequences;
 
 static moire_status open_task(void *context, moire_store *store, moire_threads *threads, moire_error *error) {
@@ -28,38 +27,48 @@ static moire_status open_task(void *context, moire_store *store, moire_threads *
   return s->runner ? MOIRE_OK : MOIRE_ERROR_ARGUMENT;
 }
 
-static moire_status measure(sequences *s, moire__split split, moire__measures *measures, moire_error *error) {
+static moire_status measure(sequences *s, moire__split split, moire__team *team, moire__terms *terms,
+                            moire__measures *measures, moire_error *error) {
+  moire__part part;
   moire__scoring scoring = {.runner = s->runner,
                             .threads = s->threads,
                             .dataset = s->dataset,
                             .item_size = s->item_size,
                             .batch = moire_config_int(s->training, "eval_batch_size"),
                             .label = split == MOIRE__SPLIT_VALID ? "validation" : "test"};
-  moire_status status = moire__scoring_ranks(&scoring, split, 0, s->dataset->n_users, s->ranks, error);
+  moire_status status =
+      moire__sequences_collect(&scoring, split, moire__gather_part(team, &part), terms, error);
   moire_runner_rest(s->runner);
-  if (status) return status;
-  moire__metrics metrics = moire__scoring_metrics(s->ranks, s->dataset->n_users);
-  *measures = moire__metrics_measures(&metrics);
-  return MOIRE_OK;
+  return status ? status : moire__gather_measures(team, terms, moire__sequences_measured, measures, error);
 }
 
-static moire_status validate(void *context, moire__measures *measures, moire_error *error) {
-  return measure(context, MOIRE__SPLIT_VALID, measures, error);
+static moire_status validate(void *context, moire__team *team, moire__measures *measures, moire_error *error) {
+  moire__terms terms = {0};
+  moire_status status = measure(context, MOIRE__SPLIT_VALID, team, &terms, measures, error);
+  moire__terms_free(&terms);
+  return status;
 }
 
-static moire_status test(void *context, const char *directory, moire__measures *measures,
-                         moire__measures *baseline, moire_error *error) {
-  sequences *s = context;
-  moire_status status = measure(s, MOIRE__SPLIT_TEST, measures, error);
-  if (status) return status;
+/* ranks.txt, and what popularity would have reached. */
+static moire_status leave_test(const sequences *s, const char *directory, const moire__terms *terms,
+                               moire__measures *baseline, moire_error *error) {
   moire__metrics popularity = {0};
   moire__popularity_evaluate(s->dataset, MOIRE__SPLIT_TEST, &popularity);
   *baseline = moire__metrics_measures(&popularity);
   moire__text path = {0};
   moire__text_add(&path, "%s/ranks.txt", directory);
   moire__file_remove_leftovers(path.data);
-  status = moire__scoring_write_ranks(path.data, s->ranks, s->dataset->n_users, error);
+  moire_status status = moire__sequences_leave(terms, path.data, error);
   moire__text_free(&path);
+  return status;
+}
+
+static moire_status test(void *context, moire__team *team, const char *directory, moire__measures *measures,
+                         moire__measures *baseline, moire_error *error) {
+  moire__terms terms = {0};
+  moire_status status = measure(context, MOIRE__SPLIT_TEST, team, &terms, measures, error);
+  if (!status && directory) status = leave_test(context, directory, &terms, baseline, error);
+  moire__terms_free(&terms);
   return status;
 }
 
@@ -67,7 +76,6 @@ static void close_task(void *context) {
   sequences *s = context;
   moire_runner_destroy(s->runner);
   moire_program_destroy(s->scores);
-  moire__release(s->ranks);
   moire__release(s->map);
   moire__release(s);
 }
@@ -83,7 +91,6 @@ moire_status moire__sequences_train(const moire__setup *setup, int threads, moir
                    .training = setup->training,
                    .item_size = moire_config_int(setup->config, "item_size")};
   s->map = moire__interactions_map(&dataset->names);
-  s->ranks = moire__allocate_array((size_t)dataset->n_users + 1, sizeof *s->ranks);
   *task = (moire__trainer_task){
       .context = s,
       .samples = moire__samples_of_sequences(dataset, moire_config_int(setup->config, "item_size"),

@@ -2,6 +2,7 @@
 #include "tasks/tensors/tensors.h"
 
 #include "runtime/base/memory.h"
+#include "tasks/gather.h"
 #include "tasks/values.h"
 
 #include <stdio.h>
@@ -27,30 +28,33 @@ static moire_status open_task(void *context, moire_store *store, moire_threads *
 }
 
 /* `terms` takes what the measures are made of. */
-static moire_status measure(tensors_training *t, const moire__tensors_rows *rows, const char *label,
-                            moire__terms *terms, moire__measures *measures, moire_error *error) {
-  int64_t batch = moire_config_int(t->setup->training, "eval_batch_size");
+static moire_status measure(tensors_training *t, moire__team *team, const moire__tensors_rows *rows,
+                            const char *label, moire__terms *terms, moire__measures *measures,
+                            moire_error *error) {
+  int64_t batch = moire_config_int(t->setup->training, "eval_batch_size"), first = 0, n = 0;
+  moire__part part;
+  moire__part_take(moire__gather_part(team, &part), MOIRE__PART_TERMS, "row", rows->n, batch, &first, &n);
   moire_status status =
-      moire__tensors_collect(t->data, rows, &t->measured, t->runner, 0, rows->n, batch, label, terms, error);
+      moire__tensors_collect(t->data, rows, &t->measured, t->runner, first, n, batch, label, terms, error);
   moire_runner_rest(t->runner);
-  return status ? status : moire__tensors_measured_of(terms, measures, error);
+  return status ? status : moire__gather_measures(team, terms, moire__tensors_measured_of, measures, error);
 }
 
-static moire_status validate(void *context, moire__measures *measures, moire_error *error) {
+static moire_status validate(void *context, moire__team *team, moire__measures *measures, moire_error *error) {
   tensors_training *t = context;
   moire__terms terms = {0};
-  moire_status status = measure(t, &t->data->valid, "validation", &terms, measures, error);
+  moire_status status = measure(t, team, &t->data->valid, "validation", &terms, measures, error);
   moire__terms_free(&terms);
   return status;
 }
 
-static moire_status test(void *context, const char *directory, moire__measures *measures,
+static moire_status test(void *context, moire__team *team, const char *directory, moire__measures *measures,
                          moire__measures *baseline, moire_error *error) {
   (void)baseline;
   tensors_training *t = context;
   moire__terms terms = {0};
-  moire_status status = measure(t, &t->data->test, "test", &terms, measures, error);
-  if (!status) status = moire__task_leave_values(directory, &terms, moire__tensors_leave, error);
+  moire_status status = measure(t, team, &t->data->test, "test", &terms, measures, error);
+  if (!status && directory) status = moire__task_leave_values(directory, &terms, moire__tensors_leave, error);
   moire__terms_free(&terms);
   return status;
 }

@@ -1,6 +1,7 @@
 /* Training language models. See tokens.h. */
 #include "runtime/base/memory.h"
 #include "runtime/train/training_options.h"
+#include "tasks/gather.h"
 #include "tasks/tokens/charts.h"
 #include "tasks/tokens/kept.h"
 #include "tasks/tokens/measure.h"
@@ -77,34 +78,37 @@ static bool is_taught(const tokens_training *t, const moire__token_file *file) {
 }
 
 /* `terms` takes what the measures are made of. */
-static moire_status measure(tokens_training *t, const moire__token_file *file, const char *label,
-                            moire__terms *terms, moire__measures *measures, moire_error *error) {
-  int64_t batch = moire_config_int(t->setup->training, "eval_batch_size");
+static moire_status measure(tokens_training *t, moire__team *team, const moire__token_file *file,
+                            const char *label, moire__terms *terms, moire__measures *measures,
+                            moire_error *error) {
+  int64_t batch = moire_config_int(t->setup->training, "eval_batch_size"), first = 0, n = 0;
   moire__teacher *teacher =
       is_taught(t, t->data->valid) && is_taught(t, t->data->test) ? t->data->teacher : NULL;
-  moire_status status = moire__tokens_collect(file, teacher, t->runner, 0, file->n, batch, label, terms, error);
+  moire__part part;
+  moire__part_take(moire__gather_part(team, &part), MOIRE__PART_TERMS, "row", file->n, batch, &first, &n);
+  moire_status status = moire__tokens_collect(file, teacher, t->runner, first, n, batch, label, terms, error);
   moire_runner_rest(t->runner);
-  return status ? status : moire__tokens_measured_of(terms, measures, error);
+  return status ? status : moire__gather_measures(team, terms, moire__tokens_measured_of, measures, error);
 }
 
-static moire_status validate(void *context, moire__measures *measures, moire_error *error) {
+static moire_status validate(void *context, moire__team *team, moire__measures *measures, moire_error *error) {
   tokens_training *t = context;
   moire__terms terms = {0};
-  moire_status status = measure(t, t->data->valid, "validation", &terms, measures, error);
+  moire_status status = measure(t, team, t->data->valid, "validation", &terms, measures, error);
   moire__terms_free(&terms);
   return status;
 }
 
 /* Leaves the mean of each row, and pictures of the training. */
-static moire_status test(void *context, const char *directory, moire__measures *measures,
+static moire_status test(void *context, moire__team *team, const char *directory, moire__measures *measures,
                          moire__measures *baseline, moire_error *error) {
   (void)baseline;
   tokens_training *t = context;
   moire__terms terms = {0};
-  moire_status status = measure(t, t->data->test, "test", &terms, measures, error);
-  if (!status) status = moire__task_leave_values(directory, &terms, moire__tokens_leave, error);
+  moire_status status = measure(t, team, t->data->test, "test", &terms, measures, error);
+  if (!status && directory) status = moire__task_leave_values(directory, &terms, moire__tokens_leave, error);
   moire__terms_free(&terms);
-  return status ? status : moire__tokens_draw_charts(directory, error);
+  return status || !directory ? status : moire__tokens_draw_charts(directory, error);
 }
 
 static void describe(const moire__measures *m, const char *monitored, moire__text *out) {

@@ -6,46 +6,12 @@
 source "$(dirname "$0")/../support/tool.sh"
 # shellcheck source=tests/support/small_tasks.sh
 source "$SOURCE_DIR/tests/support/small_tasks.sh"
-launchers=()
-for library in openmpi mpich; do
-  [[ -r $BUILD_DIR/moire-$library.so ]] && command -v mpirun.$library >/dev/null && launchers+=($library)
-done
-((${#launchers[@]})) || skip 'no MPI: there is neither mpirun.openmpi nor mpirun.mpich, or the build has found none'
-# As root, on fewer processors than processes, without other machines.
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
-export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_plm=isolated
+# shellcheck source=tests/support/mpi.sh
+source "$SOURCE_DIR/tests/support/mpi.sh"
+find_launchers
 small_tasks
+list_trainings
 
-losses() { sed 's/"[a-z]*_seconds":[0-9.]*//g' "$1/metrics.jsonl"; }
-
-# alone TASK OPTION...: what one process gives.
-alone() {
-  local task=$1
-  shift
-  "$MOIRE" train "$@" --out "$task.alone" --quiet --set batch_groups=32 >/dev/null 2>log.txt || complain "$task: $(cat log.txt)"
-}
-
-# together LIBRARY RANKS THREADS TASK OPTION...: several give the same.
-together() {
-  local library=$1 ranks=$2 threads=$3 task=$4
-  shift 4
-  rm -rf shared_run
-  timeout 120 mpirun.$library -n "$ranks" "$MOIRE" train "$@" --out shared_run --threads "$threads" >out.txt 2>log.txt ||
-    complain "$task, $ranks ranks of $library: $(cat log.txt)"
-  grep -q "^$ranks processes over .*32 groups" log.txt || complain "$task: $ranks ranks of $library are not said"
-  cmp "$task.alone/last.safetensors" shared_run/last.safetensors || complain "$task: $ranks ranks of $library, other states"
-  cmp "$task.alone/best.safetensors" shared_run/best.safetensors || complain "$task: $ranks ranks of $library, another best"
-  cmp <(losses "$task.alone") <(losses shared_run) || complain "$task: $ranks ranks of $library, other measures"
-}
-
-tasks=(qia pswrec semantic_id tensors ratings)
-qia=(qia.yaml --data data.txt)
-pswrec=(pswrec.yaml --data data.txt)
-semantic_id=(semantic_id.yaml "${features[@]}")
-tensors=(tensors.yaml --data signals.safetensors)
-ratings=(hybrid.yaml --data ratings --set views=graph)
-language=(indra.yaml)
-[[ -z $indra ]] || tasks+=(language)
 for task in "${tasks[@]}"; do
   declare -n options=$task
   alone "$task" "${options[@]}"
@@ -67,6 +33,8 @@ timeout 60 "${run[@]}" 4 "$MOIRE" train "${qia[@]}" --out refused --set batch_gr
 grep -q 'batch_groups: a batch of 3 groups cannot be shared by 4 processes' log.txt || complain "too few groups: $(cat log.txt)"
 timeout 60 "${run[@]}" 2 "$MOIRE" train hybrid.yaml --data ratings --out refused >/dev/null 2>log.txt && complain 'a contrast in the batch is shared'
 grep -q 'samples of a batch depend on each other' log.txt || complain "a contrast in the batch: $(cat log.txt)"
+timeout 60 "${run[@]}" 2 "$MOIRE" sweep "${qia[@]}" --grid lr=0.1,0.01 --out refused >/dev/null 2>log.txt && complain 'a sweep by two ranks'
+(($(grep -c 'moire sweep: trains each combination by one process' log.txt) == 2)) || complain "a sweep: $(cat log.txt)"
 [[ -e refused/last.safetensors ]] && complain 'what was refused left a run'
 
 # --- a lost process, after some epochs; then another number of processes goes on

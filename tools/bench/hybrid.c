@@ -100,7 +100,7 @@ static void rank(model *m, least *to) {
   const moire__ratings *data = m->setup.data;
   moire__measures measures = {0};
   double wall = bench_now(), cpu = bench_clock(CLOCK_PROCESS_CPUTIME_ID);
-  bench_require(moire__ratings_measure(&m->scoring, &data->test, &measures, &error), &error);
+  bench_require(moire__ratings_measure(&m->scoring, &data->test, NULL, &measures, &error), &error);
   take_less(to, bench_now() - wall, bench_clock(CLOCK_PROCESS_CPUTIME_ID) - cpu);
 }
 

@@ -2,6 +2,7 @@
 #include "tools/runs/sweep.h"
 
 #include "runtime/base/memory.h"
+#include "runtime/team/load.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,6 +119,16 @@ static moire_status add_seeds(arguments *a, moire_error *error) {
   return MOIRE_OK;
 }
 
+/* A launcher's environment would make one team of all trainings. */
+static moire_status check_alone(moire_error *error) {
+  const char *library = moire__transport_wanted();
+  if (!library) return MOIRE_OK;
+  return moire_fail(error, MOIRE_ERROR_ARGUMENT,
+                    "trains each combination by one process, but was started as one of several (%s): wanted no "
+                    "mpirun, or MOIRE_MPI=off, with which the processes share the folder's combinations",
+                    library);
+}
+
 int tool_sweep(int argc, char **argv) {
   static const struct argp parser = {options,
                                      parse,
@@ -137,7 +148,8 @@ int tool_sweep(int argc, char **argv) {
   int cpus = tool_default_threads(), share = cpus / a.jobs > 1 ? cpus / a.jobs : 1;
   char *directory = tool_run_directory(a.out, a.config);
   moire_error error = {0};
-  moire_status failed = add_seeds(&a, &error);
+  moire_status failed = check_alone(&error);
+  if (!failed) failed = add_seeds(&a, &error);
   int status = failed ? tool_fail("sweep", &error) : 0;
   if (!failed) {
     tool_sweep_job sweep = {.command = "sweep",
