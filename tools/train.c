@@ -437,8 +437,9 @@ static int train_as_asked(arguments *a) {
   moire__setup_free(&setup);
   if (status && moire__log_get_form() != MOIRE__LOG_JSON) tool_fail("train", &error);
   if (status && moire__log_get_form() == MOIRE__LOG_JSON) moire__log("failed", NULL, "%s", error.message);
-  moire__team_leave(a->team, status ? error.message : NULL);
-  return status ? TOOL_FAILURE : exit_status;
+  if (status) exit_status = TOOL_FAILURE;
+  moire__team_leave(a->team, status ? error.message : NULL, exit_status);
+  return exit_status;
 }
 
 int tool_train(int argc, char **argv) {

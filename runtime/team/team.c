@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+enum { MOST_SECONDS_OF_END = 10 };
 
 struct moire__team {
   const moire__transport *transport;
@@ -36,10 +39,29 @@ moire_status moire__team_join(moire__team **team, moire_error *error) {
   return MOIRE_OK;
 }
 
-void moire__team_leave(moire__team *t, const char *failure) {
+/* Ends the process with *context. */
+static void *end_anyway(void *context) {
+  struct timespec time = {MOST_SECONDS_OF_END, 0};
+  nanosleep(&time, NULL);
+  _exit(*(const int *)context);
+}
+
+/* All are done and have said so. A library may still wait for ever for a rank that no longer answers, as MPICH
+ * over UCX does where the last packets are lost; then nothing is waited for. */
+static void close_transport(const moire__transport *transport, int status) {
+  pthread_t watch;
+  fflush(NULL);
+  bool watched = !pthread_create(&watch, NULL, end_anyway, &status);
+  transport->close();
+  if (!watched) return;
+  pthread_cancel(watch);
+  pthread_join(watch, NULL);
+}
+
+void moire__team_leave(moire__team *t, const char *failure, int status) {
   if (!t) return;
   moire__beats_end(t->beats, failure);
-  if (!failure) t->transport->close();
+  if (!failure) close_transport(t->transport, status);
   pthread_mutex_destroy(&t->lock);
   moire__release(t);
 }

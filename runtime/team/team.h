@@ -4,7 +4,7 @@
  *   moire__team_join(&team, &error);                    // NULL where nobody started this process as one of
  * several moire__team_agree(team, terms, n, &error);          // all have the same version, configuration, data
  *   moire__team_exchange(team, parcels, n, &error);
- *   moire__team_leave(team, NULL);
+ *   moire__team_leave(team, NULL, 0);
  *
  * No rank waits for ever. A rank tells the others each second that it is there, and when it gives up, why; what
  * is silent for `patience` seconds counts as lost. Either ends this process with a sentence on stderr, whatever
@@ -27,8 +27,10 @@ typedef struct moire__team moire__team;
  * *team is NULL where it was started alone. */
 moire_status moire__team_join(moire__team **team, moire_error *error);
 /* Leaves it: in order with `failure` NULL, when all are done; else the others are told why, and end with that.
+ * `status` is what this process is about to exit with: it does so here, where the library does not come to an
+ * end.
  */
-void moire__team_leave(moire__team *team, const char *failure);
+void moire__team_leave(moire__team *team, const char *failure, int status);
 
 /* Of NULL: 0 and 1. */
 int moire__team_rank(const moire__team *team);

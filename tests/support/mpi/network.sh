@@ -1,0 +1,153 @@
+#!/bin/bash
+# ./dev mpi-network [KILLS]: training over a bad network, a delay of 5 ms in each direction and a loss of 1 %, between two
+# network namespaces, with each MPI library. It gives the bits of one process; KILLS times (20) a process is killed at a
+# random moment, whereupon each other ends with a sentence within 60 s, and another number of processes goes on to the
+# same bits; and where the network is cut, no process stays. MOIRE_MPI_PATIENCE is 5 s. RANDOM_SEED repeats a run.
+# shellcheck source=tests/support/tool.sh
+source "$(dirname "$0")/../tool.sh"
+# shellcheck source=tests/support/small_tasks.sh
+source "$SOURCE_DIR/tests/support/small_tasks.sh"
+# shellcheck source=tests/support/mpi.sh
+source "$SOURCE_DIR/tests/support/mpi.sh"
+# shellcheck source=tests/support/mpi/namespaces.sh
+source "$SOURCE_DIR/tests/support/mpi/namespaces.sh"
+kills=${1:-20}
+seed=${RANDOM_SEED:-$$}
+RANDOM=$seed
+echo "RANDOM_SEED=$seed"
+export MOIRE_MPI_PATIENCE=5
+find_launchers
+make_spaces 5 1
+echo "A delay of 5 ms and a loss of 1 % each way, by $joined"
+small_tasks
+list_trainings
+
+# over LIBRARY A B OPTION...: a training of A and B processes, in the background; its log is log.txt, `job` its process.
+over() {
+  local library=$1 a=$2 b=$3
+  shift 3
+  : >log.txt
+  (start_there "$library" "$a" "$b" "$MOIRE" train "$@" --threads 1 >out.txt 2>log.txt) &
+  job=$!
+}
+
+# await_team: until the processes have found each other.
+await_team() {
+  local i
+  for ((i = 0; i < 1200; i++)); do
+    ! grep -q 'processes over' log.txt || return 0
+    kill -0 $job 2>/dev/null || return 1
+    sleep 0.05
+  done
+  return 1
+}
+
+for library in "${launchers[@]}"; do
+  for task in "${tasks[@]}"; do
+    declare -n options=$task
+    [[ -d $task.alone ]] || alone "$task" "${options[@]}"
+    for split in '1 1' '2 1'; do
+      rm -rf far
+      # shellcheck disable=SC2086
+      over $library $split "${options[@]}" --out far
+      wait $job || complain "$task, $split processes of $library: $(cat log.txt)"
+      compare "$task" far "$split processes of $library over the network"
+    done
+  done
+  echo "$library: ${#tasks[@]} tasks by 2 and 3 processes, $SECONDS s"
+done
+
+# --- a process that is killed
+long=("${qia[@]}" --set epochs=12 --set patience=12 --set batch_size=8)
+alone long "${long[@]}"
+
+now() { date +%s%N; }
+
+# rank_of PROCESS: its number, from what the launcher left in its environment.
+rank_of() { tr '\0' '\n' <"/proc/$1/environ" 2>/dev/null | sed -n 's/^\(OMPI_COMM_WORLD_RANK\|PMI_RANK\)=//p'; }
+
+# find_rank R: its process.
+find_rank() {
+  local process
+  for process in $(pgrep -f "^$MOIRE train qia.yaml .*--out far"); do
+    [[ $(rank_of "$process") != "$1" ]] || echo "$process"
+  done
+}
+
+# survivors R VICTIM: each of the others has said a sentence.
+survivors() {
+  local rank
+  for ((rank = 0; rank < $1; rank++)); do
+    ((rank == $2)) || grep -q "^moire train: rank $rank of $1: " log.txt || complain "rank $rank of $1 said nothing: $(cat log.txt)"
+  done
+}
+
+# lasts LIBRARY: how long the training goes on once the team is there, in milliseconds.
+lasts() {
+  local begin
+  rm -rf far
+  over "$1" 2 1 "${long[@]}" --out far
+  await_team || complain "$1: no team: $(cat log.txt)"
+  begin=$(now)
+  wait $job || complain "$1: $(cat log.txt)"
+  compare long far "$1, undisturbed"
+  whole=$((($(now) - begin) / 1000000))
+}
+
+# lose LIBRARY: kills one of three at a random moment, and goes on with another number.
+lose() {
+  local moment=$((RANDOM * whole / 32768)) victim=$((RANDOM % 3)) process begin took next splits=('1 0' '1 1' '2 2' '3 2')
+  rm -rf far
+  over "$1" 2 1 "${long[@]}" --out far
+  await_team || complain "$1: no team: $(cat log.txt)"
+  sleep "$((moment / 1000)).$(printf '%03d' $((moment % 1000)))"
+  process=$(find_rank $victim)
+  if [[ -z $process ]]; then # it had ended before
+    wait $job || complain "$1, before a kill: $(cat log.txt)"
+    compare long far "$1, ended before the kill"
+    return 1
+  fi
+  kill -KILL "$process"
+  begin=$(now)
+  wait $job && complain "$1: a lost process is no failure"
+  took=$((($(now) - begin) / 1000000))
+  ((took > longest)) && longest=$took
+  ((took <= 60000)) || complain "$1: the others took $took ms to end"
+  ! pgrep -f "^$MOIRE train qia.yaml .*--out far" >/dev/null || complain "$1: a process is left"
+  survivors 3 $victim
+  next=${splits[RANDOM % 4]}
+  # shellcheck disable=SC2086
+  over "$1" $next "${long[@]}" --out far --resume
+  wait $job || complain "$1, resumed by $next: $(cat log.txt)"
+  compare long far "$1, killed after $moment ms and resumed by $next"
+}
+
+for library in "${launchers[@]}"; do
+  longest=0
+  lasts $library
+  for ((done = 0; done < kills;)); do lose $library && done=$((done + 1)); done
+  echo "$library: $kills kills within $whole ms, the others ended within $longest ms, $SECONDS s"
+done
+
+# --- a network that is cut: no process of either side stays
+cut_off() {
+  local begin i
+  rm -rf far
+  over "$1" 2 1 "${long[@]}" --set epochs=1000 --set patience=1000 --out far
+  await_team || complain "$1: no team: $(cat log.txt)"
+  sleep 1
+  ip -n "$space_b" link set join down
+  begin=$SECONDS
+  for ((i = 0; i < 600; i++)); do
+    pgrep -f "^$MOIRE train qia.yaml .*--out far" >/dev/null || break
+    sleep 0.1
+  done
+  ! pgrep -f "^$MOIRE train qia.yaml .*--out far" >/dev/null || complain "$1: processes stay where the network is cut"
+  for i in 0 1; do grep -q "^moire train: rank $i of 3: " log.txt || complain "$1, cut off: rank $i said nothing: $(cat log.txt)"; done
+  echo "$1: where the network is cut all ended within $((SECONDS - begin)) s"
+  ip -n "$space_b" link set join up
+  kill -KILL $job 2>/dev/null || true
+  wait $job || true
+}
+for library in "${launchers[@]}"; do cut_off $library; done
+finish
