@@ -435,8 +435,12 @@ static int train_as_asked(arguments *a) {
     if (result.stopped) exit_status = TOOL_INTERRUPTED;
   }
   moire__setup_free(&setup);
-  if (status && moire__log_get_form() != MOIRE__LOG_JSON) tool_fail("train", &error);
-  if (status && moire__log_get_form() == MOIRE__LOG_JSON) moire__log("failed", NULL, "%s", error.message);
+  if (status && a->team)
+    moire__team_say(a->team, "failed", error.message);
+  else if (status && moire__log_get_form() != MOIRE__LOG_JSON)
+    tool_fail("train", &error);
+  else if (status)
+    moire__log("failed", NULL, "%s", error.message);
   if (status) exit_status = TOOL_FAILURE;
   moire__team_leave(a->team, status ? error.message : NULL, exit_status);
   return exit_status;

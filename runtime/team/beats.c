@@ -2,9 +2,6 @@
 #include "runtime/team/beats.h"
 
 #include "runtime/base/memory.h"
-#include "runtime/base/text.h"
-#include "runtime/train/log.h"
-
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,13 +26,15 @@ typedef struct peer {
 
 struct moire__beats {
   const moire__transport *transport;
+  moire__voice *voice;
   pthread_mutex_t *lock;
   pthread_t thread;
   peer *peers; /* [size] */
   double patience, sent, looked;
   const volatile sig_atomic_t *stop;
-  bool told;   /* of the signal */
-  bool ending; /* nobody is listened to any more but for whether it leaves */
+  bool told;    /* of the signal */
+  bool ending;  /* nobody is listened to any more but for whether it leaves */
+  bool leaving; /* in order: who cannot be reached any more has left, but for rank 0 */
   bool ended;
 };
 
@@ -50,27 +49,15 @@ static void pause_for(double seconds) {
   nanosleep(&time, NULL);
 }
 
-/* On stderr, in one write. */
-static void tell(const moire__transport *t, const char *event, const char *sentence) {
-  moire__text line = {0};
-  if (moire__log_get_form() == MOIRE__LOG_JSON)
-    moire__log(event, NULL, "rank %d of %d: %s", t->rank, t->size, sentence);
-  else
-    moire__text_add(&line, "moire train: rank %d of %d: %s\n", t->rank, t->size, sentence);
-  fputs(moire__text_string(&line), stderr);
-  fflush(stderr);
-  moire__text_free(&line);
-}
-
 /* Nothing of this process is half-written: files are replaced as a whole. The library is not called again,
  * since it would wait for who is gone. */
-void moire__beats_die(const moire__transport *transport, const char *format, ...) {
+void moire__beats_die(moire__voice *voice, const char *format, ...) {
   char sentence[1200];
   va_list args;
   va_start(args, format);
   vsnprintf(sentence, sizeof sentence, format, args);
   va_end(args);
-  tell(transport, "failed", sentence);
+  moire__voice_say(voice, "failed", sentence);
   _exit(1);
 }
 
@@ -87,7 +74,7 @@ static void take(moire__beats *b, int r) {
   p->in.sentence[sizeof p->in.sentence - 1] = 0;
   if (p->in.kind == LEAVING) p->has_left = true;
   if (p->in.kind == FAILED && !b->ending)
-    moire__beats_die(b->transport, "ended, since rank %d did: %s", r, p->in.sentence);
+    moire__beats_die(b->voice, "ended, since rank %d did: %s", r, p->in.sentence);
   if (p->in.kind == FAILED) p->has_left = true;
   if (!p->has_left) listen_to(b, r);
 }
@@ -96,17 +83,20 @@ static void listen_to_all(moire__beats *b) {
   for (int r = 0; r < b->transport->size; r++) {
     peer *p = &b->peers[r];
     for (bool done = true; done && r != b->transport->rank && !p->has_left;) {
-      if (b->transport->test(&p->receiving, &done)) done = false; /* it will be silent */
+      if (b->transport->test(&p->receiving, &done)) {
+        done = false; /* it will be silent */
+        p->has_left = b->leaving && r;
+      }
       if (done) take(b, r);
     }
   }
 }
 
-/* Whether the last one has gone out. */
+/* Whether the last one has gone out, or never will. */
 static bool is_free(moire__beats *b, int r) {
   peer *p = &b->peers[r];
   bool done = true;
-  if (p->is_sending && b->transport->test(&p->sending, &done)) done = false;
+  if (p->is_sending && b->transport->test(&p->sending, &done)) done = true;
   if (done) p->is_sending = false;
   return done;
 }
@@ -146,6 +136,10 @@ static void judge(moire__beats *b) {
     if (r == b->transport->rank || p->has_left) continue;
     if (stopped) p->heard = time;
     if (time - p->heard <= b->patience) continue;
+    if (b->leaving && r) {
+      p->has_left = true;
+      continue;
+    }
     char sentence[256];
     snprintf(
         sentence, sizeof sentence,
@@ -153,7 +147,7 @@ static void judge(moire__beats *b) {
         "--resume goes on from it with any number of ranks",
         r, time - p->heard);
     warn(b, sentence);
-    moire__beats_die(b->transport, "%s", sentence);
+    moire__beats_die(b->voice, "%s", sentence);
   }
 }
 
@@ -162,9 +156,10 @@ static void look(moire__beats *b) {
   judge(b);
   if (b->stop && *b->stop && !b->told && !b->ending) {
     b->told = true;
-    tell(b->transport, "signal",
-         "a signal to end has come, from outside or because another rank is lost; what the last checkpoint has "
-         "stays, and --resume goes on from it with any number of ranks");
+    moire__voice_say(
+        b->voice, "signal",
+        "a signal to end has come, from outside or because another rank is lost; what the last checkpoint has "
+        "stays, and --resume goes on from it with any number of ranks");
   }
   if (b->ending || now() - b->sent < 1) return;
   for (int r = 0; r < b->transport->size; r++) {
@@ -195,9 +190,11 @@ static double find_patience(void) {
   return seconds >= 3 && seconds <= 1e6 ? seconds : 30;
 }
 
-moire__beats *moire__beats_start(const moire__transport *transport, pthread_mutex_t *lock) {
+moire__beats *moire__beats_start(const moire__transport *transport, moire__voice *voice,
+                                 pthread_mutex_t *lock) {
   moire__beats *b = moire__allocate(sizeof *b);
-  *b = (moire__beats){.transport = transport, .lock = lock, .patience = find_patience(), .looked = now()};
+  *b = (moire__beats){
+      .transport = transport, .voice = voice, .lock = lock, .patience = find_patience(), .looked = now()};
   b->peers = moire__allocate_array((size_t)transport->size, sizeof *b->peers);
   for (int r = 0; r < transport->size; r++) {
     b->peers[r].heard = now();
@@ -206,7 +203,7 @@ moire__beats *moire__beats_start(const moire__transport *transport, pthread_mute
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the main thread's */
-  if (pthread_create(&b->thread, NULL, beat_on, b)) moire__beats_die(transport, "no thread can be started");
+  if (pthread_create(&b->thread, NULL, beat_on, b)) moire__beats_die(voice, "no thread can be started");
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   return b;
 }
@@ -217,13 +214,17 @@ void moire__beats_heed(moire__beats *b, const volatile sig_atomic_t *stop) {
   pthread_mutex_unlock(b->lock);
 }
 
-/* Whether all have the last word, and have left, or have failed to take it. */
+/* Whether all have the last word, or have failed to take it. Rank 0 waits until all have left; the others say
+ * that they leave when it has said so, and need not wait for each other. */
 static bool is_over(moire__beats *b, bool *said, beat_kind kind, const char *sentence) {
+  int own = b->transport->rank;
   bool over = true;
+  if (kind == LEAVING && own && !b->peers[0].has_left) return false;
+  b->sent = now(); /* the last word is the last */
   for (int r = 0; r < b->transport->size; r++) {
-    if (r == b->transport->rank) continue;
+    if (r == own) continue;
     if (!said[r]) said[r] = send_to(b, r, kind, sentence);
-    over = over && said[r] && is_free(b, r) && (kind == FAILED || b->peers[r].has_left);
+    over = over && said[r] && is_free(b, r) && (kind == FAILED || own || b->peers[r].has_left);
   }
   return over;
 }
@@ -233,9 +234,11 @@ void moire__beats_end(moire__beats *b, const char *failure) {
   double begin = now(), most = failure ? 0.5 : 1e9;
   while (!over && now() - begin < most) {
     pthread_mutex_lock(b->lock);
-    if (failure) b->ending = true;
+    if (failure)
+      b->ending = true;
+    else
+      b->leaving = true;
     over = is_over(b, said, failure ? FAILED : LEAVING, failure ? failure : "");
-    b->sent = now(); /* the last word is the last */
     pthread_mutex_unlock(b->lock);
     if (!over) pause_for(0.002);
   }

@@ -9,12 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
-
-enum { MOST_SECONDS_OF_END = 10 };
 
 struct moire__team {
   const moire__transport *transport;
+  moire__voice voice;
   pthread_mutex_t lock; /* of the transport */
   moire__beats *beats;
 };
@@ -26,42 +24,37 @@ const char *moire__team_library(const moire__team *team) { return team->transpor
 moire_status moire__team_join(moire__team **team, moire_error *error) {
   const moire__transport *transport = NULL;
   *team = NULL;
+  if (!moire__transport_wanted()) return MOIRE_OK;
+  moire__voice voice;
+  moire__voice_open(&voice);
   moire_status status = moire__transport_load(&transport, error);
-  if (!transport) return status;
-  if (transport->size > MOIRE__TEAM_MOST)
-    return moire_fail(error, MOIRE_ERROR_ARGUMENT, "%d processes were started, wanted %d at most",
-                      transport->size, (int)MOIRE__TEAM_MOST);
+  if (!status && transport->size > MOIRE__TEAM_MOST)
+    status = moire_fail(error, MOIRE_ERROR_ARGUMENT, "%d processes were started, wanted %d at most",
+                        transport->size, (int)MOIRE__TEAM_MOST);
+  if (status) {
+    moire__voice_close(&voice);
+    return status;
+  }
+  moire__voice_join(&voice, transport->rank, transport->size);
   moire__team *t = moire__allocate(sizeof *t);
   t->transport = transport;
+  t->voice = voice;
   pthread_mutex_init(&t->lock, NULL);
-  t->beats = moire__beats_start(transport, &t->lock);
+  t->beats = moire__beats_start(transport, &t->voice, &t->lock);
   *team = t;
   return MOIRE_OK;
 }
 
-/* Ends the process with *context. */
-static void *end_anyway(void *context) {
-  struct timespec time = {MOST_SECONDS_OF_END, 0};
-  nanosleep(&time, NULL);
-  _exit(*(const int *)context);
-}
-
-/* All are done and have said so. A library may still wait for ever for a rank that no longer answers, as MPICH
- * over UCX does where the last packets are lost; then nothing is waited for. */
-static void close_transport(const moire__transport *transport, int status) {
-  pthread_t watch;
-  fflush(NULL);
-  bool watched = !pthread_create(&watch, NULL, end_anyway, &status);
-  transport->close();
-  if (!watched) return;
-  pthread_cancel(watch);
-  pthread_join(watch, NULL);
+void moire__team_say(moire__team *t, const char *event, const char *sentence) {
+  moire__voice_say(&t->voice, event, sentence);
 }
 
 void moire__team_leave(moire__team *t, const char *failure, int status) {
   if (!t) return;
+  fflush(NULL);
+  moire__voice_close(&t->voice); /* what there is to say has been said */
   moire__beats_end(t->beats, failure);
-  if (!failure) close_transport(t->transport, status);
+  if (!failure) t->transport->close(status);
   pthread_mutex_destroy(&t->lock);
   moire__release(t);
 }

@@ -27,10 +27,11 @@ typedef struct moire__team moire__team;
  * *team is NULL where it was started alone. */
 moire_status moire__team_join(moire__team **team, moire_error *error);
 /* Leaves it: in order with `failure` NULL, when all are done; else the others are told why, and end with that.
- * `status` is what this process is about to exit with: it does so here, where the library does not come to an
- * end.
- */
+ * `status` is what this process is about to exit with; with some libraries it does so here. */
 void moire__team_leave(moire__team *team, const char *failure, int status);
+
+/* What this rank says as it ends: "moire train: rank 1 of 3: SENTENCE". */
+void moire__team_say(moire__team *team, const char *event, const char *sentence);
 
 /* Of NULL: 0 and 1. */
 int moire__team_rank(const moire__team *team);

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MOIRE__TRANSPORT_VERSION = 1 };
+enum { MOIRE__TRANSPORT_VERSION = 2 };
 
 typedef struct moire__transport {
   int version;         /* MOIRE__TRANSPORT_VERSION */
@@ -22,7 +22,8 @@ typedef struct moire__transport {
   int (*receive)(void *data, size_t bytes, int from, int tag, int64_t *request);
   int (*test)(int64_t *request, bool *done);
   void (*explain)(int failure, char *out, size_t size);
-  void (*close)(void); /* in order: every rank does */
+  /* In order: every rank does, and nothing is under way. May end the process, with that status. */
+  void (*close)(int status);
 } moire__transport;
 
 /* The module's one symbol, "moire_team_transport": starts the library, once in a process. NULL with a sentence.

@@ -29,6 +29,25 @@ list_trainings() {
   [[ -z $indra ]] || tasks+=(language)
 }
 
+# processes_of DIR: those of the training that writes there, without what waits for their end (runtime/team/voice.h).
+processes_of() {
+  local process
+  for process in $(pgrep -f "^$MOIRE train .*--out $1( |\$)"); do
+    [[ $(cat "/proc/$process/comm" 2>/dev/null) != moire ]] || echo "$process"
+  done
+}
+
+# rank_of PROCESS: its number, from what the launcher left in its environment.
+rank_of() { { tr '\0' '\n' <"/proc/$1/environ" | sed -n 's/^\(OMPI_COMM_WORLD_RANK\|PMI_RANK\)=//p'; } 2>/dev/null; }
+
+# survivors_spoke RANKS VICTIM: each of the others has said a sentence in log.txt.
+survivors_spoke() {
+  local rank
+  for ((rank = 0; rank < $1; rank++)); do
+    ((rank == $2)) || grep -q "^moire train: rank $rank of $1: " log.txt || complain "rank $rank of $1 said nothing: $(cat log.txt)"
+  done
+}
+
 # losses DIR: what metrics.jsonl says but for times.
 losses() { sed 's/"[a-z]*_seconds":[0-9.]*//g' "$1/metrics.jsonl"; }
 

@@ -63,22 +63,11 @@ alone long "${long[@]}"
 
 now() { date +%s%N; }
 
-# rank_of PROCESS: its number, from what the launcher left in its environment.
-rank_of() { tr '\0' '\n' <"/proc/$1/environ" 2>/dev/null | sed -n 's/^\(OMPI_COMM_WORLD_RANK\|PMI_RANK\)=//p'; }
-
 # find_rank R: its process.
 find_rank() {
   local process
-  for process in $(pgrep -f "^$MOIRE train qia.yaml .*--out far"); do
+  for process in $(processes_of far); do
     [[ $(rank_of "$process") != "$1" ]] || echo "$process"
-  done
-}
-
-# survivors R VICTIM: each of the others has said a sentence.
-survivors() {
-  local rank
-  for ((rank = 0; rank < $1; rank++)); do
-    ((rank == $2)) || grep -q "^moire train: rank $rank of $1: " log.txt || complain "rank $rank of $1 said nothing: $(cat log.txt)"
   done
 }
 
@@ -113,8 +102,8 @@ lose() {
   took=$((($(now) - begin) / 1000000))
   ((took > longest)) && longest=$took
   ((took <= 60000)) || complain "$1: the others took $took ms to end"
-  ! pgrep -f "^$MOIRE train qia.yaml .*--out far" >/dev/null || complain "$1: a process is left"
-  survivors 3 $victim
+  [[ -z $(processes_of far) ]] || complain "$1: a process is left"
+  survivors_spoke 3 $victim
   next=${splits[RANDOM % 4]}
   # shellcheck disable=SC2086
   over "$1" $next "${long[@]}" --out far --resume
@@ -139,15 +128,15 @@ cut_off() {
   ip -n "$space_b" link set join down
   begin=$SECONDS
   for ((i = 0; i < 600; i++)); do
-    pgrep -f "^$MOIRE train qia.yaml .*--out far" >/dev/null || break
+    [[ -n $(processes_of far) ]] || break
     sleep 0.1
   done
-  ! pgrep -f "^$MOIRE train qia.yaml .*--out far" >/dev/null || complain "$1: processes stay where the network is cut"
+  [[ -z $(processes_of far) ]] || complain "$1: processes stay where the network is cut"
   for i in 0 1; do grep -q "^moire train: rank $i of 3: " log.txt || complain "$1, cut off: rank $i said nothing: $(cat log.txt)"; done
   echo "$1: where the network is cut all ended within $((SECONDS - begin)) s"
   ip -n "$space_b" link set join up
   kill -KILL $job 2>/dev/null || true
-  wait $job || true
+  wait $job 2>/dev/null || true
 }
 for library in "${launchers[@]}"; do cut_off $library; done
 finish
