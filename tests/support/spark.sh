@@ -8,25 +8,25 @@ export PYSPARK_PYTHON=$SPARK_PYTHON PYSPARK_DRIVER_PYTHON=$SPARK_PYTHON SPARK_LO
 small_config config.yaml
 "$MOIRE" train config.yaml --data users.txt --out run --quiet >/dev/null 2>log.txt || complain "train: $(cat log.txt)"
 "$MOIRE" recommend --checkpoint run/best.safetensors --data users.txt --top 20 --json -o wanted.jsonl
+mkdir lib
 "$MOIRE" compile --cpu host --python --checkpoint run/best.safetensors -o lib/recommender 2>log.txt || complain "compile: $(cat log.txt)"
 # Parts of a few lines, so that several workers take several batches each.
-"$SPARK_PYTHON" -m pyspark.find_spark_home >/dev/null 2>log.txt || complain "pyspark: $(cat log.txt)"
-"$("$SPARK_PYTHON" -m pyspark.find_spark_home)/bin/spark-submit" --master 'local[2]' --conf spark.ui.enabled=false \
+submit=$("$SPARK_PYTHON" -c 'import os, pyspark; print(os.path.join(os.path.dirname(pyspark.__file__), "bin", "spark-submit"))')
+"$submit" --master 'local[2]' --conf spark.ui.enabled=false \
   --conf spark.sql.files.maxPartitionBytes=4096 --conf spark.sql.execution.arrow.maxRecordsPerBatch=16 \
   "$SOURCE_DIR/docs/examples/spark/recommend.py" "$work/lib/recommender" users.txt lists 20 >log.txt 2>&1 ||
   complain "spark-submit: $(tail -n 20 log.txt)"
 "$SPARK_PYTHON" - <<'PY' || complain 'Spark has other lines than moire recommend'
-import glob, json, sys
+import glob, json, struct, sys
 
 parts = sorted(glob.glob("lists/part-*.json"))
 got = [json.loads(line) for part in parts for line in open(part)]
 wanted = [json.loads(line) for line in open("wanted.jsonl")]
 wrong = 0
 for number, (a, b) in enumerate(zip(got, wanted), 1):
-    # Spark prints a float by the digits that tell it from other floats, the command by those of the double
-    import struct
-    same = lambda x: struct.pack("f", x)
-    if a["user"] != str(b["user"]) or a["items"] != b["items"] or list(map(same, a["scores"])) != list(map(same, b["scores"])):
+    # as float32: Spark prints a number by fewer digits
+    a_scores, b_scores = ([struct.pack("f", score) for score in line["scores"]] for line in (a, b))
+    if a["user"] != str(b["user"]) or a["items"] != b["items"] or a_scores != b_scores:
         print("line %d: %s, wanted %s" % (number, a, b))
         wrong += 1
 print("%d lines of %d parts by Spark, %d by moire recommend, %d differ" % (len(got), len(parts), len(wanted), wrong))

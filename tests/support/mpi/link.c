@@ -3,7 +3,8 @@
  *   link SPACE_A SPACE_B MILLISECONDS PERCENT SEED
  *
  * makes the interface `join` in each, and carries packets from one to the other: each comes after
- * the delay, or with that probability never. Says "ready" once both are there, and goes on until it is killed. */
+ * the delay, or with that probability never. Says "ready" once both are there, and goes on until it is killed.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if.h>
