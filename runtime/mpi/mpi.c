@@ -4,7 +4,10 @@
 #include "runtime/team/transport.h"
 
 #include <mpi.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -49,16 +52,49 @@ static void explain(int failure, char *out, size_t size) {
   snprintf(out, size, "%s", text);
 }
 
-/* MPICH over UCX waits for ever in MPI_Finalize for a rank that has ended its own part of it and answers no
- * more, which a network of some milliseconds makes likely. Its launcher takes a process that exits with 0 for
- * one that is done. */
-static void finish(int status) {
 #ifdef MPICH
-  _exit(status);
+/* What MPI_Finalize says to MPICH's launcher, Hydra, by the line that it has given this process: that it will
+ * end. */
+static bool tell_hydra(void) {
+  static const char done[] = "cmd=finalize\n", taken[] = "cmd=finalize_ack";
+  const char *line = getenv("PMI_JOBID") ? NULL : getenv("PMI_FD");
+  char answer[64] = "";
+  if (!line) return false;
+  struct pollfd file = {.fd = atoi(line), .events = POLLIN};
+  if (write(file.fd, done, sizeof done - 1) != sizeof done - 1 || poll(&file, 1, 5000) != 1) return false;
+  return read(file.fd, answer, sizeof answer - 1) > 0 && !strncmp(answer, taken, sizeof taken - 1);
+}
+
+/* Hydra has started all ranks on this machine. */
+static bool is_all_here(void) {
+  const char *here = getenv("MPI_LOCALNRANKS");
+  int size = 0;
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  return here && atoi(here) == size;
+}
+
+/* Over a network MPI_Finalize waits for ever for a rank that has ended its own part of it and answers no more,
+ * which some milliseconds on the way make likely (UCX). All ranks have said that they are done. */
+static void finish(int status) {
+  if (!is_all_here() && tell_hydra()) _exit(status);
+  MPI_Finalize();
+}
 #else
+static void finish(int status) {
   (void)status;
   MPI_Finalize();
+}
 #endif
+
+/* Signals that would end this process because another is gone: a write to its socket, and what MPICH's launcher
+ * tells those that it is not to end (-disable-auto-cleanup). The team finds out by itself
+ * (runtime/team/beats.h). */
+static void ignore_signals(void) {
+  const int numbers[] = {SIGPIPE, SIGUSR1};
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    struct sigaction now;
+    if (!sigaction(numbers[i], NULL, &now) && now.sa_handler == SIG_DFL) signal(numbers[i], SIG_IGN);
+  }
 }
 
 const moire__transport *moire_team_transport(char *sentence, size_t size);
@@ -81,6 +117,7 @@ const moire__transport *moire_team_transport(char *sentence, size_t size) {
     snprintf(sentence, size, "this MPI library cannot be called by several threads in turn, which is needed");
     return NULL;
   }
+  ignore_signals();
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   MPI_Comm_rank(MPI_COMM_WORLD, &transport.rank);
   MPI_Comm_size(MPI_COMM_WORLD, &transport.size);

@@ -44,7 +44,7 @@ rank_of() { { tr '\0' '\n' <"/proc/$1/environ" | sed -n 's/^\(OMPI_COMM_WORLD_RA
 survivors_spoke() {
   local rank
   for ((rank = 0; rank < $1; rank++)); do
-    ((rank == $2)) || grep -q "^moire train: rank $rank of $1: " log.txt || complain "rank $rank of $1 said nothing: $(cat log.txt)"
+    [[ $rank == "$2" ]] || grep -q "^moire train: rank $rank of $1: " log.txt || complain "rank $rank of $1 said nothing: $(cat log.txt)"
   done
 }
 

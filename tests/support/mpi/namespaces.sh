@@ -82,6 +82,6 @@ start_there() {
       --host "$hosts" -n $((a + b)) "$@"
   fi
   export UCX_TLS=tcp,self UCX_NET_DEVICES=join
-  exec ./launch $address_a exec mpirun.mpich -disable-auto-cleanup -launcher ssh -launcher-exec "$work/launch" \
+  exec ./launch $address_a exec mpirun.mpich -launcher ssh -launcher-exec "$work/launch" \
     -iface join -hosts "$hosts" -n $((a + b)) "$@"
 }
