@@ -89,6 +89,7 @@ moire_program *moire__setup_compile_step(const moire__setup *setup, int threads,
   if (outputs && !moire__setup_options(setup->training, -1, &room, &options, error)) {
     options.loss = "loss";
     options.part = setup->part;
+    options.parts = (int)moire_config_int(setup->training, "batch_groups");
     if (setup->plain) options.off |= 1u << MOIRE_OPTIMIZATION_fuse | 1u << MOIRE_OPTIMIZATION_epilogue;
     program = compile_outputs(setup, MOIRE_TRAINING, outputs, n, options, threads, error);
   }

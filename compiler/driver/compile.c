@@ -8,6 +8,7 @@
 #include "compiler/driver/cache.h"
 #include "compiler/driver/driver.h"
 #include "compiler/driver/observe.h"
+#include "compiler/ir/loop/lower.h"
 #include "compiler/pass/plan/prepare.h"
 #include "runtime/base/hash.h"
 
@@ -28,6 +29,15 @@ static moire_status find_target(const moire_compile_options *options, moire__tar
   return moire__target_named(options->target ? options->target : "host", target, error);
 }
 
+/* A part of a batch is a piece by itself: all parts together are cut as the whole batch would be, each into
+ * enough pieces for some threads. Partial gradients of weights are written for each. */
+static int count_pieces(const moire_compile_options *options) {
+  enum { FEWEST = 4 };
+  if (options->part != MOIRE_PART_SUMS || options->parts < 1) return MOIRE__REDUCTION_PIECES;
+  int pieces = MOIRE__REDUCTION_PIECES / options->parts;
+  return pieces > FEWEST ? pieces : FEWEST;
+}
+
 moire__module *moire__driver_lower(const moire_graph *graph, const moire_compile_options *options,
                                    const moire__target *target, moire_error *error) {
   if (moire_graph_status(graph, error) != MOIRE_OK) return NULL;
@@ -41,8 +51,11 @@ moire__module *moire__driver_lower(const moire_graph *graph, const moire_compile
     moire__text_free(&remarks);
     return NULL;
   }
-  moire__lower_target shape = {target->vector_bits / 32, target->n_vector_registers, target->has_bf16, false,
-                               target->has_tiles};
+  moire__lower_target shape = {.lanes = target->vector_bits / 32,
+                               .registers = target->n_vector_registers,
+                               .pairs = target->has_bf16,
+                               .tiles = target->has_tiles,
+                               .pieces = count_pieces(options)};
 #ifdef MOIRE_HOSTILE
   shape.lanes = 4; /* tiles of odd sizes, with rows and lanes left over everywhere */
   shape.registers = 13;

@@ -82,7 +82,8 @@ typedef struct moire_compile_options {
   int n_outputs;
   const char *loss;    /* the output to differentiate, or NULL */
   bool keep_gradients; /* gradients become outputs "grad.<parameter>" */
-  moire_part part;     /* of a step of training: WHOLE unless it is divided */
+  moire_part part;     /* of a step of training: WHOLE unless it is divided … */
+  int parts;           /* … into so many parts of a batch; 0: unknown. SUMS adds up in fewer pieces by it */
   /* The optimizer's step is part of the program. It reads the input "optimizer.scalars", which
    * moire_optimizer_scalars computes for each batch. What is frozen has no gradient, with or without a step. */
   moire_training_options training;

@@ -199,10 +199,10 @@ static void add_locals(nest *s) {
 
 static void lower_cut(nest *s, moire_dim items) {
   moire__lowering *l = s->l;
-  int extra = moire__lower_new_extra(l, s->elements * MOIRE__REDUCTION_PIECES);
+  int extra = moire__lower_new_extra(l, s->elements * moire__lower_pieces(l));
   s->sums = moire__lower_add_extra(l, extra, MOIRE__BUFFER_OUT);
   add_locals(s);
-  moire__lower_body(l, MOIRE__REDUCTION_PIECES, 1);
+  moire__lower_body(l, moire__lower_pieces(l), 1);
   value low, high, first = times(s, l->kernel->parallel, s->elements);
   moire__lower_piece(l, items, l->kernel->parallel, &low, &high);
   s->c_low = index_of(s, 0);

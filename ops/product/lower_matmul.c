@@ -408,10 +408,10 @@ static void lower_cut(product *p) {
   int64_t elements = moire__dim_factor(p->m) * moire__dim_factor(p->n);
   for (int i = 0; i < p->planes; i++) {
     if (p->tiles.skip[i]) continue;
-    extras[i] = moire__lower_new_extra(l, elements * MOIRE__REDUCTION_PIECES);
+    extras[i] = moire__lower_new_extra(l, elements * moire__lower_pieces(l));
     p->parts[i] = moire__lower_add_extra(l, extras[i], MOIRE__BUFFER_OUT);
   }
-  moire__lower_body(l, MOIRE__REDUCTION_PIECES, 1);
+  moire__lower_body(l, moire__lower_pieces(l), 1);
   moire__loop_builder *b = &l->builder;
   place_batch(p, 0);
   p->offset_c = moire__lower_mul(l, l->kernel->parallel, moire__loop_index(b, elements));
@@ -427,6 +427,7 @@ static bool is_cut(const product *p) {
   const moire__lowering *l = p->l;
   bool small = moire__dim_is_static(p->m) && moire__dim_is_static(p->n) &&
                moire__dim_factor(p->m) * moire__dim_factor(p->n) <= CUT_RESULT;
+  if (moire__lower_pieces(l) == 1) return false;
   bool large = !moire__dim_is_static(p->k) || (moire__dim_factor(p->k) >= CUT_SUM && !l->n_epilogue);
   return small && large && p->batch == 1 && l->g->values[l->node->first_result].dtype == MOIRE_F32;
 }

@@ -189,10 +189,10 @@ void moire__band_bank_weight_lower(moire__lowering *l) {
   bank k = describe(l, x->dims[0], x->dims[1], x->dims[2]);
   moire_dim elements = 0, all = 0;
   moire__dim_multiply(w->dims[0], w->dims[1], &elements);
-  moire__dim_multiply(elements, MOIRE__REDUCTION_PIECES, &all);
+  moire__dim_multiply(elements, moire__lower_pieces(l), &all);
   int extra = moire__lower_new_extra(l, all);
   moire__loop_buffer parts = moire__lower_add_extra(l, extra, MOIRE__BUFFER_OUT);
-  moire__lower_body(l, MOIRE__REDUCTION_PIECES, 1);
+  moire__lower_body(l, moire__lower_pieces(l), 1);
   moire__loop_builder *b = &l->builder;
   moire__loop_value low = 0, high = 0, piece = l->kernel->parallel;
   moire__lower_piece(l, k.batch, piece, &low, &high);

@@ -53,8 +53,8 @@ moire__loop_value moire__conv_load_weight(moire__conv *c, int64_t shift) {
 moire__conv_parts moire__conv_add_parts(moire__conv *c) {
   moire__conv_parts p = {0};
   moire__dim_multiply(c->x.dims[2], c->n_taps, &p.elements);
-  moire_dim all =
-      moire__dim_make(moire__dim_factor(p.elements) * MOIRE__REDUCTION_PIECES, moire__dim_extents(p.elements));
+  moire_dim all = moire__dim_make(moire__dim_factor(p.elements) * moire__lower_pieces(c->l),
+                                  moire__dim_extents(p.elements));
   p.extra = moire__lower_new_extra(c->l, all);
   p.buffer = moire__lower_add_extra(c->l, p.extra, MOIRE__BUFFER_OUT);
   return p;
@@ -62,7 +62,7 @@ moire__conv_parts moire__conv_add_parts(moire__conv *c) {
 
 void moire__conv_open_parts(moire__conv *c, moire__conv_parts *p) {
   moire__lowering *l = c->l;
-  moire__lower_body(l, MOIRE__REDUCTION_PIECES, 1);
+  moire__lower_body(l, moire__lower_pieces(l), 1);
   moire__lower_piece(l, c->x.dims[0], l->kernel->parallel, &p->low, &p->high);
   p->base = moire__lower_mul(l, l->kernel->parallel, moire__loop_extent(&l->builder, p->elements));
 }

@@ -444,10 +444,10 @@ static void lower_sums(scan *s) {
   int parts[MOST_PLANES];
   moire__loop_buffer part[MOST_PLANES];
   for (int i = 0; i < s->planes; i++)
-    parts[i] = moire__lower_new_extra(s->l, MOIRE__REDUCTION_PIECES * s->channels);
+    parts[i] = moire__lower_new_extra(s->l, moire__lower_pieces(s->l) * s->channels);
   add_extras(s, s->sums, s->sum, MOIRE__BUFFER_IN);
   add_extras(s, parts, part, MOIRE__BUFFER_OUT);
-  moire__lower_body(s->l, MOIRE__REDUCTION_PIECES, 1);
+  moire__lower_body(s->l, moire__lower_pieces(s->l), 1);
   s->b = &s->l->builder;
   measure_chunks(s);
   value piece = s->l->kernel->parallel, low = 0, high = 0;

@@ -254,7 +254,7 @@ static void run_sample(backward *k) {
 
 /* An extra buffer of `elements` for each piece of the batch. */
 static moire__loop_buffer add_pieces(scan *s, int64_t elements, int *extra) {
-  *extra = moire__lower_new_extra(s->l, elements * MOIRE__REDUCTION_PIECES);
+  *extra = moire__lower_new_extra(s->l, elements * moire__lower_pieces(s->l));
   return moire__lower_add_extra(s->l, *extra, MOIRE__BUFFER_OUT);
 }
 
@@ -278,7 +278,7 @@ void moire__selective_scan_gradient_lower(moire__lowering *l) {
   static const char *const names[] = {"decay", "p", "db", "dc"};
   for (int i = 0; i < 4; i++)
     *blocks[i] = moire__loop_add_local(l->kernel, names[i], MOIRE__LOOP_F32, TOGETHER * s->rows * s->lanes);
-  moire__lower_body(l, MOIRE__REDUCTION_PIECES, 1);
+  moire__lower_body(l, moire__lower_pieces(l), 1);
   value piece = l->kernel->parallel, low = 0, high = 0;
   k.da_base = k.carried_base = times(s, piece, number(s, states));
   k.starts_base = times(s, piece, number(s, states * s->chunks));

@@ -210,10 +210,10 @@ static void expect_same_meaning(moire_graph *fused, moire__lower_target target) 
   pass_feed_release(&feed);
 }
 
-static const moire__lower_target targets[] = {{16, 32, true, false, false},
-                                              {8, 16, false, false, false},
-                                              {4, 6, true, true, false},
-                                              {16, 32, true, true, true}};
+static const moire__lower_target targets[] = {{16, 32, true, false, false, 0},
+                                              {8, 16, false, false, false, 1},
+                                              {4, 6, true, true, false, 3},
+                                              {16, 32, true, true, true, 0}};
 
 static void check_fused(const golden_case *c) {
   for (size_t t = 0; t < sizeof targets / sizeof *targets; t++)

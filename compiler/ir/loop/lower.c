@@ -321,9 +321,13 @@ void moire__lower_epilogue(moire__lowering *l, int n_results, moire__index *inde
 
 /* ---- reductions in pieces ---- */
 
+int64_t moire__lower_pieces(const moire__lowering *l) {
+  return l->target.pieces ? l->target.pieces : MOIRE__REDUCTION_PIECES;
+}
+
 void moire__lower_piece(moire__lowering *l, moire_dim extent, moire__loop_value p, moire__loop_value *low,
                         moire__loop_value *high) {
-  moire__lower_piece_of(l, extent, MOIRE__REDUCTION_PIECES, p, low, high);
+  moire__lower_piece_of(l, extent, moire__lower_pieces(l), p, low, high);
 }
 
 void moire__lower_piece_of(moire__lowering *l, moire_dim extent, int64_t n, moire__loop_value p,
@@ -354,7 +358,7 @@ void moire__lower_sum_pieces(moire__lowering *l, int extra, int32_t value) {
   moire__loop_value i = moire__loop_for(b, low, high, 1, l->target.lanes * 2);
   moire__loop_var sum = moire__loop_declare(b, moire__loop_const(b, MOIRE__LOOP_F32, 0));
   moire__loop_value p =
-      moire__loop_for(b, moire__loop_index(b, 0), moire__loop_index(b, MOIRE__REDUCTION_PIECES), 1, 1);
+      moire__loop_for(b, moire__loop_index(b, 0), moire__loop_index(b, moire__lower_pieces(l)), 1, 1);
   moire__loop_value address = moire__lower_add(l, moire__lower_mul(l, p, whole), i);
   moire__loop_value part = moire__loop_load(b, parts, address);
   moire__loop_set(b, sum, moire__loop_binary(b, MOIRE__LOOP_add, moire__loop_get(b, sum), part));

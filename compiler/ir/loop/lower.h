@@ -19,6 +19,7 @@ typedef struct moire__lower_target {
   bool small_blocks; /* blocks of odd sizes, about the square root of the usual: for tests, where little data
                         shall fill several blocks and leave a rest */
   bool tiles;        /* statements on tiles are instructions */
+  int pieces;        /* of a long reduction; 0: MOIRE__REDUCTION_PIECES */
 } moire__lower_target;
 
 /* An index into a value of shape `dims`. Where `at[d]` is 0, it is derived from `linear`, the row-major offset,
@@ -132,9 +133,10 @@ moire__view moire__lower_view(const moire__lowering *l, int32_t value);
 /* The size of blocks where `usual` pays. */
 int64_t moire__lower_block(const moire__lowering *l, int64_t usual);
 
-/* How a long reduction is cut so that the result does not depend on the number of threads: `pieces` parts of
- * ceil(extent / pieces) each. low and high are part p's bounds. */
+/* How a long reduction is cut so that the result does not depend on the number of threads: moire__lower_pieces
+ * parts of ceil(extent / parts) each. low and high are part p's bounds. */
 enum { MOIRE__REDUCTION_PIECES = 32 };
+int64_t moire__lower_pieces(const moire__lowering *l);
 /* Up to this extent of k a product sums it up at once, also where it copies or packs operands
  * (ops/product/blocked.h, ops/product/triple.h). */
 enum { MOIRE__PRODUCT_WHOLE = 1024 };

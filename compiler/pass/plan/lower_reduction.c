@@ -33,7 +33,7 @@ typedef struct reduction {
 
 /* The first reduced axis, the last excepted, if it is long together with those behind it. */
 static void find_parts(reduction *r) {
-  int64_t behind = 1, pieces = r->cut ? MOIRE__REDUCTION_PIECES : 1;
+  int64_t behind = 1, pieces = r->cut ? moire__lower_pieces(r->l) : 1;
   r->part_axis = -1;
   if (r->combine != MOIRE__LOOP_add) return;
   for (int d = r->shape.rank - 2; d >= 0; d--) {
@@ -65,7 +65,8 @@ static reduction describe(moire__lowering *l, const moire__node *node) {
   }
   bool small = moire__dim_is_static(r.kept) && moire__dim_factor(r.kept) <= CUT_RESULT;
   bool f32 = l->g->values[r.operand].dtype == MOIRE_F32;
-  r.cut = sum && f32 && small && length >= moire__lower_block(l, CUT_LENGTH) && r.cut_axis >= 0;
+  r.cut = moire__lower_pieces(l) > 1 && sum && f32 && small && length >= moire__lower_block(l, CUT_LENGTH) &&
+          r.cut_axis >= 0;
   find_parts(&r);
   return r;
 }
@@ -181,7 +182,7 @@ static void reduce_along(reduction *r, moire__index *index, moire__loop_value ou
   bool cut_here = r->cut && r->cut_axis == last;
   moire__loop_value low = cut_here ? r->cut_low : moire__loop_index(b, 0);
   moire__loop_value high = cut_here ? r->cut_high : moire__loop_extent(b, extent);
-  if (cut_here && moire__dim_is_static(extent)) extent /= MOIRE__REDUCTION_PIECES;
+  if (cut_here && moire__dim_is_static(extent)) extent /= moire__lower_pieces(r->l);
   bool in_parts = r->combine == MOIRE__LOOP_add && moire__is_long_sum(extent);
   add_along(r, &inner, s.part, in_parts ? MOIRE__SUM_LEVELS - 1 : -1, low, high);
   close_reduced(r, s);
@@ -222,10 +223,10 @@ static void reduce_outer(reduction *r, moire__loop_value outer, moire__loop_buff
 
 static void lower_cut(reduction *r) {
   moire__lowering *l = r->l;
-  moire_dim all = moire__dim_make(moire__dim_factor(r->kept) * MOIRE__REDUCTION_PIECES, 0);
+  moire_dim all = moire__dim_make(moire__dim_factor(r->kept) * moire__lower_pieces(r->l), 0);
   int extra = moire__lower_new_extra(l, all);
   moire__loop_buffer parts = moire__lower_add_extra(l, extra, MOIRE__BUFFER_OUT);
-  moire__lower_body(l, MOIRE__REDUCTION_PIECES, 1);
+  moire__lower_body(l, moire__lower_pieces(l), 1);
   moire__loop_builder *b = &l->builder;
   moire__lower_piece(l, r->shape.dims[r->cut_axis], l->kernel->parallel, &r->cut_low, &r->cut_high);
   moire__loop_value outer =
