@@ -184,19 +184,20 @@ lr: 0.01
 END
 }
 
-# kill_within DIR COMMAND...: a training that is killed once it has saved a part of an epoch in DIR.
+# kill_within DIR COMMAND...: a training that is killed once it has saved a part of an epoch in DIR. A short one may be
+# over between two looks: it is run again.
 kill_within() {
   local directory=$1 process i
   shift
-  "$@" --out "$directory" --set save_minutes=0.00001 >killed.txt 2>&1 &
-  process=$!
-  for ((i = 0; i < 3000; i++)); do
-    [[ ! -e $directory/part.safetensors ]] || break
-    sleep 0.01
+  for ((i = 0; i < 20; i++)); do
+    "$@" --out "$directory" --overwrite --set save_minutes=0.00001 >killed.txt 2>&1 &
+    process=$!
+    until [[ -e $directory/part.safetensors ]] || ! kill -0 "$process" 2>/dev/null; do sleep 0.002; done
+    kill -KILL "$process" 2>/dev/null || true
+    { wait "$process"; } 2>/dev/null || true
+    [[ ! -e $directory/part.safetensors ]] || return 0
   done
-  kill -KILL "$process" 2>/dev/null || true
-  { wait "$process"; } 2>/dev/null || true
-  [[ -e $directory/part.safetensors ]] || complain "no part of an epoch is saved: $(cat killed.txt)"
+  complain "no part of an epoch is saved: $(cat killed.txt)"
 }
 
 finish() {
