@@ -19,6 +19,7 @@
 #include "tasks/sequences/dataset.h"
 #include "runtime/files/file.h"
 #include "tools/bench/support/bench.h"
+#include "tools/bench/support/program.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -91,11 +92,7 @@ static bool write_library(const char *directory, const char *cpu) {
   moire_error error = {0};
   const moire_model *qia = moire_model_find("qia", &error);
   if (!qia) bench_stop(&error);
-  moire_config *config = NULL;
-  moire__config_table table = {0};
-  moire__config_fields fields = {qia->fields, qia->n_fields};
-  if (moire__config_table_add_json(&table, "bench", "{\"item_size\": 3647}", &error)) bench_stop(&error);
-  if (moire__config_build(&table, "bench", &fields, 1, &config, &error)) bench_stop(&error);
+  moire_config *config = bench_config(qia, "{\"item_size\": 3647}");
   moire_graph *graph = moire_graph_create("qia", MOIRE_INFERENCE);
   qia->build(graph, config);
   moire_store *store = moire_store_create();
@@ -122,7 +119,6 @@ static bool write_library(const char *directory, const char *cpu) {
   moire_store_destroy(store);
   moire_graph_destroy(graph);
   moire__config_free(config);
-  moire__config_table_free(&table);
   return true;
 }
 

@@ -17,6 +17,7 @@
 #include "runtime/run/store.h"
 #include "runtime/train/history.h"
 #include "tools/bench/support/bench.h"
+#include "tools/bench/support/program.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -41,17 +42,10 @@ typedef struct bench {
 } bench;
 
 static moire_config *configure(const bench *b, const moire_model *model) {
-  moire_error error = {0};
-  moire_config *config = NULL;
-  moire__config_table table = {0};
-  moire__config_fields fields = {model->fields, model->n_fields};
   char json[140];
   snprintf(json, sizeof json, "{\"item_size\": %" PRId64 ", \"loss\": \"sampled_softmax\", \"negatives\": 512}",
            b->items);
-  bench_require(moire__config_table_add_json(&table, "bench", json, &error), &error);
-  bench_require(moire__config_build(&table, "bench", &fields, 1, &config, &error), &error);
-  moire__config_table_free(&table);
-  return config;
+  return bench_config(model, json);
 }
 
 static void compile(bench *b) {

@@ -17,6 +17,7 @@
 #include "runtime/config/config.h"
 #include "runtime/machine/peaks.h"
 #include "tools/bench/support/bench.h"
+#include "tools/bench/support/program.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,25 +36,15 @@ typedef struct sizes {
   int of[MOST_SIZES]; /* codes of each level */
 } sizes;
 
-typedef struct encoder {
-  moire_program *program;
-  moire_store *store;
-  moire_runner *runner;
-} encoder;
-
 static moire_program *compile(const sizes *n, moire_precision precision) {
   moire_error error = {0};
-  moire_config *config = NULL;
-  moire__config_table table = {0};
   moire__text json = {0};
   const moire_model *model = moire_model_find("semantic_id", &error);
   if (!model) bench_stop(&error);
-  moire__config_fields fields = {model->fields, model->n_fields};
   moire__text_add(&json, "{\"feature_dim\": %d, \"codebook_sizes\": [", n->width);
   for (int l = 0; l < n->levels; l++) moire__text_add(&json, "%s%d", l ? ", " : "", n->of[l]);
   moire__text_add(&json, "]}");
-  if (moire__config_table_add_json(&table, "bench", moire__text_string(&json), &error)) bench_stop(&error);
-  if (moire__config_build(&table, "bench", &fields, 1, &config, &error)) bench_stop(&error);
+  moire_config *config = bench_config(model, moire__text_string(&json));
   moire_graph *graph = moire_graph_create("codes", MOIRE_INFERENCE);
   model->build(graph, config);
   moire_compile_options options = moire_compile_defaults();
@@ -64,38 +55,27 @@ static moire_program *compile(const sizes *n, moire_precision precision) {
   if (!program) bench_stop(&error);
   moire_graph_destroy(graph);
   moire__config_free(config);
-  moire__config_table_free(&table);
   moire__text_free(&json);
   return program;
 }
 
-static encoder make(const sizes *n, moire_precision precision, moire_threads *threads, const float *x) {
+static bench_program make(const sizes *n, moire_precision precision, moire_threads *threads, const float *x) {
   moire_error error = {0};
-  encoder e = {.program = compile(n, precision), .store = moire_store_create()};
-  const moire_plan *plan = moire_program_plan(e.program);
-  if (moire_store_declare(e.store, plan, 1, &error)) bench_stop(&error);
-  e.runner = moire_runner_create(plan, e.store, threads, &error);
-  if (!e.runner || moire_runner_set_extent(e.runner, "B", ROWS, &error) ||
-      moire_runner_set_input(e.runner, "features", x, (int64_t)ROWS * n->width, &error))
-    bench_stop(&error);
+  bench_program e = bench_program_start(compile(n, precision), threads);
+  bench_require(moire_runner_set_extent(e.runner, "B", ROWS, &error), &error);
+  bench_require(moire_runner_set_input(e.runner, "features", x, (int64_t)ROWS * n->width, &error), &error);
   return e;
 }
 
 /* Seconds of processor time. */
-static double encode(const encoder *e) {
+static double encode(const bench_program *e) {
   moire_error error = {0};
   double start = bench_clock(CLOCK_PROCESS_CPUTIME_ID);
   if (moire_runner_run(e->runner, &error)) bench_stop(&error);
   return bench_clock(CLOCK_PROCESS_CPUTIME_ID) - start;
 }
 
-static void destroy(encoder *e) {
-  moire_runner_destroy(e->runner);
-  moire_store_destroy(e->store);
-  moire_program_destroy(e->program);
-}
-
-static int count_differing(const encoder *e, int levels) {
+static int count_differing(const bench_program *e, int levels) {
   const int32_t *one = moire_runner_output(e[0].runner, "codes", NULL),
                 *other = moire_runner_output(e[1].runner, "codes", NULL);
   int n = 0;
@@ -177,7 +157,7 @@ int main(int argc, char **argv) {
   float *x = moire__allocate_aligned(features * sizeof *x, 64);
   moire__random random = moire__random_start(1, 1);
   for (size_t i = 0; i < features; i++) x[i] = (float)moire__random_real(&random) - 0.5f;
-  encoder e[WAYS];
+  bench_program e[WAYS];
   for (int w = 0; w < WAYS; w++) e[w] = make(&n, precisions[w], threads, x);
   double ours[WAYS][ROUNDS], theirs[PEERS][ROUNDS];
   bool answered = true;
@@ -196,7 +176,7 @@ int main(int argc, char **argv) {
     fclose(python.from);
     waitpid(python.id, NULL, 0);
   }
-  for (int w = 0; w < WAYS; w++) destroy(&e[w]);
+  for (int w = 0; w < WAYS; w++) bench_program_stop(&e[w]);
   moire_threads_destroy(threads);
   moire__release_aligned(x);
   return differing != 0;

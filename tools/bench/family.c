@@ -17,6 +17,7 @@
 #include "runtime/config/config.h"
 #include "tasks/sequences/dataset.h"
 #include "tools/bench/support/bench.h"
+#include "tools/bench/support/program.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -54,13 +55,9 @@ static void make_batch(const moire__dataset *set, int step, int32_t *ids, int32_
 
 static moire_program *compile(const char *name) {
   moire_error error = {0};
-  moire_config *config = NULL;
-  moire__config_table table = {0};
   const moire_model *model = moire_model_find(name, &error);
   if (!model) bench_stop(&error);
-  moire__config_fields fields = {model->fields, model->n_fields};
-  if (moire__config_table_add_json(&table, "bench", "{\"item_size\": 3647}", &error)) bench_stop(&error);
-  if (moire__config_build(&table, "bench", &fields, 1, &config, &error)) bench_stop(&error);
+  moire_config *config = bench_config(model, "{\"item_size\": 3647}");
   moire_graph *graph = moire_graph_create(name, MOIRE_TRAINING);
   model->build(graph, config);
   const char *loss = "loss";
@@ -73,7 +70,6 @@ static moire_program *compile(const char *name) {
   if (!program) bench_stop(&error);
   moire_graph_destroy(graph);
   moire__config_free(config);
-  moire__config_table_free(&table);
   return program;
 }
 

@@ -15,6 +15,7 @@
 #include "runtime/config/config.h"
 #include "tasks/sequences/dataset.h"
 #include "tools/bench/support/bench.h"
+#include "tools/bench/support/program.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -83,12 +84,7 @@ static moire_runner *run_with(side *s, const moire_program *program, moire_threa
 }
 
 static void start(side *s, const moire_model *model, const char *settings, moire_threads *pool, int threads) {
-  moire_error error = {0};
-  moire__config_table table = {0};
-  moire__config_fields fields = {model->fields, model->n_fields};
-  bench_require(moire__config_table_add_json(&table, "bench", settings, &error), &error);
-  bench_require(moire__config_build(&table, "bench", &fields, 1, &s->config, &error), &error);
-  moire__config_table_free(&table);
+  s->config = bench_config(model, settings);
   s->store = moire_store_create();
   s->loss = compile(model, s->config, MOIRE_INFERENCE, threads);
   s->step = compile(model, s->config, MOIRE_TRAINING, threads);

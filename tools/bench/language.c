@@ -12,6 +12,7 @@
 #include "moire/run.h"
 #include "runtime/config/config.h"
 #include "tools/bench/support/bench.h"
+#include "tools/bench/support/program.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -23,29 +24,10 @@ enum { ROWS = 32, LENGTH = 128, WORDS = 32000, MOST_STEPS = 99 };
 enum { F32, BF16, OURS, EAGER = OURS, COMPILED, AUTOCAST, SIDES };
 static const char *const words[SIDES] = {[EAGER] = "eager", [COMPILED] = "compiled", [AUTOCAST] = "bf16"};
 
-typedef struct side {
-  moire_program *program;
-  moire_store *store;
-  moire_runner *runner;
-} side;
-
-static moire_config *configure(const moire_model *model) {
-  moire_error error = {0};
-  moire_config *config = NULL;
-  moire__config_table table = {0};
-  moire__config_fields fields = {model->fields, model->n_fields};
-  bench_require(moire__config_table_add_json(&table, "bench",
-                                             "{\"sequence_length\": 128, \"max_positions\": 128}", &error),
-                &error);
-  bench_require(moire__config_build(&table, "bench", &fields, 1, &config, &error), &error);
-  moire__config_table_free(&table);
-  return config;
-}
-
-static side start(moire_precision precision, moire_threads *threads, int n_threads) {
+static bench_program start(moire_precision precision, moire_threads *threads, int n_threads) {
   moire_error error = {0};
   const moire_model *model = moire_model_find("indra", &error);
-  moire_config *config = configure(model);
+  moire_config *config = bench_config(model, "{\"sequence_length\": 128, \"max_positions\": 128}");
   moire_graph *graph = moire_graph_create("indra", MOIRE_TRAINING);
   model->build(graph, config);
   moire_compile_options options = moire_compile_defaults();
@@ -56,31 +38,15 @@ static side start(moire_precision precision, moire_threads *threads, int n_threa
   options.threads = n_threads;
   options.training.optimizer = MOIRE_OPTIMIZER_ADAMW;
   options.training.clip_norm = 1;
-  side s = {.program = moire_compile(graph, &options, &error), .store = moire_store_create()};
-  bench_require(error.status, &error);
-  const moire_plan *plan = moire_program_plan(s.program);
-  bench_require(moire_store_declare(s.store, plan, 1, &error), &error);
-  s.runner = moire_runner_create(plan, s.store, threads, &error);
+  moire_program *program = moire_compile(graph, &options, &error);
   bench_require(error.status, &error);
   moire_graph_destroy(graph);
   moire__config_free(config);
-  return s;
-}
-
-static void stop(side *s) {
-  moire_runner_destroy(s->runner);
-  moire_store_destroy(s->store);
-  moire_program_destroy(s->program);
-}
-
-static void set(const side *s, const char *name, const void *data, int64_t n) {
-  moire_error error = {0};
-  if (moire_runner_has_input(s->runner, name))
-    bench_require(moire_runner_set_input(s->runner, name, data, n, &error), &error);
+  return bench_program_start(program, threads);
 }
 
 /* Seconds of the clock, and in `work` of the processor. */
-static double step(const side *s, const int32_t *ids, const int32_t *lengths, int at, double *work) {
+static double step(const bench_program *s, const int32_t *ids, const int32_t *lengths, int at, double *work) {
   moire_error error = {0};
   moire_training_options training = moire_training_defaults();
   float scalars[MOIRE_MOST_OPTIMIZER_SCALARS];
@@ -92,14 +58,14 @@ static double step(const side *s, const int32_t *ids, const int32_t *lengths, in
   int n = moire_optimizer_scalar_count(&training);
   moire_optimizer_scalars_f32(&training, &place, scalars);
   bench_require(moire_runner_set_extent(s->runner, "B", ROWS, &error), &error);
-  set(s, "input_ids", ids, ROWS * LENGTH);
+  bench_program_set(s, "input_ids", ids, ROWS * LENGTH);
   static int32_t targets[ROWS * LENGTH];
   for (int i = 0; i < ROWS * LENGTH; i++) targets[i] = (i + 1) % LENGTH ? ids[i + 1] : -100;
-  set(s, "lengths", lengths, ROWS);
-  set(s, "targets", targets, ROWS * LENGTH);
-  set(s, "optimizer.scalars", scalars, n);
-  set(s, "rng", rng, 3);
-  set(s, "progress", &progress, 1);
+  bench_program_set(s, "lengths", lengths, ROWS);
+  bench_program_set(s, "targets", targets, ROWS * LENGTH);
+  bench_program_set(s, "optimizer.scalars", scalars, n);
+  bench_program_set(s, "rng", rng, 3);
+  bench_program_set(s, "progress", &progress, 1);
   double from = bench_now(), worked = bench_clock(CLOCK_PROCESS_CPUTIME_ID);
   bench_require(moire_runner_run(s->runner, &error), &error);
   *work = bench_clock(CLOCK_PROCESS_CPUTIME_ID) - worked;
@@ -132,7 +98,7 @@ int main(int argc, char **argv) {
   if (steps < 1 || steps > MOST_STEPS) steps = 7;
   for (int i = 0; i < ROWS * LENGTH; i++) ids[i] = (int32_t)((int64_t)i * 7919 % WORDS);
   for (int i = 0; i < ROWS; i++) lengths[i] = LENGTH;
-  side ours[OURS] = {start(MOIRE_PRECISION_F32, pool, threads)};
+  bench_program ours[OURS] = {start(MOIRE_PRECISION_F32, pool, threads)};
   double worked = 0, work[OURS][MOST_STEPS];
   step(&ours[F32], ids, lengths, 0, &worked);
   struct rusage usage; /* of one model alone, as of the peer's */
@@ -171,7 +137,7 @@ int main(int argc, char **argv) {
   if (has_peer) bench_peer_stop(&peer);
   bench_row("language", "peak of memory, compiling included", (bench_spread){peak, peak, peak},
             (bench_spread){theirs, theirs, theirs}, "PyTorch eager", "MiB");
-  for (int s = 0; s < OURS; s++) stop(&ours[s]);
+  for (int s = 0; s < OURS; s++) bench_program_stop(&ours[s]);
   moire_threads_destroy(pool);
   return 0;
 }

@@ -18,6 +18,7 @@
 #include "runtime/config/config.h"
 #include "tasks/sequences/scoring.h"
 #include "tools/bench/support/bench.h"
+#include "tools/bench/support/program.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -44,16 +45,9 @@ typedef struct bench {
 
 static moire_config *configure(int64_t items) {
   moire_error error = {0};
-  moire_config *config = NULL;
-  moire__config_table table = {0};
-  const moire_model *model = moire_model_find("qia", &error);
-  moire__config_fields fields = {model->fields, model->n_fields};
   char json[40];
   snprintf(json, sizeof json, "{\"item_size\": %" PRId64 "}", items);
-  bench_require(moire__config_table_add_json(&table, "bench", json, &error), &error);
-  bench_require(moire__config_build(&table, "bench", &fields, 1, &config, &error), &error);
-  moire__config_table_free(&table);
-  return config;
+  return bench_config(moire_model_find("qia", &error), json);
 }
 
 static moire_program *compile_as(const bench *b, moire_mode mode, const char *output, moire_precision precision,

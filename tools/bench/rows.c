@@ -12,6 +12,7 @@
 #include "runtime/config/config.h"
 #include "tasks/tokens/tokens.h"
 #include "tools/bench/support/bench.h"
+#include "tools/bench/support/program.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -20,12 +21,6 @@
 
 enum { ROWS = 32, MOST_STEPS = 99 };
 enum { TRAINING, MEASURES, LOGITS, KINDS };
-
-typedef struct side {
-  moire_program *program;
-  moire_store *store;
-  moire_runner *runner;
-} side;
 
 static const char *const reported[] = {"loss", "ce", "mag_mean", "mag_std", "phase_mean", "phase_std"};
 static const char *const measured[] = {"target_nll", "target_rank"};
@@ -36,20 +31,14 @@ static const struct {
 } kinds[KINDS] = {{"step of training", reported, 6}, {"measures", measured, 2}, {"logits", logits, 1}};
 
 static moire_config *configure(const moire_model *model, const moire__token_file *file) {
-  moire_error error = {0};
-  moire_config *config = NULL;
-  moire__config_table table = {0};
-  moire__config_fields fields = {model->fields, model->n_fields};
   char settings[128];
   snprintf(settings, sizeof settings, "{\"sequence_length\": %d, \"max_positions\": %d, \"vocab_size\": %d}",
            (int)file->length, (int)file->length, (int)file->words);
-  bench_require(moire__config_table_add_json(&table, "bench", settings, &error), &error);
-  bench_require(moire__config_build(&table, "bench", &fields, 1, &config, &error), &error);
-  moire__config_table_free(&table);
-  return config;
+  return bench_config(model, settings);
 }
 
-static side start(const moire__token_file *file, int kind, bool pack, moire_threads *threads, int n_threads) {
+static bench_program start(const moire__token_file *file, int kind, bool pack, moire_threads *threads,
+                           int n_threads) {
   moire_error error = {0};
   const moire_model *model = moire_model_find("indra", &error);
   moire_config *config = configure(model, file);
@@ -65,35 +54,19 @@ static side start(const moire__token_file *file, int kind, bool pack, moire_thre
     options.training.optimizer = MOIRE_OPTIMIZER_ADAMW;
     options.training.clip_norm = 1;
   }
-  side s = {.program = moire_compile(graph, &options, &error), .store = moire_store_create()};
+  moire_program *program = moire_compile(graph, &options, &error);
   bench_require(error.status, &error);
-  const moire_plan *plan = moire_program_plan(s.program);
-  if (pack != (plan->packing.extent != 0)) {
+  if (pack != (moire_program_plan(program)->packing.extent != 0)) {
     moire_fail(&error, MOIRE_ERROR_INTERNAL, "%s: padding is %sleft out", kinds[kind].name, pack ? "not " : "");
     bench_stop(&error);
   }
-  bench_require(moire_store_declare(s.store, plan, 1, &error), &error);
-  s.runner = moire_runner_create(plan, s.store, threads, &error);
-  bench_require(error.status, &error);
   moire_graph_destroy(graph);
   moire__config_free(config);
-  return s;
-}
-
-static void stop(side *s) {
-  moire_runner_destroy(s->runner);
-  moire_store_destroy(s->store);
-  moire_program_destroy(s->program);
-}
-
-static void set(const side *s, const char *name, const void *data, int64_t n) {
-  moire_error error = {0};
-  if (moire_runner_has_input(s->runner, name))
-    bench_require(moire_runner_set_input(s->runner, name, data, n, &error), &error);
+  return bench_program_start(program, threads);
 }
 
 /* Seconds of the clock, and in `work` of the processor; the batch of that number. */
-static double step(const side *s, moire__samples *samples, int at, double *work) {
+static double step(const bench_program *s, moire__samples *samples, int at, double *work) {
   moire_error error = {0};
   moire_training_options training = moire_training_defaults();
   float scalars[MOIRE_MOST_OPTIMIZER_SCALARS];
@@ -106,8 +79,8 @@ static double step(const side *s, moire__samples *samples, int at, double *work)
   for (int i = 0; i < ROWS; i++) rows[i] = ((int64_t)at * ROWS + i) % samples->n;
   bench_require(moire_runner_set_extent(s->runner, "B", ROWS, &error), &error);
   bench_require(samples->give(samples->context, s->runner, rows, ROWS, &error), &error);
-  set(s, "optimizer.scalars", scalars, moire_optimizer_scalar_count(&training));
-  set(s, "rng", rng, 3);
+  bench_program_set(s, "optimizer.scalars", scalars, moire_optimizer_scalar_count(&training));
+  bench_program_set(s, "rng", rng, 3);
   double from = bench_now(), worked = bench_clock(CLOCK_PROCESS_CPUTIME_ID);
   bench_require(moire_runner_run(s->runner, &error), &error);
   *work = bench_clock(CLOCK_PROCESS_CPUTIME_ID) - worked;
@@ -121,7 +94,7 @@ static double least(const double *x, int n) {
 }
 
 static void compare(const moire__token_file *file, int kind, moire_threads *pool, int threads, int steps) {
-  side sides[] = {start(file, kind, true, pool, threads), start(file, kind, false, pool, threads)};
+  bench_program sides[] = {start(file, kind, true, pool, threads), start(file, kind, false, pool, threads)};
   moire__samples samples = moire__tokens_samples(file, NULL, ROWS);
   double sums[2] = {0}, works[2] = {0};
   for (int i = 0; i < steps;
@@ -148,7 +121,7 @@ static void compare(const moire__token_file *file, int kind, moire_threads *pool
   bench_row("rows", what, (bench_spread){works[0], works[0], works[0]},
             (bench_spread){works[1], works[1], works[1]}, "not packed", "ms");
   moire__samples_free(&samples);
-  for (int s = 0; s < 2; s++) stop(&sides[s]);
+  for (int s = 0; s < 2; s++) bench_program_stop(&sides[s]);
 }
 
 int main(int argc, char **argv) {
