@@ -52,6 +52,11 @@ moire_status moire__infer_rank(moire__infer *c, int operand, int low, int high) 
                     low, high);
 }
 
+moire_status moire__infer_scalar(moire__infer *c, int operand, moire_dtype dtype) {
+  MOIRE__TRY(moire__infer_dtype(c, operand, 1u << dtype));
+  return moire__infer_rank(c, operand, 0, 0);
+}
+
 moire_status moire__infer_alike(moire__infer *c, int a, int b) {
   const moire__value_info *x = c->operands[a], *y = c->operands[b];
   bool same_type = x && y && x->dtype == y->dtype;
@@ -93,6 +98,21 @@ moire_status moire__infer_real(moire__infer *c, const char *name, double *value)
   MOIRE__TRY(find_attr(c, name, MOIRE__ATTR_REAL, "a real number", &attr));
   *value = attr->real;
   return MOIRE_OK;
+}
+
+moire_status moire__infer_not_negative(moire__infer *c, const char *name) {
+  double value;
+  MOIRE__TRY(moire__infer_real(c, name, &value));
+  if (value >= 0) return MOIRE_OK;
+  return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "%s is %g, wanted 0 or more", name, value);
+}
+
+moire_status moire__infer_below_one(moire__infer *c, const char *name, double low) {
+  double value;
+  MOIRE__TRY(moire__infer_real(c, name, &value));
+  if (value >= low && value < 1) return MOIRE_OK;
+  return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "%s is %g, wanted %g or more and below 1", name, value,
+                    low);
 }
 
 moire_status moire__infer_ints(moire__infer *c, const char *name, const int64_t **values, int *n) {

@@ -43,12 +43,17 @@ moire_status moire__infer_dtype(moire__infer *c, int operand,
 moire_status moire__infer_rank(moire__infer *c, int operand, int low, int high);
 moire_status moire__infer_alike(moire__infer *c, int a, int b); /* same element type and same shape */
 
+/* A scalar of that type. */
+moire_status moire__infer_scalar(moire__infer *c, int operand, moire_dtype dtype);
+
 /* Attributes: there, of that kind, in the range, and copied out. That a shape is one of the graph's, with few
  * enough elements, has been checked before inference. */
 moire_status moire__infer_int(moire__infer *c, const char *name, int64_t low, int64_t high, int64_t *value);
 moire_status moire__infer_int_or(moire__infer *c, const char *name, int64_t otherwise, int64_t low,
                                  int64_t high, int64_t *value); /* may be absent */
 moire_status moire__infer_real(moire__infer *c, const char *name, double *value);
+moire_status moire__infer_not_negative(moire__infer *c, const char *name);          /* a real number */
+moire_status moire__infer_below_one(moire__infer *c, const char *name, double low); /* likewise, in [low, 1) */
 moire_status moire__infer_ints(moire__infer *c, const char *name, const int64_t **values, int *n);
 moire_status moire__infer_shape(moire__infer *c, const char *name, moire_shape *shape);
 moire_status moire__infer_text(moire__infer *c, const char *name, const char **text);

@@ -146,6 +146,13 @@ void moire_optimizer_scalars_f32(const moire_training_options *options, const mo
  *   lr / (1 - beta1^t)      1 / sqrt(1 - beta2^t)      d = 1 - lr weight_decay      ln d_1 + ... + ln d_t
  *
  * and row 0 is 0, 1, 1, 0. */
+enum {
+  MOIRE_OPTIMIZER_HISTORY_RATE,
+  MOIRE_OPTIMIZER_HISTORY_INVERSE,
+  MOIRE_OPTIMIZER_HISTORY_DECAY,
+  MOIRE_OPTIMIZER_HISTORY_LOG,
+  MOIRE_OPTIMIZER_HISTORY_COLUMNS /* of a group */
+};
 int moire_optimizer_history_count(const moire_training_options *options);
 /* Row t from 1 on, of which `before` is row t - 1. */
 void moire_optimizer_history(const moire_training_options *options, int64_t t, const double *before,

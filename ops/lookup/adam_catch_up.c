@@ -27,9 +27,7 @@
 enum { P, M, V, SINCE, HISTORY, STEP, LISTS };
 
 moire_status moire__adam_catch_up_infer(moire__infer *c) {
-  static const char *const factors[] = {"b1", "b2"};
   int64_t group = 0, decays = 0;
-  double eps = 0;
   MOIRE__TRY(moire__infer_moments(c));
   MOIRE__TRY(moire__infer_dtype(c, HISTORY, 1u << MOIRE_F64));
   MOIRE__TRY(moire__infer_rank(c, HISTORY, 2, 2));
@@ -38,18 +36,12 @@ moire_status moire__adam_catch_up_infer(moire__infer *c) {
   MOIRE__TRY(moire__infer_int(c, "decays", 0, 1, &decays));
   MOIRE__TRY(moire__infer_int(c, "group", 0, MOIRE_MOST_GROUPS, &group));
   moire_dim columns = c->operands[HISTORY]->shape.dims[1];
-  if (!moire__dim_is_static(columns) || columns < (group + 1) * MOIRE__HISTORY_COLUMNS)
+  if (!moire__dim_is_static(columns) || columns < (group + 1) * MOIRE_OPTIMIZER_HISTORY_COLUMNS)
     return moire_fail(c->error, MOIRE_ERROR_SHAPE, "history is %s, wanted %d numbers for each group",
-                      moire__operand_type(c, HISTORY).text, (int)MOIRE__HISTORY_COLUMNS);
-  for (int i = 0; i < 2; i++) {
-    double value;
-    MOIRE__TRY(moire__infer_real(c, factors[i], &value));
-    if (!(value >= i * 1e-6 && value < 1)) /* v is divided by powers of b2 */
-      return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "%s is %g, wanted %g or more and below 1", factors[i],
-                        value, i * 1e-6);
-  }
-  MOIRE__TRY(moire__infer_real(c, "eps", &eps));
-  if (!(eps >= 0)) return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "eps is %g, wanted 0 or more", eps);
+                      moire__operand_type(c, HISTORY).text, (int)MOIRE_OPTIMIZER_HISTORY_COLUMNS);
+  MOIRE__TRY(moire__infer_below_one(c, "b1", 0));
+  MOIRE__TRY(moire__infer_below_one(c, "b2", 1e-6)); /* v is divided by powers of it */
+  MOIRE__TRY(moire__infer_not_negative(c, "eps"));
   for (int i = P; i <= SINCE; i++) moire__infer_result(c, i, c->operands[i]->dtype, c->operands[i]->shape);
   return MOIRE_OK;
 }
@@ -57,7 +49,7 @@ moire_status moire__adam_catch_up_infer(moire__infer *c) {
 static double past(const moire__reference *c, int64_t step, int column) {
   const moire__tensor *history = c->operands[HISTORY];
   int64_t group = moire__node_int(c->node, "group");
-  return history->re[step * history->dims[1] + group * MOIRE__HISTORY_COLUMNS + column];
+  return history->re[step * history->dims[1] + group * MOIRE_OPTIMIZER_HISTORY_COLUMNS + column];
 }
 
 /* How many steps from `since` on have moves. */
@@ -75,12 +67,13 @@ static void catch_up(moire__reference *c, int64_t i, int64_t since, int64_t now)
   for (int64_t k = since + 1; k <= end; k++) {
     m *= b1;
     v *= b2;
-    if (decays) move *= past(c, k, MOIRE__HISTORY_DECAY);
-    move += past(c, k, MOIRE__HISTORY_RATE) * m / (sqrt(v) * past(c, k, MOIRE__HISTORY_INVERSE) + eps);
+    if (decays) move *= past(c, k, MOIRE_OPTIMIZER_HISTORY_DECAY);
+    move += past(c, k, MOIRE_OPTIMIZER_HISTORY_RATE) * m /
+            (sqrt(v) * past(c, k, MOIRE_OPTIMIZER_HISTORY_INVERSE) + eps);
   }
-  double log_now = past(c, now, MOIRE__HISTORY_LOG);
-  double all = decays ? exp(log_now - past(c, since, MOIRE__HISTORY_LOG)) : 1;
-  double later = decays ? exp(log_now - past(c, end, MOIRE__HISTORY_LOG)) : 1;
+  double log_now = past(c, now, MOIRE_OPTIMIZER_HISTORY_LOG);
+  double all = decays ? exp(log_now - past(c, since, MOIRE_OPTIMIZER_HISTORY_LOG)) : 1;
+  double later = decays ? exp(log_now - past(c, end, MOIRE_OPTIMIZER_HISTORY_LOG)) : 1;
   c->results[P]->re[i] = c->results[P]->re[i] * all - move * later;
   c->results[M]->re[i] = end < now ? 0 : m;
   c->results[V]->re[i] *= pow(b2, (double)(now - since));

@@ -12,15 +12,13 @@
  */
 #include "ops/lookup/lookup.h"
 #include "ops/parts.h"
+#include "ops/pointwise/adam.h"
 #include "ops/sample_row.h"
 #include "ops/support.h"
-
-#include <math.h>
 
 enum { P, M, V, CLAIMED, STEP, RATE, INVERSE, DECAY, LISTS };
 
 moire_status moire__adam_rows_infer(moire__infer *c) {
-  static const char *const factors[] = {"b1", "b2"}, *const positive[] = {"eps", "weight_decay"};
   int n = (c->n_operands - LISTS) / 2;
   MOIRE__TRY(moire__infer_moments(c));
   MOIRE__TRY(moire__infer_scalar(c, STEP, MOIRE_I32));
@@ -30,33 +28,17 @@ moire_status moire__adam_rows_infer(moire__infer *c) {
   MOIRE__TRY(moire__infer_lookups(c, LISTS, n, true));
   for (int i = 0; i < n; i++)
     MOIRE__TRY(moire__infer_looked_up(c, LISTS + i, LISTS + n + i, c->operands[P]->shape.dims[1]));
-  for (int i = 0; i < 2; i++) {
-    double value;
-    MOIRE__TRY(moire__infer_real(c, factors[i], &value));
-    if (!(value >= 0 && value < 1))
-      return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "%s is %g, wanted 0 or more and below 1", factors[i],
-                        value);
-    MOIRE__TRY(moire__infer_real(c, positive[i], &value));
-    if (!(value >= 0))
-      return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "%s is %g, wanted 0 or more", positive[i], value);
-  }
+  MOIRE__TRY(moire__infer_adam_numbers(c));
   for (int i = P; i <= CLAIMED; i++) moire__infer_result(c, i, c->operands[i]->dtype, c->operands[i]->shape);
   return MOIRE_OK;
 }
 
 static void step_row(moire__reference *c, int64_t row, const double *gradient) {
-  double b1 = moire__node_real(c->node, "b1"), b2 = moire__node_real(c->node, "b2");
-  double eps = moire__node_real(c->node, "eps"), decay = moire__node_real(c->node, "weight_decay");
-  double s = c->operands[RATE]->re[0], root = c->operands[INVERSE]->re[0], d = c->operands[DECAY]->re[0];
+  moire__adam_numbers numbers = moire__adam_numbers_of(c, RATE, INVERSE, DECAY);
   int64_t width = c->results[P]->dims[1];
-  for (int64_t j = row * width; j < (row + 1) * width; j++) {
-    double p = c->operands[P]->re[j] * d, g = *gradient++ + decay * p;
-    double m = b1 * c->operands[M]->re[j] + (1 - b1) * g;
-    double v = b2 * c->operands[V]->re[j] + (1 - b2) * g * g;
-    c->results[M]->re[j] = m;
-    c->results[V]->re[j] = v;
-    c->results[P]->re[j] = p - s * m / (sqrt(v) / root + eps);
-  }
+  for (int64_t j = row * width; j < (row + 1) * width; j++)
+    moire__adam_element(&numbers, *gradient++, &c->results[P]->re[j], &c->results[M]->re[j],
+                        &c->results[V]->re[j]);
 }
 
 void moire__adam_rows_reference(moire__reference *c) {
@@ -180,9 +162,7 @@ void moire__adam_rows_lower(moire__lowering *l) {
   for (int list = 0; list < n; list++) {
     moire__loop_value i = 0, row = moire__lookup_open(&k, list, &i);
     moire__loop_value claim = moire__loop_cast(b, moire__loop_load(b, buffers[CLAIMED], row), MOIRE__LOOP_I64);
-    moire__loop_value before = moire__lower_add(l, moire__lookup_before(&k, list), i);
-    moire__loop_value own = moire__loop_binary(b, MOIRE__LOOP_sub, moire__loop_index(b, -1), before);
-    moire__loop_if(b, moire__loop_binary(b, MOIRE__LOOP_eq, claim, own));
+    moire__loop_if(b, moire__loop_binary(b, MOIRE__LOOP_eq, claim, moire__lookup_claim(&k, list, i)));
     moire__loop_value j = moire__lookup_columns(&k, width);
     moire__loop_value g = moire__lookup_load(&k, LISTS + n + list, moire__lookup_place(&k, i, width, j));
     lower_element(&k, buffers, moire__lookup_place(&k, row, width, j), g);

@@ -68,9 +68,7 @@ void moire__claim_rows_lower(moire__lowering *l) {
     moire__loop_value i = 0, row = moire__lookup_open(&k, list, &i);
     moire__loop_value none = moire__loop_const(b, MOIRE__LOOP_I32, 0);
     moire__loop_if(b, moire__loop_binary(b, MOIRE__LOOP_le, none, moire__loop_load(b, since, row)));
-    moire__loop_value number = moire__lower_add(l, moire__lookup_before(&k, list), i);
-    moire__loop_value claim = moire__loop_binary(b, MOIRE__LOOP_sub, moire__loop_index(b, -1), number);
-    moire__loop_store(b, since, row, moire__loop_cast(b, claim, MOIRE__LOOP_I32));
+    moire__loop_store(b, since, row, moire__loop_cast(b, moire__lookup_claim(&k, list, i), MOIRE__LOOP_I32));
     moire__loop_end(b);
     moire__lookup_close(&k);
   }

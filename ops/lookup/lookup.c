@@ -47,11 +47,6 @@ moire_status moire__infer_looked_up(moire__infer *c, int list, int operand, moir
                     moire__operand_type(c, operand).text, moire__operand_type(c, list).text);
 }
 
-moire_status moire__infer_scalar(moire__infer *c, int operand, moire_dtype dtype) {
-  MOIRE__TRY(moire__infer_dtype(c, operand, 1u << dtype));
-  return moire__infer_rank(c, operand, 0, 0);
-}
-
 /* ---- reference ---------------------------------------------------------------------------------------------
  */
 
@@ -98,6 +93,11 @@ moire__loop_value moire__lookup_before(const moire__lookups *k, int list) {
   for (int i = 0; i < list; i++)
     sum = moire__lower_add(k->l, sum, moire__loop_extent(k->b, moire__lookup_count(k, i)));
   return sum;
+}
+
+moire__loop_value moire__lookup_claim(const moire__lookups *k, int list, moire__loop_value index) {
+  moire__loop_value number = moire__lower_add(k->l, moire__lookup_before(k, list), index);
+  return moire__loop_binary(k->b, MOIRE__LOOP_sub, moire__loop_index(k->b, -1), number);
 }
 
 moire__loop_value moire__lookup_place(const moire__lookups *k, moire__loop_value row, int64_t width,

@@ -20,6 +20,7 @@
 
 #include "compiler/ir/loop/lower.h"
 #include "compiler/ir/op.h"
+#include "moire/optimizer.h"
 
 enum { MOIRE__MOST_LOOKUPS = 16, MOIRE__LOOKUP_PIECES = 16 };
 
@@ -33,8 +34,6 @@ moire_status moire__infer_lookups(moire__infer *c, int first, int n, bool paddin
 moire_status moire__infer_moments(moire__infer *c);
 /* MOIRE_OK if the operand has a row of D elements, f32, for each of those in the list. */
 moire_status moire__infer_looked_up(moire__infer *c, int list, int operand, moire_dim width);
-/* MOIRE_OK if the operand is such a scalar. */
-moire_status moire__infer_scalar(moire__infer *c, int operand, moire_dtype dtype);
 
 /* ---- reference ---------------------------------------------------------------------------------------------
  */
@@ -71,6 +70,8 @@ moire__loop_value moire__lookup_open(const moire__lookups *k, int list, moire__l
 void moire__lookup_close(const moire__lookups *k);
 /* How many look-ups come before those of the list. */
 moire__loop_value moire__lookup_before(const moire__lookups *k, int list);
+/* What claimed has of a row whose first look-up is that of the list at `index`. */
+moire__loop_value moire__lookup_claim(const moire__lookups *k, int list, moire__loop_value index);
 moire_dim moire__lookup_count(const moire__lookups *k, int list);
 /* Opens the loop over a row's columns. */
 moire__loop_value moire__lookup_columns(const moire__lookups *k, int64_t width);
@@ -85,14 +86,5 @@ moire__loop_value moire__lookup_place(const moire__lookups *k, moire__loop_value
  * rate |m| / sqrt(v) at the last one before, with the largest rate of the steps left out: sum of r^k for k > n
  * <= 2^-25. Where r is no less than 1, until b1^n has left the numbers of f32. */
 int64_t moire__moment_lasts(double b1, double b2);
-
-/* Columns of a table of optimizer.history for each group (moire/optimizer.h). */
-enum {
-  MOIRE__HISTORY_RATE,
-  MOIRE__HISTORY_INVERSE,
-  MOIRE__HISTORY_DECAY,
-  MOIRE__HISTORY_LOG,
-  MOIRE__HISTORY_COLUMNS
-};
 
 #endif

@@ -32,12 +32,12 @@ static value rounded(const nest *n, value x) { return moire__loop_cast(n->b, x, 
 static value past(const nest *n, value step, int column) {
   value at = mul(n, step, index_of(n, n->columns));
   return moire__lookup_load(&n->k, HISTORY,
-                            add(n, at, index_of(n, n->group * MOIRE__HISTORY_COLUMNS + column)));
+                            add(n, at, index_of(n, n->group * MOIRE_OPTIMIZER_HISTORY_COLUMNS + column)));
 }
 
 /* e^(log at `to` - log at `from`), in double. */
 static value decay_between(const nest *n, value from, value to) {
-  value logs = sub(n, past(n, to, MOIRE__HISTORY_LOG), past(n, from, MOIRE__HISTORY_LOG));
+  value logs = sub(n, past(n, to, MOIRE_OPTIMIZER_HISTORY_LOG), past(n, from, MOIRE_OPTIMIZER_HISTORY_LOG));
   return moire__loop_unary(n->b, MOIRE__LOOP_exp, logs);
 }
 
@@ -59,9 +59,9 @@ static value add_moves(const nest *n, value row, value first, value past_last) {
   value of_root = mul(n, moire__loop_get(b, power2), wide(n, sqrt(n->b2)));
   moire__loop_set(b, power1, of_m);
   moire__loop_set(b, power2, of_root);
-  value rate = rounded(n, mul(n, past(n, step, MOIRE__HISTORY_RATE), of_m));
-  value scale = rounded(n, mul(n, past(n, step, MOIRE__HISTORY_INVERSE), of_root));
-  value decay = n->decays ? rounded(n, past(n, step, MOIRE__HISTORY_DECAY)) : 0;
+  value rate = rounded(n, mul(n, past(n, step, MOIRE_OPTIMIZER_HISTORY_RATE), of_m));
+  value scale = rounded(n, mul(n, past(n, step, MOIRE_OPTIMIZER_HISTORY_INVERSE), of_root));
+  value decay = n->decays ? rounded(n, past(n, step, MOIRE_OPTIMIZER_HISTORY_DECAY)) : 0;
   j = moire__lookup_columns(&n->k, n->width);
   value below = add(n, mul(n, moire__loop_load(b, n->root, j), scale), single(n, n->eps));
   value above = mul(n, rate, moire__loop_load(b, n->buffers[M], place(n, row, j)));

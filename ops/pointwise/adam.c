@@ -9,33 +9,26 @@
  *
  * Source: Kingma and Ba, "Adam", 2015; Loshchilov and Hutter, "Decoupled weight decay regularization", 2019.
  */
+#include "ops/pointwise/adam.h"
+
 #include "ops/parts.h"
 #include "ops/sample_row.h"
 #include "ops/support.h"
 
 #include <math.h>
 
+moire_status moire__infer_adam_numbers(moire__infer *c) {
+  MOIRE__TRY(moire__infer_below_one(c, "b1", 0));
+  MOIRE__TRY(moire__infer_below_one(c, "b2", 0));
+  MOIRE__TRY(moire__infer_not_negative(c, "eps"));
+  return moire__infer_not_negative(c, "weight_decay");
+}
+
 moire_status moire__adam_infer(moire__infer *c) {
-  static const char *const factors[] = {"b1", "b2"}, *const positive[] = {"eps", "weight_decay"};
   MOIRE__TRY(moire__infer_dtype(c, 0, 1u << MOIRE_F32));
   for (int i = 1; i < 4; i++) MOIRE__TRY(moire__infer_alike(c, 0, i));
-  for (int i = 4; i < c->n_operands; i++) {
-    MOIRE__TRY(moire__infer_dtype(c, i, 1u << MOIRE_F32));
-    MOIRE__TRY(moire__infer_rank(c, i, 0, 0));
-  }
-  for (int i = 0; i < 2; i++) {
-    double value;
-    MOIRE__TRY(moire__infer_real(c, factors[i], &value));
-    if (!(value >= 0 && value < 1))
-      return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "%s is %g, wanted 0 or more and below 1", factors[i],
-                        value);
-  }
-  for (int i = 0; i < 2; i++) {
-    double value;
-    MOIRE__TRY(moire__infer_real(c, positive[i], &value));
-    if (!(value >= 0))
-      return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "%s is %g, wanted 0 or more", positive[i], value);
-  }
+  for (int i = 4; i < c->n_operands; i++) MOIRE__TRY(moire__infer_scalar(c, i, MOIRE_F32));
+  MOIRE__TRY(moire__infer_adam_numbers(c));
   for (int i = 0; i < 3; i++) moire__infer_result(c, i, MOIRE_F32, c->operands[0]->shape);
   return MOIRE_OK;
 }
@@ -57,18 +50,32 @@ void moire__adam_expand(moire__expand *c) {
   c->results[2] = moire_sub(p, step);
 }
 
+moire__adam_numbers moire__adam_numbers_of(const moire__reference *c, int rate, int inverse, int decay) {
+  return (moire__adam_numbers){.b1 = moire__node_real(c->node, "b1"),
+                               .b2 = moire__node_real(c->node, "b2"),
+                               .eps = moire__node_real(c->node, "eps"),
+                               .weight_decay = moire__node_real(c->node, "weight_decay"),
+                               .s = c->operands[rate]->re[0],
+                               .c = c->operands[inverse]->re[0],
+                               .d = decay < c->n_operands ? c->operands[decay]->re[0] : 1};
+}
+
+void moire__adam_element(const moire__adam_numbers *n, double g, double *p, double *m, double *v) {
+  double shrunk = *p * n->d;
+  g += n->weight_decay * shrunk;
+  *m = n->b1 * *m + (1 - n->b1) * g;
+  *v = n->b2 * *v + (1 - n->b2) * g * g;
+  *p = shrunk - n->s * *m / (sqrt(*v) / n->c + n->eps);
+}
+
 void moire__adam_reference(moire__reference *c) {
-  double b1 = moire__node_real(c->node, "b1"), b2 = moire__node_real(c->node, "b2");
-  double eps = moire__node_real(c->node, "eps"), decay = moire__node_real(c->node, "weight_decay");
-  double s = c->operands[4]->re[0], b = c->operands[5]->re[0];
-  double factor = c->node->n_operands == 7 ? c->operands[6]->re[0] : 1;
+  moire__adam_numbers numbers = moire__adam_numbers_of(c, 4, 5, 6);
   for (int64_t i = 0; i < c->operands[0]->elements; i++) {
-    double p = c->operands[0]->re[i] * factor, g = c->operands[1]->re[i] + decay * p;
-    double m = b1 * c->operands[2]->re[i] + (1 - b1) * g;
-    double v = b2 * c->operands[3]->re[i] + (1 - b2) * g * g;
+    double p = c->operands[0]->re[i], m = c->operands[2]->re[i], v = c->operands[3]->re[i];
+    moire__adam_element(&numbers, c->operands[1]->re[i], &p, &m, &v);
     c->results[0]->re[i] = m;
     c->results[1]->re[i] = v;
-    c->results[2]->re[i] = p - s * m / (sqrt(v) / b + eps);
+    c->results[2]->re[i] = p;
   }
 }
 

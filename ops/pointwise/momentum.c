@@ -13,20 +13,12 @@
 #include "ops/support.h"
 
 moire_status moire__momentum_infer(moire__infer *c) {
-  static const char *const positive[] = {"momentum", "weight_decay"};
   int64_t nesterov;
   MOIRE__TRY(moire__infer_dtype(c, 0, 1u << MOIRE_F32));
   for (int i = 1; i < 3; i++) MOIRE__TRY(moire__infer_alike(c, 0, i));
-  for (int i = 3; i < 5; i++) {
-    MOIRE__TRY(moire__infer_dtype(c, i, 1u << MOIRE_F32));
-    MOIRE__TRY(moire__infer_rank(c, i, 0, 0));
-  }
-  for (int i = 0; i < 2; i++) {
-    double value;
-    MOIRE__TRY(moire__infer_real(c, positive[i], &value));
-    if (!(value >= 0))
-      return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "%s is %g, wanted 0 or more", positive[i], value);
-  }
+  for (int i = 3; i < 5; i++) MOIRE__TRY(moire__infer_scalar(c, i, MOIRE_F32));
+  MOIRE__TRY(moire__infer_not_negative(c, "momentum"));
+  MOIRE__TRY(moire__infer_not_negative(c, "weight_decay"));
   MOIRE__TRY(moire__infer_int(c, "nesterov", 0, 1, &nesterov));
   for (int i = 0; i < 2; i++) moire__infer_result(c, i, MOIRE_F32, c->operands[0]->shape);
   return MOIRE_OK;

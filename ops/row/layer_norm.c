@@ -29,9 +29,7 @@ moire_status moire__layer_norm_infer(moire__infer *c) {
                         moire__operand_type(c, 0).text, i == 1 ? "weight" : "bias",
                         moire__operand_type(c, i).text);
   }
-  double eps;
-  MOIRE__TRY(moire__infer_real(c, "eps", &eps));
-  if (!(eps >= 0)) return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "eps is %g, wanted 0 or more", eps);
+  MOIRE__TRY(moire__infer_not_negative(c, "eps"));
   return moire__infer_as_operand(c, 0);
 }
 

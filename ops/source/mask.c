@@ -26,10 +26,7 @@ moire_status moire__mask_infer(moire__infer *c, int rng, const char *p, const mo
   if (c->operands[rng]->shape.rank != 1 || c->operands[rng]->shape.dims[0] != 3)
     return moire_fail(c->error, MOIRE_ERROR_SHAPE, "the counters are %s, wanted i32[3]",
                       moire__operand_type(c, rng).text);
-  double probability;
-  MOIRE__TRY(moire__infer_real(c, p, &probability));
-  if (!(probability >= 0 && probability < 1))
-    return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "%s is %g, wanted 0 or more and below 1", p, probability);
+  MOIRE__TRY(moire__infer_below_one(c, p, 0));
   MOIRE__TRY(moire__infer_int(c, "stream", 0, UINT32_MAX, &stream));
   MOIRE__TRY(moire__mask_infer_first(c));
   bool part = moire__node_attr(c->node, "mask_shape") != NULL;

@@ -30,7 +30,10 @@ static void fill(moire__history *h, const moire_training_options *options, int64
   for (; h->filled < rows; h->filled++) {
     double *row = h->rows + h->filled * columns;
     if (h->filled) moire_optimizer_history(options, h->filled, row - columns, row);
-    for (int64_t i = 0; i < columns && !h->filled; i++) row[i] = i % 4 == 1 || i % 4 == 2;
+    for (int64_t i = 0; i < columns && !h->filled; i++) {
+      int64_t column = i % MOIRE_OPTIMIZER_HISTORY_COLUMNS;
+      row[i] = column == MOIRE_OPTIMIZER_HISTORY_INVERSE || column == MOIRE_OPTIMIZER_HISTORY_DECAY;
+    }
   }
 }
 

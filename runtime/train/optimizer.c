@@ -111,19 +111,19 @@ void moire_optimizer_scalars_f32(const moire_training_options *options, const mo
 /* ---- History ------------------------------------------------------------------------------------------------
  */
 
-enum { OF_GROUP = 4 };
-
 int moire_optimizer_history_count(const moire_training_options *options) {
-  return OF_GROUP * (options->n_groups + 1);
+  return MOIRE_OPTIMIZER_HISTORY_COLUMNS * (options->n_groups + 1);
 }
 
 void moire_optimizer_history(const moire_training_options *o, int64_t t, const double *before, double *row) {
-  for (int i = -1; i < o->n_groups; i++, before += OF_GROUP, row += OF_GROUP) {
+  for (int i = -1; i < o->n_groups; i++) {
     moire_parameter_group group = i < 0 ? moire_parameter_group_of(o) : o->groups[i];
     double lr = moire_schedule_lr(&o->schedule, group.lr, t - 1), decay = 1 - lr * group.weight_decay;
-    row[0] = lr / (1.0 - pow(group.beta1, (double)t));
-    row[1] = 1 / sqrt(1.0 - pow(group.beta2, (double)t));
-    row[2] = decay;
-    row[3] = before[3] + log(decay);
+    row[MOIRE_OPTIMIZER_HISTORY_RATE] = lr / (1.0 - pow(group.beta1, (double)t));
+    row[MOIRE_OPTIMIZER_HISTORY_INVERSE] = 1 / sqrt(1.0 - pow(group.beta2, (double)t));
+    row[MOIRE_OPTIMIZER_HISTORY_DECAY] = decay;
+    row[MOIRE_OPTIMIZER_HISTORY_LOG] = before[MOIRE_OPTIMIZER_HISTORY_LOG] + log(decay);
+    before += MOIRE_OPTIMIZER_HISTORY_COLUMNS;
+    row += MOIRE_OPTIMIZER_HISTORY_COLUMNS;
   }
 }
