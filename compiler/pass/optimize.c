@@ -91,16 +91,24 @@ static void pin(optimize *o, const parameter *p) {
 
 static void unpin(optimize *o) { moire__graph_unpin(o->r.to); }
 
+/* An input that is no parameter's own. */
+static moire_value common_input(optimize *o, const char *name, moire_dtype dtype, moire_shape shape) {
+  bool pinned = o->r.to->pinned;
+  o->r.to->pinned = false;
+  moire_value input = moire_input_at(MOIRE__NOWHERE, o->r.to, name, dtype, shape);
+  o->r.to->pinned = pinned;
+  return input;
+}
+
 /* Scalar i of the input. */
 static moire_value number(optimize *o, int i) {
   if (o->numbers[i].graph) return o->numbers[i];
   moire_graph *to = o->r.to;
+  if (!o->scalars.graph)
+    o->scalars =
+        common_input(o, "optimizer.scalars", MOIRE_F32, MOIRE_SHAPE(moire_optimizer_scalar_count(o->training)));
   bool pinned = to->pinned;
-  to->pinned = false; /* it is no parameter's own */
-  if (!o->scalars.graph) {
-    moire_shape shape = MOIRE_SHAPE(moire_optimizer_scalar_count(o->training));
-    o->scalars = moire_input_at(MOIRE__NOWHERE, to, "optimizer.scalars", MOIRE_F32, shape);
-  }
+  to->pinned = false; /* it is no parameter's own, either */
   moire_value one = moire_slice_at(MOIRE__NOWHERE, o->scalars, 0, i, 1);
   o->numbers[i] = moire_reshape_at(MOIRE__NOWHERE, one, MOIRE_SCALAR);
   to->pinned = pinned;
@@ -109,11 +117,7 @@ static moire_value number(optimize *o, int i) {
 
 /* How many steps of the optimizer are done. */
 static moire_value steps_done(optimize *o) {
-  if (o->done.graph) return o->done;
-  bool pinned = o->r.to->pinned;
-  o->r.to->pinned = false;
-  o->done = moire_input_at(MOIRE__NOWHERE, o->r.to, "optimizer.step", MOIRE_I32, MOIRE_SCALAR);
-  o->r.to->pinned = pinned;
+  if (!o->done.graph) o->done = common_input(o, "optimizer.step", MOIRE_I32, MOIRE_SCALAR);
   return o->done;
 }
 
@@ -121,12 +125,9 @@ static moire_value steps_done(optimize *o) {
 static moire_value history(optimize *o) {
   static const char extent[] = "optimizer_steps";
   if (o->history.graph) return o->history;
-  bool pinned = o->r.to->pinned;
-  o->r.to->pinned = false;
   int steps = moire__graph_declare_extent(o->r.to, extent, sizeof extent - 1);
   moire_shape shape = MOIRE_SHAPE(moire__dim_make(1, steps), moire_optimizer_history_count(o->training));
-  o->history = moire_input_at(MOIRE__NOWHERE, o->r.to, "optimizer.history", MOIRE_F64, shape);
-  o->r.to->pinned = pinned;
+  o->history = common_input(o, "optimizer.history", MOIRE_F64, shape);
   return o->history;
 }
 

@@ -82,3 +82,7 @@ bool moire__gradient_is_absent(const moire_graph *g, int32_t gradient) {
   if (node->op == MOIRE__OP_complex) node = moire__node_of(g, node->operands[0]);
   return node->op == MOIRE__OP_constant && node->phase == MOIRE__PHASE_FORWARD;
 }
+
+bool moire__takes_places(const moire__node *node) {
+  return (moire__op_get(node->op)->traits & MOIRE__TRAIT_IN_PLACE) != 0;
+}

@@ -28,6 +28,9 @@ bool moire__goal_wants(const moire__goal *goal, const char *output);
  * that an op's gradient gave are there. */
 bool moire__gradient_is_absent(const moire_graph *g, int32_t gradient);
 
+/* Whether results of the node stand where its operands did (MOIRE__TRAIT_IN_PLACE). */
+bool moire__takes_places(const moire__node *node);
+
 /* Whether the value is a `constant` that is a plain number (not divided by named extents), and which. */
 bool moire__constant_number(const moire_graph *g, int32_t value, double *number);
 

@@ -18,6 +18,7 @@
 #include "compiler/pass/fuse/fuse_private.h"
 #include "compiler/ir/loop/lower.h"
 #include "compiler/ir/graph/rewrite.h"
+#include "compiler/pass/walk.h"
 #include "compiler/ir/graph/view.h"
 #include "compiler/pass/pass.h"
 
@@ -253,7 +254,7 @@ static void place(moire__fuse *f, int i) {
   f->groups[group].reduces = f->groups[group].reduces || op->op_class == MOIRE__CLASS_REDUCE;
   dependences d = {group};
   visit_operands(f, node, depend_on_leaf, &d);
-  if (op->traits & MOIRE__TRAIT_IN_PLACE) wait_for_readers(f, i, group);
+  if (moire__takes_places(node)) wait_for_readers(f, i, group);
   if (row && !f->separate) merge_operands(f, node, group);
 }
 

@@ -9,6 +9,7 @@
 #include "compiler/pass/fuse/fuse_private.h"
 
 #include "compiler/ir/graph/rewrite.h"
+#include "compiler/pass/walk.h"
 #include "compiler/ir/graph/view.h"
 
 static bool is_class(const moire__node *node, moire__op_class wanted) {
@@ -163,7 +164,7 @@ static void find_forced(moire__fuse *f) {
     if (f->separate && (moire__is_view(node) || moire__op_get(node->op)->source)) f->forced[i] = true;
     if (!is_class(node, MOIRE__CLASS_KERNEL)) continue;
     for (int o = 0; o < node->n_operands; o++) force(f, node->operands[o], operand_need(g, node, o));
-    if (moire__op_get(node->op)->traits & MOIRE__TRAIT_IN_PLACE) force_replaced(f, node);
+    if (moire__takes_places(node)) force_replaced(f, node);
   }
 }
 

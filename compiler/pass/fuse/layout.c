@@ -13,6 +13,7 @@
  */
 #include "compiler/ir/op.h"
 #include "compiler/ir/graph/rewrite.h"
+#include "compiler/pass/walk.h"
 #include "compiler/pass/pass.h"
 
 #include <string.h>
@@ -66,10 +67,6 @@ static void untranspose(layout *l, const moire__node *node) {
 
 /* ---- places that are taken ---- */
 
-static bool takes_places(const moire__node *node) {
-  return (moire__op_get(node->op)->traits & MOIRE__TRAIT_IN_PLACE) != 0;
-}
-
 /* From the last node to the first: a view is read where it is used. */
 static void find_places(layout *l) {
   const moire_graph *g = l->r.from;
@@ -86,7 +83,7 @@ static void find_places(layout *l) {
     for (int i = 0; i < node->n_operands; i++) {
       int32_t x = node->operands[i];
       if (l->last_read[x] < read) l->last_read[x] = read;
-      bool last = takes_places(node) && i < node->n_results && l->last_read[x] == n;
+      bool last = moire__takes_places(node) && i < node->n_results && l->last_read[x] == n;
       if (last) l->state[x] = l->state[node->first_result + i];
     }
   }
@@ -133,7 +130,7 @@ static moire_value own_value(moire__rewrite *r, int32_t old, bool *taken, bool o
   const moire__node *node = moire__node_of(r->from, old);
   moire_value value = moire__rewrite_value(r, old);
   bool given = node->op == MOIRE__OP_input || node->op == MOIRE__OP_state;
-  if (given || taken[old] || (output && takes_places(node))) {
+  if (given || taken[old] || (output && moire__takes_places(node))) {
     moire__graph_pin(r->to, node);
     value = copy_of(value);
     moire__graph_unpin(r->to);
@@ -154,7 +151,7 @@ moire_graph *moire__pass_layout(const moire_graph *g, const moire__goal *goal, m
     const moire__node *node = &g->nodes[i];
     bool product = node->op == MOIRE__OP_matmul || node->op == MOIRE__OP_cmatmul;
     if (!product) {
-      if (takes_places(node))
+      if (moire__takes_places(node))
         clone_in_place(&l, i);
       else
         moire__rewrite_clone(&l.r, node);

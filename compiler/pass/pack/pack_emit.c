@@ -57,18 +57,6 @@ static moire_value operand(emit *e, int32_t old, moire_shape shape) {
   return moire__pack_node1(e->r.to, MOIRE__OP_broadcast, small, moire__attr_make_dims("shape", &shape));
 }
 
-/* The mask of the padded batch, where the tokens stood. */
-static moire_value emit_dropout(emit *e, const moire__node *node) {
-  moire_shape whole = e->p->g->values[node->operands[0]].shape;
-  moire_value rng = moire__rewrite_value(&e->r, node->operands[1]);
-  moire__attr attrs[] = {moire__attr_make_real("p", moire__node_real(node, "p")),
-                         moire__attr_make_int("stream", moire__node_int(node, "stream")),
-                         moire__attr_make_dims("shape", &whole)};
-  moire_value mask = moire__graph_emit(e->r.to, MOIRE_HERE, MOIRE__OP_random_mask, &rng, 1, attrs, 3);
-  moire_value x[] = {packed(e, node->operands[0]), moire__pack_take_tokens(&e->t, mask)};
-  return moire__graph_emit(e->r.to, MOIRE_HERE, MOIRE__OP_mul, x, 2, NULL, 0);
-}
-
 static moire_value emit_permute(emit *e, const moire__node *node) {
   int n = 0;
   const int64_t *axes = moire__node_ints(node, "axes", &n);
@@ -80,7 +68,8 @@ static moire_value emit_permute(emit *e, const moire__node *node) {
 
 static moire_value emit_node(emit *e, const moire__node *node) {
   moire_shape shape = packed_shape(e, node->first_result);
-  if (node->op == MOIRE__OP_dropout) return emit_dropout(e, node);
+  if (node->op == MOIRE__OP_dropout)
+    return moire__pack_dropout(&e->t, node, &e->r, packed(e, node->operands[0]));
   if (node->op == MOIRE__OP_permute) return emit_permute(e, node);
   if (node->op == MOIRE__OP_reshape) return moire__pack_reshape(packed(e, node->operands[0]), shape);
   if (node->op == MOIRE__OP_broadcast)

@@ -29,6 +29,10 @@ moire_value moire__pack_take(moire_value x, moire_value rows, moire_value invers
 moire_value moire__pack_take_tokens(const moire__pack_tokens *t, moire_value x);
 /* [T, ..] -> `shape`, which is [B, L, ..] or [B L, ..]: 0 where no token is. */
 moire_value moire__pack_put_back(const moire__pack_tokens *t, moire_value x, moire_shape shape);
+/* What `dropout`, a node of the old graph, makes of tokens x: the mask of the padded batch, where the tokens
+ * stood. */
+moire_value moire__pack_dropout(const moire__pack_tokens *t, const moire__node *dropout, moire__rewrite *r,
+                                moire_value x);
 /* The kernel of an attention over tokens, whose n operand planes are x; there is room for five more. `valid`
  * and `rng` may be null. Returns its first result, by position. */
 moire_value moire__pack_attend(const moire__pack_tokens *t, const moire__node *attention, moire_value *x, int n,

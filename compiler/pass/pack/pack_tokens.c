@@ -57,6 +57,18 @@ moire_value moire__pack_put_back(const moire__pack_tokens *t, moire_value x, moi
   return moire__shape_equal(&moire__info(all)->shape, &shape) ? all : moire__pack_reshape(all, shape);
 }
 
+moire_value moire__pack_dropout(const moire__pack_tokens *t, const moire__node *dropout, moire__rewrite *r,
+                                moire_value x) {
+  moire_shape whole = r->from->values[dropout->operands[0]].shape;
+  moire_value rng = moire__rewrite_value(r, dropout->operands[1]);
+  moire__attr attrs[] = {moire__attr_make_real("p", moire__node_real(dropout, "p")),
+                         moire__attr_make_int("stream", moire__node_int(dropout, "stream")),
+                         moire__attr_make_dims("shape", &whole)};
+  moire_value mask = moire__graph_emit(t->g, MOIRE_HERE, MOIRE__OP_random_mask, &rng, 1, attrs, 3);
+  moire_value product[] = {x, moire__pack_take_tokens(t, mask)};
+  return moire__graph_emit(t->g, MOIRE_HERE, MOIRE__OP_mul, product, 2, NULL, 0);
+}
+
 moire_value moire__pack_attend(const moire__pack_tokens *t, const moire__node *attention, moire_value *x, int n,
                                moire_value valid, moire_value rng, bool last) {
   bool has_valid = !moire_value_is_null(valid), has_rng = !moire_value_is_null(rng);

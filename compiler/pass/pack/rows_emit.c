@@ -112,8 +112,7 @@ static moire_value without_front(emit *e, const moire__node *broadcast, int kept
 static moire_value at_positions(emit *e, const moire__node *broadcast, int axis) {
   moire_value operands[] = {without_front(e, broadcast, axis), position(e)};
   moire__attr padding = moire__attr_make_int("padding", -1);
-  moire_value x = moire__graph_emit(e->r.to, MOIRE_HERE, MOIRE__OP_gather, operands, 2, &padding, 1);
-  return x;
+  return moire__graph_emit(e->r.to, MOIRE_HERE, MOIRE__OP_gather, operands, 2, &padding, 1);
 }
 
 static moire_value operand(emit *e, int32_t old, int axis) {
@@ -133,18 +132,6 @@ static moire_value operand(emit *e, int32_t old, int axis) {
 
 /* ---- nodes -------------------------------------------------------------------------------------------------
  */
-
-/* The mask of the padded batch, where the tokens stood. */
-static moire_value emit_dropout(emit *e, const moire__node *node) {
-  moire_shape whole = e->p->g->values[node->operands[0]].shape;
-  moire_value rng = moire__rewrite_value(&e->r, node->operands[1]);
-  moire__attr attrs[] = {moire__attr_make_real("p", moire__node_real(node, "p")),
-                         moire__attr_make_int("stream", moire__node_int(node, "stream")),
-                         moire__attr_make_dims("shape", &whole)};
-  moire_value mask = moire__graph_emit(e->r.to, MOIRE_HERE, MOIRE__OP_random_mask, &rng, 1, attrs, 3);
-  moire_value x[] = {packed(e, node->operands[0]), moire__pack_take_tokens(&e->t, mask)};
-  return moire__graph_emit(e->r.to, MOIRE_HERE, MOIRE__OP_mul, x, 2, NULL, 0);
-}
 
 static moire_value emit_attention(emit *e, const moire__node *node) {
   moire_value qkv[3], x[11], rng = {0}, none = {0};
@@ -210,7 +197,8 @@ static moire_value emit_node(emit *e, const moire__node *node) {
   moire__op_class class = moire__op_get(node->op)->op_class;
   bool alike =
       class == MOIRE__CLASS_POINTWISE || class == MOIRE__CLASS_COMPLEX_PART || node->op == MOIRE__OP_concat;
-  if (node->op == MOIRE__OP_dropout) return emit_dropout(e, node);
+  if (node->op == MOIRE__OP_dropout)
+    return moire__pack_dropout(&e->t, node, &e->r, packed(e, node->operands[0]));
   if (node->op == MOIRE__OP_attention) return emit_attention(e, node);
   moire_value x[MOIRE__MAX_OPERANDS];
   for (int i = 0; i < node->n_operands; i++) {

@@ -12,6 +12,7 @@
 #include "compiler/pass/fuse/fuse_private.h"
 #include "compiler/pass/plan/lower_private.h"
 #include "compiler/ir/graph/rewrite.h"
+#include "compiler/pass/walk.h"
 #include "compiler/ir/packing.h"
 #include "compiler/pass/plan/module.h"
 #include "compiler/pass/plan/share.h"
@@ -131,15 +132,11 @@ static void find_in_place(lower_state *s) {
   }
 }
 
-static bool takes_places(const moire__node *node) {
-  return (moire__op_get(node->op)->traits & MOIRE__TRAIT_IN_PLACE) != 0;
-}
-
 /* What reads a value runs before the kernel that takes its place: layout and fuse see to it. */
 static moire_status check_places(const lower_state *s, moire_error *error) {
   for (int i = 0; i < s->g->n_nodes; i++) {
     const moire__node *node = &s->g->nodes[i];
-    for (int o = 0; takes_places(node) && o < node->n_results; o++) {
+    for (int o = 0; moire__takes_places(node) && o < node->n_results; o++) {
       if (s->last_reader[node->operands[o]] <= node->kernel) continue;
       return moire_fail(error, MOIRE_ERROR_INTERNAL, "lower: %s takes the place of %%%d, which is read later",
                         moire__op_get(node->op)->name, (int)node->operands[o]);
@@ -162,7 +159,7 @@ static int buffer_of(lower_state *s, int32_t value) {
   if (s->buffer[value]) return s->buffer[value] - 1;
   const moire__value_info *info = &s->g->values[value];
   const moire__node *node = &s->g->nodes[info->node];
-  if (takes_places(node)) {
+  if (moire__takes_places(node)) {
     int place = buffer_of(s, node->operands[value - node->first_result]);
     s->buffer[value] = place + 1;
     return place;
