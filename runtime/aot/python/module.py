@@ -123,9 +123,35 @@ class _Held:
             self.rooms.append(room)
 
 
-class _Model:
+class _Closes:
+    """What calls open as `_held`, until it is closed: by `close`, or where `with` ends."""
+
+    _held: Any
+    _closed: str  # what a call is told then
+
+    def _open(self) -> Any:
+        held = self._held
+        if held is None:
+            raise ValueError(self._closed)
+        return held
+
+    def close(self) -> None:
+        """Calls that are under way end well; later ones raise ValueError."""
+        self._held = None
+
+    def __enter__(self) -> Any:
+        self._open()
+        return self
+
+    def __exit__(self, *cause: Any) -> None:
+        self.close()
+
+
+class _Model(_Closes):
     """The model. Any number of threads may call it at once; worker processes may inherit it, or get it pickled, by the
     path of its files. Close it, or use it in `with`, to give its memory back early."""
+
+    _closed = "the model is closed"
 
     def __init__(
         self,
@@ -154,23 +180,6 @@ class _Model:
         model = _Owned(address.value, called.close)
         # } weights external
         self._held: Optional[_Held] = _Held(called, model)
-
-    def _open(self) -> _Held:
-        held = self._held
-        if held is None:
-            raise ValueError("the model is closed")
-        return held
-
-    def close(self) -> None:
-        """Calls that are under way end well; later ones raise ValueError."""
-        self._held = None
-
-    def __enter__(self) -> Any:
-        self._open()
-        return self
-
-    def __exit__(self, *cause: Any) -> None:
-        self.close()
 
     def __reduce__(self) -> Any:
         self._open()

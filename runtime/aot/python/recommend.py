@@ -79,15 +79,17 @@ class Model(_Model):
 
 
 # { tables
-class Items:
+class Items(_Closes):
     """A table of items, as `moire items` makes it, for Model.find: mapped, and not changed by a file that takes its place
     until `refresh`. Any number of threads may use one at once. Close it, or use it in `with`, to give it back early."""
+
+    _closed = "the items are closed"
 
     def __init__(self, path: str, *, library: Optional[str] = None) -> None:
         """`library` as of Model."""
         self._library = _load(os.fspath(library) if library is not None else None)
         self._again = (library, os.path.abspath(os.fspath(path)))
-        self._table: Optional[_Owned] = self._read()
+        self._held: Optional[_Owned] = self._read()
 
     def _read(self) -> _Owned:
         address = ctypes.c_void_p()
@@ -97,17 +99,11 @@ class Items:
             raise Error(cause.status, "%s: %s" % (self._again[1], cause)) from None
         return _Owned(address.value, self._library.items_close)
 
-    def _open(self) -> _Owned:
-        table = self._table
-        if table is None:
-            raise ValueError("the items are closed")
-        return table
-
     def refresh(self) -> None:
         """Takes the file that lies at the path now. Calls that are under way go on with the one before; if the new one is
         no good, so do later ones."""
         self._open()
-        self._table = self._read()
+        self._held = self._read()
 
     def check(self) -> None:
         """{doc items_check}"""
@@ -142,17 +138,6 @@ class Items:
             return ctypes.string_at(name.value, n.value).decode("utf-8", "surrogateescape") if name.value else None
 
         return find(rows)
-
-    def close(self) -> None:
-        """Calls that are under way end well; later ones raise ValueError."""
-        self._table = None
-
-    def __enter__(self) -> "Items":
-        self._open()
-        return self
-
-    def __exit__(self, *cause: Any) -> None:
-        self.close()
 
     def __reduce__(self) -> Any:
         self._open()
