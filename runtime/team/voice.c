@@ -5,6 +5,7 @@
 #include "runtime/train/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -62,7 +63,7 @@ static _Noreturn void wait_for_end(int line) {
 void moire__voice_open(moire__voice *v) {
   int ends[2];
   *v = (moire__voice){.line = -1};
-  if (pipe2(ends, 0)) return;
+  if (pipe2(ends, O_CLOEXEC)) return;
   v->child = fork();
   if (!v->child) {
     close(ends[1]);
