@@ -94,17 +94,22 @@ def ended(items):
     return [row[: row.index(-1)] if -1 in row else row for row in items]
 
 
-def recommend(name, data, wanted):
-    """DATA has a user a line, WANTED what `moire recommend --json` says about them."""
-    library = importlib.import_module(name)
+def lists_wanted(data, wanted):
+    """The histories of DATA, a user a line, the items and scores of WANTED, a line of JSON for each, and their number."""
     with open(data) as file:
         histories = [[int(word) for word in line.split()[1:]] for line in file]
     with open(wanted) as file:
         lines = [json.loads(line) for line in file]
     items, scores = [line["items"] for line in lines], [line["scores"] for line in lines]
-    k = max(map(len, items))
+    return histories, items, scores, max(map(len, items))
 
-    def agree(got, what, first=0, last=len(lines)):
+
+def recommend(name, data, wanted):
+    """DATA has a user a line, WANTED what `moire recommend --json` says about them."""
+    library = importlib.import_module(name)
+    histories, items, scores, k = lists_wanted(data, wanted)
+
+    def agree(got, what, first=0, last=len(items)):
         got_items, got_scores = got
         need(ended(got_items) == items[first:last], "%s: other items" % what)
         short = [row[: len(want)] for row, want in zip(got_scores, scores[first:last])]
@@ -126,7 +131,7 @@ def recommend(name, data, wanted):
     jobs = [(again, histories[i : i + 5], k) for i in range(0, len(histories), 5)]
     for results in in_processes(ask_top, jobs, ("fork", "spawn"), 8):
         for i, got in enumerate(results):
-            agree(got, "processes", 5 * i, min(5 * i + 5, len(lines)))
+            agree(got, "processes", 5 * i, min(5 * i + 5, len(items)))
 
     best = model.top(histories[:2], 3, rule=library.Seen.RANK)
     need(best.items is best[0] and len(best.items) == 2, "the result's names")
@@ -233,17 +238,12 @@ def ask_find(model, items, histories, k):
 def find(name, data, wanted, table, other):
     """WANTED is what `moire recommend --items TABLE --json` says about the users of DATA; OTHER takes TABLE's place."""
     library = importlib.import_module(name)
-    with open(data) as file:
-        histories = [[int(word) for word in line.split()[1:]] for line in file]
-    with open(wanted) as file:
-        lines = [json.loads(line) for line in file]
-    items, scores = [line["items"] for line in lines], [line["scores"] for line in lines]
-    k = max(map(len, items))
+    histories, items, scores, k = lists_wanted(data, wanted)
     table, other = shutil.copy(table, "used.items"), shutil.copy(other, "next.items")
     model, shelf = library.Model(), library.Items(table)
     shelf.check()
 
-    def agree(got, what, first=0, last=len(lines)):
+    def agree(got, what, first=0, last=len(items)):
         need(ended(got[0]) == items[first:last], "%s: other rows" % what)
         short = [row[: len(want)] for row, want in zip(got[1], scores[first:last])]
         need(short == scores[first:last], "%s: other scores" % what)
@@ -253,7 +253,7 @@ def find(name, data, wanted, table, other):
     jobs = [(*again, histories[i : i + 5], k) for i in range(0, len(histories), 5)]
     for results in in_processes(ask_find, jobs, ("fork", "spawn"), 8):
         for i, got in enumerate(results):
-            agree(got, "processes", 5 * i, min(5 * i + 5, len(lines)))
+            agree(got, "processes", 5 * i, min(5 * i + 5, len(items)))
     need(is_array(model.find(histories[:2], 3, items=shelf).items) == (numpy is not None), "what kind of arrays comes back")
 
     ranked = lists_of(model.find(histories[:3], len(shelf), items=shelf, rule=library.Seen.RANK).items)

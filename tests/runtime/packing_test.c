@@ -4,6 +4,9 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+/* The array begins with what the test wants of it. */
+#define HAS(array) cr_assert(memcmp(array, want_##array, sizeof want_##array) == 0, #array)
+
 Test(packing, samples_of_every_kind) {
   /* padded in front; full; empty: all are tokens; last position padded: a token that is not valid */
   static const int32_t ids[] = {0, 0, 5, 7, 1, 2, 3, 4, 0, 0, 0, 0, 0, 6, 0, 0};
@@ -16,13 +19,13 @@ Test(packing, samples_of_every_kind) {
   static const int32_t want_ends[] = {-1, 0, -1, -1, -1, 1, -1, -1, -1, 2, -1, 3};
   static const int32_t want_last[] = {1, 5, 9, 11}, want_starts[] = {0, 2, 6, 10}, want_counts[] = {2, 4, 4, 2};
   static const uint8_t want_valid[] = {1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 0};
-  cr_assert(memcmp(tokens, want_tokens, sizeof want_tokens) == 0);
-  cr_assert(memcmp(slots, want_slots, sizeof want_slots) == 0);
-  cr_assert(memcmp(ends, want_ends, sizeof want_ends) == 0);
-  cr_assert(memcmp(last, want_last, sizeof want_last) == 0);
-  cr_assert(memcmp(starts, want_starts, sizeof want_starts) == 0);
-  cr_assert(memcmp(counts, want_counts, sizeof want_counts) == 0);
-  cr_assert(memcmp(valid, want_valid, sizeof want_valid) == 0);
+  HAS(tokens);
+  HAS(slots);
+  HAS(ends);
+  HAS(last);
+  HAS(starts);
+  HAS(counts);
+  HAS(valid);
 }
 
 Test(packing, ids_of_64_bits) {
@@ -33,9 +36,9 @@ Test(packing, ids_of_64_bits) {
   cr_assert_eq(moire__packing_find(ids, true, 2, 3, &out), 4);
   static const int32_t want_tokens[] = {1, 2, 3, 5}, want_counts[] = {2, 2};
   static const uint8_t want_valid[] = {1, 0, 1, 0};
-  cr_assert(memcmp(tokens, want_tokens, sizeof want_tokens) == 0);
-  cr_assert(memcmp(counts, want_counts, sizeof want_counts) == 0);
-  cr_assert(memcmp(valid, want_valid, sizeof want_valid) == 0);
+  HAS(tokens);
+  HAS(counts);
+  HAS(valid);
 }
 
 Test(packing, nothing_and_arrays_that_nobody_wants) {
@@ -62,13 +65,13 @@ Test(packing, rows_of_every_kind) {
   static const int32_t want_ends[] = {-1, 0, -1, -1, 1, 2, -1, -1, -1, 3};
   static const int32_t want_last[] = {1, 4, 5, 9}, want_starts[] = {0, 2, 5, 6}, want_counts[] = {2, 3, 1, 4};
   static const uint8_t want_valid[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
-  cr_assert(memcmp(tokens, want_tokens, sizeof want_tokens) == 0);
-  cr_assert(memcmp(slots, want_slots, sizeof want_slots) == 0);
-  cr_assert(memcmp(ends, want_ends, sizeof want_ends) == 0);
-  cr_assert(memcmp(last, want_last, sizeof want_last) == 0);
-  cr_assert(memcmp(starts, want_starts, sizeof want_starts) == 0);
-  cr_assert(memcmp(counts, want_counts, sizeof want_counts) == 0);
-  cr_assert(memcmp(valid, want_valid, sizeof want_valid) == 0);
+  HAS(tokens);
+  HAS(slots);
+  HAS(ends);
+  HAS(last);
+  HAS(starts);
+  HAS(counts);
+  HAS(valid);
 }
 
 Test(packing, rows_by_one_of_both) {
