@@ -37,6 +37,15 @@ processes_of() {
   done
 }
 
+# await_voices DIR: until those have ended that wait for the end of the training's processes, and say what these could not.
+await_voices() {
+  local i
+  for ((i = 0; i < 200; i++)); do
+    pgrep -f "^$MOIRE train .*--out $1( |\$)" >/dev/null || return 0
+    sleep 0.05
+  done
+}
+
 # rank_of PROCESS: its number, from what the launcher left in its environment.
 rank_of() { { tr '\0' '\n' <"/proc/$1/environ" | sed -n 's/^\(OMPI_COMM_WORLD_RANK\|PMI_RANK\)=//p'; } 2>/dev/null; }
 

@@ -56,6 +56,7 @@ lose() { # LIBRARY EPOCHS: one of three is killed after so many, and two go on
   begin=$SECONDS
   wait $job && complain 'a lost process is no failure'
   ((SECONDS - begin <= 60)) || complain "the others took $((SECONDS - begin)) s to end"
+  await_voices lost
   survivors_spoke 3 "$rank" # also where mpirun has killed them
   timeout 100 mpirun.$1 -n 2 "$MOIRE" train "${long[@]}" --out lost --resume --quiet >/dev/null 2>log.txt ||
     complain "--resume: $(cat log.txt)"

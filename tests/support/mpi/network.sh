@@ -31,11 +31,14 @@ over() {
   job=$!
 }
 
-# end_of_job: waits for it, and makes log.txt of what all have said; its status.
+# gather_words: makes log.txt of what all have said.
+gather_words() { cat launcher.txt said.* >log.txt 2>/dev/null || true; }
+
+# end_of_job: waits for it, and gathers the words; its status.
 end_of_job() {
   local status=0
   wait $job || status=$?
-  cat launcher.txt said.* >log.txt 2>/dev/null || true
+  gather_words
   return $status
 }
 
@@ -121,6 +124,8 @@ lose() {
   took=$((($(now) - begin) / 1000000))
   [[ -z $(processes_of far) ]] || complain "$1: a process is left after $took ms"
   ((took <= longest)) || longest=$took
+  await_voices far
+  gather_words
   survivors_spoke 3 $victim
   next=${splits[RANDOM % 4]}
   # shellcheck disable=SC2086
@@ -155,6 +160,8 @@ cut_off() {
   ip -n "$space_b" link set join up
   kill -KILL $job 2>/dev/null || true
   end_of_job 2>/dev/null || true
+  await_voices far
+  gather_words
   survivors_spoke 3 none
 }
 for library in "${launchers[@]}"; do cut_off $library; done
