@@ -370,6 +370,7 @@ static double peak_of(int64_t length, int threads) {
 }
 
 int main(int argc, char **argv) {
+  openblas_set_num_threads(1); /* waiting threads of another OpenBLAS spin, on the time of ours */
   cpu_set_t cpus;
   int n = argc > 1 ? atoi(argv[1]) : sched_getaffinity(0, sizeof cpus, &cpus) ? 1 : CPU_COUNT(&cpus);
   moire_error error = {0};

@@ -158,6 +158,7 @@ static void *pages(size_t bytes) {
 }
 
 int main(void) {
+  openblas_set_num_threads(1); /* waiting threads of another OpenBLAS spin, on the time of ours */
   moire_error error = {0};
   moire__peaks best = {0}, now;
   arrays a = {.bytes = (size_t)256 << 20};

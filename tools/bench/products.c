@@ -161,6 +161,7 @@ static void run_shape(int64_t m, int64_t k, int64_t n) {
 }
 
 int main(void) {
+  openblas_set_num_threads(1); /* waiting threads of another OpenBLAS spin, on the time of ours */
   printf("complex linear layers on one thread, median [quartiles] of %d runs in turns; OpenBLAS: %s\n", RUNS,
          openblas_get_corename());
   static const int64_t shapes[][3] = {{12800, 64, 64}, {12800, 64, 256}, {12800, 256, 64},  {128, 128, 128},

@@ -193,6 +193,7 @@ static void add(summary *to, double ratio) {
 }
 
 int main(int argc, char **argv) {
+  openblas_set_num_threads(1); /* waiting threads of another OpenBLAS spin, on the time of ours */
   layer one = {0};
   if (argc >= 4)
     one = (layer){strtoll(argv[1], NULL, 10), strtoll(argv[2], NULL, 10), strtoll(argv[3], NULL, 10), argc > 4};
