@@ -50,7 +50,7 @@ static void check(const test_product *c, int flags, bool complex, bool only_im, 
 }
 
 static void check_all(bool complex) {
-  if (!test_tiles_start()) cr_skip_test("this machine runs no AVX512-BF16");
+  if (!test_tiles_start()) cr_skip_test("this machine runs no AVX2");
   test_pools pools = test_pools_make();
   int all = complex ? 16 : 4;
   for (int i = 0; i < CASES; i++) {
@@ -64,7 +64,7 @@ Test(tiles, complex_products) { check_all(true); }
 
 /* Every way that both operands can lie, on one case. */
 Test(tiles, all_transpositions_and_conjugates) {
-  if (!test_tiles_start()) cr_skip_test("this machine runs no AVX512-BF16");
+  if (!test_tiles_start()) cr_skip_test("this machine runs no AVX2");
   static const test_product c = {1, 0, 33, 18};
   test_pools pools = test_pools_make();
   for (int flags = 0; flags < 16; flags++) check(&c, flags, true, false, &pools);

@@ -120,7 +120,7 @@ Test(tile_statements, the_interpreter_checks_every_access) {
 }
 
 static void need_tiles(void) {
-  if (!test_tiles_start()) cr_skip_test("this machine runs no AVX512-BF16");
+  if (!test_tiles_start()) cr_skip_test("this machine runs no AVX2");
 }
 
 /* All eight tiles, pairs from both kinds of buffer, at offsets, with gaps between rows; pairs of one kind are

@@ -2,6 +2,7 @@
  * AMX is chosen where the processor has it and Linux permits it, and computes what the JIT does. */
 #include "runtime/base/memory.h"
 #include "tests/support/amx/amx_emulator.h"
+#include "tests/support/amx/amx_soft.h"
 #include "tests/support/aot/aot.h"
 #include "tests/support/files.h"
 
@@ -80,7 +81,7 @@ static void run_jit(bench *b, const char *cpu, int n_threads, bool training, flo
 }
 
 static void need_tiles(void) {
-  if (!test_tiles_start()) cr_skip_test("this machine runs no AVX512-BF16");
+  if (!test_tiles_start()) cr_skip_test("this machine runs no AVX2");
 }
 
 /* |got - want| over |want|, of all parameters after the steps. */
@@ -126,7 +127,8 @@ Test(tile_training, qia_trains_as_with_pairs) {
 static aot_library make(const bench *b, bool permitted, const char *directory) {
   char *header = realpath("tests/support/amx/amx_cpuid.h", NULL), cc[5000];
   cr_assert(header, "run from the top of the source tree");
-  snprintf(cc, sizeof cc, "cc -include %s%s", header, permitted ? "" : " -DREFUSED");
+  snprintf(cc, sizeof cc, "cc -include %s%s%s", header, permitted ? "" : " -DREFUSED",
+           test_soft_started() ? " -DSOFT" : "");
   free(header);
   aot_wish wish = {
       .name = "lib", .cpu = TEST_TILES_TARGET, .below = "x86-64-v4-bf16", .cc = cc, .training = permitted};

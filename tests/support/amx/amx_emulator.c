@@ -1,32 +1,20 @@
 /* AMX by SIGILL: see amx_emulator.h.
  *
- * Source of encodings and operations: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2
- * (LDTILECFG, STTILECFG, TDPBF16PS, TILELOADD, TILERELEASE, TILESTORED, TILEZERO), and volume 1, chapter 18.
- * What the processor would refuse (a tile that is not configured, shapes that do not fit) is not executed, and
- * ends the program.
+ * Source of encodings: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2. What the
+ * processor would refuse is not executed, and ends the program.
  */
 #include "tests/support/amx/amx_emulator.h"
+#include "tests/support/amx/amx_soft.h"
+#include "tests/support/amx/amx_unit.h"
 
 #if defined(__x86_64__)
 
-#include <immintrin.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <ucontext.h>
 
-enum { TILES = 8, ROWS = 16, ROW_BYTES = 64, WORDS = ROW_BYTES / 4 };
-
-typedef struct tile_state {
-  uint8_t palette, start_row;
-  uint16_t column_bytes[TILES];
-  uint8_t rows[TILES];
-  _Alignas(64) uint8_t data[TILES][ROWS][ROW_BYTES];
-} tile_state;
-
-static _Thread_local tile_state tiles;
 static atomic_bool emulated;
-static atomic_llong products;
 
 /* ---- decoding ----------------------------------------------------------------------------------------------
  */
@@ -91,111 +79,25 @@ static bool decode(instruction *i, const ucontext_t *context) {
 /* ---- executing ---------------------------------------------------------------------------------------------
  */
 
-static bool is_configured(int tile) { return tiles.palette == 1 && tile < TILES && tiles.rows[tile] != 0; }
-
-static bool load_configuration(const uint8_t *from) {
-  enum { COLUMN_BYTES = 16, ROW_COUNTS = 48 };
-  tile_state read = {.palette = from[0], .start_row = from[1]};
-  memcpy(read.column_bytes, from + COLUMN_BYTES, sizeof read.column_bytes);
-  memcpy(read.rows, from + ROW_COUNTS, sizeof read.rows);
-  bool good = read.palette <= 1;
-  for (int t = 0; t < TILES; t++) {
-    good = good && read.column_bytes[t] <= ROW_BYTES && read.rows[t] <= ROWS;
-    good = good && (read.column_bytes[t] == 0) == (read.rows[t] == 0);
-  }
-  for (int b = 2; b < 64; b++) {
-    bool reserved =
-        b < COLUMN_BYTES || (b >= COLUMN_BYTES + 2 * TILES && b < ROW_COUNTS) || b >= ROW_COUNTS + TILES;
-    good = good && !(reserved && from[b]);
-  }
-  if (good) tiles = read.palette ? read : (tile_state){0};
-  return good;
-}
-
-static bool store_configuration(uint8_t *to) {
-  memset(to, 0, 64);
-  to[0] = tiles.palette;
-  to[1] = tiles.start_row;
-  memcpy(to + 16, tiles.column_bytes, sizeof tiles.column_bytes);
-  memcpy(to + 48, tiles.rows, sizeof tiles.rows);
-  return true;
-}
-
 static bool move_rows(const instruction *i, bool loads) {
-  int t = i->reg;
-  if (!is_configured(t) || !i->has_sib) return false;
-  if (loads && !tiles.start_row) memset(tiles.data[t], 0, sizeof tiles.data[t]);
-  for (int r = tiles.start_row; r < tiles.rows[t]; r++) {
-    uint8_t *row = i->base + r * i->stride;
-    if (loads)
-      memcpy(tiles.data[t][r], row, tiles.column_bytes[t]);
-    else
-      memcpy(row, tiles.data[t][r], tiles.column_bytes[t]);
-  }
-  tiles.start_row = 0;
-  return true;
-}
-
-/* The even and the odd numbers of pairs are summed up apart by fused multiply-adds, then both together, then
- * what the tile held; to nearest, ties to even, numbers below the normal range taken and given as zero. */
-__attribute__((noinline, target("avx512f"))) static void multiply(float *sums, const uint32_t *a,
-                                                                  const uint8_t (*b)[ROW_BYTES], int depth) {
-  __m512 part[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
-  const __m512i upper = _mm512_set1_epi32((int)0xffff0000u);
-  for (int k = 0; k < depth; k++) {
-    __m512i x = _mm512_set1_epi32((int)a[k]), y = _mm512_load_si512(b[k]);
-    part[0] = _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_slli_epi32(x, 16)),
-                              _mm512_castsi512_ps(_mm512_slli_epi32(y, 16)), part[0]);
-    part[1] = _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_and_si512(x, upper)),
-                              _mm512_castsi512_ps(_mm512_and_si512(y, upper)), part[1]);
-  }
-  _mm512_store_ps(sums, _mm512_add_ps(_mm512_load_ps(sums), _mm512_add_ps(part[0], part[1])));
-}
-
-static bool multiply_tiles(const instruction *i) {
-  enum { NEAREST_MASKED_FLUSHING = 0x9FC0 }; /* MXCSR; returning from the handler puts back the program's */
-  int c = i->reg, a = i->rm, b = i->third;
-  bool good =
-      i->mod == 3 && is_configured(c) && is_configured(a) && is_configured(b) && a != b && a != c && b != c;
-  good = good && tiles.rows[c] == tiles.rows[a] && tiles.column_bytes[c] == tiles.column_bytes[b];
-  good = good && tiles.column_bytes[a] == 4 * tiles.rows[b];
-  if (!good) return false;
-  _mm_setcsr(NEAREST_MASKED_FLUSHING);
-  for (int r = 0; r < tiles.rows[c]; r++) {
-    _Alignas(64) float sums[WORDS];
-    uint32_t row[WORDS];
-    memcpy(sums, tiles.data[c][r], sizeof sums);
-    memcpy(row, tiles.data[a][r], sizeof row);
-    multiply(sums, row, (const uint8_t(*)[ROW_BYTES])tiles.data[b], tiles.rows[b]);
-    memcpy(tiles.data[c][r], sums, tiles.column_bytes[c]);
-  }
-  tiles.start_row = 0;
-  atomic_fetch_add(&products, 1);
-  return true;
-}
-
-static bool zero_tile(int t) {
-  if (!is_configured(t)) return false;
-  memset(tiles.data[t], 0, sizeof tiles.data[t]);
-  tiles.start_row = 0;
-  return true;
+  if (!i->has_sib) return false;
+  return loads ? test_amx_load(i->reg, i->base, i->stride) : test_amx_store(i->reg, i->base, i->stride);
 }
 
 static bool execute(const instruction *i) {
   bool memory = i->mod != 3, no_third = i->third == 0;
-  if (i->opcode == 0x5C && i->prefix == PREFIX_F3) return multiply_tiles(i);
+  if (i->opcode == 0x5C && i->prefix == PREFIX_F3) return !memory && test_amx_dot(i->reg, i->rm, i->third);
   if (!no_third) return false;
   if (i->opcode == 0x4B && memory) {
     if (i->prefix == PREFIX_F2 || i->prefix == PREFIX_66) return move_rows(i, true);
     return i->prefix == PREFIX_F3 && move_rows(i, false);
   }
   if (i->opcode != 0x49) return false;
-  if (memory && i->reg == 0 && i->prefix == NO_PREFIX) return load_configuration(i->base);
-  if (memory && i->reg == 0 && i->prefix == PREFIX_66) return store_configuration(i->base);
-  if (!memory && i->rm == 0 && i->prefix == PREFIX_F2) return zero_tile(i->reg);
+  if (memory && i->reg == 0 && i->prefix == NO_PREFIX) return test_amx_configure(i->base);
+  if (memory && i->reg == 0 && i->prefix == PREFIX_66) return test_amx_store_configuration(i->base);
+  if (!memory && i->rm == 0 && i->prefix == PREFIX_F2) return test_amx_zero(i->reg);
   if (memory || i->reg || i->rm || i->prefix != NO_PREFIX) return false;
-  tiles = (tile_state){0};
-  return true;
+  return test_amx_release();
 }
 
 static void on_illegal(int number, siginfo_t *info, void *raw) {
@@ -219,27 +121,28 @@ static bool runs(const char *name) {
 
 bool test_tiles_start(void) {
   if (runs(TEST_TILES_TARGET)) return true;
-  if (!runs("x86-64-v4-bf16")) return false;
+  if (!runs("x86-64-v4-bf16")) return runs("x86-64-v3") && test_soft_start();
   struct sigaction action = {.sa_sigaction = on_illegal, .sa_flags = SA_SIGINFO | SA_NODEFER};
   if (sigaction(SIGILL, &action, NULL)) return false;
   atomic_store(&emulated, true);
   return true;
 }
 
-bool test_tiles_emulated(void) { return atomic_load(&emulated); }
-
-int64_t test_tiles_products(void) { return atomic_load(&products); }
+bool test_tiles_emulated(void) { return atomic_load(&emulated) || test_soft_started(); }
 
 #else
 
 bool test_tiles_start(void) { return false; }
 bool test_tiles_emulated(void) { return false; }
-int64_t test_tiles_products(void) { return 0; }
 
 #endif
 
+int64_t test_tiles_products(void) { return test_amx_products(); }
+
 moire_status __wrap_moire__target_runs_here(const moire__target *target, moire_error *error) {
   moire__target below = *target;
-  if (target->has_tiles && test_tiles_emulated()) moire__target_named("x86-64-v4-bf16", &below, error);
+  const char *instead = test_soft_started() ? "x86-64-v3" : "x86-64-v4-bf16";
+  bool stands_in = test_soft_started() ? target->has_bf16 : target->has_tiles && test_tiles_emulated();
+  if (stands_in) moire__target_named(instead, &below, error);
   return __real_moire__target_runs_here(&below, error);
 }

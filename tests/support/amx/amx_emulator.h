@@ -1,9 +1,10 @@
 /* The tile instructions of AMX on processors that lack them.
  *
- * There each of them raises SIGILL. A handler decodes the one at hand, does to eight tiles of the thread what
- * it says, and goes on behind it; whatever else raises SIGILL ends the program as ever. So compiled code for
- * x86-64-v4-amx runs as it is, a microsecond or two an instruction. Where the processor has AMX, its own
- * instructions run, and nothing is installed.
+ * With AVX512-BF16 each of them raises SIGILL. A handler decodes the one at hand, does to eight tiles of the
+ * thread what it says, and goes on behind it; whatever else raises SIGILL ends the program as ever. So compiled
+ * code for x86-64-v4-amx runs as it is, a microsecond or two an instruction. Where the processor has AMX, its
+ * own instructions run, and nothing is installed. With AVX2 alone the code is compiled to call what stands in
+ * for the instructions (amx_soft.h).
  *
  * Tests that use this lie in tests/tiles/: there moire__target_runs_here is wrapped while linking, and says
  * that x86-64-v4-amx runs once test_tiles_start has been called.
@@ -17,7 +18,7 @@
 
 #define TEST_TILES_TARGET "x86-64-v4-amx"
 
-/* False: not even the rest of the level runs here (AVX512-BF16), or this is no Linux on x86-64. */
+/* False: this processor has no AVX2, or this is no Linux on x86-64. */
 bool test_tiles_start(void);
 bool test_tiles_emulated(void); /* false: the processor has them */
 /* Products of tiles (TDPBF16PS) emulated so far, in all threads. */
