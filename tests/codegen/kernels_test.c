@@ -128,6 +128,25 @@ Test(kernels, reductions) {
   }
 }
 
+/* Whether a bool is true in any lane: of whole vectors, of a rest, and of none. */
+Test(kernels, any_of_bools) {
+  for (int lanes = 4; lanes <= 64; lanes *= 4) {
+    moire__arena arena = {0};
+    moire__loop_kernel *k = test_kernel_text(
+        &arena,
+        "kernel @any <B> (in i32 %%x[B], out bool %%y[2*B]) parallel %%p < B {\n"
+        "  %%o = add %%p, B : i64\n  %%n = cast %%p : i32\n  var $1 = false : bool\n  var $2 = false : bool\n"
+        "  for %%i = 0 to B vector %d {\n"
+        "    %%v = load %%x[%%i] : i32\n    %%c = eq %%v, %%n : bool\n    reduce $1 or %%c\n  }\n"
+        "  for %%j = 0 to %%p vector %d {\n"
+        "    %%w = load %%x[%%j] : i32\n    %%d = eq %%w, %%n : bool\n    reduce $2 or %%d\n  }\n"
+        "  %%1 = get $1 : bool\n  store %%y[%%p] = %%1\n  %%2 = get $2 : bool\n  store %%y[%%o] = %%2\n}\n",
+        lanes, lanes);
+    expect_agreement(k, (test_compiled_case){.least = 0, .most = 40});
+    moire__arena_free(&arena);
+  }
+}
+
 /* A reduction over nothing leaves the variable as it was, even -0 and NaN. */
 Test(kernels, empty_reductions) {
   for (int i = 0; i < 2; i++) {

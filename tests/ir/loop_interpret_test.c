@@ -211,6 +211,12 @@ Test(loop_interpret, loops_and_variables) {
                         "%c = get $s : i64 %r = cast %c : f64",
                         0, 0),
                39);
+  cr_assert_eq(evaluate("var $s = false : bool for %i = 0 to 5 { %c = eq %i, 3 : bool reduce $s or %c }"
+                        "var $t = false : bool for %j = 0 to 3 { %d = eq %j, 3 : bool reduce $t or %d }"
+                        "%e = get $s : bool %f = get $t : bool %g = cast %e : f64 %h = cast %f : f64"
+                        "%k = mul %h, 2.0_f64 : f64 %r = add %g, %k : f64",
+                        0, 0),
+               1);
   cr_assert_eq(evaluate("var $s = 1.0_f64 : f64 %c = lt %a, %b : bool if %c { set $s = 2.0_f64 }"
                         "%r = get $s : f64",
                         3, 4),

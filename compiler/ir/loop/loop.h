@@ -141,7 +141,7 @@ typedef enum moire__loop_statement_kind {
   MOIRE__LOOP_LET,     /* value */
   MOIRE__LOOP_DECLARE, /* var = its init */
   MOIRE__LOOP_SET,     /* var = value */
-  MOIRE__LOOP_REDUCE,  /* var = var (combine) value; combine is add, mul, min or max */
+  MOIRE__LOOP_REDUCE,  /* var = var (combine) value; combine is add, mul, min or max, of bools or */
   MOIRE__LOOP_STORE,   /* buffer[address] = value */
   MOIRE__LOOP_FOR,     /* for value in [low, high) step: body; lanes 1: serial, step > 0; lanes > 1: step 1 */
   MOIRE__LOOP_IF,      /* if value: body */

@@ -261,6 +261,10 @@ static bool run_reduce(machine *m, const moire__loop_statement *s) {
   moire__loop_value_info as = {.op = s->combine, .type = m->k->vars[s->var].type};
   slot *var = &m->vars[s->var];
   slot value = m->values[s->value];
+  if (as.type == MOIRE__LOOP_BOOL) {
+    var->i = var->i || value.i;
+    return true;
+  }
   if (!moire__loop_type_is_float(as.type)) return int_result(as.op, as.type, var->i, value.i, &var->i);
   var->d = rounded(m, as.type, float_result(m, &as, var->d, value.d, 0));
   return true;

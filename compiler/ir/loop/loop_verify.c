@@ -194,10 +194,12 @@ static bool check_reduce(checker *c, const moire__loop_statement *s) {
   if (!check_var(c, s, s->var)) return false;
   moire__loop_type type = c->k->vars[s->var].type;
   if (!check_value(c, s, "value", s->value, type)) return false;
-  if (type == MOIRE__LOOP_BOOL) return refuse(c, s, "bools are not reduced");
-  if (s->combine != MOIRE__LOOP_add && s->combine != MOIRE__LOOP_mul && s->combine != MOIRE__LOOP_min &&
-      s->combine != MOIRE__LOOP_max) {
-    return refuse(c, s, "values are combined by add, mul, min or max, not by %s",
+  bool of_numbers = s->combine == MOIRE__LOOP_add || s->combine == MOIRE__LOOP_mul ||
+                    s->combine == MOIRE__LOOP_min || s->combine == MOIRE__LOOP_max;
+  if (type == MOIRE__LOOP_BOOL ? s->combine != MOIRE__LOOP_or : !of_numbers) {
+    return refuse(c, s, "%s, not by %s",
+                  type == MOIRE__LOOP_BOOL ? "bools are combined by or"
+                                           : "numbers are combined by add, mul, min or max",
                   moire__loop_op_name(s->combine));
   }
   if (!c->vector || c->var_inside[s->var]) return true;
