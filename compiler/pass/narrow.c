@@ -8,8 +8,8 @@
  * Gradients are products like others, so they are narrowed, too.
  *
  * The head of a language model, products whose results are never stored, is marked as they are. A search for
- * the nearest code is marked likewise, nearest_code(x, codes) {bf16 = 1}; it compares in bf16 first, and finds
- * the same codes.
+ * the nearest code is marked likewise, nearest_code(x, codes) {bf16 = 1}; it compares in bf16 first (which the
+ * switch `coarse` turns off), and finds the same codes.
  *
  *   matmul(x, w) {transpose_b = 1}  ->  linear_rows8(x, quantise_rows(w))      of f32 x and w, w of states
  * alone
@@ -25,12 +25,13 @@
 #include "compiler/ir/graph/rewrite.h"
 #include "compiler/pass/pass.h"
 
-static bool is_wide(const moire_graph *g, const moire__node *node) {
+static bool is_wide(const moire_graph *g, const moire__goal *goal, const moire__node *node) {
+  bool is_search = node->op == MOIRE__OP_nearest_code && !(goal->off >> MOIRE_OPTIMIZATION_coarse & 1);
   bool is_product = node->op == MOIRE__OP_matmul || node->op == MOIRE__OP_cmatmul ||
                     node->op == MOIRE__OP_linear_log_softmax ||
                     node->op == MOIRE__OP_linear_log_softmax_backward ||
                     node->op == MOIRE__OP_linear_log_softmax_joint;
-  if ((!is_product && node->op != MOIRE__OP_nearest_code) || moire__node_int_or(node, "bf16", 0)) return false;
+  if ((!is_product && !is_search) || moire__node_int_or(node, "bf16", 0)) return false;
   return g->values[node->first_result].dtype != MOIRE_F64;
 }
 
@@ -95,7 +96,7 @@ moire_graph *moire__pass_narrow(const moire_graph *g, const moire__goal *goal, m
   const bool *fixed = goal->int8 ? find_weights(g, &arena) : NULL;
   for (int i = 0; i < g->n_nodes; i++) {
     const moire__node *node = &g->nodes[i];
-    if (goal->bf16 && is_wide(g, node))
+    if (goal->bf16 && is_wide(g, goal, node))
       narrow(&r, node);
     else if (fixed && has_weight(g, node, fixed))
       quantise(&r, node);

@@ -37,6 +37,7 @@ extern "C" {
   X(cse, "what is computed twice is computed once")                                                            \
   X(flatten, "reshapes move out of the way of fusion")                                                         \
   X(windows, "convolutions copy no window for each place")                                                     \
+  X(coarse, "the nearest codes are looked for in bf16 first, where products are of bf16")                      \
   X(triple, "complex products are made of three real ones")                                                    \
   X(blocking, "real products are made by blocks that stay in caches")                                          \
   X(fuse, "operations share kernels")                                                                          \

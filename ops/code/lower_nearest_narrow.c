@@ -19,6 +19,9 @@
  * row's list. In the end, as a rule, one code of the list is not above the limit; else float32 computes s for
  * those that are left, with the sums of lower_nearest_code.c in their order
  *
+ * With tiles of AMX the sums of 32 rows and a panel's 32 codes are left in the first cache and met there by a
+ * row at a time: t - m g goes no further than registers unless some code is not above the limit.
+ *
  * A row whose list had no room gets -1, and lower_nearest_code.c then searches its block. So does a row with a
  * NaN, or with |x| from 2^60 on, whose sums may overflow: its m is infinite, and all codes are listed. Where
  * squares are below the range of float32, constants far below all that matters stand in for what is lost.
@@ -31,13 +34,17 @@
 
 enum { ROWS = 96, ROOM = 32, MOST_DEPTH = 2048, AT_ONCE = 4 };
 
+/* Rows of a block by tiles. A panel is read from the last cache for as many, at some 25 GB/s, and 256 keep the
+ * tiles busy four times as long; what is packed of them shall stay in the second cache. */
+enum { TILE_ROWS = 256, TILE_DEPTH = 512 };
+
 typedef struct search {
   moire__lowering *l;
   moire_dim rows; /* B */
   moire__nearest_codes codes;
   moire__tiles tiles;                     /* b is packed: its matrix is not used */
   int64_t room;                           /* of a row's list */
-  moire__loop_buffer score;               /* [rows, lanes]: t - m g of a panel */
+  moire__loop_buffer score;               /* [rows, lanes]: t - m g of a panel; by tiles [lanes], of a row */
   moire__loop_buffer margin, wide, limit; /* [rows]: m; w; the least t + m g + 2 w */
   moire__loop_buffer count, list, scores; /* of the list: [rows], [rows, room] */
   moire__loop_value panel;                /* the one at hand */
@@ -92,19 +99,24 @@ static moire__loop_value in_panel(const search *s, moire__loop_value n) {
 }
 
 static moire__loop_value in_scores(const search *s, moire__loop_value m, moire__loop_value n) {
+  if (s->codes.narrow.tiles) return n;
   return moire__lower_add(s->l, moire__lower_mul(s->l, m, index_of(s, s->codes.narrow.lanes)), n);
 }
 
-/* The dot product of row m with lane n of the panel: leaves t - m g. */
-static void score(void *context, moire__loop_value m, moire__loop_value n, const moire__loop_value sum[2]) {
-  search *s = context;
+/* t - m g of row m and lane n of the panel, whose dot product is `sum`. */
+static moire__loop_value score_of(const search *s, moire__loop_value m, moire__loop_value n,
+                                  moire__loop_value sum) {
   moire__loop_builder *b = &s->l->builder;
   moire__loop_value at = in_panel(s, n);
   moire__loop_value low = moire__loop_load(b, s->codes.low, at),
                     reach = moire__loop_load(b, s->codes.reach, at);
   moire__loop_value minus = moire__loop_unary(b, MOIRE__LOOP_neg, moire__loop_load(b, s->margin, m));
-  moire__loop_value value = moire__loop_binary(b, MOIRE__LOOP_sub, fma_of(s, minus, reach, low), sum[0]);
-  moire__loop_store(b, s->score, in_scores(s, m, n), number(s, value));
+  return moire__loop_binary(b, MOIRE__LOOP_sub, fma_of(s, minus, reach, low), sum);
+}
+
+static void score(void *context, moire__loop_value m, moire__loop_value n, const moire__loop_value sum[2]) {
+  search *s = context;
+  moire__loop_store(&s->l->builder, s->score, in_scores(s, m, n), number(s, score_of(s, m, n, sum[0])));
 }
 
 /* The least of row m's scores of the panel; `above`: of t + m g + 2 w instead. */
@@ -185,10 +197,9 @@ static void list_codes(const search *s, moire__loop_value m, moire__loop_value l
   moire__loop_store(b, s->count, m, moire__loop_get(b, count));
 }
 
-/* Row by row, what the panel has for the list. */
-static void look_at_panel(const search *s, moire__loop_value n_rows) {
+/* What the panel has for the list of row m. */
+static void look_at_row(const search *s, moire__loop_value m) {
   moire__loop_builder *b = &s->l->builder;
-  moire__loop_value m = moire__loop_for(b, index_of(s, 0), n_rows, 1, 1);
   moire__loop_value limit = moire__loop_load(b, s->limit, m);
   moire__loop_value least = least_of(s, m, false);
   moire__loop_if(b, moire__loop_binary(b, MOIRE__LOOP_le, least, limit));
@@ -199,6 +210,51 @@ static void look_at_panel(const search *s, moire__loop_value n_rows) {
   moire__loop_if(b, moire__loop_binary(b, MOIRE__LOOP_le, count, most));
   list_codes(s, m, limit, least, count);
   moire__loop_end(b);
+  moire__loop_end(b);
+}
+
+static void look_at_panel(search *s, moire__loop_value n_rows) {
+  moire__loop_builder *b = &s->l->builder;
+  moire__narrow_emit_panel(s->l, &s->tiles, &s->codes.narrow, s->panel);
+  look_at_row(s, moire__loop_for(b, index_of(s, 0), n_rows, 1, 1));
+  moire__loop_end(b);
+}
+
+/* The same for sums that tiles have left, of row m from element `line` on. A score that is no number counts as
+ * infinite, which is above no limit but an infinite one: look_at_row sees to that. */
+static void look_at_sums(const search *s, moire__loop_value m, moire__loop_value line) {
+  moire__loop_builder *b = &s->l->builder;
+  moire__loop_value zero = index_of(s, 0), lanes = index_of(s, s->codes.narrow.lanes);
+  moire__loop_value limit = moire__loop_load(b, s->limit, m);
+  moire__loop_var is_near = moire__loop_declare(b, moire__loop_const(b, MOIRE__LOOP_BOOL, 0));
+  for (int stores = 0; stores < 2; stores++) {
+    moire__loop_value n = moire__loop_for(b, zero, lanes, 1, s->codes.narrow.lanes);
+    moire__loop_value sum = moire__loop_load(b, s->codes.narrow.sums[0], moire__lower_add(s->l, line, n));
+    moire__loop_value value = score_of(s, m, n, sum);
+    if (stores) {
+      moire__loop_store(b, s->score, n, number(s, value));
+    } else {
+      moire__loop_value above = moire__loop_binary(b, MOIRE__LOOP_lt, limit, value);
+      moire__loop_reduce(b, is_near, MOIRE__LOOP_or, moire__loop_unary(b, MOIRE__LOOP_not, above));
+    }
+    moire__loop_end(b);
+    if (!stores) moire__loop_if(b, moire__loop_get(b, is_near));
+  }
+  look_at_row(s, m);
+  moire__loop_end(b);
+}
+
+static void look_by_tiles(const search *s, moire__loop_value n_rows) {
+  moire__lowering *l = s->l;
+  moire__loop_builder *b = &l->builder;
+  const moire__narrow *n = &s->codes.narrow;
+  moire__loop_value first = moire__loop_for(b, index_of(s, 0), n_rows, n->tile, 1);
+  moire__loop_value high =
+      moire__loop_binary(b, MOIRE__LOOP_min, moire__lower_add(l, first, index_of(s, n->tile)), n_rows);
+  moire__narrow_emit_sums(l, &s->tiles, n, s->panel, first, high);
+  moire__loop_value m = moire__loop_for(b, first, high, 1, 1);
+  moire__loop_value row = moire__loop_binary(b, MOIRE__LOOP_sub, m, first);
+  look_at_sums(s, m, moire__lower_mul(l, row, index_of(s, n->lanes)));
   moire__loop_end(b);
   moire__loop_end(b);
 }
@@ -298,7 +354,8 @@ static void add_locals(search *s) {
   moire__loop_kernel *k = s->l->kernel;
   int64_t rows = s->codes.narrow.rows;
   moire__narrow_add_locals(s->l, &s->codes.narrow);
-  s->score = moire__loop_add_local(k, "score", MOIRE__LOOP_F32, rows * s->codes.narrow.lanes);
+  s->score = moire__loop_add_local(k, "score", MOIRE__LOOP_F32,
+                                   (s->codes.narrow.tiles ? 1 : rows) * s->codes.narrow.lanes);
   s->margin = moire__loop_add_local(k, "margin", MOIRE__LOOP_F32, rows);
   s->wide = moire__loop_add_local(k, "wide", MOIRE__LOOP_F32, rows);
   s->limit = moire__loop_add_local(k, "limit", MOIRE__LOOP_F32, rows);
@@ -337,39 +394,47 @@ static int lower_narrow(search *s, const char *name) {
   place_rows(s, n_rows);
   start_rows(s, n_rows);
   s->panel = moire__loop_for(b, index_of(s, 0), index_of(s, (codes + lanes - 1) / lanes), 1, 1);
-  moire__narrow_emit_panel(l, &s->tiles, &s->codes.narrow, s->panel);
-  look_at_panel(s, n_rows);
+  if (s->codes.narrow.tiles)
+    look_by_tiles(s, n_rows);
+  else
+    look_at_panel(s, n_rows);
   moire__loop_end(b);
   store_rows(s, n_rows, to);
   moire__lower_finish(l);
   return found;
 }
 
+static search start(moire__lowering *l) {
+  const moire_shape *x = &l->g->values[l->node->operands[0]].shape;
+  const moire_shape *codes = &l->g->values[l->node->operands[1]].shape;
+  search s = {.l = l, .rows = x->dims[0], .codes.n = codes->dims[0], .codes.depth = codes->dims[1]};
+  int64_t depth = s.codes.depth;
+  s.tiles = (moire__tiles){.n_extent = s.codes.n, .type = MOIRE__LOOP_F32, .finish = score};
+  s.tiles.a.planes = s.tiles.b.planes = 1;
+  int64_t rows = !l->target.tiles ? ROWS : depth <= TILE_DEPTH ? TILE_ROWS : TILE_ROWS / 2;
+  moire__narrow *n = &s.codes.narrow;
+  *n = moire__narrow_choose(l, &s.tiles, s.rows, depth, moire__lower_block(l, rows), true);
+  moire__narrow_pack_first(n, &s.tiles, depth);
+  n->depth = n->elements * n->step;
+  n->resumes = false;
+  s.room = ROOM + n->lanes;
+  return s;
+}
+
 /* Measured at D from 16 to 2,048 on the machine of docs/decisions/0020: a row costs what 192 codes do, and each
- * code as much as 8 numbers more. */
-bool moire__nearest_narrow_pays(const moire__lowering *l) {
+ * code as much as 8 numbers more. By tiles nothing has been measured. */
+bool moire__nearest_narrow_pays(moire__lowering *l) {
   const moire_shape *codes = &l->g->values[l->node->operands[1]].shape;
   int64_t n = codes->dims[0], depth = codes->dims[1];
-  if (!moire__node_int_or(l->node, "bf16", 0) || !l->target.pairs) return false;
-  if (depth < 1 || depth > MOST_DEPTH) return false;
+  if (!moire__node_int_or(l->node, "bf16", 0) || depth < 1 || depth > MOST_DEPTH) return false;
+  if (l->target.tiles ? !start(l).codes.narrow.tiles : !l->target.pairs) return false;
   return l->target.small_blocks || (n >= 192 && n * (depth - 8) >= 12800);
 }
 
 int moire__nearest_narrow_lower(moire__lowering *l) {
-  const moire_shape *x = &l->g->values[l->node->operands[0]].shape;
-  const moire_shape *codes = &l->g->values[l->node->operands[1]].shape;
   const char *name = l->kernel->name;
-  search s = {.l = l, .rows = x->dims[0], .codes.n = codes->dims[0], .codes.depth = codes->dims[1]};
-  int64_t depth = s.codes.depth;
-  s.tiles = (moire__tiles){.n_extent = s.codes.n, .type = MOIRE__LOOP_F32, .finish = score, .context = &s};
-  s.tiles.a.planes = s.tiles.b.planes = 1;
-  moire__narrow *n = &s.codes.narrow;
-  const moire_dim one_row = 1; /* few rows: no tiles of AMX, on which this was not measured */
-  *n = moire__narrow_choose(l, &s.tiles, one_row, depth, moire__lower_block(l, ROWS), true);
-  moire__narrow_pack_first(n, &s.tiles, depth);
-  n->depth = depth + depth % 2;
-  n->resumes = false;
-  s.room = ROOM + n->lanes;
+  search s = start(l);
+  s.tiles.context = &s;
   moire__nearest_pack(l, &s.codes, name);
   return lower_narrow(&s, name);
 }

@@ -8,7 +8,7 @@
 #include "ops/product/narrow.h"
 
 /* Whether the node asks for it, and it is faster here. */
-bool moire__nearest_narrow_pays(const moire__lowering *l);
+bool moire__nearest_narrow_pays(moire__lowering *l);
 /* Adds its kernels. Returns the number of the extra buffer of what they find, i32 for each row: the code, or -1
  * where the row has to be searched in float32. */
 int moire__nearest_narrow_lower(moire__lowering *l);

@@ -126,6 +126,10 @@ static void pack_code(const packing *p) {
   store_pair(p, i, x, y);
   moire__loop_end(b);
   if (depth % 2) store_pair(p, index_of(l, depth / 2), take(p, index_of(l, depth - 1)), real(l, 0));
+  if (p->c->narrow.elements == (depth + 1) / 2) return; /* else zeros fill a tile */
+  i = moire__loop_for(b, index_of(l, (depth + 1) / 2), index_of(l, p->c->narrow.elements), 1, 1);
+  store_pair(p, i, real(l, 0), real(l, 0));
+  moire__loop_end(b);
 }
 
 double moire__nearest_share(const moire__nearest_codes *c) { return (double)(2 * c->depth + 16) * 0x1p-23; }
@@ -207,7 +211,10 @@ static void pack_row(moire__lowering *l, const moire__nearest_codes *c, const mo
   moire__loop_reduce(b, squares[1], MOIRE__LOOP_add, mul(l, around, around));
   moire__loop_reduce(b, squares[2], MOIRE__LOOP_add, mul(l, lost, lost));
   moire__loop_end(b);
-  if (c->depth % 2) moire__loop_store(b, c->narrow.a[0], moire__lower_add(l, to, end), real(l, 0));
+  if (c->narrow.depth == c->depth) return; /* else zeros fill a pair, or a tile */
+  k = moire__loop_for(b, end, index_of(l, c->narrow.depth), 1, l->target.lanes * 2);
+  moire__loop_store(b, c->narrow.a[0], moire__lower_add(l, to, k), real(l, 0));
+  moire__loop_end(b);
 }
 
 /* m and w of a row from the three sums. */

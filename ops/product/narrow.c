@@ -251,13 +251,35 @@ void moire__narrow_emit(moire__lowering *l, const moire__tiles *t, moire__narrow
   if (n->resumes) moire__loop_end(b);
 }
 
+/* A product whose b was packed beforehand; *at: where the panel's begins. */
+static moire__narrow_part of_panel(moire__lowering *l, const moire__tiles *t, const moire__narrow *n,
+                                   moire__loop_value panel, moire__loop_value *at) {
+  moire__narrow_part p = {.t = t, .n = n, .m0 = t->m_low};
+  p.steps = moire__narrow_steps(l, n, t->k_low, t->k_high);
+  *at = moire__lower_mul(l, panel, moire__loop_index(&l->builder, n->elements * n->lanes));
+  return p;
+}
+
 void moire__narrow_emit_panel(moire__lowering *l, const moire__tiles *t, const moire__narrow *n,
                               moire__loop_value panel) {
   moire__loop_builder *b = &l->builder;
-  moire__narrow_part p = {.t = t, .n = n, .m0 = t->m_low};
-  p.steps = moire__narrow_steps(l, n, t->k_low, t->k_high);
-  moire__loop_value at = moire__lower_mul(l, panel, moire__loop_index(b, n->elements * n->lanes));
+  moire__loop_value at = 0;
+  moire__narrow_part p = of_panel(l, t, n, panel, &at);
   tiles_of_panel(l, &p, t->m_high, moire__loop_index(b, 0), moire__loop_index(b, n->lanes), at);
+}
+
+void moire__narrow_emit_sums(moire__lowering *l, const moire__tiles *t, const moire__narrow *n,
+                             moire__loop_value panel, moire__loop_value m, moire__loop_value high) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value at = 0, side = moire__loop_index(b, MOIRE__LOOP_TILE_SIDE);
+  moire__narrow_part p = of_panel(l, t, n, panel, &at);
+  moire__loop_value rows = moire__loop_binary(b, MOIRE__LOOP_sub, high, m);
+  moire__loop_if(b, moire__loop_binary(b, MOIRE__LOOP_lt, side, rows));
+  moire__narrow_tile_sums(l, &p, n->tile / MOIRE__LOOP_TILE_SIDE, m, at);
+  moire__loop_end(b);
+  moire__loop_if(b, moire__loop_binary(b, MOIRE__LOOP_le, rows, side));
+  moire__narrow_tile_sums(l, &p, 1, m, at);
+  moire__loop_end(b);
 }
 
 void moire__narrow_emit_packing(moire__lowering *l, const moire__tiles *t, const moire__narrow *n) {

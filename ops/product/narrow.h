@@ -61,12 +61,15 @@ void moire__narrow_emit_packing(moire__lowering *l, const moire__tiles *t, const
 
 /* As moire__tiles_emit; adds locals for what is packed here. */
 void moire__narrow_emit(moire__lowering *l, const moire__tiles *t, moire__narrow *n);
-/* The locals alone, and the tiles of one panel, whose columns count from 0: for kernels that look at a panel
- * before they go on. k comes in one part, not by tiles of AMX; b was packed beforehand, with full panels, and
- * rows t->m_low .. t->m_high of a are packed, too. */
+/* For kernels that look at a panel before they go on: k comes in one part, b was packed beforehand, with full
+ * panels, whose columns count from 0, and rows t->m_low .. t->m_high of a are packed, too. The locals; all rows
+ * of a panel, not by tiles of AMX; by these, the sums of rows m .. high, at most n->tile of them, which are
+ * left in n->sums[0], row by row. */
 void moire__narrow_add_locals(moire__lowering *l, moire__narrow *n);
 void moire__narrow_emit_panel(moire__lowering *l, const moire__tiles *t, const moire__narrow *n,
                               moire__loop_value panel);
+void moire__narrow_emit_sums(moire__lowering *l, const moire__tiles *t, const moire__narrow *n,
+                             moire__loop_value panel, moire__loop_value m, moire__loop_value high);
 
 /* ops/product/narrow_pack.c: [m0, m1) x [k0, k1) of a, and panel [n0, n1) of b from element `at` of n->b on. */
 void moire__narrow_pack_a(moire__lowering *l, const moire__tiles *t, const moire__narrow *n,
@@ -79,6 +82,10 @@ void moire__narrow_pack_b(moire__lowering *l, const moire__tiles *t, const moire
  * `at`. */
 void moire__narrow_tile_panel(moire__lowering *l, const moire__narrow_part *p, moire__loop_value m1,
                               moire__loop_value n0, moire__loop_value n1, moire__loop_value at);
+
+/* The sums alone of `tiles` tiles of rows from packed row m on, left in n->sums. */
+void moire__narrow_tile_sums(moire__lowering *l, const moire__narrow_part *p, int tiles, moire__loop_value m,
+                             moire__loop_value at);
 
 /* Packed elements of k0 .. k1, or tiles along it. */
 moire__loop_value moire__narrow_steps(moire__lowering *l, const moire__narrow *n, moire__loop_value k0,

@@ -114,13 +114,8 @@ static void finish_rows(moire__lowering *l, const moire__narrow_part *p, moire__
   moire__loop_end(b);
 }
 
-typedef struct range {
-  moire__loop_value low, high;
-} range;
-
-/* `rows` tiles of rows from m on, of which those before `high` exist. */
-static void block(moire__lowering *l, const moire__narrow_part *p, int rows, range m, range columns,
-                  moire__loop_value panel) {
+void moire__narrow_tile_sums(moire__lowering *l, const moire__narrow_part *p, int rows, moire__loop_value m,
+                             moire__loop_value panel) {
   moire__loop_builder *b = &l->builder;
   const moire__narrow *n = p->n;
   for (int plane = 0; plane < n->planes; plane++) {
@@ -128,7 +123,7 @@ static void block(moire__lowering *l, const moire__narrow_part *p, int rows, ran
       moire__loop_tile_zero(b, sum_tile(n, plane, i / (n->lanes / SIDE), i % (n->lanes / SIDE)));
   }
   int64_t pitch = n->along_k ? n->depth : n->depth / n->step;
-  moire__loop_value first = moire__loop_binary(b, MOIRE__LOOP_sub, m.low, p->m0);
+  moire__loop_value first = moire__loop_binary(b, MOIRE__LOOP_sub, m, p->m0);
   first = moire__lower_mul(l, first, moire__loop_index(b, pitch));
   moire__loop_value k = moire__loop_for(b, moire__loop_index(b, 0), p->steps, 1, 1);
   moire__loop_value along = moire__loop_index(b, n->along_k ? MOIRE__NARROW_TILE_DEPTH : SIDE);
@@ -140,6 +135,16 @@ static void block(moire__lowering *l, const moire__narrow_part *p, int rows, ran
     step_of_real(l, n, rows, &at);
   moire__loop_end(b);
   store_sums(l, p, rows);
+}
+
+typedef struct range {
+  moire__loop_value low, high;
+} range;
+
+/* `rows` tiles of rows from m on, of which those before `high` exist. */
+static void block(moire__lowering *l, const moire__narrow_part *p, int rows, range m, range columns,
+                  moire__loop_value panel) {
+  moire__narrow_tile_sums(l, p, rows, m.low, panel);
   finish_rows(l, p, m.low, m.high, columns.low, columns.high);
 }
 

@@ -5,6 +5,7 @@
 
 #include "ops/product/product.h"
 #include "moire/compile.h"
+#include "tests/support/search_case.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -85,5 +86,29 @@ Test(tile_assembly, a_real_product_loads_four_tiles_for_four_products) {
   cr_assert_eq(loops_with(text, 2, 3), 1, "%s", text);
   cr_assert_eq(count(text, strlen(text), "tdpbf16ps"), 6);
   expect_configured_once(text);
+  free(text);
+}
+
+/* Of each row and panel, whether some code is near enough is one look at a mask of two comparisons. */
+Test(tile_assembly, a_search_for_codes_loads_four_tiles_for_four_products) {
+  moire_error error = {0};
+  moire_graph *g = test_search_graph((test_search_size){4096, 256});
+  moire_compile_options options = test_search_options(MOIRE_PRECISION_BF16, "x86-64-v4-amx");
+  char *text = moire_compile_print(g, &options, "assembly", &error);
+  cr_assert(text, "%s", error.message);
+  cr_assert_eq(loops_with(text, 4, 4), 1, "%s", text);
+  cr_assert_eq(loops_with(text, 2, 3), 1, "%s", text);
+  cr_assert_eq(count(text, strlen(text), "tdpbf16ps"), 6);
+  expect_configured_once(text);
+  const char *first = strstr(text, "ldtilecfg"), *last = strstr(text, "tilerelease");
+  size_t n = (size_t)(last - first);
+  cr_assert_eq(count(first, n, "gather"), 0, "%.*s", (int)n, first);
+  cr_assert_eq(count(first, n, "scatter"), 0, "%.*s", (int)n, first);
+  const char *look = strstr(first, "\tkortest"), *row = look;
+  cr_assert(look && look < last && count(first, n, "\tkortest") == 1, "%.*s", (int)n, first);
+  while (row > first && row[0] != '.') row--; /* the row begins at the label before */
+  cr_assert_eq(count(row, (size_t)(look - row), "vcmp"), 2, "%.*s", (int)(look - row), row);
+  cr_assert_eq(count(row, (size_t)(look - row), "vextract"), 0, "%.*s", (int)(look - row), row);
+  moire_graph_destroy(g);
   free(text);
 }
