@@ -231,5 +231,7 @@ const test_reader test_readers[] = {
     {"recbole", test_read_recbole, test_seed_recbole},
     {"tokens", test_read_tokens, test_seed_tokens},
     {"teacher", test_read_teacher, test_seed_teacher},
+    {"items", test_read_items, test_seed_items},
+    {"table", test_read_table, test_seed_table},
 };
 const int test_reader_count = COUNT(test_readers);

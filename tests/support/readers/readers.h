@@ -42,6 +42,13 @@ bool test_seed_npy(int n, moire__text *out);
 void test_read_recbole(const uint8_t *bytes, size_t n);
 bool test_seed_recbole(int n, moire__text *out);
 
+/* Tables of items: whole files, and files that are well formed but for what their sections hold and a few words
+ * of the head. */
+void test_read_items(const uint8_t *bytes, size_t n);
+bool test_seed_items(int n, moire__text *out);
+void test_read_table(const uint8_t *bytes, size_t n);
+bool test_seed_table(int n, moire__text *out);
+
 /* Token files, and stored logits of a teacher. */
 void test_read_tokens(const uint8_t *bytes, size_t n);
 bool test_seed_tokens(int n, moire__text *out);
