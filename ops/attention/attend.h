@@ -96,7 +96,8 @@ void moire__attend_of_query(moire__attend_kernel *k, moire__loop_value m);
 moire__tiles moire__attend_tiles(const moire__attend_kernel *k, int operand, int64_t width,
                                  const moire__loop_buffer *transposed, moire__tile_finish *finish,
                                  void *context);
-/* s scaled, before masks. */
+/* |s|^2, or s of real scores; and scaled, before masks. */
+moire__loop_value moire__attend_strength(const moire__attend_kernel *k, const moire__loop_value s[2]);
 moire__loop_value moire__attend_scaled(const moire__attend_kernel *k, const moire__loop_value s[2]);
 /* The score of key n of the block (for the part's queries), s scaled and masked. */
 moire__loop_value moire__attend_score(const moire__attend_kernel *k, moire__loop_value n,
@@ -118,18 +119,20 @@ moire__loop_value moire__attend_position(const moire__attend_kernel *k, moire__l
  * Where all keys are one block, keys are the lanes and queries come a few at a time: a row of a random mask
  * lies in memory as its lanes do, and is drawn a run of Philox's blocks at a time. */
 typedef struct moire__attend_short {
-  moire__attend_kernel k;        /* first_query 0, all queries; first_key 0 */
-  int64_t width;                 /* of rows of keys: an odd number of vectors */
-  moire__loop_buffer ordinal;    /* i32: a key's number if it is valid, else one that no query sees */
-  moire__loop_buffer drawn;      /* where layout.rng >= 0: the random mask, */
-  moire__loop_value drawn_at;    /* from here on: */
-  int64_t drawn_width;           /* the element of query m and key n at drawn_at + m drawn_width + n */
-  moire__loop_value low, high;   /* keys that some query looks at; low begins a vector */
+  moire__attend_kernel k;      /* first_query 0, all queries; first_key 0 */
+  int64_t width;               /* of rows of keys: an odd number of vectors */
+  moire__loop_buffer ordinal;  /* where a query may not see a key. i32: its number if it is valid, else one that
+                                  no  query sees */
+  moire__loop_buffer beyond;   /* f32: 0, in lanes after the last key -inf */
+  moire__loop_buffer drawn;    /* where layout.rng >= 0: the random mask, */
+  moire__loop_value drawn_at;  /* from here on: */
+  int height;                  /* queries of a part, and rows of a tile */
+  bool two_vectors;            /* of keys at a time in real products: few registers */
+  int64_t drawn_width;         /* the element of query m and key n at drawn_at + m drawn_width + n */
+  moire__loop_value low, high; /* keys that some query looks at; low begins a vector */
   moire__loop_value first, rows; /* of the part: its first query, how many, */
   moire__loop_value end, lanes;  /* and keys that it looks at: before end; whole vectors before lanes */
 } moire__attend_short;
-
-enum { MOIRE__ATTEND_ROWS = 8 }; /* queries of a part */
 
 bool moire__attend_is_short(const moire__attend_kernel *k);
 moire__attend_short moire__attend_short_begin(const moire__attend_kernel *k);
@@ -147,7 +150,9 @@ moire__loop_value moire__attend_short_keys(const moire__attend_short *f);
 void moire__attend_short_pairs(const moire__attend_short *f, int operand, int64_t width,
                                const moire__loop_buffer *transposed, bool real_only, moire__tile_finish *finish,
                                void *context);
-/* Of the part's row m and key n, whose scaled score is given; and their element of the random mask. */
+/* How large tiles are whose columns are channels. */
+void moire__attend_short_size(const moire__attend_short *f, moire__tiles *t);
+/* The score of the part's row m and key n, whose s is given; and their element of the random mask. */
 moire__loop_value moire__attend_short_score(moire__attend_short *f, moire__loop_value m, moire__loop_value n,
                                             const moire__loop_value s[2]);
 moire__loop_value moire__attend_short_drop(const moire__attend_short *f, moire__loop_value m,

@@ -381,14 +381,17 @@ moire__tiles moire__attend_tiles(const moire__attend_kernel *k, int operand, int
   return t;
 }
 
+moire__loop_value moire__attend_strength(const moire__attend_kernel *k, const moire__loop_value s[2]) {
+  moire__loop_builder *b = &k->l->builder;
+  if (k->layout.planes == 1) return s[0];
+  return moire__loop_ternary(b, MOIRE__LOOP_fma, s[0], s[0],
+                             moire__loop_binary(b, MOIRE__LOOP_mul, s[1], s[1]));
+}
+
 moire__loop_value moire__attend_scaled(const moire__attend_kernel *k, const moire__loop_value s[2]) {
   moire__loop_builder *b = &k->l->builder;
-  moire__loop_value score = s[0];
-  if (k->layout.planes == 2) {
-    moire__loop_value square = moire__loop_binary(b, MOIRE__LOOP_mul, s[1], s[1]);
-    score = moire__loop_ternary(b, MOIRE__LOOP_fma, s[0], s[0], square);
-  }
-  return moire__loop_binary(b, MOIRE__LOOP_mul, score, moire__loop_const(b, MOIRE__LOOP_F32, k->scale));
+  return moire__loop_binary(b, MOIRE__LOOP_mul, moire__attend_strength(k, s),
+                            moire__loop_const(b, MOIRE__LOOP_F32, k->scale));
 }
 
 moire__loop_value moire__attend_score(const moire__attend_kernel *k, moire__loop_value n,

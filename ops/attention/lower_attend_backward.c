@@ -76,6 +76,7 @@ static void weights_and_slopes(backward *f) {
   moire__tiles_emit_rows(k->l, &t, m);
   t = moire__attend_tiles(k, k->layout.v, k->e, f->g, store_slope, f);
   t.skip[1] = true;
+  t.apart = k->layout.planes == 2;
   moire__tiles_emit_rows(k->l, &t, m);
   finish_slopes(f, m, moire__loop_load(b, f->dot, m));
   moire__loop_end(b);

@@ -6,6 +6,9 @@
  *
  *   m = max_j s_j,   p_j = exp(s_j - m),   y = (sum_j p_j drop_j v_j) / sum_j p_j
  *
+ * A part is a tile of the products with keys. Where registers are few, those of one plane take two vectors of
+ * keys at a time, so that their sums are as many.
+ *
  * Keys before the first that is looked at, in its vector, are masked like others; lanes after the last key have
  * the score -inf, thus the weight 0.
  *
@@ -16,7 +19,14 @@
  */
 #include "ops/attention/attend.h"
 
-enum { RUN = 64, MOST_QUERIES = 128, MOST_DRAWN = 1 << 14, NO_KEY = 1 << 30 };
+enum {
+  RUN = 64,
+  MOST_QUERIES = 128,
+  MOST_DRAWN = 1 << 14,
+  NO_KEY = 1 << 30,
+  LEAST_WIDE_ROWS = 4, /* of tiles of two vectors */
+  MANY_REGISTERS = 32
+};
 
 /* ---- what is shared ---- */
 
@@ -31,11 +41,17 @@ bool moire__attend_is_short(const moire__attend_kernel *k) {
   return moire__dim_is_static(width) && drawn_elements(k, moire__dim_factor(width)) <= MOST_DRAWN;
 }
 
+/* May a query not see a key that is there? */
+static bool hides_keys(const moire__attend_kernel *k) { return k->causal || k->layout.valid >= 0; }
+
 moire__attend_short moire__attend_short_begin(const moire__attend_kernel *k) {
   moire__attend_short f = {.k = *k};
   int64_t vectors = (k->keys + k->lanes - 1) / k->lanes;
   f.width = f.k.stride = (vectors + 1 - vectors % 2) * k->lanes;
-  f.ordinal = moire__loop_add_local(k->l->kernel, "ordinal", MOIRE__LOOP_I32, f.width);
+  f.height = moire__tiles_fit_rows(k->l, k->layout.planes, k->packed ? 0 : k->queries);
+  f.two_vectors = k->l->target.registers < MANY_REGISTERS;
+  if (hides_keys(k)) f.ordinal = moire__loop_add_local(k->l->kernel, "ordinal", MOIRE__LOOP_I32, f.width);
+  f.beyond = moire__loop_add_local(k->l->kernel, "beyond", MOIRE__LOOP_F32, f.width);
   if (k->layout.rng < 0) return f;
   f.drawn_width = moire__dim_factor(moire__attend_mask_width(k));
   f.drawn = moire__loop_add_local(k->l->kernel, "drawn", MOIRE__LOOP_F32, drawn_elements(k, f.drawn_width));
@@ -65,9 +81,16 @@ static void number_keys(moire__attend_short *f) {
   moire__attend_kernel *k = &f->k;
   moire__loop_builder *b = &k->l->builder;
   moire__loop_value zero = moire__loop_index(b, 0), none = moire__loop_const(b, MOIRE__LOOP_I32, NO_KEY);
-  moire__loop_store(b, f->ordinal, moire__loop_for(b, zero, moire__loop_index(b, f->width), 1, k->lanes), none);
+  moire__loop_value n = moire__loop_for(b, zero, moire__loop_index(b, f->width), 1, k->lanes);
+  moire__loop_store(b, f->beyond, n, moire__loop_const(b, MOIRE__LOOP_F32, -__builtin_inf()));
+  if (hides_keys(k)) moire__loop_store(b, f->ordinal, n, none);
   moire__loop_end(b);
   moire__loop_value key = moire__loop_for(b, zero, k->all_keys, 1, k->lanes);
+  moire__loop_store(b, f->beyond, key, moire__loop_const(b, MOIRE__LOOP_F32, 0));
+  if (!hides_keys(k)) {
+    moire__loop_end(b);
+    return;
+  }
   moire__loop_value number = moire__loop_cast(b, key, MOIRE__LOOP_I32);
   if (k->layout.valid >= 0)
     number = moire__loop_ternary(b, MOIRE__LOOP_select, moire__attend_is_valid(k, key), number, none);
@@ -174,8 +197,8 @@ void moire__attend_short_open(moire__attend_short *f) {
 void moire__attend_short_part(moire__attend_short *f) {
   moire__attend_kernel *k = &f->k;
   moire__loop_builder *b = &k->l->builder;
-  f->first = moire__loop_for(b, moire__loop_index(b, 0), k->all_queries, MOIRE__ATTEND_ROWS, 1);
-  f->rows = moire__attend_block(k, k->all_queries, f->first, MOIRE__ATTEND_ROWS);
+  f->first = moire__loop_for(b, moire__loop_index(b, 0), k->all_queries, f->height, 1);
+  f->rows = moire__attend_block(k, k->all_queries, f->first, f->height);
   f->end = moire__attend_end(k, moire__lower_add(k->l, f->first, f->rows));
   moire__loop_value keys = moire__loop_binary(b, MOIRE__LOOP_sub, f->end, f->low);
   f->lanes = moire__lower_add(k->l, f->low, vectors_of(f, keys));
@@ -197,7 +220,8 @@ void moire__attend_short_pairs(const moire__attend_short *f, int operand, int64_
                     .m_high = f->rows,
                     .k_low = zero,
                     .k_high = moire__loop_index(b, width),
-                    .rows = moire__tiles_even_rows(k->l, k->layout.planes, k->layout.planes, 1),
+                    .rows = f->height,
+                    .all_rests = true,
                     .type = MOIRE__LOOP_F32,
                     .skip = {false, real_only},
                     .finish = finish,
@@ -208,30 +232,52 @@ void moire__attend_short_pairs(const moire__attend_short *f, int operand, int64_
     t.b.row[p] = moire__loop_index(b, f->width);
     t.b.column[p] = moire__loop_index(b, 1);
   }
-  moire__tiles_emit_rows(k->l, &t, moire__attend_short_keys(f));
+  moire__loop_value begin = f->low;
+  if (f->two_vectors && (real_only || t.b.planes == 1)) {
+    moire__loop_value step = moire__loop_index(b, 2 * k->lanes);
+    moire__loop_value keys = moire__loop_binary(b, MOIRE__LOOP_sub, f->lanes, f->low);
+    keys = moire__lower_mul(k->l, moire__loop_binary(b, MOIRE__LOOP_div, keys, step), step);
+    begin = moire__lower_add(k->l, f->low, keys);
+    moire__tiles_emit_rows(k->l, &t, moire__loop_for(b, f->low, begin, 1, 2 * k->lanes));
+    moire__loop_end(b);
+  }
+  t.apart = real_only && t.b.planes == 2;
+  moire__loop_value rest = moire__loop_binary(b, MOIRE__LOOP_sub, f->lanes, begin),
+                    lanes = moire__loop_index(b, k->lanes);
+  rest = moire__lower_mul(k->l, moire__loop_binary(b, MOIRE__LOOP_div, rest, lanes), lanes);
+  moire__tiles_emit_rows(k->l, &t, moire__loop_for(b, begin, moire__lower_add(k->l, begin, rest), 1, k->lanes));
   moire__loop_end(b);
+}
+
+void moire__attend_short_size(const moire__attend_short *f, moire__tiles *t) {
+  const moire__lowering *l = f->k.l;
+  int planes_a = t->a.planes, planes_b = t->b.planes, lanes = l->target.lanes;
+  int wide_rows = moire__tiles_even_rows(l, planes_a, planes_b, 2);
+  bool wide = t->n_extent > lanes && wide_rows >= LEAST_WIDE_ROWS;
+  t->lanes = wide ? 2 * lanes : lanes;
+  t->rows = wide && !f->two_vectors ? wide_rows : f->height;
+  t->all_rests = true;
 }
 
 moire__loop_value moire__attend_short_score(moire__attend_short *f, moire__loop_value m, moire__loop_value n,
                                             const moire__loop_value s[2]) {
   moire__attend_kernel *k = &f->k;
   moire__loop_builder *b = &k->l->builder;
-  moire__loop_value score = moire__attend_scaled(k, s);
+  moire__loop_value score =
+      moire__loop_ternary(b, MOIRE__LOOP_fma, moire__attend_strength(k, s),
+                          moire__loop_const(b, MOIRE__LOOP_F32, k->scale), moire__loop_load(b, f->beyond, n));
+  if (!hides_keys(k)) return score;
   moire__attend_of_query(k, moire__lower_add(k->l, f->first, m));
   moire__loop_value seen = moire__loop_binary(b, MOIRE__LOOP_le, moire__loop_load(b, f->ordinal, n), k->last);
   moire__loop_value masked = moire__loop_binary(b, MOIRE__LOOP_add, score, k->shift);
-  score = moire__loop_ternary(b, MOIRE__LOOP_select, seen, score, masked);
-  moire__loop_value exists = moire__loop_binary(b, MOIRE__LOOP_lt, moire__loop_cast(b, n, MOIRE__LOOP_I32),
-                                                moire__loop_cast(b, k->all_keys, MOIRE__LOOP_I32));
-  return moire__loop_ternary(b, MOIRE__LOOP_select, exists, score,
-                             moire__loop_const(b, MOIRE__LOOP_F32, -__builtin_inf()));
+  return moire__loop_ternary(b, MOIRE__LOOP_select, seen, score, masked);
 }
 
 /* ---- forward ---- */
 
 typedef struct forward {
   moire__attend_short s;
-  moire__loop_buffer keys[2], p, per; /* of a part: p, and 1 / sum */
+  moire__loop_buffer keys[2], p, top, per; /* of a part: p, the largest score, and 1 / sum */
 } forward;
 
 static void store_score(void *context, moire__loop_value m, moire__loop_value n,
@@ -241,18 +287,23 @@ static void store_score(void *context, moire__loop_value m, moire__loop_value n,
   moire__loop_store(&f->s.k.l->builder, f->p, moire__attend_short_at(&f->s, m, n), score);
 }
 
+static void find_top(const forward *f, moire__loop_value m) {
+  moire__loop_builder *b = &f->s.k.l->builder;
+  moire__loop_var top = moire__loop_declare(b, moire__loop_const(b, MOIRE__LOOP_F32, -__builtin_inf()));
+  moire__loop_value n = moire__attend_short_keys(&f->s);
+  moire__loop_reduce(b, top, MOIRE__LOOP_max, moire__loop_load(b, f->p, moire__attend_short_at(&f->s, m, n)));
+  moire__loop_end(b);
+  moire__loop_store(b, f->top, m, moire__loop_get(b, top));
+}
+
 /* A row of scores becomes one of weights. */
 static void soften(forward *f, moire__loop_value m) {
   moire__attend_kernel *k = &f->s.k;
   moire__lowering *l = k->l;
   moire__loop_builder *b = &l->builder;
-  moire__loop_var top = moire__loop_declare(b, moire__loop_const(b, MOIRE__LOOP_F32, -__builtin_inf()));
-  moire__loop_value n = moire__attend_short_keys(&f->s);
-  moire__loop_reduce(b, top, MOIRE__LOOP_max, moire__loop_load(b, f->p, moire__attend_short_at(&f->s, m, n)));
-  moire__loop_end(b);
-  moire__loop_value largest = moire__loop_get(b, top);
+  moire__loop_value largest = moire__loop_load(b, f->top, m);
   moire__loop_var sum = moire__loop_declare(b, moire__loop_const(b, MOIRE__LOOP_F32, 0));
-  n = moire__attend_short_keys(&f->s);
+  moire__loop_value n = moire__attend_short_keys(&f->s);
   moire__loop_value at = moire__attend_short_at(&f->s, m, n);
   moire__loop_value less = moire__loop_binary(b, MOIRE__LOOP_sub, moire__loop_load(b, f->p, at), largest);
   moire__loop_value weight = moire__loop_unary(b, MOIRE__LOOP_exp, less);
@@ -299,10 +350,10 @@ static void values(forward *f) {
                     .n_extent = k->e,
                     .k_low = f->s.low,
                     .k_high = f->s.end,
-                    .rows = moire__tiles_even_rows(k->l, 1, k->layout.planes, k->e > k->lanes ? 2 : 1),
                     .type = MOIRE__LOOP_F32,
                     .finish = store_values,
                     .context = f};
+  moire__attend_short_size(&f->s, &t);
   moire__tiles_emit(k->l, &t);
 }
 
@@ -314,14 +365,17 @@ void moire__attend_lower_short(const moire__attend_kernel *k) {
   forward f = {.s = moire__attend_short_begin(k)};
   for (int p = 0; p < planes; p++)
     f.keys[p] = moire__loop_add_local(l->kernel, "keys", MOIRE__LOOP_F32, k->d * f.s.width);
-  f.p = moire__loop_add_local(l->kernel, "p", MOIRE__LOOP_F32, MOIRE__ATTEND_ROWS * f.s.width);
-  f.per = moire__loop_add_local(l->kernel, "per_sum", MOIRE__LOOP_F32, MOIRE__ATTEND_ROWS);
+  f.p = moire__loop_add_local(l->kernel, "p", MOIRE__LOOP_F32, f.s.height * f.s.width);
+  f.top = moire__loop_add_local(l->kernel, "top", MOIRE__LOOP_F32, f.s.height);
+  f.per = moire__loop_add_local(l->kernel, "per_sum", MOIRE__LOOP_F32, f.s.height);
   moire__attend_short_open(&f.s);
   moire__loop_builder *b = &l->builder;
   moire__loop_value zero = moire__loop_index(b, 0);
   moire__attend_transpose(&f.s.k, k->layout.k, k->d, zero, f.s.k.all_keys, f.keys);
   moire__attend_short_part(&f.s);
   moire__attend_short_pairs(&f.s, 0, k->d, f.keys, false, store_score, &f);
+  find_top(&f, moire__loop_for(b, zero, f.s.rows, 1, 1));
+  moire__loop_end(b);
   soften(&f, moire__loop_for(b, zero, f.s.rows, 1, 1));
   moire__loop_end(b);
   values(&f);

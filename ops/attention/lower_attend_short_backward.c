@@ -11,7 +11,7 @@ typedef struct backward {
   moire__attend_short s;
   moire__loop_buffer keys[2], values[2]; /* transposed */
   moire__loop_buffer ds[2], kept;        /* of all queries: s, which becomes ds, and p drop */
-  moire__loop_buffer p, dp;              /* of a part */
+  moire__loop_buffer p, dp, dot;         /* of a part */
   moire__loop_buffer largest, per_sum;   /* of all queries; per_sum: 1 / sum */
 } backward;
 
@@ -26,46 +26,51 @@ static moire__loop_value times(const backward *f, moire__loop_value a, moire__lo
   return moire__loop_binary(&f->s.k.l->builder, MOIRE__LOOP_mul, a, b);
 }
 
-static void store_weight(void *context, moire__loop_value m, moire__loop_value n,
+static void store_scores(void *context, moire__loop_value m, moire__loop_value n,
                          const moire__loop_value sum[2]) {
-  backward *f = context;
-  moire__loop_builder *b = &f->s.k.l->builder;
-  moire__loop_value query = moire__lower_add(f->s.k.l, f->s.first, m);
-  moire__loop_value score = moire__attend_short_score(&f->s, m, n, sum);
-  score = moire__loop_binary(b, MOIRE__LOOP_sub, score, moire__loop_load(b, f->largest, query));
-  moire__loop_value p = moire__loop_unary(b, MOIRE__LOOP_exp, score);
-  p = times(f, p, moire__loop_load(b, f->per_sum, query));
-  moire__loop_store(b, f->p, moire__attend_short_at(&f->s, m, n), p);
-  for (int i = 0; i < f->s.k.layout.planes && f->s.k.layout.planes == 2; i++)
-    moire__loop_store(b, f->ds[i], at_query(f, m, n), sum[i]);
+  const backward *f = context;
+  for (int i = 0; i < f->s.k.layout.planes; i++)
+    moire__loop_store(&f->s.k.l->builder, f->ds[i], at_query(f, m, n), sum[i]);
 }
 
 static void store_slope(void *context, moire__loop_value m, moire__loop_value n,
                         const moire__loop_value sum[2]) {
-  backward *f = context;
+  const backward *f = context;
+  moire__loop_store(&f->s.k.l->builder, f->dp, moire__attend_short_at(&f->s, m, n), sum[0]);
+}
+
+/* p of row m, and D, from p and dp themselves: rounded alike, the slopes of a row sum to zero. */
+static void weigh(backward *f, moire__loop_value m) {
   moire__loop_builder *b = &f->s.k.l->builder;
-  moire__loop_value at = moire__attend_short_at(&f->s, m, n), kept = moire__loop_load(b, f->p, at), dp = sum[0];
+  moire__loop_value query = moire__lower_add(f->s.k.l, f->s.first, m), s[2] = {0, 0};
+  moire__loop_value largest = moire__loop_load(b, f->largest, query),
+                    per = moire__loop_load(b, f->per_sum, query);
+  moire__loop_var total = moire__loop_declare(b, moire__loop_const(b, MOIRE__LOOP_F32, 0));
+  moire__loop_value n = moire__attend_short_keys(&f->s), at = moire__attend_short_at(&f->s, m, n);
+  for (int i = 0; i < f->s.k.layout.planes; i++) s[i] = moire__loop_load(b, f->ds[i], at_query(f, m, n));
+  moire__loop_value less =
+      moire__loop_binary(b, MOIRE__LOOP_sub, moire__attend_short_score(&f->s, m, n, s), largest);
+  moire__loop_value p = times(f, moire__loop_unary(b, MOIRE__LOOP_exp, less), per), kept = p;
+  moire__loop_value dp = moire__loop_load(b, f->dp, at);
+  moire__loop_store(b, f->p, at, p);
   if (f->s.k.layout.rng >= 0) {
     moire__loop_value drop = moire__attend_short_drop(&f->s, m, n);
     dp = times(f, dp, drop);
-    kept = times(f, kept, drop);
+    kept = times(f, p, drop);
+    moire__loop_store(b, f->dp, at, dp);
   }
   moire__loop_store(b, f->kept, at_query(f, m, n), kept);
-  moire__loop_store(b, f->dp, at, dp);
+  moire__loop_reduce(b, total, MOIRE__LOOP_add, times(f, p, dp));
+  moire__loop_end(b);
+  moire__loop_store(b, f->dot, m, moire__loop_get(b, total));
 }
 
-/* D of row m, from p and dp themselves: rounded alike, the slopes of a row sum to zero. s becomes ds. */
+/* s of row m becomes ds. */
 static void finish_slopes(const backward *f, moire__loop_value m) {
   moire__loop_builder *b = &f->s.k.l->builder;
   int planes = f->s.k.layout.planes;
-  moire__loop_var total = moire__loop_declare(b, moire__loop_const(b, MOIRE__LOOP_F32, 0));
+  moire__loop_value dot = moire__loop_load(b, f->dot, m);
   moire__loop_value n = moire__attend_short_keys(&f->s), at = moire__attend_short_at(&f->s, m, n);
-  moire__loop_reduce(b, total, MOIRE__LOOP_add,
-                     times(f, moire__loop_load(b, f->p, at), moire__loop_load(b, f->dp, at)));
-  moire__loop_end(b);
-  moire__loop_value dot = moire__loop_get(b, total);
-  n = moire__attend_short_keys(&f->s);
-  at = moire__attend_short_at(&f->s, m, n);
   moire__loop_value slope = moire__loop_binary(b, MOIRE__LOOP_sub, moire__loop_load(b, f->dp, at), dot);
   slope = times(f, slope, moire__loop_load(b, f->p, at));
   slope = times(f, slope, moire__loop_const(b, MOIRE__LOOP_F32, planes * f->s.k.scale));
@@ -114,16 +119,16 @@ static moire__tile_matrix pairs(const backward *f, int planes, const moire__loop
 
 static moire__tiles product(const target *to, moire__tile_matrix a, moire__tile_matrix right) {
   moire__lowering *l = to->f->s.k.l;
-  int width = to->width > l->target.lanes ? 2 : 1;
-  return (moire__tiles){.a = a,
-                        .b = right,
-                        .m_low = moire__loop_index(&l->builder, 0),
-                        .n_low = moire__loop_index(&l->builder, 0),
-                        .n_high = moire__loop_index(&l->builder, to->width),
-                        .n_extent = to->width,
-                        .rows = moire__tiles_even_rows(l, a.planes, right.planes, width),
-                        .type = MOIRE__LOOP_F32,
-                        .finish = store_result};
+  moire__tiles t = {.a = a,
+                    .b = right,
+                    .m_low = moire__loop_index(&l->builder, 0),
+                    .n_low = moire__loop_index(&l->builder, 0),
+                    .n_high = moire__loop_index(&l->builder, to->width),
+                    .n_extent = to->width,
+                    .type = MOIRE__LOOP_F32,
+                    .finish = store_result};
+  moire__attend_short_size(&to->f->s, &t);
+  return t;
 }
 
 /* dq of the part. */
@@ -207,8 +212,9 @@ static void add_buffers(backward *f) {
     f->ds[p] = moire__loop_add_local(kernel, "ds", MOIRE__LOOP_F32, rows * f->s.width);
   }
   f->kept = moire__loop_add_local(kernel, "kept", MOIRE__LOOP_F32, rows * f->s.width);
-  f->p = moire__loop_add_local(kernel, "p", MOIRE__LOOP_F32, MOIRE__ATTEND_ROWS * f->s.width);
-  f->dp = moire__loop_add_local(kernel, "dp", MOIRE__LOOP_F32, MOIRE__ATTEND_ROWS * f->s.width);
+  f->p = moire__loop_add_local(kernel, "p", MOIRE__LOOP_F32, f->s.height * f->s.width);
+  f->dp = moire__loop_add_local(kernel, "dp", MOIRE__LOOP_F32, f->s.height * f->s.width);
+  f->dot = moire__loop_add_local(kernel, "dot", MOIRE__LOOP_F32, f->s.height);
   f->largest = moire__loop_add_local(kernel, "largest", MOIRE__LOOP_F32, rows);
   f->per_sum = moire__loop_add_local(kernel, "per_sum", MOIRE__LOOP_F32, rows);
 }
@@ -217,8 +223,10 @@ static void parts(backward *f) {
   moire__attend_kernel *k = &f->s.k;
   moire__loop_builder *b = &k->l->builder;
   moire__attend_short_part(&f->s);
-  moire__attend_short_pairs(&f->s, 0, k->d, f->keys, false, store_weight, f);
+  moire__attend_short_pairs(&f->s, 0, k->d, f->keys, false, store_scores, f);
   moire__attend_short_pairs(&f->s, k->layout.g, k->e, f->values, true, store_slope, f);
+  weigh(f, moire__loop_for(b, moire__loop_index(b, 0), f->s.rows, 1, 1));
+  moire__loop_end(b);
   finish_slopes(f, moire__loop_for(b, moire__loop_index(b, 0), f->s.rows, 1, 1));
   moire__loop_end(b);
   query_gradients(f);

@@ -25,6 +25,16 @@ int moire__tiles_even_rows(const moire__lowering *l, int planes_a, int planes_b,
   return rows;
 }
 
+int moire__tiles_fit_rows(const moire__lowering *l, int planes, int64_t count) {
+  enum { ENOUGH = 32, SUMS = 12 }; /* sums that 16 registers hold beside two vectors of b and a scalar of a */
+  if (l->target.registers >= ENOUGH) return moire__tiles_even_rows(l, planes, planes, 1);
+  int most = SUMS / 2;
+  for (int rows = most; count > 0 && rows > most / 2; rows--) {
+    if (count % rows == 0) return rows;
+  }
+  return most;
+}
+
 moire__loop_value moire__tile_address(moire__lowering *l, const moire__tile_matrix *x, int plane,
                                       moire__loop_value i, moire__loop_value j) {
   moire__loop_value at =
@@ -62,7 +72,7 @@ static void accumulate_row(moire__lowering *l, const moire__tiles *t, const moir
   if (t->b.planes == 2 && !t->skip[1]) accumulate(b, sum[1], b_minus, re, y[1]);
   if (t->a.planes == 1) return;
   moire__loop_value im = load(l, &t->a, 1, at[1], r);
-  if (t->b.planes == 2 && !t->skip[0]) accumulate(b, sum[0], a_minus == b_minus, im, y[1]);
+  if (t->b.planes == 2 && !t->skip[0]) accumulate(b, sum[t->apart], a_minus == b_minus, im, y[1]);
   if (!t->skip[1]) accumulate(b, sum[1], a_minus, im, y[0]);
 }
 
@@ -95,6 +105,7 @@ static void tile(moire__lowering *l, const moire__tiles *t, moire__loop_value m,
     for (int i = 0; i < planes; i++) {
       if (!t->skip[i]) sums[i] = moire__loop_get(b, sum[r][i]);
     }
+    if (t->apart) sums[0] = moire__loop_binary(b, MOIRE__LOOP_add, sums[0], moire__loop_get(b, sum[r][1]));
     t->finish(t->context, moire__lower_add(l, m, moire__loop_index(b, r)), n, sums);
   }
 }
@@ -112,8 +123,14 @@ static moire__loop_value tiles_of(moire__lowering *l, const moire__tiles *t, moi
   return end;
 }
 
+/* Half as many rows, of a few one less. */
+static int smaller_rest(int rows) { return rows > 3 ? rows / 2 : rows - 1; }
+
 void moire__tiles_emit_rows(moire__lowering *l, const moire__tiles *t, moire__loop_value n) {
   moire__loop_value next = tiles_of(l, t, t->m_low, t->rows, n);
+  for (int rows = smaller_rest(t->rows); t->all_rests && rows; rows = smaller_rest(rows))
+    next = tiles_of(l, t, next, rows, n);
+  if (t->all_rests) return;
   if (t->rows > 3 && !t->single_rest) next = tiles_of(l, t, next, t->rows / 2, n);
   if (t->rows > 1) tiles_of(l, t, next, 1, n);
 }

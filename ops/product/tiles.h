@@ -41,8 +41,12 @@ typedef struct moire__tiles {
   int rows, lanes;    /* of a tile; 0: as many as the registers hold, and as n_extent says */
   bool single_rest; /* rows left over are taken one by one, without a tile of half the height before: less code
                      */
+  bool all_rests; /* rows left over are taken by tiles of fewer and fewer rows, where sums of one wait for each
+                     other */
   moire__loop_type type;
   bool skip[2]; /* planes of the result that nobody wants */
+  bool apart; /* of a complex product whose real plane alone is wanted: two sums of half as many products, which
+                 wait less for each other */
   moire__tile_finish *finish;
   moire__loop_value is_first; /* bool: a tile starts at 0 instead of what `resume` reads; 0: always */
   moire__tile_resume *resume; /* of products that are packed (ops/product/narrow.h, ops/product/triple.h); the
@@ -58,5 +62,9 @@ void moire__tiles_emit(moire__lowering *l, const moire__tiles *t);
 void moire__tiles_emit_rows(moire__lowering *l, const moire__tiles *t, moire__loop_value n);
 /* How many rows fill the registers beside `width` vectors of each plane of b: a power of two up to 8. */
 int moire__tiles_even_rows(const moire__lowering *l, int planes_a, int planes_b, int width);
+/* How many rows fill the registers beside a vector of each of two planes, or two of one, where `count` rows (0:
+ * not known) are to be taken: with 32 registers as above, beside one vector of a plane; with fewer twelve sums,
+ * or somewhat less where no row is left over then. */
+int moire__tiles_fit_rows(const moire__lowering *l, int planes, int64_t count);
 
 #endif
