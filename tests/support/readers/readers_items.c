@@ -160,7 +160,7 @@ static void fill(source *s, char *to, size_t n) {
 static void fill_ends(source *s, char *to, int64_t rows) {
   uint64_t end = 0;
   for (int64_t i = 0; i < rows; i++) {
-    end += next(s) % 4;
+    end += next(s) % 6; /* all of them may be more than there are bytes of names */
     memcpy(to + i * (int64_t)sizeof end, &end, sizeof end);
   }
 }
@@ -178,7 +178,7 @@ static void make_table(source *s, moire__text *out) {
   }
   head.live = head.rows;
   head.most_norm = 1 + next(s);
-  moire__items_lay_out(&head, named ? head.rows * 3 : -1);
+  moire__items_lay_out(&head, named ? head.rows * 2 : -1);
   size_t n = (size_t)moire__items_end(&head);
   char *bytes = moire__allocate(n + 1);
   for (int i = 0; i < MOIRE__ITEMS_SECTIONS; i++) {
