@@ -1,4 +1,4 @@
-/* Squares of f32 transposed in registers.
+/* Squares of words of 32 bits transposed in registers.
  *
  * Three steps, each of shuffles of two vectors that are one instruction of x86: neighbouring rows are
  * interleaved by elements and then by pairs, so that quarter L (128 bits) of vector c of four rows has their
@@ -74,7 +74,10 @@ void moire__emit_turn(moire__emitter *e, const moire__loop_statement *s) {
     moire__emit_fail(e, MOIRE_ERROR_UNSUPPORTED, "a square that is turned has a side of 4, 8 or 16");
     return;
   }
-  LLVMTypeRef element = LLVMFloatTypeInContext(ir->context), vector = LLVMVectorType(element, (unsigned)side);
+  moire__loop_type type = e->kernel->buffers[s->from].type; /* bf16: its pairs are words */
+  LLVMTypeRef element = moire__emit_memory_type(e, type),
+              to = moire__emit_memory_type(e, e->kernel->buffers[s->buffer].type);
+  LLVMTypeRef vector = LLVMVectorType(to, (unsigned)side);
   LLVMValueRef rows[MOST], columns[MOST];
   LLVMValueRef at = moire__emit_uniform(e, s->value), pitch = moire__emit_uniform(e, s->low);
   for (int i = 0; i < side; i++) {
@@ -82,14 +85,14 @@ void moire__emit_turn(moire__emitter *e, const moire__loop_statement *s) {
     LLVMValueRef offset = LLVMBuildNSWAdd(ir->at, at, row, "");
     rows[i] = LLVMBuildLoad2(ir->at, vector,
                              LLVMBuildInBoundsGEP2(ir->at, element, e->buffers[s->from], &offset, 1, ""), "");
-    LLVMSetAlignment(rows[i], sizeof(float));
+    LLVMSetAlignment(rows[i], (unsigned)moire__loop_type_bytes(type));
   }
   transpose(ir, rows, side, columns);
   at = moire__emit_uniform(e, s->address);
   for (int j = 0; j < side; j++) {
     LLVMValueRef offset = LLVMBuildNSWAdd(ir->at, at, moire__ir_index(ir, j * s->step), "");
     LLVMValueRef store = LLVMBuildStore(
-        ir->at, columns[j], LLVMBuildInBoundsGEP2(ir->at, element, e->buffers[s->buffer], &offset, 1, ""));
+        ir->at, columns[j], LLVMBuildInBoundsGEP2(ir->at, to, e->buffers[s->buffer], &offset, 1, ""));
     LLVMSetAlignment(store, sizeof(float));
   }
 }

@@ -56,7 +56,10 @@ static const struct {
     {"tile 0 += dot 1", "expected `,`"},
     {"tile 0 = load %x[0] pitch 32", "there is no buffer x yet"},
     {"tile 0 = load %a[0]", "expected `pitch`"},
-    {"tile 0 = load %f[0] pitch 32", "`tile 0 = load %f[0] pitch 32`: %f is f32"},
+    {"tile 0 = load %f[0] pitch 15", "`tile 0 = load %f[0] pitch 15`: the rows overlap"},
+    {"tile 0 = load %f[0] pitch 16 tile 0 = load %a[0] pitch 32", "tile 0 holds sums elsewhere"},
+    {"turn %c[0] pitch 16 = %b[0] pitch 16 side 16", "%b is i32"},
+    {"turn %b[0] pitch 16 = %a[0] pitch 32 side 16", "%b is an `in` buffer"},
     {"tile 0 = load %a[0] pitch 31", "`tile 0 = load %a[0] pitch 31`: the rows overlap"},
     {"tile 0 = load %b[0] pitch 15", "the rows overlap"},
     {"tile 0 = load %a[0.5] pitch 32", "the address is f32, not i64"},
@@ -146,6 +149,28 @@ Test(tile_statements, compiled_code_does_what_they_mean) {
                                            "    tile 6 = load %b[0] pitch 16\n    tile 0 += dot 4, 6\n  }\n"
                                            "  %r = mul %p, 600 : i64\n  tile 0 to %c[%r] pitch 16\n"
                                            "  %s = add %r, 256 : i64\n  tile 5 to %c[%s] pitch 21\n}\n");
+  test_compiled_agrees(k,
+                       &(test_compiled_case){.target = TEST_TILES_TARGET, .low = 0.5, .high = 2, .ulps = 12});
+  moire__arena_free(&arena);
+}
+
+/* What packing is made of: squares of pairs turned, of words and of bf16; and sums that go on.
+ */
+Test(tile_statements, squares_of_pairs_and_sums_are_moved_as_they_say) {
+  need_tiles();
+  moire__arena arena = {0};
+  moire__loop_kernel *k = test_kernel_text(
+      &arena, "%s",
+      "kernel @k (in bf16 %a[1000], in i32 %w[600], in f32 %f[600], out i32 %c[600], out i32 %d[300],\n"
+      "    out f32 %s[300]) parallel %p < 1 {\n"
+      "  local i32 %b[256]\n"
+      "  turn %c[3] pitch 17 = %w[5] pitch 20 side 16\n"
+      "  turn %b[0] pitch 16 = %a[7] pitch 50 side 16\n"
+      "  for %i = 0 to 256 vector 16 {\n"
+      "    %x = load %b[%i] : i32\n    store %d[%i] = %x\n  }\n"
+      "  tile 0 = load %f[2] pitch 19\n"
+      "  tile 1 = load %a[0] pitch 32\n  tile 2 = load %a[1] pitch 33\n  tile 0 += dot 1, 2\n"
+      "  tile 0 to %s[1] pitch 16\n}\n");
   test_compiled_agrees(k,
                        &(test_compiled_case){.target = TEST_TILES_TARGET, .low = 0.5, .high = 2, .ulps = 12});
   moire__arena_free(&arena);

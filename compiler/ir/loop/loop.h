@@ -131,9 +131,9 @@ typedef struct moire__loop_var_info {
 enum { MOIRE__LOOP_TILES = 8, MOIRE__LOOP_TILE_SIDE = 16 };
 
 typedef enum moire__loop_tile_op {
-  MOIRE__TILE_ZERO, /* sums: t[r][c] = 0 */
-  MOIRE__TILE_LOAD, /* pairs: t[r][c] = buffer[address + r * step + c], i32; of a bf16 buffer 2 c and 2 c + 1 */
-  MOIRE__TILE_DOT,  /* sums: t[r][c] += sum over k of dot(a[r][k], b[k][c], 0), rounded in any order */
+  MOIRE__TILE_ZERO,  /* sums: t[r][c] = 0 */
+  MOIRE__TILE_LOAD,  /* sums or pairs: t[r][c] = buffer[address + r * step + c]; of bf16 2 c and 2 c + 1 */
+  MOIRE__TILE_DOT,   /* sums: t[r][c] += sum over k of dot(a[r][k], b[k][c], 0), rounded in any order */
   MOIRE__TILE_STORE, /* buffer[address + r * step + c] = t[r][c], f32 */
 } moire__loop_tile_op;
 
@@ -146,7 +146,7 @@ typedef enum moire__loop_statement_kind {
   MOIRE__LOOP_FOR,     /* for value in [low, high) step: body; lanes 1: serial, step > 0; lanes > 1: step 1 */
   MOIRE__LOOP_IF,      /* if value: body */
   MOIRE__LOOP_TURN, /* a square transposed: buffer[address + j * step + i] = from[value + i * low + j] for i and
-                       j below `lanes`, of f32; not in a vector loop */
+                       j below `lanes`, of f32, or of pairs, i32 or in a bf16 buffer; not in a vector loop */
   MOIRE__LOOP_TILE, /* tile_op of tiles[0] = t and, of a dot, tiles[1] = a and tiles[2] = b */
 } moire__loop_statement_kind;
 

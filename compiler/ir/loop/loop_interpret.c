@@ -284,13 +284,28 @@ static int64_t in_square(int64_t base, int64_t pitch, int i, int j) {
   return __builtin_add_overflow(at, j, &at) ? INT64_MAX : at;
 }
 
+/* The word at an element, of a buffer of bf16 with the next one. */
+static bool read_word(machine *m, const moire__loop_statement *s, moire__loop_buffer buffer, int64_t at,
+                      slot *word) {
+  bool halves = m->k->buffers[buffer].type == MOIRE__LOOP_BF16;
+  if (!check_offset(m, s, buffer, at) || (halves && !check_offset(m, s, buffer, at + 1))) return false;
+  const uint16_t *half = m->buffers[buffer];
+  if (halves)
+    word->i = (int32_t)((uint32_t)half[at + 1] << 16 | half[at]);
+  else
+    *word = read_element(m, buffer, at);
+  return true;
+}
+
 static bool run_turn(machine *m, const moire__loop_statement *s) {
+  int along = m->k->buffers[s->from].type == MOIRE__LOOP_BF16 ? 2 : 1;
   for (int i = 0; i < s->lanes; i++) {
     for (int j = 0; j < s->lanes; j++) {
-      int64_t from = in_square(m->values[s->value].i, m->values[s->low].i, i, j);
+      slot word;
+      int64_t from = in_square(m->values[s->value].i, m->values[s->low].i, i, along * j);
       int64_t to = in_square(m->values[s->address].i, s->step, j, i);
-      if (!check_offset(m, s, s->from, from) || !check_offset(m, s, s->buffer, to)) return false;
-      write_element(m, s->buffer, to, read_element(m, s->from, from));
+      if (!read_word(m, s, s->from, from, &word) || !check_offset(m, s, s->buffer, to)) return false;
+      write_element(m, s->buffer, to, word);
     }
   }
   return true;
@@ -298,19 +313,19 @@ static bool run_turn(machine *m, const moire__loop_statement *s) {
 
 /* Loads or stores every word of a tile. */
 static bool run_tile_access(machine *m, const moire__loop_statement *s, bool loads) {
-  bool halves = m->k->buffers[s->buffer].type == MOIRE__LOOP_BF16;
+  moire__loop_type type = m->k->buffers[s->buffer].type;
   for (int64_t i = 0; i < MOIRE__TILE_WORDS; i++) {
-    int64_t column = i % MOIRE__LOOP_TILE_SIDE * (halves ? 2 : 1), at = 0;
+    int64_t column = i % MOIRE__LOOP_TILE_SIDE * (type == MOIRE__LOOP_BF16 ? 2 : 1), at = 0;
     if (__builtin_add_overflow(m->values[s->address].i, i / MOIRE__LOOP_TILE_SIDE * s->step + column, &at))
       at = INT64_MAX;
-    if (!check_offset(m, s, s->buffer, at) || (halves && !check_offset(m, s, s->buffer, at + 1))) return false;
-    const uint16_t *half = halves ? (const uint16_t *)m->buffers[s->buffer] + at : NULL;
+    slot word = {.d = m->tiles->sums[s->tiles[0]][i]};
+    if (loads ? !read_word(m, s, s->buffer, at, &word) : !check_offset(m, s, s->buffer, at)) return false;
     if (!loads)
-      write_element(m, s->buffer, at, (slot){.d = m->tiles->sums[s->tiles[0]][i]});
-    else if (halves)
-      m->tiles->pairs[s->tiles[0]][i] = (int32_t)((uint32_t)half[1] << 16 | half[0]);
+      write_element(m, s->buffer, at, word);
+    else if (type == MOIRE__LOOP_F32)
+      m->tiles->sums[s->tiles[0]][i] = word.d;
     else
-      m->tiles->pairs[s->tiles[0]][i] = (int32_t)read_element(m, s->buffer, at).i;
+      m->tiles->pairs[s->tiles[0]][i] = (int32_t)word.i;
   }
   return true;
 }

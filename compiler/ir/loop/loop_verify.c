@@ -223,8 +223,10 @@ static bool check_turn(checker *c, const moire__loop_statement *s) {
   if (!check_value(c, s, "pitch", s->low, MOIRE__LOOP_I64)) return false;
   const moire__loop_buffer_info *to = &c->k->buffers[s->buffer], *from = &c->k->buffers[s->from];
   if (s->lanes != 4 && s->lanes != 8 && s->lanes != 16) return refuse(c, s, "its side is not 4, 8 or 16");
-  if (to->type != MOIRE__LOOP_F32) return refuse(c, s, "%%%s is %s", to->name, moire__loop_type_name(to->type));
-  if (from->type != MOIRE__LOOP_F32)
+  bool words = to->type == MOIRE__LOOP_I32;
+  if (to->type != MOIRE__LOOP_F32 && !words)
+    return refuse(c, s, "%%%s is %s", to->name, moire__loop_type_name(to->type));
+  if (from->type != to->type && !(words && from->type == MOIRE__LOOP_BF16))
     return refuse(c, s, "%%%s is %s", from->name, moire__loop_type_name(from->type));
   if (to->role == MOIRE__BUFFER_IN) return refuse(c, s, "%%%s is an `in` buffer", to->name);
   if (s->buffer == s->from) return refuse(c, s, "it turns a buffer into itself");
@@ -243,7 +245,7 @@ static bool check_tile_access(checker *c, const moire__loop_statement *s, bool l
   if (!check_buffer(c, s, s->buffer, s->address)) return false;
   const moire__loop_buffer_info *info = &c->k->buffers[s->buffer];
   bool halves = info->type == MOIRE__LOOP_BF16;
-  bool good = loads ? halves || info->type == MOIRE__LOOP_I32 : info->type == MOIRE__LOOP_F32;
+  bool good = info->type == MOIRE__LOOP_F32 || (loads && (halves || info->type == MOIRE__LOOP_I32));
   if (!good) return refuse(c, s, "%%%s is %s", info->name, moire__loop_type_name(info->type));
   if (!loads && info->role == MOIRE__BUFFER_IN) return refuse(c, s, "%%%s is an `in` buffer", info->name);
   return s->step >= MOIRE__LOOP_TILE_SIDE * (halves ? 2 : 1) || refuse(c, s, "the rows overlap");
@@ -253,7 +255,9 @@ static bool check_tiles(checker *c, const moire__loop_statement *s) {
   if (c->vector) return refuse(c, s, "a tile in a vector loop");
   switch (s->tile_op) {
     case MOIRE__TILE_ZERO: return check_tile(c, s, s->tiles[0], true);
-    case MOIRE__TILE_LOAD: return check_tile(c, s, s->tiles[0], false) && check_tile_access(c, s, true);
+    case MOIRE__TILE_LOAD:
+      return check_tile_access(c, s, true) &&
+             check_tile(c, s, s->tiles[0], c->k->buffers[s->buffer].type == MOIRE__LOOP_F32);
     case MOIRE__TILE_STORE: return check_tile(c, s, s->tiles[0], true) && check_tile_access(c, s, false);
     case MOIRE__TILE_DOT:
       if (s->tiles[1] == s->tiles[2]) return refuse(c, s, "a tile is multiplied by itself");
