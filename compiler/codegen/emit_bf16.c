@@ -45,6 +45,14 @@ static LLVMValueRef round_register(const moire__ir *ir, LLVMValueRef x) {
   return LLVMBuildBitCast(ir->at, half, halves_like(ir, LLVMTypeOf(x)), "");
 }
 
+/* Two registers at once, one after the other, as 32 halves. */
+static LLVMValueRef round_registers(const moire__ir *ir, LLVMValueRef low, LLVMValueRef high) {
+  LLVMValueRef arguments[] = {high, low};
+  LLVMValueRef halves = moire__ir_intrinsic(ir, "llvm.x86.avx512bf16.cvtne2ps2bf16.512", NULL, 0, arguments, 2);
+  LLVMTypeRef type = LLVMVectorType(LLVMInt16TypeInContext(ir->context), 2 * REGISTER);
+  return LLVMBuildBitCast(ir->at, halves, type, "");
+}
+
 LLVMValueRef moire__emit_to_bf16(moire__emitter *e, LLVMValueRef x) {
   const moire__ir *ir = &e->ir;
   LLVMTypeRef type = LLVMTypeOf(x), word = words_like(ir, type);
@@ -56,6 +64,7 @@ LLVMValueRef moire__emit_to_bf16(moire__emitter *e, LLVMValueRef x) {
   if (lanes == REGISTER) return round_register(ir, x);
   LLVMValueRef low = moire__ir_shuffle(ir, x, NULL, 0, 1, lanes / 2);
   LLVMValueRef high = moire__ir_shuffle(ir, x, NULL, lanes / 2, 1, lanes / 2);
+  if (lanes == 2 * REGISTER) return round_registers(ir, low, high);
   LLVMValueRef first = moire__emit_to_bf16(e, low);
   return moire__ir_concat(ir, first, moire__emit_to_bf16(e, high));
 }
@@ -75,9 +84,30 @@ LLVMValueRef moire__emit_narrow(moire__emitter *e, LLVMValueRef x) {
   return LLVMBuildBitCast(ir->at, upper, LLVMTypeOf(x), "");
 }
 
+/* Registers of 16 lanes: both are rounded at once, then their halves interleaved. */
+static LLVMValueRef pair_registers(const moire__ir *ir, LLVMValueRef low, LLVMValueRef high) {
+  LLVMTypeRef i32 = LLVMInt32TypeInContext(ir->context);
+  LLVMValueRef order[2 * REGISTER], halves = round_registers(ir, low, high);
+  for (int i = 0; i < 2 * REGISTER; i++)
+    order[i] = LLVMConstInt(i32, (unsigned long long)(i / 2 + i % 2 * REGISTER), 0);
+  halves = LLVMBuildShuffleVector(ir->at, halves, LLVMGetPoison(LLVMTypeOf(halves)),
+                                  LLVMConstVector(order, 2 * REGISTER), "");
+  return LLVMBuildBitCast(ir->at, halves, words_like(ir, LLVMTypeOf(low)), "");
+}
+
 LLVMValueRef moire__emit_pair(moire__emitter *e, LLVMValueRef low, LLVMValueRef high) {
   const moire__ir *ir = &e->ir;
   LLVMTypeRef word = words_like(ir, LLVMTypeOf(low));
+  int lanes = moire__ir_lanes(LLVMTypeOf(low));
+  if (in_hardware(e, LLVMTypeOf(low)) && lanes == REGISTER) return pair_registers(ir, low, high);
+  if (in_hardware(e, LLVMTypeOf(low))) {
+    LLVMValueRef part[2];
+    for (int i = 0; i < 2; i++) {
+      part[i] = moire__emit_pair(e, moire__ir_shuffle(ir, low, NULL, i * lanes / 2, 1, lanes / 2),
+                                 moire__ir_shuffle(ir, high, NULL, i * lanes / 2, 1, lanes / 2));
+    }
+    return moire__ir_concat(ir, part[0], part[1]);
+  }
   LLVMValueRef first = LLVMBuildZExt(ir->at, moire__emit_to_bf16(e, low), word, "");
   LLVMValueRef second = LLVMBuildZExt(ir->at, moire__emit_to_bf16(e, high), word, "");
   second = LLVMBuildShl(ir->at, second, moire__ir_integer(word, 16), "");

@@ -139,6 +139,28 @@ static LLVMValueRef slot(rewriting *r, LLVMValueRef function, int i) {
   return r->slots[i];
 }
 
+/* Vectors of bfloat only ever become words or are stored: taken as words, since x86-64-v3 would round their
+ * elements. */
+static LLVMTypeRef without_bfloat(LLVMContextRef context, LLVMTypeRef type) {
+  if (LLVMGetTypeKind(type) != LLVMVectorTypeKind) return type;
+  if (LLVMGetTypeKind(LLVMGetElementType(type)) != LLVMBFloatTypeKind) return type;
+  return LLVMVectorType(LLVMInt16TypeInContext(context), LLVMGetVectorSize(type));
+}
+
+static void replace_result(rewriting *r, LLVMValueRef call, LLVMValueRef from) {
+  LLVMTypeRef type = LLVMTypeOf(call), plain = without_bfloat(r->m->context, type);
+  LLVMValueRef result = LLVMBuildLoad2(r->at, plain, from, "");
+  for (LLVMUseRef use = LLVMGetFirstUse(call), next = NULL; use; use = next) {
+    next = LLVMGetNextUse(use);
+    LLVMValueRef user = LLVMGetUser(use);
+    if (plain != type && LLVMIsAStoreInst(user))
+      LLVMSetOperand(user, 0, result);
+    else if (plain != type && LLVMIsABitCastInst(user))
+      LLVMReplaceAllUsesWith(user, LLVMBuildBitCast(r->at, result, LLVMTypeOf(user), ""));
+  }
+  LLVMReplaceAllUsesWith(call, LLVMBuildBitCast(r->at, result, type, ""));
+}
+
 static void replace(rewriting *r, LLVMValueRef function, LLVMValueRef call, any_function *by) {
   LLVMContextRef context = r->m->context;
   LLVMTypeRef pointer = LLVMPointerTypeInContext(context, 0), i64 = LLVMInt64TypeInContext(context);
@@ -160,7 +182,7 @@ static void replace(rewriting *r, LLVMValueRef function, LLVMValueRef call, any_
   LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(context), types, n, 0);
   LLVMValueRef address = LLVMConstInt(i64, (unsigned long long)(uintptr_t)by, 0);
   LLVMBuildCall2(r->at, type, LLVMConstIntToPtr(address, pointer), arguments, n, "");
-  if (gives) LLVMReplaceAllUsesWith(call, LLVMBuildLoad2(r->at, result, arguments[0], ""));
+  if (gives) replace_result(r, call, arguments[0]);
   LLVMInstructionEraseFromParent(call);
 }
 
