@@ -415,6 +415,7 @@ static search start(moire__lowering *l) {
   moire__narrow *n = &s.codes.narrow;
   *n = moire__narrow_choose(l, &s.tiles, s.rows, depth, moire__lower_block(l, rows), true);
   moire__narrow_pack_first(n, &s.tiles, depth);
+  n->lines = n->tiles;
   n->depth = n->elements * n->step;
   n->resumes = false;
   s.room = ROOM + n->lanes;

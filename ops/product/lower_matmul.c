@@ -26,7 +26,7 @@
 #include "ops/product/tiles.h"
 #include "ops/product/triple.h"
 
-enum { ROW_BLOCK = 64, CUT_RESULT = 1 << 16, CUT_SUM = 1 << 13 };
+enum { ROW_BLOCK = 64, CUT_RESULT = 1 << 16, CUT_SUM = 1 << 13, PARTS_BYTES = 1 << 20, LEAST_PIECES = 8 };
 
 typedef struct product {
   moire__lowering *l;
@@ -35,6 +35,7 @@ typedef struct product {
   moire__tiles tiles;
   moire_dim m, k, n, batch;
   moire__loop_value offset_c;  /* of the leading axes */
+  moire__tile_matrix result;   /* where rows are stored as they are */
   moire__loop_buffer parts[2]; /* cut along k: where the planes of the pieces go */
   bool bf16, is_triple, is_blocked;
   moire__blocked blocked;
@@ -75,6 +76,19 @@ static product describe(moire__lowering *l) {
 
 static moire__loop_buffer result_buffer(const product *p, int plane) {
   return p->parts[plane] ? p->parts[plane] : moire__lower_buffer(p->l, p->l->node->first_result + plane);
+}
+
+/* What store_row and load_row do, for tiles. */
+static void place_result(product *p) {
+  moire__loop_builder *b = &p->l->builder;
+  p->result = (moire__tile_matrix){.planes = p->planes};
+  for (int i = 0; i < p->planes; i++) {
+    if (!p->tiles.skip[i]) p->result.buffer[i] = result_buffer(p, i);
+    p->result.base[i] = p->offset_c;
+    p->result.row[i] = moire__loop_extent(b, p->n);
+    p->result.column[i] = moire__loop_index(b, 1);
+  }
+  if (p->tiles.type == MOIRE__LOOP_F32) p->narrow.result = &p->result;
 }
 
 static moire__loop_value result_address(product *p, moire__loop_value m, moire__loop_value n) {
@@ -193,9 +207,10 @@ static void block_of_rows(product *p, moire__loop_value low, moire__loop_value h
   p->tiles.context = p;
   if (p->l->n_epilogue)
     stretches_of_rows(p);
-  else if (p->bf16)
+  else if (p->bf16) {
+    place_result(p);
     moire__narrow_emit(p->l, &p->tiles, &p->narrow);
-  else if (p->is_triple)
+  } else if (p->is_triple)
     moire__triple_emit(p->l, &p->tiles, &p->triple);
   else if (p->is_blocked)
     moire__blocked_emit(p->l, &p->tiles, &p->blocked);
@@ -260,6 +275,7 @@ static void choose_form(product *p, int64_t most_rows, bool cut) {
   int rank = a->rank;
   bool along_k = a->strides[rank - 1] == 1 || a->dims[rank - 1] == 1;
   if (p->bf16) p->narrow = moire__narrow_choose(p->l, &p->tiles, p->m, p->k, most_rows, along_k);
+  if (p->bf16 && p->narrow.tiles) p->n_packed = 1;
   if (p->is_blocked) choose_blocks(p, cut);
   if (p->is_triple)
     p->triple = moire__triple_choose(p->l, &p->tiles, p->k, most_rows, along_k, a->strides[rank - 2]);
@@ -402,25 +418,54 @@ static void lower_by_rows(product *p) {
   if (batched) moire__loop_end(b);
 }
 
+/* With tiles fewer, where their sums would take more than PARTS_BYTES, since these are written and read. */
+static int64_t cut_pieces(const product *p) {
+  int64_t pieces = moire__lower_pieces(p->l), elements = moire__dim_factor(p->m) * moire__dim_factor(p->n);
+  if (!p->bf16 || !p->narrow.tiles || elements < 1) return pieces;
+  int64_t fit = PARTS_BYTES / (elements * p->planes * (int64_t)sizeof(float));
+  if (fit < LEAST_PIECES) fit = LEAST_PIECES;
+  return fit < pieces ? fit : pieces;
+}
+
+/* The part of k that piece number l->kernel->parallel of n sums up; with tiles it begins with one. */
+static void cut_piece(product *p, int64_t n) {
+  moire__lowering *l = p->l;
+  moire__loop_builder *b = &l->builder;
+  if (!p->bf16 || !p->narrow.tiles) {
+    moire__lower_piece(l, p->k, l->kernel->parallel, &p->tiles.k_low, &p->tiles.k_high);
+    return;
+  }
+  const int64_t deep = MOIRE__NARROW_TILE_DEPTH;
+  moire__loop_value whole = moire__loop_extent(b, p->k);
+  moire__loop_value size = moire__lower_add(l, whole, moire__loop_index(b, n * deep - 1));
+  size = moire__loop_binary(b, MOIRE__LOOP_div, size, moire__loop_index(b, n * deep));
+  size = moire__lower_mul(l, size, moire__loop_index(b, deep));
+  p->tiles.k_low = smaller(l, moire__lower_mul(l, l->kernel->parallel, size), whole);
+  p->tiles.k_high = smaller(l, moire__lower_add(l, p->tiles.k_low, size), whole);
+}
+
 static void lower_cut(product *p) {
   moire__lowering *l = p->l;
+  const int usual = l->target.pieces;
   int extras[2] = {-1, -1};
-  int64_t elements = moire__dim_factor(p->m) * moire__dim_factor(p->n);
+  int64_t elements = moire__dim_factor(p->m) * moire__dim_factor(p->n), pieces = cut_pieces(p);
+  l->target.pieces = (int)pieces; /* of this one */
   for (int i = 0; i < p->planes; i++) {
     if (p->tiles.skip[i]) continue;
-    extras[i] = moire__lower_new_extra(l, elements * moire__lower_pieces(l));
+    extras[i] = moire__lower_new_extra(l, elements * pieces);
     p->parts[i] = moire__lower_add_extra(l, extras[i], MOIRE__BUFFER_OUT);
   }
-  moire__lower_body(l, moire__lower_pieces(l), 1);
+  moire__lower_body(l, pieces, 1);
   moire__loop_builder *b = &l->builder;
   place_batch(p, 0);
   p->offset_c = moire__lower_mul(l, l->kernel->parallel, moire__loop_index(b, elements));
-  moire__lower_piece(l, p->k, l->kernel->parallel, &p->tiles.k_low, &p->tiles.k_high);
+  cut_piece(p, pieces);
   block_of_rows(p, moire__loop_index(b, 0), moire__loop_extent(b, p->m));
   moire__lower_finish(l);
   for (int i = 0; i < p->planes; i++) {
     if (extras[i] >= 0) moire__lower_sum_pieces(l, extras[i], l->node->first_result + i);
   }
+  l->target.pieces = usual;
 }
 
 static bool is_cut(const product *p) {
@@ -432,6 +477,13 @@ static bool is_cut(const product *p) {
   return small && large && p->batch == 1 && l->g->values[l->node->first_result].dtype == MOIRE_F32;
 }
 
+/* Rows that a piece packs at once: with tiles, of a b that was packed beforehand, as many as meet a tile of it.
+ */
+static int64_t rows_at_once(const product *p) {
+  bool tiles = p->bf16 && p->l->target.tiles && p->batch == 1 && moire__dim_is_static(p->n);
+  return moire__lower_block(p->l, tiles ? 2 * MOIRE__LOOP_TILE_SIDE : ROW_BLOCK);
+}
+
 static void lower(moire__lowering *l) {
   product p = describe(l);
   if (is_cut(&p)) {
@@ -440,7 +492,7 @@ static void lower(moire__lowering *l) {
     lower_cut(&p);
     return;
   }
-  choose_form(&p, moire__lower_block(l, ROW_BLOCK), false);
+  choose_form(&p, rows_at_once(&p), false);
   pack_first(&p);
   add_operands(&p);
   for (int i = 0; i < p.planes; i++) {

@@ -9,6 +9,7 @@
 #include "ops/product/narrow.h"
 
 enum { MAX_TILE = 16, MOST_ROWS = 256, DEPTH = 256, PACKED = 1 << 15 };
+enum { TILES_DEPTH = 1024, TILES_PACKED = 1 << 16, TILES_OF_B = 1 << 19 }; /* with tiles; the last in bytes */
 
 /* ---- sizes ------------------------------------------------------------------------------------------------
  */
@@ -26,8 +27,9 @@ static bool fills_tiles(const moire__lowering *l, const moire__tiles *t, moire_d
 
 /* As many accumulators as there are tiles beside the operands: see ops/product/narrow_tiles.c. */
 static void choose_tiles(moire__narrow *n) {
-  n->lanes = MOIRE__LOOP_TILE_SIDE * (n->columns && n->columns <= MOIRE__LOOP_TILE_SIDE ? 1 : 2);
-  n->tile = MOIRE__LOOP_TILE_SIDE * (n->planes == 2 ? 1 : 2);
+  bool one = n->planes == 2 || (n->columns && n->columns <= MOIRE__LOOP_TILE_SIDE);
+  n->lanes = MOIRE__LOOP_TILE_SIDE * (one ? 1 : 2);
+  n->tile = MOIRE__LOOP_TILE_SIDE * 2;
 }
 
 /* Two vectors of each plane, four of a real product: as many accumulators as the registers hold. */
@@ -56,11 +58,14 @@ moire__narrow moire__narrow_choose(const moire__lowering *l, const moire__tiles 
   n.rows = most_rows > 0 && most_rows < MOST_ROWS ? most_rows : moire__lower_block(l, MOST_ROWS);
   if (!l->target.small_blocks) n.rows = round_up(n.rows, n.tile);
   int64_t unit = n.tiles ? MOIRE__NARROW_TILE_DEPTH : 2;
-  n.depth = PACKED / n.rows < DEPTH ? PACKED / n.rows : DEPTH;
+  int64_t most = n.tiles ? TILES_PACKED : PACKED, deep = n.tiles && fixed ? TILES_DEPTH : DEPTH;
+  n.depth = most / n.rows < deep ? most / n.rows : deep;
   n.depth = round_up(moire__lower_block(l, n.depth), unit);
   if (fixed && moire__dim_factor(k) <= n.depth) n.depth = round_up(moire__dim_factor(k), unit);
   if (n.depth < unit) n.depth = unit;
   n.resumes = !fixed || moire__dim_factor(k) > n.depth;
+  int64_t bytes = n.columns * n.depth * 2 * moire__narrow_tile_planes(&n, false);
+  n.whole = n.tiles && n.columns && bytes <= TILES_OF_B;
   return n;
 }
 
@@ -73,9 +78,13 @@ bool moire__narrow_pack_first(moire__narrow *n, const moire__tiles *t, moire_dim
 
 int64_t moire__narrow_panels(const moire__narrow *n) { return (n->columns + n->lanes - 1) / n->lanes; }
 
-int64_t moire__narrow_elements(const moire__narrow *n) {
-  return moire__narrow_panels(n) * n->elements * n->lanes;
+/* Words of a panel, of a plane or, of tiles, of all planes. */
+static int64_t panel_pitch(const moire__narrow *n) {
+  int64_t tiles = n->lanes / MOIRE__LOOP_TILE_SIDE;
+  return n->tiles ? tiles * moire__narrow_tile_pitch(n, false) : n->elements * n->lanes;
 }
+
+int64_t moire__narrow_elements(const moire__narrow *n) { return moire__narrow_panels(n) * panel_pitch(n); }
 
 moire_dtype moire__narrow_dtype(const moire__narrow *n) { return n->step == 2 ? MOIRE_I32 : MOIRE_F32; }
 
@@ -177,9 +186,12 @@ static void one_panel(moire__lowering *l, const moire__narrow_part *p, moire__lo
   const moire__narrow *n = p->n;
   moire__loop_value at = moire__loop_index(b, 0);
   if (n->elements) {
+    int64_t lanes = n->tiles ? MOIRE__LOOP_TILE_SIDE * moire__narrow_tile_planes(n, false) : n->lanes;
     moire__loop_value before = moire__loop_binary(b, MOIRE__LOOP_div, k.low, moire__loop_index(b, n->step));
-    at = moire__lower_mul(l, panel, moire__loop_index(b, n->elements * n->lanes));
-    at = moire__lower_add(l, at, moire__lower_mul(l, before, moire__loop_index(b, n->lanes)));
+    at = moire__lower_mul(l, panel, moire__loop_index(b, panel_pitch(n)));
+    at = moire__lower_add(l, at, moire__lower_mul(l, before, moire__loop_index(b, lanes)));
+  } else if (n->whole) {
+    at = moire__lower_mul(l, panel, moire__loop_index(b, panel_pitch(n)));
   } else {
     moire__narrow_pack_b(l, p->t, n, columns.low, columns.high, k.low, k.high, at);
   }
@@ -210,10 +222,26 @@ static void panels(moire__lowering *l, const moire__narrow_part *p, moire__loop_
   moire__loop_end(b);
 }
 
+static void add_tile_locals(moire__lowering *l, moire__narrow *n) {
+  int64_t rows = round_up(n->rows, MOIRE__LOOP_TILE_SIDE) / MOIRE__LOOP_TILE_SIDE;
+  int64_t words = rows * moire__narrow_tile_pitch(n, true);
+  n->a[0] = moire__loop_add_local(l->kernel, "a_tiles", n->along_k ? MOIRE__LOOP_BF16 : MOIRE__LOOP_I32,
+                                  n->along_k ? 2 * words : words);
+  int64_t panels = n->whole ? moire__narrow_panels(n) : 1;
+  if (!n->elements)
+    n->b[0] = moire__loop_add_local(l->kernel, "b_tiles", MOIRE__LOOP_I32, panels * panel_pitch(n));
+  for (int p = 0; p < n->planes; p++)
+    n->sums[p] = moire__loop_add_local(l->kernel, "tile_sums", MOIRE__LOOP_F32, n->tile * n->lanes);
+}
+
 void moire__narrow_add_locals(moire__lowering *l, moire__narrow *n) {
+  if (n->tiles) {
+    add_tile_locals(l, n);
+    return;
+  }
   static const char *const a[] = {"a_re", "a_im", "a_minus"}, *const b[] = {"b_re", "b_im"};
   moire__loop_type packed = n->step == 2 ? MOIRE__LOOP_I32 : MOIRE__LOOP_F32;
-  int64_t rows = n->tiles ? round_up(n->rows, MOIRE__LOOP_TILE_SIDE) : n->rows, elements = rows * n->depth;
+  int64_t elements = n->rows * n->depth;
   for (int p = 0; p < (n->planes == 2 ? 3 : 1); p++) {
     bool halves = n->along_k && n->step == 2;
     n->a[p] = moire__loop_add_local(l->kernel, a[p], halves ? MOIRE__LOOP_BF16 : packed,
@@ -221,8 +249,6 @@ void moire__narrow_add_locals(moire__lowering *l, moire__narrow *n) {
   }
   for (int p = 0; p < n->planes && !n->elements; p++)
     n->b[p] = moire__loop_add_local(l->kernel, b[p], packed, n->depth / n->step * n->lanes);
-  for (int p = 0; p < n->planes && n->tiles; p++)
-    n->sums[p] = moire__loop_add_local(l->kernel, "tile_sums", MOIRE__LOOP_F32, n->tile * n->lanes);
 }
 
 void moire__narrow_emit(moire__lowering *l, const moire__tiles *t, moire__narrow *n) {
@@ -242,6 +268,8 @@ void moire__narrow_emit(moire__lowering *l, const moire__tiles *t, moire__narrow
     k.high = moire__loop_binary(b, MOIRE__LOOP_min, moire__lower_add(l, k.low, depth), t->k_high);
   }
   p.steps = moire__narrow_steps(l, n, k.low, k.high);
+  if (n->whole && !n->elements)
+    moire__narrow_tile_pack_b(l, t, n, t->n_low, t->n_high, k.low, k.high, moire__loop_index(b, 0));
   moire__loop_value rows = moire__loop_index(b, n->rows);
   p.m0 = moire__loop_for(b, t->m_low, t->m_high, n->rows, 1);
   moire__loop_value m1 = moire__loop_binary(b, MOIRE__LOOP_min, moire__lower_add(l, p.m0, rows), t->m_high);
@@ -287,6 +315,6 @@ void moire__narrow_emit_packing(moire__lowering *l, const moire__tiles *t, const
   moire__loop_value panel = l->kernel->parallel, lanes = moire__loop_index(b, n->lanes);
   moire__loop_value low = moire__lower_add(l, t->n_low, moire__lower_mul(l, panel, lanes));
   moire__loop_value high = moire__loop_binary(b, MOIRE__LOOP_min, moire__lower_add(l, low, lanes), t->n_high);
-  moire__loop_value at = moire__lower_mul(l, panel, moire__loop_index(b, n->elements * n->lanes));
+  moire__loop_value at = moire__lower_mul(l, panel, moire__loop_index(b, panel_pitch(n)));
   moire__narrow_pack_b(l, t, n, low, high, t->k_low, t->k_high, at);
 }

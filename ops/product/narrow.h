@@ -8,8 +8,9 @@
  * there is no instruction that subtracts a product of pairs b   panels of `lanes` columns, [panel][k][lanes]:
  * one vector load an element of k
  *
- * Where the target multiplies whole tiles of pairs (ops/product/narrow_tiles.c), a is [rows][k] in any case,
- * and what is packed at once ends in zeros: k is a multiple of that of a tile.
+ * Where the target multiplies whole tiles of pairs (ops/product/narrow_tiles.c), both operands are packed as
+ * tiles of 1 KiB, which are read in the order in which they lie (ops/product/narrow_tile_pack.c). What is
+ * packed at once ends in zeros: k is a multiple of that of a tile.
  *
  * b is packed beforehand by a kernel of its own where it is a matrix of fixed size, so that weights are packed
  * once in a step, or while a library is made; else a panel at a time, right before it is used.
@@ -24,14 +25,19 @@ typedef struct moire__narrow {
   int planes;       /* 1 or 2 */
   bool tiles;       /* by products of tiles, 16 rows by 16 columns by 32 of k each */
   int lanes, tile;  /* columns and rows of a tile, or of the tiles that are computed at once */
+  bool lines;       /* with tiles, packed by somebody else: a [rows][depth], b [panel][pairs of k][lanes] */
   bool along_k;     /* memory of `a` runs along k */
   bool resumes;     /* k comes in parts of `depth` */
   int64_t depth;    /* of k that is packed at once; a multiple of 2, and of 32 with tiles */
+  bool whole;       /* with tiles: all columns of b are packed at once, unless beforehand */
   int64_t rows;     /* of `a` that are packed at once: whole tiles */
   int64_t columns;  /* of b, where fixed; else 0 */
   int64_t elements; /* packed elements of a column of b that was packed beforehand; else 0 */
-  moire__loop_buffer a[3], b[2];
-  moire__loop_buffer sums[2]; /* what tiles are stored to: [tile][lanes] */
+  moire__loop_buffer a[3], b[2]; /* with tiles, all planes are in a[0] and b[0] */
+  moire__loop_buffer sums[2];    /* what tiles are stored to: [tile][lanes] */
+  /* With tiles: where `finish` stores sums of f32 as they are, and `resume` reads them, row-major. NULL: it
+   * does something else, or is not known to. Borrows. */
+  const moire__tile_matrix *result;
 } moire__narrow;
 
 enum { MOIRE__NARROW_TILE_DEPTH = 2 * MOIRE__LOOP_TILE_SIDE }; /* numbers of k that a tile holds */
@@ -78,13 +84,34 @@ void moire__narrow_pack_a(moire__lowering *l, const moire__tiles *t, const moire
 void moire__narrow_pack_b(moire__lowering *l, const moire__tiles *t, const moire__narrow *n,
                           moire__loop_value n0, moire__loop_value n1, moire__loop_value k0,
                           moire__loop_value k1, moire__loop_value at);
+/* ops/product/narrow_tile_pack.c: the same into whole tiles; of b any number of columns, the first of which is
+ * that of a tile of columns. */
+void moire__narrow_tile_pack_a(moire__lowering *l, const moire__tiles *t, const moire__narrow *n,
+                               moire__loop_value m0, moire__loop_value m1, moire__loop_value k0,
+                               moire__loop_value k1);
+void moire__narrow_tile_pack_b(moire__lowering *l, const moire__tiles *t, const moire__narrow *n,
+                               moire__loop_value n0, moire__loop_value n1, moire__loop_value k0,
+                               moire__loop_value k1, moire__loop_value at);
+/* Of packed tiles: planes that lie side by side, and words from a tile of rows or columns to the next. */
+static inline int moire__narrow_tile_planes(const moire__narrow *n, bool is_a) {
+  return n->planes == 2 && !is_a ? 3 : n->planes;
+}
+static inline int64_t moire__narrow_tile_pitch(const moire__narrow *n, bool is_a) {
+  int64_t pairs = !is_a && n->elements ? n->elements : n->depth / 2;
+  return pairs * MOIRE__LOOP_TILE_SIDE * moire__narrow_tile_planes(n, is_a);
+}
+/* The plane of a complex b whose opposite is packed as well. */
+static inline int moire__narrow_subtracted(const moire__tiles *t) { return t->a.conjugate ? 0 : 1; }
+
 /* ops/product/narrow_tiles.c: rows p->m0 .. m1 of columns [n0, n1), at most a panel, whose packed b begins at
  * `at`. */
 void moire__narrow_tile_panel(moire__lowering *l, const moire__narrow_part *p, moire__loop_value m1,
                               moire__loop_value n0, moire__loop_value n1, moire__loop_value at);
 
-/* The sums alone of `tiles` tiles of rows from packed row m on, left in n->sums. */
-void moire__narrow_tile_sums(moire__lowering *l, const moire__narrow_part *p, int tiles, moire__loop_value m,
+/* Whether that stores tiles where n->result has them. */
+bool moire__narrow_is_in_place(const moire__narrow *n);
+/* The sums alone of `rows` tiles of rows from packed row m on, left in n->sums. */
+void moire__narrow_tile_sums(moire__lowering *l, const moire__narrow_part *p, int rows, moire__loop_value m,
                              moire__loop_value at);
 
 /* Packed elements of k0 .. k1, or tiles along it. */

@@ -19,13 +19,6 @@ moire__loop_value moire__narrow_steps(moire__lowering *l, const moire__narrow *n
   return moire__loop_binary(&l->builder, MOIRE__LOOP_div, all, moire__loop_index(&l->builder, step));
 }
 
-/* The numbers of k0 .. k1 with those that fill the last tile. */
-static moire__loop_value filled(moire__lowering *l, const moire__narrow *n, moire__loop_value k0,
-                                moire__loop_value k1) {
-  moire__loop_value depth = moire__loop_index(&l->builder, MOIRE__NARROW_TILE_DEPTH);
-  return moire__lower_mul(l, moire__narrow_steps(l, n, k0, k1), depth);
-}
-
 /* Opens `if` the numbers of k are odd; false if they are known not to be. What stands there fills a pair. */
 static bool open_rest(moire__lowering *l, const moire__narrow *n, moire__loop_value k0, moire__loop_value k1) {
   moire__loop_builder *b = &l->builder;
@@ -64,11 +57,7 @@ static void copy_rows(moire__lowering *l, const moire__tiles *t, const moire__na
   copy_numbers(l, n, moire__lower_add(l, row, count(l, k0, k)), x);
   moire__loop_end(b);
   const moire__loop_value zeros[2] = {zero(l), zero(l)};
-  if (n->tiles) {
-    k = moire__loop_for(b, count(l, k0, k1), filled(l, n, k0, k1), 1, MOIRE__NARROW_TILE_DEPTH);
-    copy_numbers(l, n, moire__lower_add(l, row, k), zeros);
-    moire__loop_end(b);
-  } else if (open_rest(l, n, k0, k1)) {
+  if (open_rest(l, n, k0, k1)) {
     copy_numbers(l, n, moire__lower_add(l, row, count(l, k0, k1)), zeros);
     moire__loop_end(b);
   }
@@ -128,19 +117,6 @@ static moire__loop_value in_line(moire__lowering *l, const across *x, moire__loo
   return moire__lower_add(l, line, moire__lower_mul(l, count(l, x->low, j), pitch));
 }
 
-/* Pairs of zeros from element `whole` of k on. */
-static void fill_across(moire__lowering *l, const moire__narrow *n, const across *x, moire__loop_value whole,
-                        moire__loop_value all) {
-  moire__loop_builder *b = &l->builder;
-  moire__loop_value nothing = moire__loop_const(b, MOIRE__LOOP_I32, 0);
-  moire__loop_value line = line_of(l, x, moire__loop_for(b, whole, all, 1, 1));
-  moire__loop_value j = moire__loop_for(b, x->low, x->high, 1, l->target.lanes * 2);
-  for (int p = 0; p < (x->is_a && n->planes == 2 ? 3 : n->planes); p++)
-    moire__loop_store(b, x->is_a ? n->a[p] : n->b[p], in_line(l, x, line, j), nothing);
-  moire__loop_end(b);
-  moire__loop_end(b);
-}
-
 /* For every packed element of k all of [low, high). */
 static void pack_across(moire__lowering *l, const moire__tiles *t, const moire__narrow *n, const across *x,
                         moire__loop_value k0, moire__loop_value k1) {
@@ -155,10 +131,6 @@ static void pack_across(moire__lowering *l, const moire__tiles *t, const moire__
   pack_element(l, t, n, x->is_a, in_line(l, x, line, j), k, j, n->step == 2);
   moire__loop_end(b);
   moire__loop_end(b);
-  if (n->tiles) {
-    moire__loop_value all = moire__loop_binary(b, MOIRE__LOOP_div, filled(l, n, k0, k1), step);
-    fill_across(l, n, x, whole, all);
-  }
   if (!open_rest(l, n, k0, k1)) return;
   line = line_of(l, x, whole);
   k = moire__lower_add(l, k0, moire__lower_mul(l, whole, step));
@@ -171,19 +143,27 @@ static void pack_across(moire__lowering *l, const moire__tiles *t, const moire__
 void moire__narrow_pack_a(moire__lowering *l, const moire__tiles *t, const moire__narrow *n,
                           moire__loop_value m0, moire__loop_value m1, moire__loop_value k0,
                           moire__loop_value k1) {
+  if (n->tiles) {
+    moire__narrow_tile_pack_a(l, t, n, m0, m1, k0, k1);
+    return;
+  }
   if (n->along_k) {
     copy_rows(l, t, n, m0, m1, k0, k1);
     return;
   }
   across x = {.is_a = true, .low = m0, .high = m1, .at = moire__loop_index(&l->builder, 0)};
-  x.k_pitch = n->tiles ? 1 : n->rows;
-  x.pitch = n->tiles ? n->depth / n->step : 1;
+  x.k_pitch = n->rows;
+  x.pitch = 1;
   pack_across(l, t, n, &x, k0, k1);
 }
 
 void moire__narrow_pack_b(moire__lowering *l, const moire__tiles *t, const moire__narrow *n,
                           moire__loop_value n0, moire__loop_value n1, moire__loop_value k0,
                           moire__loop_value k1, moire__loop_value at) {
+  if (n->tiles) {
+    moire__narrow_tile_pack_b(l, t, n, n0, n1, k0, k1, at);
+    return;
+  }
   const across x = {.low = n0, .high = n1, .at = at, .k_pitch = n->lanes, .pitch = 1};
   pack_across(l, t, n, &x, k0, k1);
 }

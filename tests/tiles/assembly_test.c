@@ -7,21 +7,32 @@
 #include "moire/compile.h"
 #include "tests/support/search_case.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Assembly of x w for a named number of rows, for x86-64-v4-amx. */
-static char *assembly_of(bool complex) {
+enum { FORWARD, BY_TRANSPOSED, GRADIENT, KINDS };
+
+static moire_value operand(moire_graph *g, const char *name, moire_shape shape, bool complex) {
+  char other[20];
+  snprintf(other, sizeof other, "%s.im", name);
+  moire_value re = moire_input(g, name, MOIRE_F32, shape);
+  return complex ? moire_complex(re, moire_input(g, other, MOIRE_F32, shape)) : re;
+}
+
+/* Assembly for x86-64-v4-amx, for a named number of rows, of x w, x w^T, or x^H v. */
+static char *assembly_of(bool complex, int kind) {
   static const char *const outputs[] = {"y", "z"};
   moire_graph *g = moire_graph_create("product", MOIRE_INFERENCE);
-  moire_shape shape = MOIRE_SHAPE(moire_extent(g, "B"), 128);
-  moire_value x = moire_input(g, "x", MOIRE_F32, shape),
-              w = moire_parameter(g, "w", MOIRE_SHAPE(128, 64), moire_init_constant(0));
-  if (complex) {
-    x = moire_complex(x, moire_input(g, "x.im", MOIRE_F32, shape));
-    w = moire_complex(w, moire_parameter(g, "w.im", MOIRE_SHAPE(128, 64), moire_init_constant(0)));
+  moire_value x = operand(g, "x", MOIRE_SHAPE(moire_extent(g, "B"), 128), complex), y = {0};
+  if (kind == GRADIENT) {
+    moire_value v = operand(g, "v", MOIRE_SHAPE(moire_extent(g, "B"), 64), complex);
+    y = moire__product(g, x, v, (moire__product_flags){.transpose_a = true, .conj_a = true});
+  } else {
+    bool turned = kind == BY_TRANSPOSED;
+    moire_value w = operand(g, "w", turned ? MOIRE_SHAPE(64, 128) : MOIRE_SHAPE(128, 64), complex);
+    y = moire__product(g, x, w, (moire__product_flags){.transpose_b = turned});
   }
-  moire_value y = moire_matmul(x, w);
   moire_output(g, "y", complex ? moire_real(y) : y);
   if (complex) moire_output(g, "z", moire_imag(y));
   moire_compile_options options = moire_compile_defaults();
@@ -71,22 +82,49 @@ static void expect_configured_once(const char *text) {
   cr_assert_eq(count(first, (size_t)(last - first), "\tcall"), 0, "a function may change tiles");
 }
 
+/* Two rows of tiles, which are stored where they belong, and one for the rest. */
 Test(tile_assembly, a_complex_product_loads_seven_tiles_for_eight_products) {
-  char *text = assembly_of(true);
-  cr_assert_eq(loops_with(text, 8, 7), 1, "%s", text);
-  cr_assert_eq(count(text, strlen(text), "tdpbf16ps"), 8);
-  expect_configured_once(text);
-  free(text);
+  for (int kind = 0; kind < KINDS; kind++) {
+    char *text = assembly_of(true, kind);
+    bool goes_on = kind == GRADIENT, rest = kind != GRADIENT;
+    size_t n = strlen(text);
+    cr_assert_eq(loops_with(text, 8, 7), 1, "%s", text);
+    cr_assert_eq(loops_with(text, 4, 5), rest, "%s", text);
+    cr_assert_eq(count(text, n, "tdpbf16ps"), rest ? 12 : 8);
+    cr_assert_eq(count(text, n, "tileloadd"), 7 + (rest ? 5 : 0) + (goes_on ? 4 : 0));
+    cr_assert_eq(count(text, n, "tilestored"), rest ? 6 : 4);
+    expect_configured_once(text);
+    free(text);
+  }
 }
 
-/* Two rows of tiles, and one for the rest. */
 Test(tile_assembly, a_real_product_loads_four_tiles_for_four_products) {
-  char *text = assembly_of(false);
-  cr_assert_eq(loops_with(text, 4, 4), 1, "%s", text);
-  cr_assert_eq(loops_with(text, 2, 3), 1, "%s", text);
-  cr_assert_eq(count(text, strlen(text), "tdpbf16ps"), 6);
-  expect_configured_once(text);
-  free(text);
+  for (int kind = 0; kind < KINDS; kind++) {
+    char *text = assembly_of(false, kind);
+    bool rest = kind != GRADIENT;
+    cr_assert_eq(loops_with(text, 4, 4), 1, "%s", text);
+    cr_assert_eq(loops_with(text, 2, 3), rest, "%s", text);
+    cr_assert_eq(count(text, strlen(text), "tdpbf16ps"), rest ? 6 : 4);
+    expect_configured_once(text);
+    free(text);
+  }
+}
+
+/* Lines are made by one rounding of two vectors; an operand that lies the other way is turned in registers, of
+ * a plane 64 shuffles. Nothing is scattered or gathered, also where tiles are not full. */
+Test(tile_assembly, packing_rounds_two_vectors_at_once_and_scatters_nothing) {
+  for (int i = 0; i < 2 * KINDS; i++) {
+    bool complex = i % 2;
+    char *text = assembly_of(complex, i / 2);
+    size_t n = strlen(text);
+    cr_assert_eq(count(text, n, "scatter"), 0, "%s", text);
+    cr_assert_eq(count(text, n, "gather"), 0, "%s", text);
+    cr_assert_eq(count(text, n, "vcvtneps2bf16"), 0, "%s", text);
+    cr_assert_gt(count(text, n, "vcvtne2ps2bf16"), 0, "%s", text);
+    int shuffles = count(text, n, "vunpck") + count(text, n, "vpunpck") + count(text, n, "vshuf");
+    if (i / 2 == GRADIENT) cr_assert_geq(shuffles, 64 * (1 + complex), "%d shuffles:\n%s", shuffles, text);
+    free(text);
+  }
 }
 
 /* Of each row and panel, whether some code is near enough is one look at a mask of two comparisons. */
