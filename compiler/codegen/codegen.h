@@ -52,6 +52,7 @@ moire_status moire__target_runs_here(const moire__target *target, moire_error *e
 typedef struct moire__codegen_options {
   bool no_optimize; /* skip the pass pipeline: for looking at what the emitter does */
   bool no_contract; /* never make an fma of a product and a sum */
+  bool flush;       /* the calling thread counts numbers below the normal range as zero */
   bool debug_info;  /* DWARF: the kernel's name, and for instructions the line of the model they serve */
   int first_index;  /* kernel i has the symbol moire_kernel_<first_index + i> ... */
   const char *const *symbols; /* ... or symbols[i] (a C identifier), if symbols is not NULL; borrows */

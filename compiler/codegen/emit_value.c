@@ -122,7 +122,7 @@ static LLVMValueRef operate(moire__emitter *e, const moire__loop_value_info *inf
     case MOIRE__LOOP_erf:
     case MOIRE__LOOP_atan2:
     case MOIRE__LOOP_pow:
-      return moire__math_emit(&e->ir, info->op, e->target->vector_bits, x, info->n_operands);
+      return moire__math_emit(&e->ir, info->op, e->target->vector_bits, e->options->flush, x, info->n_operands);
     case MOIRE__LOOP_eq:
     case MOIRE__LOOP_lt:
     case MOIRE__LOOP_le: return compare(e, info->op, type, x[0], x[1]);

@@ -44,9 +44,9 @@ static word in_registers(const moire__math *m, moire__loop_op op, const word *x,
   return moire__ir_concat(&m->ir, first, in_registers(m, op, high, n));
 }
 
-LLVMValueRef moire__math_emit(const moire__ir *ir, moire__loop_op op, int vector_bits,
+LLVMValueRef moire__math_emit(const moire__ir *ir, moire__loop_op op, int vector_bits, bool flush,
                               const LLVMValueRef *operands, int n) {
   assert(n == 1 || n == 2);
-  moire__math m = {*ir, vector_bits};
+  moire__math m = {*ir, vector_bits, flush};
   return in_registers(&m, op, operands, n);
 }

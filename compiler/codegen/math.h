@@ -12,8 +12,9 @@
 #include "compiler/ir/loop/loop.h"
 
 /* op (exp, exp2, log, sin, cos, tanh, erf, atan2 or pow) on n operands of one shape, f32 or f64. vector_bits is
- * that of the target: wider vectors are computed a register at a time, so that temporaries do not spill. */
-LLVMValueRef moire__math_emit(const moire__ir *ir, moire__loop_op op, int vector_bits,
+ * that of the target: wider vectors are computed a register at a time, so that temporaries do not spill. With
+ * `flush`, powers in f32 that are below 2^-125.5 may be 0. */
+LLVMValueRef moire__math_emit(const moire__ir *ir, moire__loop_op op, int vector_bits, bool flush,
                               const LLVMValueRef *operands, int n);
 
 /* What `op`, random or random16, draws for each element (runtime/base/philox.h): seed_lo, seed_hi, step and

@@ -76,8 +76,33 @@ static word scale(const moire__math *m, word p, reduced x) {
   return mul(m, p, power_of_two(m, i_sub(m, x.n, half)));
 }
 
+/* Where numbers below the normal range count as zero, one step does it: of 2 p (above 1) by 2^(n - 1), of which
+ * only n = -126 is no normal number and 0 instead. So what is below 2^-125.5 is 0. Both n - 1 and the bias of
+ * exponents are in the bits of the shifter. */
+static const double flush_shifter = 0x1.8p23 + 126;
+
+static word scale_flushed(const moire__math *m, word p_twice, word shifted) {
+  return mul(m, p_twice, real_of_bits(m, shift_left(m, bits_of(m, shifted), 23)));
+}
+
+/* 1.2 ulp. */
+static word exp_flushed(const moire__math *m, word x) {
+  static const double twice[] = {2.0,
+                                 2.0,
+                                 0.999999880790711,
+                                 0.33333033323287964,
+                                 0.08333621174097061,
+                                 0.016738280653953552,
+                                 0.0027673428412526846};
+  x = clamp(m, x, -87.6, 88.73);
+  word shifted = fma_c(m, x, per_ln2, real(x, flush_shifter)), n = sub_c(m, shifted, flush_shifter);
+  word rest = fma_c(m, n, -ln2_low, fma_c(m, n, -ln2_high, x));
+  return scale_flushed(m, POLYNOMIAL(m, rest, twice), shifted);
+}
+
 /* 1.0 ulp. Beyond the clamp the result has long been infinite or 0. */
 word moire__math_exp_f32(const moire__math *m, word x) {
+  if (m->flush && !is_512(m, x)) return exp_flushed(m, x);
   x = clamp(m, x, -105.0, 90.0);
   reduced at = reduce(m, x);
   return scale(m, add_c(m, exp_less_one(m, at.rest), 1.0), at);
@@ -90,12 +115,27 @@ static word small_power(const moire__math *m, word r) {
   return fma3(m, r, POLYNOMIAL(m, r, tail), real(r, 1.0));
 }
 
+/* 1.2 ulp. */
+static word exp2_flushed(const moire__math *m, word x) {
+  static const double twice[] = {2.0,
+                                 1.3862944841384888,
+                                 0.48045310378074646,
+                                 0.11100544780492783,
+                                 0.01923412643373013,
+                                 0.0026836406905204058,
+                                 0.00031641015084460378};
+  x = clamp(m, x, -126.0, 128.0);
+  word shifted = add_c(m, x, flush_shifter), n = sub_c(m, shifted, flush_shifter);
+  return scale_flushed(m, POLYNOMIAL(m, sub(m, x, n), twice), shifted);
+}
+
 /* 1.1 ulp. */
 word moire__math_exp2_f32(const moire__math *m, word x) {
   if (is_512(m, x)) {
     word rest = fraction_512(m, x);
     return scale_512(m, small_power(m, rest), sub(m, x, rest));
   }
+  if (m->flush) return exp2_flushed(m, x);
   x = clamp(m, x, -152.0, 129.0);
   word shifted = add_c(m, x, shifter), n = sub_c(m, shifted, shifter);
   word bits = i_add_c(m, bits_of(m, shifted), -0x4b400000);

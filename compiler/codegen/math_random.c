@@ -109,7 +109,7 @@ static word select_words(const moire__math *m, bool bits, word element, const wo
 
 LLVMValueRef moire__math_random(const moire__ir *ir, int vector_bits, moire__loop_op op,
                                 const LLVMValueRef operands[5]) {
-  moire__math m = {*ir, vector_bits};
+  moire__math m = {.ir = *ir, .vector_bits = vector_bits};
   bool bits = op == MOIRE__LOOP_random16;
   LLVMTypeRef wide = LLVMTypeOf(operands[4]);
   word all[5], words[4], element = operands[4];
@@ -166,7 +166,7 @@ bool moire__math_random_has_run(moire__loop_op op, int lanes, int64_t multiple) 
 
 LLVMValueRef moire__math_random_run(const moire__ir *ir, int vector_bits, moire__loop_op op,
                                     const LLVMValueRef operands[5], int lanes) {
-  moire__math m = {*ir, vector_bits};
+  moire__math m = {.ir = *ir, .vector_bits = vector_bits};
   word all[5], run = NULL;
   for (int i = 0; i < 4; i++) all[i] = LLVMBuildZExt(ir->at, operands[i], LLVMTypeOf(operands[4]), "");
   for (int at = 0; at < lanes; at += 64) {

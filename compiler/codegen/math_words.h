@@ -17,6 +17,7 @@ typedef LLVMValueRef word;
 typedef struct moire__math {
   moire__ir ir;
   int vector_bits; /* of the target's registers */
+  bool flush;      /* numbers below the normal range count as zero */
 } moire__math;
 
 static inline LLVMTypeRef f32_like(const moire__math *m, word x) {

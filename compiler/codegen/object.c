@@ -25,8 +25,9 @@ void moire__codegen_describe(const moire__target *target, const moire__codegen_o
   if (!options) options = &defaults;
   moire__text_add(text, "moire %s, LLVM ", moire__codegen_sources);
   moire__codegen_llvm_version(text);
-  moire__text_add(text, "\n%s %s %s %s\n%d %d %d\n", target->name, target->triple, target->cpu,
-                  target->features, options->no_optimize, options->no_contract, options->debug_info);
+  moire__text_add(text, "\n%s %s %s %s\n%d %d %d %d\n", target->name, target->triple, target->cpu,
+                  target->features, options->no_optimize, options->no_contract, options->flush,
+                  options->debug_info);
 }
 
 moire_status moire__codegen_emit_object(const moire__loop_kernel *const *kernels, int n,

@@ -80,13 +80,13 @@ typedef struct missing {
   const char **symbols;
   moire__text *keys;
   int n;
-  bool debug_info;
+  bool debug_info, flush;
 } missing;
 
 static moire_status compile_missing(missing *m, moire_program *program, const moire__cache *cache,
                                     const moire__target *target, int threads, moire_error *error) {
   moire__object *objects = moire__allocate_array((size_t)m->n + 1, sizeof *objects);
-  moire__codegen_options options = {.symbols = m->symbols, .debug_info = m->debug_info};
+  moire__codegen_options options = {.symbols = m->symbols, .flush = m->flush, .debug_info = m->debug_info};
   moire_status status =
       moire__codegen_compile_parallel(m->kernels, m->n, target, &options, threads, objects, error);
   for (int i = 0; i < m->n; i++) {
@@ -108,11 +108,12 @@ static moire_status load_kernels(moire_program *program, const char **symbols, c
   absent->kernels = moire__arena_array(arena, n, sizeof *absent->kernels);
   absent->symbols = moire__arena_array(arena, n, sizeof *absent->symbols);
   absent->keys = moire__arena_array(arena, n, sizeof *absent->keys);
+  const moire__codegen_options how = {.flush = absent->flush};
   moire_status status = MOIRE_OK;
   for (int i = 0; i < m->n_kernels; i++) {
     moire__text key = {0};
     moire__object object;
-    moire__cache_key(target, NULL, m->kernels[i]->name, m->texts.names[i], &key);
+    moire__cache_key(target, &how, m->kernels[i]->name, m->texts.names[i], &key);
     symbols[i] = symbol_of(&key, arena);
     if (moire__cache_find(cache, &key, &object)) {
       if (!status) status = moire__jit_add(program->jit, &object, error);
@@ -142,7 +143,7 @@ static moire_status generate(moire_program *program, const moire__target *target
   moire__arena arena = {0};
   const char **symbols = moire__arena_array(&arena, (size_t)m->n_kernels + 1, sizeof *symbols);
   int threads = options->threads < 1 ? 1 : options->threads;
-  missing absent = {.debug_info = observed};
+  missing absent = {.debug_info = observed, .flush = m->plan.flush};
   status = load_kernels(program, symbols, &cache, &absent, target, threads, &arena, error);
   for (int i = 0; i < m->n_kernels && !status; i++) {
     program->functions[i] = moire__jit_find(program->jit, symbols[i], error);
@@ -244,7 +245,7 @@ static moire_status print_stage(const moire__module *m, const moire__target *tar
   if (strcmp(stage, "memory_plan") == 0) moire__module_print_plan(m, text);
   bool llvm = strcmp(stage, "llvm") == 0;
   if (!llvm && strcmp(stage, "assembly") != 0) return MOIRE_OK;
-  moire__codegen_options options = {0};
+  moire__codegen_options options = {.flush = m->plan.flush};
   return moire__codegen_emit_text((const moire__loop_kernel *const *)m->kernels, m->n_kernels, target, &options,
                                   llvm ? MOIRE__CODEGEN_LLVM_OPTIMIZED : MOIRE__CODEGEN_ASSEMBLY, text, error);
 }

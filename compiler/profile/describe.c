@@ -145,7 +145,7 @@ json_t *moire__profile_code(const moire_program *program, int kernel, moire_erro
   const moire__module *m = moire__program_module(program);
   const moire__target *target = moire__program_target(program);
   const moire__loop_kernel *const one[] = {m->kernels[kernel]};
-  moire__codegen_options options = {.first_index = kernel, .debug_info = true};
+  moire__codegen_options options = {.first_index = kernel, .flush = m->plan.flush, .debug_info = true};
   moire__text loop = {0}, llvm = {0}, assembly = {0};
   moire__loop_print_sources(one[0], &loop);
   moire_status status =

@@ -71,6 +71,14 @@ static moire_status write_weights(const moire__ahead *a, const moire__ahead_fold
   return status;
 }
 
+/* All plans of a level are compiled with the same switches. */
+static moire__codegen_options options_of(const moire__ahead *a, const moire__ahead_level *level) {
+  moire__codegen_options how = {.symbols = (const char *const *)level->symbols,
+                                .debug_info = a->options->debug_info};
+  for (int i = 0; i < MOIRE__AHEAD_PLANS; i++) how.flush |= level->modules[i] && level->modules[i]->plan.flush;
+  return how;
+}
+
 static moire_status write_objects(const moire__ahead *a, const moire__ahead_folder *folder, int *n_objects,
                                   moire_error *error) {
   int threads = a->options->threads < 1 ? 1 : a->options->threads;
@@ -79,8 +87,7 @@ static moire_status write_objects(const moire__ahead *a, const moire__ahead_fold
     const moire__ahead_level *level = &a->levels[i];
     int n = level->n_kernels;
     moire__object *objects = moire__allocate_array((size_t)n + 1, sizeof *objects);
-    moire__codegen_options how = {.symbols = (const char *const *)level->symbols,
-                                  .debug_info = a->options->debug_info};
+    moire__codegen_options how = options_of(a, level);
     status = moire__codegen_compile_parallel((const moire__loop_kernel *const *)level->kernels, n,
                                              &level->target, &how, threads, objects, error);
     for (int k = 0; k < n && !status; k++) {
@@ -136,8 +143,7 @@ static moire_status write_level_texts(moire__ahead *a, const moire__ahead_level 
     status = write_text(folder, add_file(files, a, level->target.name, ".loops.txt"), &text, error);
   }
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !status; i++) {
-    moire__codegen_options how = {.symbols = (const char *const *)level->symbols,
-                                  .debug_info = a->options->debug_info};
+    moire__codegen_options how = options_of(a, level);
     if (!(a->options->texts & kinds[i].wanted)) continue;
     status = moire__codegen_emit_text((const moire__loop_kernel *const *)level->kernels, level->n_kernels,
                                       &level->target, &how, kinds[i].kind, &text, error);

@@ -6,6 +6,7 @@
  * compiled. */
 #include "compiler/driver/ahead/ahead.h"
 #include "compiler/pass/plan/prepare.h"
+#include "runtime/base/float_mode.h"
 #include "runtime/base/layout.h"
 
 #include <inttypes.h>
@@ -28,16 +29,18 @@ static moire_status find_states(const moire__ahead *a, const moire_plan *plan, v
 }
 
 /* What is approximated is as the library itself would do it. */
-static moire_status run_compiled(const moire__loop_kernel *kernel, const moire__target *target,
+static moire_status run_compiled(const moire__loop_kernel *kernel, const moire__target *target, bool flush,
                                  void *const *buffers, const int64_t *extents, int64_t pieces,
                                  moire_error *error) {
   const char *const symbols[] = {"moire_fold"};
-  const moire__codegen_options how = {.symbols = symbols};
+  const moire__codegen_options how = {.symbols = symbols, .flush = flush};
   moire_kernel_function run = NULL;
   moire__jit *jit = moire__jit_create(error);
   moire_status status =
       jit ? moire__jit_compile(jit, &kernel, 1, target, &how, 1, &run, error) : MOIRE_ERROR_INTERNAL;
+  const uint64_t before = moire__float_flush(flush ? MOIRE__FLOAT_FLUSH : 0);
   if (!status) run(buffers, extents, 0, pieces);
+  moire__float_flush(before);
   moire__jit_destroy(jit);
   return status;
 }
@@ -59,7 +62,7 @@ static moire_status run_step(const moire__module *m, const moire__target *target
   const moire__loop_kernel *kernel = m->kernels[s->kernel];
   moire_status status = moire__kernel_is_exact(kernel)
                             ? moire__loop_interpret(kernel, buffers, given, 0, pieces, false, error)
-                            : run_compiled(kernel, target, buffers, given, pieces, error);
+                            : run_compiled(kernel, target, m->plan.flush, buffers, given, pieces, error);
   moire__release(buffers);
   return status;
 }
