@@ -93,8 +93,8 @@ static void run_states(void *context, value n, int together) {
   value t = each(s, s->start, s->stop), at = slot(f, t);
   value dt = load(s, f->dt, at), u = load(s, f->u, at), y = load(s, f->y, at);
   for (int i = 0; i < together; i++) {
-    value p = times(s, decay_of(s, dt, rate[i]), get(s, h[i]));
-    value now = fma3(s, u, moire__scan_operand(s, B, t, state[i]), p);
+    value into = times(s, u, moire__scan_operand(s, B, t, state[i]));
+    value now = fma3(s, decay_of(s, dt, rate[i]), get(s, h[i]), into);
     set(s, h[i], now);
     y = fma3(s, moire__scan_operand(s, C, t, state[i]), now, y);
   }

@@ -1,8 +1,8 @@
 /* The gradient of the selective scan; see lower_scan.h.
  *
- * A chunk's states run forwards, keeping exp(dt a) and p of that chunk for one block of channels, and then
- * back. With G_t = sum_n g_t[n] b_t[n] and H_t = sum_n a[n,d] g_t[n] p_t[n] (g as in selective_scan.c), which
- * all states add to,
+ * A chunk's states run forwards, keeping exp(dt a) and what goes in of that chunk for one block of channels,
+ * and then back. With G_t = sum_n g_t[n] b_t[n] and H_t = sum_n a[n,d] g_t[n] p_t[n] (g as in
+ * selective_scan.c), which all states add to,
  *
  *   dx_t = dt_t G_t,   ddt_t = H_t + x_t G_t.
  *
@@ -14,7 +14,9 @@
 #include "ops/parts.h"
 
 enum { X = MOIRE__SCAN_X, DT, A, B, C, DY };
-enum { REGISTERS = 1, TOGETHER = 2 };
+/* Four states share more of what is loaded; of short vectors their arrays fit into the first-level cache, too.
+ */
+enum { REGISTERS = 1, MANY_REGISTERS = 32, TOGETHER = 2, TOGETHER_SHORT = 4 };
 enum { ROW_DT, ROW_U, ROW_DY, SHARED, SUM_G = 0, SUM_H, SUMS };
 
 typedef struct backward {
@@ -22,9 +24,9 @@ typedef struct backward {
   moire__loop_buffer shared, sums; /* of the chunk: [blocks, rows, SHARED or SUMS, lanes] at their bases */
   moire__loop_buffer da;           /* sums of this piece, [N, D] at `da_base` */
   moire__loop_buffer starts; /* states at the starts of chunks, [chunks, N, D] at `starts_base`; 0: one chunk */
-  moire__loop_buffer carried;  /* gradients of states behind the chunk, [N, D] at `carried_base` */
-  moire__loop_buffer decay, p; /* of one block, [TOGETHER, rows, lanes] */
-  moire__loop_buffer db, dc;   /* the same: to be summed over the lanes */
+  moire__loop_buffer carried;       /* gradients of states behind the chunk, [N, D] at `carried_base` */
+  moire__loop_buffer decay, before; /* of one block, [together, rows, lanes]; the state before a position */
+  moire__loop_buffer db, dc;        /* the same: to be summed over the lanes */
   moire__loop_buffer result[5];
   value shared_base, sums_base, da_base, starts_base, carried_base;
   value chunk, block, lane, d;
@@ -87,8 +89,8 @@ static void run_to_next(void *context, value n, int together) {
   value t = each(s, s->start, s->stop);
   value dt = load(s, k->shared, shared_at(k, ROW_DT, t)), u = load(s, k->shared, shared_at(k, ROW_U, t));
   for (int i = 0; i < together; i++) {
-    value p = times(s, decay_of(s, dt, rate[i]), get(s, h[i]));
-    set(s, h[i], fma3(s, u, moire__scan_operand(s, B, t, state[i]), p));
+    value into = times(s, u, moire__scan_operand(s, B, t, state[i]));
+    set(s, h[i], fma3(s, decay_of(s, dt, rate[i]), get(s, h[i]), into));
   }
   end(s);
   value next = plus(s, k->chunk, number(s, 1));
@@ -149,10 +151,10 @@ static void step_forth(backward *k, const states_at_once *now, value t) {
   value dy = load(s, k->shared, shared_at(k, ROW_DY, t));
   for (int i = 0; i < now->n; i++) {
     value slot = slot_of(k, i, t, k->lane), decay = decay_of(s, dt, now->rate[i]);
-    value p = times(s, decay, get(s, now->h[i]));
-    value h = fma3(s, u, moire__scan_operand(s, B, t, now->state[i]), p);
+    value before = get(s, now->h[i]);
+    value h = fma3(s, decay, before, times(s, u, moire__scan_operand(s, B, t, now->state[i])));
     store(s, k->decay, slot, decay);
-    store(s, k->p, slot, p);
+    store(s, k->before, slot, before);
     store(s, k->dc, slot, fma3(s, dy, h, load(s, k->dc, slot)));
     set(s, now->h[i], h);
   }
@@ -166,12 +168,12 @@ static void step_back(backward *k, const states_at_once *now, value t) {
   for (int i = 0; i < now->n; i++) {
     value slot = slot_of(k, i, t, k->lane);
     value g = fma3(s, moire__scan_operand(s, C, t, now->state[i]), dy, get(s, now->next[i]));
-    value gp = times(s, g, load(s, k->p, slot));
+    value next = times(s, g, load(s, k->decay, slot)), gp = times(s, next, load(s, k->before, slot));
     sum_g = fma3(s, g, moire__scan_operand(s, B, t, now->state[i]), sum_g);
     sum_h = fma3(s, now->rate[i], gp, sum_h);
     store(s, k->db, slot, fma3(s, g, u, load(s, k->db, slot)));
     set(s, now->da[i], fma3(s, dt, gp, get(s, now->da[i])));
-    set(s, now->next[i], times(s, g, load(s, k->decay, slot)));
+    set(s, now->next[i], next);
   }
   store(s, k->sums, sum_at(k, SUM_G, t), sum_g);
   store(s, k->sums, sum_at(k, SUM_H, t), sum_h);
@@ -261,7 +263,8 @@ static moire__loop_buffer add_pieces(scan *s, int64_t elements, int *extra) {
 void moire__selective_scan_gradient_lower(moire__lowering *l) {
   const moire__node *node = l->node;
   moire__lower_add_reads_of(l, node);
-  backward k = {.s = moire__scan_describe(l, REGISTERS, TOGETHER)};
+  int together = l->target.registers < MANY_REGISTERS ? TOGETHER_SHORT : TOGETHER;
+  backward k = {.s = moire__scan_describe(l, REGISTERS, together)};
   scan *s = &k.s;
   int64_t states = s->states * s->channels, rows = s->blocks * s->rows * s->lanes;
   int da = 0, unused = 0;
@@ -274,10 +277,10 @@ void moire__selective_scan_gradient_lower(moire__lowering *l) {
     k.starts = add_pieces(s, states * s->chunks, &unused);
     k.carried = add_pieces(s, states, &unused);
   }
-  moire__loop_buffer *const blocks[] = {&k.decay, &k.p, &k.db, &k.dc};
-  static const char *const names[] = {"decay", "p", "db", "dc"};
+  moire__loop_buffer *const blocks[] = {&k.decay, &k.before, &k.db, &k.dc};
+  static const char *const names[] = {"decay", "before", "db", "dc"};
   for (int i = 0; i < 4; i++)
-    *blocks[i] = moire__loop_add_local(l->kernel, names[i], MOIRE__LOOP_F32, TOGETHER * s->rows * s->lanes);
+    *blocks[i] = moire__loop_add_local(l->kernel, names[i], MOIRE__LOOP_F32, s->together * s->rows * s->lanes);
   moire__lower_body(l, moire__lower_pieces(l), 1);
   value piece = l->kernel->parallel, low = 0, high = 0;
   k.da_base = k.carried_base = times(s, piece, number(s, states));
