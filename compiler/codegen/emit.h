@@ -94,6 +94,7 @@ LLVMValueRef moire__emit_arithmetic(moire__emitter *e, moire__loop_op op, moire_
 /* emit_memory.c */
 moire__emit_value moire__emit_load(moire__emitter *e, moire__loop_value v);
 void moire__emit_store(moire__emitter *e, const moire__loop_statement *s);
+void moire__emit_fetch(moire__emitter *e, const moire__loop_statement *s);
 
 /* emit_bf16.c: of f32 scalars and vectors; a bf16 is an i16, a pair an i32 */
 LLVMValueRef moire__emit_to_bf16(moire__emitter *e, LLVMValueRef x);

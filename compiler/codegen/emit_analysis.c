@@ -37,6 +37,7 @@ static bool mark(const moire__loop_kernel *k, const moire__loop_statement *s, mo
       case MOIRE__LOOP_REDUCE: varies = at->inner[s->var] && at->value[s->value]; break;
       case MOIRE__LOOP_FOR:
       case MOIRE__LOOP_IF: changed |= mark(k, s->body, at); break;
+      case MOIRE__LOOP_FETCH:
       case MOIRE__LOOP_TURN:
       case MOIRE__LOOP_TILE:
       case MOIRE__LOOP_STORE: break;

@@ -185,6 +185,7 @@ void moire__emit_statements(moire__emitter *e, const moire__loop_statement *firs
       case MOIRE__LOOP_SET: set(e, s); break;
       case MOIRE__LOOP_REDUCE: moire__emit_reduce(e, s); break;
       case MOIRE__LOOP_STORE: moire__emit_store(e, s); break;
+      case MOIRE__LOOP_FETCH: moire__emit_fetch(e, s); break;
       case MOIRE__LOOP_TURN: moire__emit_turn(e, s); break;
       case MOIRE__LOOP_TILE: moire__emit_tile(e, s); break;
       case MOIRE__LOOP_FOR:

@@ -126,3 +126,21 @@ void moire__emit_store(moire__emitter *e, const moire__loop_statement *s) {
   LLVMValueRef arguments[] = {x, pointer, alignment(e, type), mask_or_all(e)};
   moire__ir_intrinsic(ir, contiguous ? "llvm.masked.store" : "llvm.masked.scatter", types, 2, arguments, 4);
 }
+
+/* The address may lie outside of the buffer, so it is computed without a promise. Of addresses that are a
+ * vector there is no first one at hand. */
+void moire__emit_fetch(moire__emitter *e, const moire__loop_statement *s) {
+  const moire__ir *ir = &e->ir;
+  enum { READ = 0, ALL_CACHES = 3, DATA = 1 };
+  moire__emit_value address = moire__emit_value_of(e, s->address);
+  if (!address.scalar) {
+    moire__emit_fail(e, MOIRE_ERROR_UNSUPPORTED, "what is fetched lies at addresses that are no sequence");
+    return;
+  }
+  LLVMTypeRef element = moire__emit_memory_type(e, e->kernel->buffers[s->buffer].type);
+  LLVMValueRef at = LLVMBuildGEP2(ir->at, element, e->buffers[s->buffer], &address.scalar, 1, "");
+  LLVMTypeRef type = LLVMTypeOf(at), i32 = LLVMInt32TypeInContext(ir->context);
+  LLVMValueRef arguments[] = {at, LLVMConstInt(i32, READ, 0), LLVMConstInt(i32, ALL_CACHES, 0),
+                              LLVMConstInt(i32, DATA, 0)};
+  moire__ir_intrinsic(ir, "llvm.prefetch", &type, 1, arguments, 4);
+}

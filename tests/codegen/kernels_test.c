@@ -81,6 +81,20 @@ Test(kernels, squares) {
   }
 }
 
+/* Also of places before and behind a buffer, where nothing may be read. */
+Test(kernels, fetches) {
+  moire__arena arena = {0};
+  moire__loop_kernel *k =
+      test_kernel_text(&arena, "kernel @fetches <B> (in f32 %%x[64*B], out f32 %%y[64*B]) parallel %%p < B {\n"
+                               "  %%from = mul %%p, 64 : i64\n  %%far = add %%from, 1000000000 : i64\n"
+                               "  %%before = sub %%from, 1000000000 : i64\n  fetch %%x[%%far]\n"
+                               "  for %%i = 0 to 64 vector 16 {\n    %%at = add %%from, %%i : i64\n"
+                               "    %%back = add %%before, %%i : i64\n    fetch %%x[%%back]\n"
+                               "    %%v = load %%x[%%at] : f32\n    store %%y[%%at] = %%v\n  }\n}\n");
+  expect_agreement(k, (test_compiled_case){0});
+  moire__arena_free(&arena);
+}
+
 Test(kernels, tiled_product) {
   moire__arena arena = {0};
   expect_agreement(tiled_product(&arena), (test_compiled_case){0});

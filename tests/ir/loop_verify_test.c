@@ -20,6 +20,7 @@ static const char *const good[] = {
     "for %i = 0 to B step 4 { %h = add %i, 4 : i64 for %j = %i to %h { store %y[%j] = 0.0 } }",
     "for %i = 0 to B vector 4 { %a = load %t[0] : i32 %b = cast %a : i64 for %j = 0 to %b { } }",
     "turn %y[0] pitch 4 = %x[%p] pitch B side 4",
+    "fetch %x[%p] for %i = 0 to B vector 4 { fetch %y[%i] store %y[%i] = 0.0 }",
 };
 
 static const struct {
@@ -31,6 +32,7 @@ static const struct {
      "`%v1 = get $1 : f32`: the variable is not visible here"},
     {"%a = load %x[1_i32] : f32", "`%v1 = load %x[1_i32] : f32`: the address is i32, not i64"},
     {"store %y[1.0] = 1.0", "`store %y[1.0] = 1.0`: the address is f32, not i64"},
+    {"fetch %y[1.0]", "`fetch %y[1.0]`: the address is f32, not i64"},
     {"store %x[%p] = 1.0", "`store %x[%p] = 1.0`: %x is an `in` buffer"},
     {"store %y[%p] = 1", "`store %y[%p] = 1`: the value is i64, not f32"},
     {"store %h[%p] = 1.0_f64", "`store %h[%p] = 1.0_f64`: the value is f64, not f32"},

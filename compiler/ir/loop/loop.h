@@ -143,6 +143,7 @@ typedef enum moire__loop_statement_kind {
   MOIRE__LOOP_SET,     /* var = value */
   MOIRE__LOOP_REDUCE,  /* var = var (combine) value; combine is add, mul, min or max, of bools or */
   MOIRE__LOOP_STORE,   /* buffer[address] = value */
+  MOIRE__LOOP_FETCH,   /* buffer[address] is soon read: nothing is computed; it may lie outside of the buffer */
   MOIRE__LOOP_FOR,     /* for value in [low, high) step: body; lanes 1: serial, step > 0; lanes > 1: step 1 */
   MOIRE__LOOP_IF,      /* if value: body */
   MOIRE__LOOP_TURN, /* a square transposed: buffer[address + j * step + i] = from[value + i * low + j] for i and
@@ -241,6 +242,8 @@ moire__loop_value moire__loop_word(moire__loop_builder *b, moire__loop_buffer bu
                                    moire__loop_value address); /* of a bf16 buffer */
 void moire__loop_store(moire__loop_builder *b, moire__loop_buffer buffer, moire__loop_value address,
                        moire__loop_value value);
+/* Has the cache line of an element, in a vector loop that of its first lane, come to the first cache. */
+void moire__loop_fetch(moire__loop_builder *b, moire__loop_buffer buffer, moire__loop_value address);
 moire__loop_var moire__loop_declare(moire__loop_builder *b, moire__loop_value init);
 moire__loop_value moire__loop_get(moire__loop_builder *b, moire__loop_var var);
 void moire__loop_set(moire__loop_builder *b, moire__loop_var var, moire__loop_value value);

@@ -260,6 +260,14 @@ void moire__loop_store(moire__loop_builder *b, moire__loop_buffer buffer, moire_
   s->value = value;
 }
 
+void moire__loop_fetch(moire__loop_builder *b, moire__loop_buffer buffer, moire__loop_value address) {
+  check_buffer(b, buffer);
+  check_value(b, address);
+  moire__loop_statement *s = append(b, MOIRE__LOOP_FETCH);
+  s->buffer = buffer;
+  s->address = address;
+}
+
 void moire__loop_turn(moire__loop_builder *b, moire__loop_buffer to, moire__loop_value to_at, int64_t to_pitch,
                       moire__loop_buffer from, moire__loop_value from_at, moire__loop_value from_pitch,
                       int side) {

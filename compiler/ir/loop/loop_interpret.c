@@ -377,6 +377,7 @@ static bool run_statement(machine *m, const moire__loop_statement *s) {
     case MOIRE__LOOP_SET: m->vars[s->var] = m->values[s->value]; return true;
     case MOIRE__LOOP_REDUCE: return run_reduce(m, s);
     case MOIRE__LOOP_STORE: return run_store(m, s);
+    case MOIRE__LOOP_FETCH: return true;
     case MOIRE__LOOP_FOR: return run_for(m, s);
     case MOIRE__LOOP_IF: return !m->values[s->value].i || run_block(m, s->body);
     case MOIRE__LOOP_TURN: return run_turn(m, s);

@@ -223,6 +223,14 @@ static bool read_store(parser *p) {
   return value != 0;
 }
 
+static bool read_fetch(parser *p) {
+  moire__loop_buffer buffer;
+  moire__loop_value address;
+  if (!read_address(p, &buffer, &address)) return false;
+  moire__loop_fetch(&p->builder, buffer, address);
+  return true;
+}
+
 static bool read_block(parser *p);
 
 /* STRING : INT */
@@ -327,9 +335,9 @@ static bool read_statement(parser *p) {
     const char *word;
     bool (*read)(parser *p);
     bool nests;
-  } forms[] = {{"var", read_declare, false}, {"set", read_set, false},   {"reduce", read_reduce, false},
-               {"store", read_store, false}, {"tile", read_tile, false}, {"turn", read_turn, false},
-               {"for", read_for, true},      {"if", read_if, true}};
+  } forms[] = {{"var", read_declare, false}, {"set", read_set, false},     {"reduce", read_reduce, false},
+               {"store", read_store, false}, {"fetch", read_fetch, false}, {"tile", read_tile, false},
+               {"turn", read_turn, false},   {"for", read_for, true},      {"if", read_if, true}};
   moire__scan_space(&p->scan);
   if (*p->scan.at == '%') return read_let(p) && read_at(p);
   for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {

@@ -264,6 +264,10 @@ void moire__loop_print_statement(const moire__loop_kernel *k, const moire__loop_
       moire__text_add(text, " = ");
       print_value(k, names, s->value, text);
       return;
+    case MOIRE__LOOP_FETCH:
+      moire__text_add(text, "fetch ");
+      print_access(k, names, s, text);
+      return;
     case MOIRE__LOOP_FOR: print_for(k, names, s, text); return;
     case MOIRE__LOOP_IF:
       moire__text_add(text, "if ");

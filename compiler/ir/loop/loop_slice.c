@@ -34,6 +34,7 @@ static bool is_needed(const slicer *s, const moire__loop_statement *at) {
     case MOIRE__LOOP_REDUCE: return s->vars[at->var];
     case MOIRE__LOOP_STORE:
       return s->buffers[at->buffer] && s->k->buffers[at->buffer].role == MOIRE__BUFFER_LOCAL;
+    case MOIRE__LOOP_FETCH:
     case MOIRE__LOOP_TURN:
     case MOIRE__LOOP_TILE: return false;
     case MOIRE__LOOP_FOR:

@@ -308,6 +308,7 @@ static bool check_statement(checker *c, const moire__loop_statement *s) {
     case MOIRE__LOOP_SET: return check_set(c, s);
     case MOIRE__LOOP_REDUCE: return check_reduce(c, s);
     case MOIRE__LOOP_STORE: return check_store(c, s);
+    case MOIRE__LOOP_FETCH: return check_buffer(c, s, s->buffer, s->address);
     case MOIRE__LOOP_FOR: return check_for(c, s);
     case MOIRE__LOOP_IF:
       return check_value(c, s, "condition", s->value, MOIRE__LOOP_BOOL) &&

@@ -122,6 +122,7 @@ static void note_block(worker *w, const moire__loop_statement *at) {
         w->out->cost[at->number] = runs;
         break;
       }
+      case MOIRE__LOOP_FETCH: w->out->cost[at->number] = runs; break;
       case MOIRE__LOOP_FOR: note_loop(w, at); break;
       case MOIRE__LOOP_IF: note_block(w, at->body); break;
       case MOIRE__LOOP_TURN: note_turn(w, at, runs); break;
