@@ -148,6 +148,7 @@ moire__blocked moire__blocked_choose(const moire__lowering *l, const moire__bloc
   choose_nests(&n, s);
   if (n.nest == MOIRE__BLOCKED_DOTS && is_few(s->m, MANY_ROWS)) n.rows = s->m; /* copies columns once */
   n.depth = moire__lower_block(l, DEPTH);
+  n.by_tile = n.copies_a && !n.along_k && moire__panel_ahead(l);
   bool moves = n.copies_a || n.b_form != MOIRE__BLOCKED_AS_IT_LIES;
   n.resumes = moves && is_at_least(s->k, n.depth + 1);
   if (!n.resumes && moire__dim_is_static(s->k)) n.depth = moire__dim_factor(s->k);
@@ -183,6 +184,18 @@ moire_dim moire__blocked_elements(const moire__blocked *n) {
   return elements;
 }
 
+/* ---- fetching ---------------------------------------------------------------------------------------------
+ */
+
+/* What is read some lines further on: rows of k of b, or of a where memory does not run along k. Each may be in
+ * a page of its own, where the processor foresees nothing. */
+static void fetch_line(moire__lowering *l, const moire__tile_matrix *x, moire__loop_value i,
+                       moire__loop_value j, bool rows) {
+  moire__loop_value *k = rows ? &i : &j;
+  *k = moire__lower_add(l, *k, moire__loop_index(&l->builder, moire__panel_ahead(l) / 2));
+  moire__loop_fetch(&l->builder, x->buffer[0], moire__tile_address(l, x, 0, i, j));
+}
+
 /* ---- packing b --------------------------------------------------------------------------------------------
  */
 
@@ -191,6 +204,7 @@ static void copy_numbers(moire__lowering *l, const moire__tiles *t, const moire_
                          moire__loop_value at, moire__panel_range k, moire__panel_range columns) {
   moire__loop_builder *b = &l->builder;
   moire__loop_value i = moire__loop_for(b, k.low, k.high, 1, 1);
+  if (moire__panel_ahead(l)) fetch_line(l, &t->b, i, columns.low, true);
   moire__loop_value j = moire__loop_for(b, columns.low, columns.high, 1, n->lanes);
   moire__loop_store(b, n->b, moire__panel_place(l, t, n->lanes, at, i, j),
                     moire__tile_element(l, &t->b, 0, i, j));
@@ -242,17 +256,62 @@ static int64_t pitch(const moire__lowering *l, const moire__blocked *n) {
   return n->along_k ? n->depth + l->target.lanes : n->rows;
 }
 
+/* From a tile of the copy to the next: not a power of two of bytes, either. */
+static int64_t tile_step(const moire__lowering *l, const moire__blocked *n) {
+  return n->depth * n->tile + 2 * l->target.lanes;
+}
+
+static int64_t copied_elements(const moire__lowering *l, const moire__blocked *n) {
+  if (n->by_tile) return (n->rows + n->tile - 1) / n->tile * tile_step(l, n);
+  return (n->along_k ? n->rows : n->depth) * pitch(l, n);
+}
+
 static void add_locals(moire__lowering *l, const moire__tiles *t, moire__blocked *n) {
-  int64_t lines = n->along_k ? n->rows : n->depth;
-  if (n->copies_a) n->a = moire__loop_add_local(l->kernel, "rows", t->type, lines * pitch(l, n));
+  if (n->copies_a) n->a = moire__loop_add_local(l->kernel, "rows", t->type, copied_elements(l, n));
   if (n->b_form == MOIRE__BLOCKED_BY_PANEL)
     n->b = moire__loop_add_local(l->kernel, "panel", t->type, n->depth * n->lanes);
   if (n->copies_columns)
     n->few = moire__loop_add_local(l->kernel, "columns", t->type, n->depth * n->few_columns);
 }
 
+/* Rows [m, m + n->tile) at k: vectors of powers of two of them. */
+static void copy_tile(moire__lowering *l, const moire__tiles *t, const moire__blocked *n,
+                      const moire__tile_matrix *copy, moire__loop_value m, moire__loop_value k) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value to = moire__tile_address(l, copy, 0, m, k);
+  fetch_line(l, &t->a, m, k, false);
+  for (int done = 0, width; done < n->tile; done += width) {
+    for (width = l->target.lanes; width > n->tile - done;) width /= 2;
+    moire__loop_value r =
+        moire__loop_for(b, moire__loop_index(b, done), moire__loop_index(b, done + width), 1, width);
+    moire__loop_store(b, n->a, moire__lower_add(l, to, r),
+                      moire__tile_element(l, &t->a, 0, moire__lower_add(l, m, r), k));
+    moire__loop_end(b);
+  }
+}
+
+/* Copies t's rows and k by tiles, and has t read the copy. */
+static void copy_by_tiles(moire__lowering *l, moire__tiles *t, const moire__blocked *n) {
+  moire__loop_builder *b = &l->builder;
+  moire__tile_matrix copy = moire__panel_tiles(l, t, n->a, n->tile, tile_step(l, n));
+  moire__panel_range rows = {t->m_low, t->m_high}, k = {t->k_low, t->k_high}, whole[2];
+  moire__panel_squares(l, n->tile, rows, k, whole);
+  moire__loop_value i = moire__loop_for(b, k.low, k.high, 1, 1);
+  copy_tile(l, t, n, &copy, moire__loop_for(b, rows.low, whole[0].high, n->tile, 1), i);
+  moire__loop_end(b);
+  moire__loop_value m = moire__loop_for(b, whole[0].high, rows.high, 1, 1);
+  moire__loop_store(b, n->a, moire__tile_address(l, &copy, 0, m, i), moire__tile_element(l, &t->a, 0, m, i));
+  moire__loop_end(b);
+  moire__loop_end(b);
+  t->a = copy;
+}
+
 /* Copies t's rows and k, and has t read the copy. */
 static void copy_rows(moire__lowering *l, moire__tiles *t, const moire__blocked *n) {
+  if (n->by_tile) {
+    copy_by_tiles(l, t, n);
+    return;
+  }
   moire__loop_builder *b = &l->builder;
   moire__loop_value low[2] = {t->m_low, t->k_low}, high[2] = {t->m_high, t->k_high}, at[2];
   int inner = n->along_k ? 1 : 0, outer = 1 - inner;
@@ -325,6 +384,7 @@ void moire__blocked_panel(moire__lowering *l, const moire__tiles *t, const moire
     }
     one.b = moire__panel_matrix(l, t, n->b, n->lanes, at);
   }
+  if (n->b_form == MOIRE__BLOCKED_FIRST) one.ahead = moire__panel_ahead(l);
   one.is_first = n->is_first;
   moire__tiles_emit(l, &one);
 }

@@ -43,6 +43,7 @@ typedef struct moire__blocked {
   int left;                       /* 0: `rest` is for none */
   bool copies_columns;            /* of dots: few columns of b, which do not lie along k */
   bool copies_a, along_k;         /* rows of a are copied; its memory runs along k */
+  bool by_tile;                   /* copied rows lie by tiles, [tile][k][rows of it] */
   bool resumes;                   /* k comes in parts of `depth` */
   int lanes, tile;                /* columns of a panel, rows of a tile */
   int64_t rows, depth;            /* of a block */

@@ -63,3 +63,14 @@ moire__tile_matrix moire__panel_rows(moire__lowering *l, const moire__tiles *t, 
   copy.base[0] = moire__panel_minus(l, moire__loop_index(b, 0), first);
   return copy;
 }
+
+moire__tile_matrix moire__panel_tiles(moire__lowering *l, const moire__tiles *t, moire__loop_buffer buffer,
+                                      int tile, int64_t step) {
+  moire__loop_builder *b = &l->builder;
+  moire__tile_matrix copy = {
+      .planes = 1, .buffer = {buffer}, .group = tile, .group_step = step, .first = t->m_low};
+  copy.row[0] = moire__loop_index(b, 1);
+  copy.column[0] = moire__loop_index(b, tile);
+  copy.base[0] = moire__panel_minus(l, moire__loop_index(b, 0), moire__lower_mul(l, t->k_low, copy.column[0]));
+  return copy;
+}

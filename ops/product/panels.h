@@ -18,6 +18,11 @@ static inline moire__loop_value moire__panel_times(moire__lowering *l, moire__lo
   return moire__lower_mul(l, a, moire__loop_index(&l->builder, b));
 }
 
+/* How many elements of k before it is read a panel in memory is fetched; 0: it is not. With 16 registers a tile
+ * takes 6 cycles for an element of k, of which 64 bytes come from a panel and 24 from rows: as much as a second
+ * cache gives, so that nothing is left for waiting. With 32 a tile has more than twice the rows. */
+static inline int moire__panel_ahead(const moire__lowering *l) { return l->target.registers <= 16 ? 32 : 0; }
+
 /* Opens the loop over the parts of `depth` elements of k, at least one, which stores zeros if k is empty; `t`
  * gets the bounds of a part. Returns a bool: the part is the first. */
 moire__loop_value moire__panel_open_parts(moire__lowering *l, moire__tiles *t, int64_t depth);
@@ -40,5 +45,10 @@ moire__tile_matrix moire__panel_matrix(moire__lowering *l, const moire__tiles *t
 /* t's rows and k as a local copy of them lies, a line of `pitch` elements along k or along the rows. */
 moire__tile_matrix moire__panel_rows(moire__lowering *l, const moire__tiles *t, moire__loop_buffer buffer,
                                      bool along_k, int64_t pitch);
+
+/* The same of a copy by tiles: the `tile` rows of one beside each other for each of k, `step` elements from a
+ * tile to the next. */
+moire__tile_matrix moire__panel_tiles(moire__lowering *l, const moire__tiles *t, moire__loop_buffer buffer,
+                                      int tile, int64_t step);
 
 #endif

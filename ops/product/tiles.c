@@ -37,9 +37,18 @@ int moire__tiles_fit_rows(const moire__lowering *l, int planes, int64_t count) {
 
 moire__loop_value moire__tile_address(moire__lowering *l, const moire__tile_matrix *x, int plane,
                                       moire__loop_value i, moire__loop_value j) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value base = x->base[plane];
+  if (x->group) {
+    moire__loop_value size = moire__loop_index(b, x->group),
+                      from = moire__loop_binary(b, MOIRE__LOOP_sub, i, x->first);
+    moire__loop_value number = moire__loop_binary(b, MOIRE__LOOP_div, from, size);
+    base = moire__lower_add(l, base, moire__lower_mul(l, number, moire__loop_index(b, x->group_step)));
+    i = moire__loop_binary(b, MOIRE__LOOP_mod, from, size);
+  }
   moire__loop_value at =
       moire__lower_add(l, moire__lower_mul(l, i, x->row[plane]), moire__lower_mul(l, j, x->column[plane]));
-  return moire__lower_add(l, x->base[plane], at);
+  return moire__lower_add(l, base, at);
 }
 
 moire__loop_value moire__tile_element(moire__lowering *l, const moire__tile_matrix *x, int plane,
@@ -98,6 +107,10 @@ static void tile(moire__lowering *l, const moire__tiles *t, moire__loop_value m,
   moire__loop_value at[2] = {moire__tile_address(l, &t->a, 0, m, k), 0}, y[2] = {0, 0};
   if (t->a.planes == 2) at[1] = moire__tile_address(l, &t->a, 1, m, k);
   for (int i = 0; i < t->b.planes; i++) y[i] = load(l, &t->b, i, moire__tile_address(l, &t->b, i, k, n), 0);
+  if (t->ahead) {
+    moire__loop_value later = moire__lower_add(l, k, moire__loop_index(b, t->ahead));
+    moire__loop_fetch(b, t->b.buffer[0], moire__tile_address(l, &t->b, 0, later, n));
+  }
   for (int r = 0; r < rows; r++) accumulate_row(l, t, sum[r], r, at, y);
   moire__loop_end(b);
   for (int r = 0; r < rows; r++) {

@@ -10,12 +10,16 @@
 
 #include "compiler/ir/loop/lower.h"
 
-/* A matrix in buffers: element (i, j) of plane p is buffer[p][base[p] + i * row[p] + j * column[p]]. */
+/* A matrix in buffers: element (i, j) of plane p is buffer[p][base[p] + i * row[p] + j * column[p]]. Or rows
+ * lie in groups, those of a tile together: i - first = q * group + r is at base[p] + q * group_step + r *
+ * row[p] + ... */
 typedef struct moire__tile_matrix {
   int planes; /* 1: real, 2: complex */
   moire__loop_buffer buffer[2];
   moire__loop_value base[2], row[2], column[2]; /* i64 */
   bool conjugate;
+  int64_t group, group_step; /* 0: no groups */
+  moire__loop_value first;   /* row of group 0 */
 } moire__tile_matrix;
 
 /* The address of element (i, j) of a plane, and the element, negated where a conjugation says so. */
@@ -39,6 +43,7 @@ typedef struct moire__tiles {
   moire_dim n_extent; /* what n_high - n_low is known to be, or 0: chooses the width of the tile */
   moire_dim k_extent; /* that of k_high - k_low, or 0 */
   int rows, lanes;    /* of a tile; 0: as many as the registers hold, and as n_extent says */
+  int ahead;          /* of so many elements of k ahead b's line is fetched: of panels in memory; 0: none is */
   bool single_rest; /* rows left over are taken one by one, without a tile of half the height before: less code
                      */
   bool all_rests; /* rows left over are taken by tiles of fewer and fewer rows, where sums of one wait for each

@@ -248,6 +248,7 @@ void moire__triple_panel(moire__lowering *l, const moire__tiles *t, const moire_
   panel context = {l, t, n, moire__lower_add(l, moire__panel_times(l, t->m_low, n->lanes), t->n_low)};
   moire__tiles one = *t;
   one.rows = n->tile;
+  if (n->elements) one.ahead = moire__panel_ahead(l);
   one.single_rest = l->g->mode == MOIRE_TRAINING; /* whose batches are large, and whose kernels many */
   one.context = &context;
   one.skip[0] = one.skip[1] = false;
