@@ -12,6 +12,13 @@ const char *moire_optimization_name(moire_optimization which) {
   return names[which];
 }
 
+/* A target that there is not is refused by whoever compiles for it. */
+static bool has_tiles(const moire_compile_options *options) {
+  moire__target target = {0};
+  moire_status status = moire__target_named(options->target ? options->target : "host", &target, NULL);
+  return status == MOIRE_OK && target.has_tiles;
+}
+
 moire__goal moire__goal_from_options(const moire_compile_options *options) {
   return (moire__goal){.outputs = options->outputs,
                        .n_outputs = options->n_outputs,
@@ -20,6 +27,7 @@ moire__goal moire__goal_from_options(const moire_compile_options *options) {
                        .part = options->part,
                        .training = options->training,
                        .bf16 = options->precision == MOIRE_PRECISION_BF16,
+                       .tiles = has_tiles(options),
                        .int8 = options->precision == MOIRE_PRECISION_INT8,
                        .off = options->off,
                        .fixed = options->fixed,

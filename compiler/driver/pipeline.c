@@ -21,6 +21,7 @@
   PASS(joint, "a loss over many words and its gradients become one op, where they may")                        \
   PASS(divide, "a step for parts of a batch: what it sums, and what it does with the sums")                    \
   PASS(optimize, "gradients become steps of the optimizer")                                                    \
+  PASS(attend_tiles, "attention of long sequences multiplies bf16, where that is wanted and done by tiles")    \
   PASS(narrow, "operands of products become bf16, where that is wanted")                                       \
   PASS(decompose, "row ops become primitives")                                                                 \
   PASS(split, "complex values become two planes")                                                              \
@@ -72,6 +73,8 @@
   ORDER(divide, optimize, "the optimizer reads whole sums")                                                    \
   ORDER(pack, divide, "masks of what is packed are whole ones, of which rows are taken")                       \
   ORDER(autodiff, optimize, "there must be gradients to step along")                                           \
+  ORDER(autodiff, attend_tiles, "the backward pass makes the same weights again")                              \
+  ORDER(expand, attend_tiles, "attention is one op only then")                                                 \
   ORDER(autodiff, narrow, "the products of the gradients are narrowed, too")                                   \
   ORDER(expand, narrow, "composites hold products")                                                            \
   ORDER(autodiff, decompose,                                                                                   \

@@ -21,6 +21,7 @@ typedef struct moire__goal {
   moire_training_options training; /* what is frozen has no gradient; its schedule is not read */
   bool pack;    /* padding may be left out: the runtime then computes some inputs (compiler/pass/pack/pack.c) */
   bool bf16;    /* operands of products are rounded to bf16 */
+  bool tiles;   /* the target multiplies whole tiles of bf16 */
   bool int8;    /* weights of linear maps that depend on states alone become numbers of 8 bits */
   unsigned off; /* as in moire_compile_options; passes of these names are not run, but for fuse, which puts
                    every node, views included, in a kernel of its own */
@@ -44,9 +45,10 @@ moire__graph_pass moire__pass_expand; /* COMPOSITE ops become others */
 moire__graph_pass moire__pass_autodiff; /* adds outputs "grad.<parameter>" */
 moire__graph_pass moire__pass_joint;    /* a loss over many words and its gradients become one op */
 moire__graph_pass moire__pass_divide; /* keeps what a step sums over its batch, or what it does with the sums */
-moire__graph_pass moire__pass_optimize;  /* adds updates of parameters and moments; drops "grad." unless kept */
-moire__graph_pass moire__pass_narrow;    /* operands of products become bf16 */
-moire__graph_pass moire__pass_decompose; /* ROW and remaining COMPOSITE ops become primitives */
+moire__graph_pass moire__pass_optimize; /* adds updates of parameters and moments; drops "grad." unless kept */
+moire__graph_pass moire__pass_attend_tiles; /* attention of long sequences multiplies bf16, by tiles */
+moire__graph_pass moire__pass_narrow;       /* operands of products become bf16 */
+moire__graph_pass moire__pass_decompose;    /* ROW and remaining COMPOSITE ops become primitives */
 moire__graph_pass
     moire__pass_split; /* c64 becomes planes; complex outputs become "<name>.re" and "<name>.im" */
 moire__graph_pass moire__pass_simplify;

@@ -24,7 +24,7 @@ moire__rewrite moire__rewrite_all(const moire_graph *g) {
 }
 
 void moire__rewrite_mark(moire__rewrite *r, const moire__node *node, const char *flag) {
-  enum { MOST = 8 };
+  enum { MOST = 16 };
   moire__attr attrs[MOST];
   moire__node marked = *node;
   int n = 0;

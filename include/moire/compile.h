@@ -33,6 +33,7 @@ extern "C" {
   X(tables, "linear maps of rows that are looked up are made of the tables")                                   \
   X(pack, "padding is left out")                                                                               \
   X(attend, "attention stores no scores")                                                                      \
+  X(attend_tiles, "attention of long sequences multiplies bf16 by tiles, with precision bf16")                 \
   X(taps, "filter taps that only meet the zeros before a sequence are skipped")                                \
   X(cse, "what is computed twice is computed once")                                                            \
   X(flatten, "reshapes move out of the way of fusion")                                                         \
@@ -123,7 +124,7 @@ const char *moire_compile_pass_name(int i);
 
 /* Runs the graph in double by the reference meaning of every op: the oracle. Every state, input and output is
  * an array of doubles; complex inputs and outputs "x" are two, "x.real" and "x.imag". Same options as
- * moire_compile (target and threads are ignored). */
+ * moire_compile (threads are ignored; of the target counts what it rounds). */
 typedef struct moire_oracle moire_oracle;
 moire_oracle *moire_oracle_create(const moire_graph *graph, const moire_compile_options *options,
                                   moire_error *error);

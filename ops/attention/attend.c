@@ -2,7 +2,7 @@
  * (ops/attention/attend.h).
  *
  * Attributes are attention's: scale, mask_value, causal, has_valid, has_rng, dropout, stream and, of a part of
- * the random mask, mask_shape and mask_start; of a packed batch also packed, last and length
+ * the random mask, mask_shape and mask_start; of a packed batch also packed, last and length; bf16
  * (ops/attention/attend.h). Heads and widths are static, lengths too unless packed, and there is at least one
  * key.
  */
@@ -17,6 +17,7 @@ moire__attend_layout moire__attend_layout_of(const moire__node *node) {
   bool backward = node->op == MOIRE__OP_attend_backward || node->op == MOIRE__OP_attend_real_backward;
   int planes = node->op == MOIRE__OP_attend || node->op == MOIRE__OP_attend_backward ? 2 : 1;
   moire__attend_layout at = {.planes = planes,
+                             .bf16 = moire__node_int_or(node, "bf16", 0) != 0,
                              .k = planes,
                              .v = 2 * planes,
                              .y = 3 * planes,
@@ -52,6 +53,7 @@ static moire_status infer_attributes(moire__infer *c) {
       return moire_fail(c->error, MOIRE_ERROR_ARGUMENT, "%s is %g, wanted a finite number", reals[i], real);
   }
   MOIRE__TRY(moire__infer_int_or(c, "stream", 0, 0, UINT32_MAX, &value));
+  MOIRE__TRY(moire__infer_int_or(c, "bf16", 0, 0, 1, &value));
   MOIRE__TRY(moire__infer_int_or(c, "packed", 0, 0, 1, &value));
   MOIRE__TRY(moire__infer_int_or(c, "last", 0, 0, value, &value));
   if (moire__node_int_or(c->node, "packed", 0)) MOIRE__TRY(moire__infer_int(c, "length", 1, INT32_MAX, &value));

@@ -10,6 +10,16 @@
  * elements is kept: the forward pass leaves the largest score and sum_j exp(score - largest) of every row,
  * f32[B,H,Lq], from which the backward pass recomputes p. (Their logarithm alone would do, but p would lose the
  * digits that make the gradient of a row's scores sum to zero.)
+ *
+ * With the attribute bf16 = 1 products multiply numbers rounded to bf16 and add up in float32:
+ *
+ *   s of q and k,   y = (sum_j round(2^(t_j - n) drop_j) round(v_j)) / sum_j 2^(t_j - n),   t = (s scale +
+ * mask) / ln 2
+ *
+ * with n = ceil(max_j t_j), though any integer gives the same: the rounding of a number does not depend on its
+ * power of two. So weights may be rounded before the largest score of all is known. The backward pass rounds
+ * q, k, v, y's gradient, p drop (for the gradient of v) and ds (for those of q and k); what is not multiplied
+ * is not rounded.
  */
 #ifndef MOIRE_OPS_ATTENTION_ATTEND_H
 #define MOIRE_OPS_ATTENTION_ATTEND_H
@@ -27,6 +37,7 @@
  * only query of a sample is its last position, and q is [B,H,1,d]. */
 typedef struct moire__attend_layout {
   int planes;
+  bool bf16;
   int k, v, y, largest, sum, g;
   int valid, rng;
   int tokens, starts, counts; /* of a packed batch */
@@ -50,6 +61,8 @@ typedef struct moire__attend_kernel {
   int lanes;
   double scale, mask_value, dropout;
   bool causal, packed;
+  bool bf16;                               /* products multiply bf16; scores are exponents of 2 */
+  double per_unit;                         /* what scores are multiplied by beside scale: 1, or 1 / ln 2 */
   moire__loop_value first_token;           /* of the sample, where packed */
   moire__loop_value all_queries, all_keys; /* of the sample: queries and keys, or what a packed sample has */
   moire__loop_value first_seen;            /* the first key that is valid; 2^30 if none is */
@@ -66,6 +79,10 @@ moire__attend_kernel moire__attend_describe(moire__lowering *l);
 moire_dim moire__attend_samples(const moire__attend_kernel *k);
 /* In the body: takes apart the number of a head of a sample, and finds the sample's tokens. */
 void moire__attend_place(moire__attend_kernel *k, moire__loop_value number);
+/* The body of a forward kernel: one piece is a block of queries of a head, whose first is first_query; of a
+ * packed sample all blocks, one by one. Closing finishes the kernel. */
+void moire__attend_open_queries(moire__attend_kernel *k);
+void moire__attend_close_queries(moire__attend_kernel *k);
 /* How many from `first` on, below `end`, of at most `block`. */
 moire__loop_value moire__attend_block(const moire__attend_kernel *k, moire__loop_value end,
                                       moire__loop_value first, int64_t block);
@@ -96,6 +113,10 @@ void moire__attend_of_query(moire__attend_kernel *k, moire__loop_value m);
 moire__tiles moire__attend_tiles(const moire__attend_kernel *k, int operand, int64_t width,
                                  const moire__loop_buffer *transposed, moire__tile_finish *finish,
                                  void *context);
+/* e^x of a score less another: 2^x where scores are exponents of 2. */
+moire__loop_value moire__attend_power(const moire__attend_kernel *k, moire__loop_value x);
+/* What is subtracted of a score before: the largest so far, as an integer where scores are exponents of 2. */
+moire__loop_value moire__attend_base(const moire__attend_kernel *k, moire__loop_value largest);
 /* |s|^2, or s of real scores; and scaled, before masks. */
 moire__loop_value moire__attend_strength(const moire__attend_kernel *k, const moire__loop_value s[2]);
 moire__loop_value moire__attend_scaled(const moire__attend_kernel *k, const moire__loop_value s[2]);
@@ -112,6 +133,23 @@ moire__loop_value moire__attend_mask_column(const moire__attend_kernel *k, moire
 moire__loop_value moire__attend_mask_element(const moire__attend_kernel *k, moire__loop_value element);
 /* Position of token `row` of a packed sample, which stands at tokens[first_token + row]. */
 moire__loop_value moire__attend_position(const moire__attend_kernel *k, moire__loop_value row);
+
+/* ---- lowering: rows of queries, and results that are added up (ops/attention/lower_attend_rows.c) ---------
+ */
+
+/* Stores both results of the block's queries: sum[m] is that of powers of scores less the base of largest[m].
+ */
+void moire__attend_store_statistics(const moire__attend_kernel *k, moire__loop_buffer largest,
+                                    moire__loop_buffer sum);
+/* Of the block's queries, in the backward pass: what is subtracted of the scores of a row, 1 / sum, and Re(g
+ * conj y). Lanes after the last have zeros. */
+typedef struct moire__attend_rows_of {
+  moire__loop_buffer largest, per_sum, dot;
+} moire__attend_rows_of;
+moire__attend_rows_of moire__attend_add_rows(const moire__attend_kernel *k); /* locals */
+void moire__attend_load_rows(const moire__attend_kernel *k, const moire__attend_rows_of *to);
+/* The sample's rows of the gradients of q, k and v. */
+void moire__attend_zero_results(const moire__attend_kernel *k);
 
 /* ---- lowering: short sequences (ops/attention/lower_attend_short.c)
  * -------------------------------------------------

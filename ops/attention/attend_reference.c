@@ -1,6 +1,7 @@
 /* attend, attend_real and their backward ops: the naive meaning, a row of scores at a time
  * (ops/attention/attend.h). */
 #include "ops/attention/attend.h"
+#include "ops/product/product.h"
 #include "ops/source/mask.h"
 #include "ops/sequence/packed.h"
 #include "ops/parts.h"
@@ -65,6 +66,17 @@ static bool is_packing_sound(const moire__reference *c, moire__attend_layout at)
          moire__packed_is_sound(c, at.tokens, at.starts, at.counts, moire__node_int(c->node, "length"));
 }
 
+/* What a product multiplies. */
+static double operand_of(moire__attend_layout at, double x) { return at.bf16 ? moire__product_narrowed(x) : x; }
+
+/* What is multiplied of a weight exp(score - largest) / sum, before the division, where a power of two of its
+ * own stands before it. */
+static double weight_of(moire__attend_layout at, double score, double largest, double drop) {
+  if (!at.bf16) return exp(score - largest) * drop;
+  double base = ceil(largest / log(2)) * log(2);
+  return operand_of(at, exp(score - base) * drop) * exp(base - largest);
+}
+
 /* s of query row `q` and key row `k`, counted over the whole operands. */
 static void reference_product(const moire__reference *c, moire__attend_layout at, int64_t q, int64_t k,
                               double s[2]) {
@@ -72,10 +84,10 @@ static void reference_product(const moire__reference *c, moire__attend_layout at
   int64_t d = x[0]->dims[3];
   s[0] = s[1] = 0;
   for (int64_t i = 0; i < d; i++) {
-    double qr = x[0]->re[q * d + i], kr = x[at.k]->re[k * d + i];
+    double qr = operand_of(at, x[0]->re[q * d + i]), kr = operand_of(at, x[at.k]->re[k * d + i]);
     s[0] += qr * kr;
     if (at.planes == 1) continue;
-    double qi = x[1]->re[q * d + i], ki = x[at.k + 1]->re[k * d + i];
+    double qi = operand_of(at, x[1]->re[q * d + i]), ki = operand_of(at, x[at.k + 1]->re[k * d + i]);
     s[0] += qi * ki;
     s[1] += qi * kr - qr * ki;
   }
@@ -127,26 +139,27 @@ void moire__attend_reference(moire__reference *c) {
   for (int64_t r = 0; r < sums->elements; r++) {
     place at = reference_scores(c, r, row);
     double largest = largests->re[r] = largest_of(row.p, at.keys), sum = 0;
-    for (int64_t j = 0; j < at.keys; j++) sum += row.p[j] = exp(row.p[j] - largest);
+    for (int64_t j = 0; j < at.keys; j++) sum += exp(row.p[j] - largest);
     sums->re[r] = sum;
     int64_t to = result_row(c->operands[0], r);
     for (int64_t j = 0; j < at.keys; j++) {
-      double weight = row.p[j] / sum * row.drop[j];
+      double weight = weight_of(layout, row.p[j], largest, row.drop[j]) / sum;
       for (int64_t i = 0; i < layout.planes * e; i++) {
         int64_t from = (at.first_key + j) * e + i % e;
-        y[i / e]->re[to * e + i % e] += weight * c->operands[layout.v + i / e]->re[from];
+        y[i / e]->re[to * e + i % e] += weight * operand_of(layout, c->operands[layout.v + i / e]->re[from]);
       }
     }
   }
 }
 
-/* sum over planes and the width of g conj y: the row's of g with row `row` of x. */
-static double reference_dot(const moire__reference *c, moire__attend_layout at, int64_t r, int x, int64_t row) {
+/* sum over planes and the width of g conj x: the row's of g with row `row` of x; `product`: as one. */
+static double reference_dot(const moire__reference *c, moire__attend_layout at, int64_t r, int x, int64_t row,
+                            bool product) {
   int64_t e = c->operands[at.v]->dims[3];
   double dot = 0;
   for (int p = 0; p < at.planes; p++) {
     const double *g = c->operands[at.g + p]->re + r * e, *y = c->operands[x + p]->re + row * e;
-    for (int64_t i = 0; i < e; i++) dot += g[i] * y[i];
+    for (int64_t i = 0; i < e; i++) dot += product ? operand_of(at, g[i]) * operand_of(at, y[i]) : g[i] * y[i];
   }
   return dot;
 }
@@ -157,16 +170,19 @@ static void reference_slope(moire__reference *c, moire__attend_layout at, int64_
   int64_t d = c->operands[0]->dims[3];
   moire__tensor *const *out = c->results;
   int64_t to_q = result_row(c->operands[0], q), to_k = result_row(c->operands[at.k], k);
+  double dr = operand_of(at, ds[0]), di = operand_of(at, ds[1]);
   for (int64_t i = 0; i < d; i++) {
-    double qr = c->operands[0]->re[q * d + i], kr = c->operands[at.k]->re[k * d + i];
-    out[0]->re[to_q * d + i] += ds[0] * kr;
-    out[at.k]->re[to_k * d + i] += ds[0] * qr;
+    double qr = operand_of(at, c->operands[0]->re[q * d + i]),
+           kr = operand_of(at, c->operands[at.k]->re[k * d + i]);
+    out[0]->re[to_q * d + i] += dr * kr;
+    out[at.k]->re[to_k * d + i] += dr * qr;
     if (at.planes == 1) continue;
-    double qi = c->operands[1]->re[q * d + i], ki = c->operands[at.k + 1]->re[k * d + i];
-    out[0]->re[to_q * d + i] -= ds[1] * ki;
-    out[1]->re[to_q * d + i] += ds[0] * ki + ds[1] * kr;
-    out[at.k]->re[to_k * d + i] += ds[1] * qi;
-    out[at.k + 1]->re[to_k * d + i] += ds[0] * qi - ds[1] * qr;
+    double qi = operand_of(at, c->operands[1]->re[q * d + i]),
+           ki = operand_of(at, c->operands[at.k + 1]->re[k * d + i]);
+    out[0]->re[to_q * d + i] -= di * ki;
+    out[1]->re[to_q * d + i] += dr * ki + di * kr;
+    out[at.k]->re[to_k * d + i] += di * qi;
+    out[at.k + 1]->re[to_k * d + i] += dr * qi - di * qr;
   }
 }
 
@@ -176,13 +192,14 @@ static void reference_backward_row(moire__reference *c, moire__attend_layout lay
   place at = reference_scores(c, r, row);
   int64_t e = c->operands[layout.v]->dims[3];
   double largest = c->operands[layout.largest]->re[r], sum = c->operands[layout.sum]->re[r];
-  double dot = reference_dot(c, layout, r, layout.y, r);
+  double dot = reference_dot(c, layout, r, layout.y, r, false);
   for (int64_t j = 0; j < at.keys; j++) {
-    double weight = exp(row.p[j] - largest) / sum, dp = reference_dot(c, layout, r, layout.v, at.first_key + j);
+    double weight = exp(row.p[j] - largest) / sum, kept = operand_of(layout, weight * row.drop[j]);
+    double dp = reference_dot(c, layout, r, layout.v, at.first_key + j, true);
     for (int64_t i = 0; i < layout.planes * e; i++) {
-      double g = c->operands[layout.g + i / e]->re[r * e + i % e];
+      double g = operand_of(layout, c->operands[layout.g + i / e]->re[r * e + i % e]);
       int64_t to = result_row(c->operands[layout.v], at.first_key + j);
-      c->results[layout.v + i / e]->re[to * e + i % e] += weight * row.drop[j] * g;
+      c->results[layout.v + i / e]->re[to * e + i % e] += kept * g;
     }
     double slope = moire__node_real(c->node, "scale") * weight * (dp * row.drop[j] - dot);
     if (layout.planes == 2) slope *= 2;

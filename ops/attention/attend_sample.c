@@ -10,7 +10,7 @@
 typedef struct attend_case {
   moire__sample_kind kind;
   moire_dim samples, heads, queries, keys, d, e;
-  int causal, has_valid, has_rng;
+  int causal, has_valid, has_rng, bf16;
   bool part;
   double range;
   moire_status expected;
@@ -19,24 +19,27 @@ typedef struct attend_case {
 static bool attend_row(moire__sampler *s, attend_case *found) {
   moire_dim b = moire__sample_batch(s);
   const attend_case cases[] = {
-      {GOOD, 2, 2, 5, 5, 4, 4, 0, 0, 0, false, 1, ACCEPTED},
-      {GOOD, b, 2, 7, 7, 8, 8, 1, 1, 0, false, 1, ACCEPTED},
-      {GOOD, b, 2, 7, 7, 8, 8, 1, 1, 1, false, 1, ACCEPTED},
-      {GOOD, b, 1, 1, 7, 8, 8, 1, 1, 1, true, 1, ACCEPTED},
-      {HARD, 1, 1, 1, 1, 1, 1, 1, 1, 1, false, 1, ACCEPTED},
-      {HARD, 3, 1, 13, 17, 3, 5, 1, 1, 1, false, 1, ACCEPTED},
-      {HARD, 1, 3, 5, 3, 7, 7, 1, 0, 0, false, 1, ACCEPTED},
-      {HARD, b, 1, 2, 33, 3, 3, 1, 0, 0, false, 3, ACCEPTED},
-      {HARD, 1, 1, 70, 130, 17, 33, 1, 1, 1, false, 0.3, ACCEPTED},
-      {HARD, 1, 1, 65, 65, 3, 2, 1, 1, 0, false, 0.5, ACCEPTED},
-      {HARD, b, 2, 1, 65, 17, 5, 0, 1, 1, false, 0.5, ACCEPTED},
-      {HARD, 2, 1, 1, 13, 1, 33, 1, 0, 0, false, 1, ACCEPTED},
-      {HARD, b, 2, 17, 63, 2, 3, 0, 1, 1, false, 0.5, ACCEPTED},
-      {HARD, 0, 2, 3, 3, 4, 4, 1, 1, 0, false, 1, ACCEPTED},
-      {HARD, 2, 1, 0, 3, 4, 4, 1, 1, 0, false, 1, ACCEPTED},
-      {WRONG, 2, 1, 3, 0, 4, 4, 0, 0, 0, false, 1, BAD_SHAPE},
-      {WRONG, 2, 1, b, 3, 4, 4, 0, 0, 0, false, 1, BAD_SHAPE},
-      {WRONG, 2, 2, 5, 5, 4, 4, 0, 2, 0, false, 1, BAD_ARGUMENT},
+      {GOOD, 2, 2, 5, 5, 4, 4, 0, 0, 0, 0, false, 1, ACCEPTED},
+      {GOOD, b, 2, 7, 7, 8, 8, 1, 1, 0, 0, false, 1, ACCEPTED},
+      {GOOD, b, 2, 7, 7, 8, 8, 1, 1, 1, 0, false, 1, ACCEPTED},
+      {GOOD, b, 1, 1, 7, 8, 8, 1, 1, 1, 0, true, 1, ACCEPTED},
+      {HARD, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, false, 1, ACCEPTED},
+      {HARD, 3, 1, 13, 17, 3, 5, 1, 1, 1, 0, false, 1, ACCEPTED},
+      {HARD, 1, 3, 5, 3, 7, 7, 1, 0, 0, 0, false, 1, ACCEPTED},
+      {HARD, b, 1, 2, 33, 3, 3, 1, 0, 0, 0, false, 3, ACCEPTED},
+      {HARD, 1, 1, 70, 130, 17, 33, 1, 1, 1, 0, false, 0.3, ACCEPTED},
+      {HARD, 1, 1, 65, 65, 3, 2, 1, 1, 0, 0, false, 0.5, ACCEPTED},
+      {HARD, b, 2, 1, 65, 17, 5, 0, 1, 1, 0, false, 0.5, ACCEPTED},
+      {HARD, 2, 1, 1, 13, 1, 33, 1, 0, 0, 0, false, 1, ACCEPTED},
+      {HARD, 2, 2, 70, 130, 17, 33, 1, 1, 1, 1, false, 0.3, ACCEPTED},
+      {HARD, 1, 3, 33, 65, 7, 5, 0, 0, 0, 1, false, 0.5, ACCEPTED},
+      {HARD, b, 2, 17, 63, 2, 3, 0, 1, 1, 0, false, 0.5, ACCEPTED},
+      {HARD, 0, 2, 3, 3, 4, 4, 1, 1, 0, 0, false, 1, ACCEPTED},
+      {HARD, 2, 1, 0, 3, 4, 4, 1, 1, 0, 0, false, 1, ACCEPTED},
+      {WRONG, 2, 1, 3, 0, 4, 4, 0, 0, 0, 0, false, 1, BAD_SHAPE},
+      {WRONG, 2, 1, b, 3, 4, 4, 0, 0, 0, 0, false, 1, BAD_SHAPE},
+      {WRONG, 2, 2, 5, 5, 4, 4, 0, 2, 0, 0, false, 1, BAD_ARGUMENT},
+      {WRONG, 2, 2, 5, 5, 4, 4, 0, 0, 0, 2, false, 1, BAD_ARGUMENT},
   };
   int i = MOIRE__SAMPLE_ROW(s, cases);
   if (i >= 0) *found = cases[i];
@@ -83,11 +86,11 @@ static bool sample(moire__sampler *s, moire__op op, bool backward) {
       moire__attr_make_real("scale", 0.5),          moire__attr_make_real("mask_value", -10000),
       moire__attr_make_int("causal", row.causal),   moire__attr_make_int("has_valid", row.has_valid),
       moire__attr_make_int("has_rng", row.has_rng), moire__attr_make_real("dropout", row.has_rng ? 0.3 : 0),
-      moire__attr_make_int("stream", s->index),     moire__attr_make_dims("mask_shape", &whole),
-      moire__attr_make_ints("mask_start", start, 4)};
-  moire_value y = moire__sample_emit(s, op, x, n, attrs, row.part ? 9 : 7);
+      moire__attr_make_int("stream", s->index),     moire__attr_make_int("bf16", row.bf16),
+      moire__attr_make_dims("mask_shape", &whole),  moire__attr_make_ints("mask_start", start, 4)};
+  moire_value y = moire__sample_emit(s, op, x, n, attrs, row.part ? 10 : 8);
   if (s->kind == WRONG && !backward) return moire__sample_refuse(s, row.expected);
-  if (backward) y = sample_backward(s, op, x, n, y, attrs, row.part ? 9 : 7);
+  if (backward) y = sample_backward(s, op, x, n, y, attrs, row.part ? 10 : 8);
   if (s->kind == WRONG) return moire__sample_refuse(s, row.expected);
   for (int i = 1; i < (backward ? 3 * planes : planes) && !moire_value_is_null(y); i++) {
     char name[8] = {'y', (char)('0' + i), 0};

@@ -9,6 +9,7 @@
 
 enum { QUERY_BLOCK = 128, KEY_BLOCK = 64, NO_KEY = 1 << 30, COPIED_AT_ONCE = 16 };
 enum { LEAST_SIDE = 4, MOST_SIDE = 16 }; /* of squares that are turned */
+static const double PER_LN2 = 1.4426950408889634;
 
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -31,6 +32,7 @@ moire__attend_kernel moire__attend_describe(moire__lowering *l) {
   k.mask_value = moire__node_real(node, "mask_value");
   k.dropout = moire__node_real(node, "dropout");
   k.causal = moire__node_int(node, "causal") != 0;
+  k.per_unit = k.layout.bf16 ? PER_LN2 : 1;
   return k;
 }
 
@@ -81,6 +83,28 @@ void moire__attend_place(moire__attend_kernel *k, moire__loop_value number) {
   find_first_seen(k);
 }
 
+void moire__attend_open_queries(moire__attend_kernel *k) {
+  moire__lowering *l = k->l;
+  moire__loop_builder *b = &l->builder;
+  int64_t blocks = k->packed ? 1 : (k->queries + k->query_block - 1) / k->query_block;
+  moire_dim count = 0;
+  moire__dim_multiply(moire__attend_samples(k), k->heads * blocks, &count);
+  moire__lower_body(l, count, 1);
+  moire__loop_value piece = l->kernel->parallel, per_head = moire__loop_index(b, blocks);
+  moire__attend_place(k, moire__loop_binary(b, MOIRE__LOOP_div, piece, per_head));
+  if (k->packed) {
+    k->first_query = moire__loop_for(b, moire__loop_index(b, 0), k->all_queries, k->query_block, 1);
+  } else {
+    moire__loop_value block = moire__loop_binary(b, MOIRE__LOOP_mod, piece, per_head);
+    k->first_query = moire__lower_mul(l, block, moire__loop_index(b, k->query_block));
+  }
+}
+
+void moire__attend_close_queries(moire__attend_kernel *k) {
+  if (k->packed) moire__loop_end(&k->l->builder);
+  moire__lower_finish(k->l);
+}
+
 moire__loop_value moire__attend_block(const moire__attend_kernel *k, moire__loop_value end,
                                       moire__loop_value first, int64_t block) {
   moire__loop_builder *b = &k->l->builder;
@@ -123,7 +147,7 @@ static moire__loop_value base_of(const moire__attend_kernel *k, const moire__vie
 
 moire__tile_matrix moire__attend_rows(const moire__attend_kernel *k, int operand, moire__loop_value row) {
   moire__lowering *l = k->l;
-  moire__tile_matrix x = {.planes = k->layout.planes};
+  moire__tile_matrix x = {.planes = k->layout.planes, .narrow = k->layout.bf16};
   for (int p = 0; p < x.planes; p++) {
     moire__view view = moire__lower_view(l, l->node->operands[operand + p]);
     x.buffer[p] = moire__lower_buffer(l, view.base);
@@ -342,7 +366,7 @@ void moire__attend_of_query(moire__attend_kernel *k, moire__loop_value m) {
   if (k->causal) k->last = last = moire__loop_cast(b, moire__attend_last_key(k, m), MOIRE__LOOP_I32);
   moire__loop_value some =
       moire__loop_binary(b, MOIRE__LOOP_le, moire__loop_cast(b, k->first_seen, MOIRE__LOOP_I32), last);
-  moire__loop_value mask = moire__loop_const(b, MOIRE__LOOP_F32, k->mask_value);
+  moire__loop_value mask = moire__loop_const(b, MOIRE__LOOP_F32, k->mask_value * k->per_unit);
   k->shift = moire__loop_ternary(b, MOIRE__LOOP_select, some, mask, none);
 }
 
@@ -362,7 +386,7 @@ moire__tiles moire__attend_tiles(const moire__attend_kernel *k, int operand, int
   moire__loop_builder *b = &k->l->builder;
   moire__loop_value zero = moire__loop_index(b, 0);
   moire__tiles t = {.a = moire__attend_rows(k, operand, k->first_key),
-                    .b = {.planes = k->layout.planes},
+                    .b = {.planes = k->layout.planes, .narrow = k->layout.bf16},
                     .m_low = zero,
                     .m_high = k->part_keys,
                     .k_low = zero,
@@ -381,6 +405,17 @@ moire__tiles moire__attend_tiles(const moire__attend_kernel *k, int operand, int
   return t;
 }
 
+moire__loop_value moire__attend_power(const moire__attend_kernel *k, moire__loop_value x) {
+  return moire__loop_unary(&k->l->builder, k->layout.bf16 ? MOIRE__LOOP_exp2 : MOIRE__LOOP_exp, x);
+}
+
+moire__loop_value moire__attend_base(const moire__attend_kernel *k, moire__loop_value largest) {
+  moire__loop_builder *b = &k->l->builder;
+  if (!k->layout.bf16) return largest;
+  moire__loop_value below = moire__loop_unary(b, MOIRE__LOOP_neg, largest);
+  return moire__loop_unary(b, MOIRE__LOOP_neg, moire__loop_unary(b, MOIRE__LOOP_floor, below));
+}
+
 moire__loop_value moire__attend_strength(const moire__attend_kernel *k, const moire__loop_value s[2]) {
   moire__loop_builder *b = &k->l->builder;
   if (k->layout.planes == 1) return s[0];
@@ -391,7 +426,7 @@ moire__loop_value moire__attend_strength(const moire__attend_kernel *k, const mo
 moire__loop_value moire__attend_scaled(const moire__attend_kernel *k, const moire__loop_value s[2]) {
   moire__loop_builder *b = &k->l->builder;
   return moire__loop_binary(b, MOIRE__LOOP_mul, moire__attend_strength(k, s),
-                            moire__loop_const(b, MOIRE__LOOP_F32, k->scale));
+                            moire__loop_const(b, MOIRE__LOOP_F32, k->scale * k->per_unit));
 }
 
 moire__loop_value moire__attend_score(const moire__attend_kernel *k, moire__loop_value n,

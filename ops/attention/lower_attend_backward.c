@@ -9,12 +9,13 @@
  * and single queries have forms of their own.
  */
 #include "ops/attention/attend.h"
+#include "ops/attention/attend_tiles.h"
 #include "ops/parts.h"
 
 typedef struct backward {
   moire__attend_kernel k;
   moire__loop_buffer q[2], g[2], s[2], p, dp, kept; /* s becomes ds; kept: p drop */
-  moire__loop_buffer largest, per_sum, dot;         /* of the block's queries; per_sum: 1 / sum */
+  moire__attend_rows_of rows;
 } backward;
 
 static moire__loop_value in_block(const backward *f, moire__loop_value key, moire__loop_value m) {
@@ -29,9 +30,10 @@ static void store_weight(void *context, moire__loop_value key, moire__loop_value
   backward *f = context;
   moire__loop_builder *b = &f->k.l->builder;
   moire__loop_value at = in_block(f, key, m), score = moire__attend_score(&f->k, key, sum);
-  moire__loop_value less = moire__loop_binary(b, MOIRE__LOOP_sub, score, moire__loop_load(b, f->largest, m));
-  moire__loop_value p = moire__loop_unary(b, MOIRE__LOOP_exp, less);
-  p = moire__loop_binary(b, MOIRE__LOOP_mul, p, moire__loop_load(b, f->per_sum, m));
+  moire__loop_value less =
+      moire__loop_binary(b, MOIRE__LOOP_sub, score, moire__loop_load(b, f->rows.largest, m));
+  moire__loop_value p = moire__attend_power(&f->k, less);
+  p = moire__loop_binary(b, MOIRE__LOOP_mul, p, moire__loop_load(b, f->rows.per_sum, m));
   moire__loop_store(b, f->p, at, p);
   for (int i = 0; i < f->k.layout.planes && f->k.layout.planes == 2; i++)
     moire__loop_store(b, f->s[i], at, sum[i]);
@@ -78,7 +80,7 @@ static void weights_and_slopes(backward *f) {
   t.skip[1] = true;
   t.apart = k->layout.planes == 2;
   moire__tiles_emit_rows(k->l, &t, m);
-  finish_slopes(f, m, moire__loop_load(b, f->dot, m));
+  finish_slopes(f, m, moire__loop_load(b, f->rows.dot, m));
   moire__loop_end(b);
 }
 
@@ -110,7 +112,7 @@ static moire__tile_matrix pairs(const backward *f, int planes, const moire__loop
                                 bool by_query) {
   moire__loop_builder *b = &f->k.l->builder;
   moire__loop_value wide = moire__loop_index(b, f->k.stride), one = moire__loop_index(b, 1);
-  moire__tile_matrix x = {.planes = planes};
+  moire__tile_matrix x = {.planes = planes, .narrow = f->k.layout.bf16};
   for (int p = 0; p < planes; p++) {
     x.buffer[p] = buffers[p];
     x.base[p] = moire__loop_index(b, 0);
@@ -170,71 +172,6 @@ static void key_gradients(backward *f, moire__loop_value low) {
 
 /* ---- the steps of a piece ---- */
 
-static void zero_results(backward *f) {
-  moire__lowering *l = f->k.l;
-  moire__loop_builder *b = &l->builder;
-  const moire__attend_layout *at = &f->k.layout;
-  for (int r = 0; r < at->y; r++) {
-    moire__loop_value width = moire__loop_index(b, r < at->v ? f->k.d : f->k.e), zero = moire__loop_index(b, 0);
-    moire__loop_value rows = r < at->k ? f->k.all_queries : f->k.all_keys;
-    moire__loop_value row = moire__loop_for(b, zero, rows, 1, 1);
-    moire__loop_value base = moire__lower_mul(l, moire__attend_result_row(&f->k, r, row), width);
-    moire__loop_value i = moire__loop_for(b, zero, width, 1, l->target.lanes);
-    moire__lower_write(l, l->node->first_result + r, moire__lower_add(l, base, i),
-                       moire__loop_const(b, MOIRE__LOOP_F32, 0));
-    moire__loop_end(b);
-    moire__loop_end(b);
-  }
-}
-
-static moire__loop_value load_row_scalar(const backward *f, int operand, moire__loop_value row) {
-  moire__lowering *l = f->k.l;
-  moire__loop_buffer from = moire__lower_buffer(l, moire__lower_view(l, l->node->operands[operand]).base);
-  return moire__loop_load(&l->builder, from, row);
-}
-
-/* What the forward pass left of the block's queries; lanes after the last have weights 0. */
-static void load_statistics(backward *f) {
-  moire__lowering *l = f->k.l;
-  moire__loop_builder *b = &l->builder;
-  moire__loop_value zero = moire__loop_index(b, 0), none = moire__loop_const(b, MOIRE__LOOP_F32, 0);
-  moire__loop_value m = moire__loop_for(b, zero, moire__loop_index(b, f->k.query_block), 1, f->k.lanes);
-  moire__loop_store(b, f->largest, m, none);
-  moire__loop_store(b, f->per_sum, m, none);
-  moire__loop_end(b);
-  moire__loop_value first = moire__attend_row(&f->k, 0, f->k.first_query);
-  m = moire__loop_for(b, zero, f->k.n_queries, 1, f->k.lanes);
-  moire__loop_value row = moire__lower_add(l, first, m);
-  moire__loop_value per = moire__loop_binary(b, MOIRE__LOOP_div, moire__loop_const(b, MOIRE__LOOP_F32, 1),
-                                             load_row_scalar(f, f->k.layout.sum, row));
-  moire__loop_store(b, f->largest, m, load_row_scalar(f, f->k.layout.largest, row));
-  moire__loop_store(b, f->per_sum, m, per);
-  moire__loop_end(b);
-}
-
-/* dot[m] = Re(g conj y) of the block's queries */
-static void row_dots(backward *f) {
-  moire__lowering *l = f->k.l;
-  moire__loop_builder *b = &l->builder;
-  moire__tile_matrix g = moire__attend_rows(&f->k, f->k.layout.g, f->k.first_query),
-                     y = moire__attend_rows(&f->k, f->k.layout.y, f->k.first_query);
-  moire__loop_value zero = moire__loop_index(b, 0), m = moire__loop_for(b, zero, f->k.n_queries, 1, 1);
-  moire__loop_var sum = moire__loop_declare(b, moire__loop_const(b, MOIRE__LOOP_F32, 0));
-  moire__loop_value i = moire__loop_for(b, zero, moire__loop_index(b, f->k.e), 1, l->target.lanes);
-  for (int p = 0; p < g.planes; p++) {
-    moire__loop_value gi =
-        moire__lower_add(l, moire__lower_mul(l, m, g.row[p]), moire__lower_mul(l, i, g.column[p]));
-    moire__loop_value yi =
-        moire__lower_add(l, moire__lower_mul(l, m, y.row[p]), moire__lower_mul(l, i, y.column[p]));
-    moire__loop_value a = moire__loop_load(b, g.buffer[p], moire__lower_add(l, g.base[p], gi));
-    moire__loop_value c = moire__loop_load(b, y.buffer[p], moire__lower_add(l, y.base[p], yi));
-    moire__loop_reduce(b, sum, MOIRE__LOOP_add, moire__loop_binary(b, MOIRE__LOOP_mul, a, c));
-  }
-  moire__loop_end(b);
-  moire__loop_store(b, f->dot, m, moire__loop_get(b, sum));
-  moire__loop_end(b);
-}
-
 static void add_buffers(backward *f) {
   moire__lowering *l = f->k.l;
   const moire__attend_kernel *k = &f->k;
@@ -249,9 +186,7 @@ static void add_buffers(backward *f) {
   f->p = moire__loop_add_local(l->kernel, "p", MOIRE__LOOP_F32, block);
   f->dp = moire__loop_add_local(l->kernel, "dp", MOIRE__LOOP_F32, block);
   if (k->layout.rng >= 0) f->kept = moire__loop_add_local(l->kernel, "kept", MOIRE__LOOP_F32, block);
-  f->largest = moire__loop_add_local(l->kernel, "largest", MOIRE__LOOP_F32, k->query_block);
-  f->per_sum = moire__loop_add_local(l->kernel, "per_sum", MOIRE__LOOP_F32, k->query_block);
-  f->dot = moire__loop_add_local(l->kernel, "dot", MOIRE__LOOP_F32, k->query_block);
+  f->rows = moire__attend_add_rows(k);
 }
 
 static void block_of_keys(backward *f) {
@@ -280,19 +215,22 @@ static void lower(moire__lowering *l) {
     moire__attend_lower_short_backward(k);
     return;
   }
+  if (moire__attend_is_tiled(k)) {
+    moire__attend_lower_tiled_backward(k);
+    return;
+  }
   add_buffers(&f);
   moire_dim count = 0;
   moire__dim_multiply(moire__attend_samples(k), k->heads, &count);
   moire__lower_body(l, count, 1);
   moire__loop_builder *b = &l->builder;
   moire__attend_place(k, l->kernel->parallel);
-  zero_results(&f);
+  moire__attend_zero_results(k);
   k->first_query = moire__loop_for(b, moire__loop_index(b, 0), k->all_queries, k->query_block, 1);
   k->n_queries = moire__attend_block(k, k->all_queries, k->first_query, k->query_block);
   moire__attend_transpose(k, 0, k->d, k->first_query, k->n_queries, f.q);
   moire__attend_transpose(k, k->layout.g, k->e, k->first_query, k->n_queries, f.g);
-  load_statistics(&f);
-  row_dots(&f);
+  moire__attend_load_rows(k, &f.rows);
   moire__attend_range(k, &low, &high);
   k->first_key = moire__loop_for(b, low, high, k->key_block, 1);
   k->n_keys = moire__attend_block(k, high, k->first_key, k->key_block);

@@ -10,6 +10,7 @@
  * Short sequences and single queries have forms of their own.
  */
 #include "ops/attention/attend.h"
+#include "ops/attention/attend_tiles.h"
 #include "ops/parts.h"
 
 typedef struct forward {
@@ -46,14 +47,15 @@ static void soften(forward *f, moire__loop_value m) {
   moire__loop_builder *b = &k->l->builder;
   moire__loop_value lane = lane_of(f, m), before = moire__loop_load(b, f->largest, m);
   moire__loop_value now = moire__loop_binary(b, MOIRE__LOOP_max, moire__loop_get(b, f->top), before);
+  moire__loop_value base = moire__attend_base(k, now);
   moire__loop_value fade =
-      moire__loop_unary(b, MOIRE__LOOP_exp, moire__loop_binary(b, MOIRE__LOOP_sub, before, now));
+      moire__attend_power(k, moire__loop_binary(b, MOIRE__LOOP_sub, moire__attend_base(k, before), base));
   moire__loop_value faded = moire__loop_binary(b, MOIRE__LOOP_mul, moire__loop_load(b, f->sum, m), fade);
   moire__loop_var sum = moire__loop_declare(b, faded);
   moire__loop_value key = moire__loop_for(b, moire__loop_index(b, 0), k->part_keys, 1, 1);
   moire__loop_value at = in_scores(f, key, lane);
-  moire__loop_value less = moire__loop_binary(b, MOIRE__LOOP_sub, moire__loop_load(b, f->scores, at), now);
-  moire__loop_value weight = moire__loop_unary(b, MOIRE__LOOP_exp, less);
+  moire__loop_value less = moire__loop_binary(b, MOIRE__LOOP_sub, moire__loop_load(b, f->scores, at), base);
+  moire__loop_value weight = moire__attend_power(k, less);
   moire__loop_set(b, sum, moire__loop_binary(b, MOIRE__LOOP_add, moire__loop_get(b, sum), weight));
   if (k->layout.rng >= 0) weight = moire__loop_binary(b, MOIRE__LOOP_mul, weight, moire__attend_drop(k, key));
   moire__loop_store(b, f->scores, at, weight);
@@ -95,6 +97,7 @@ static void value_tiles(forward *f) {
   moire__loop_value zero = moire__loop_index(b, 0);
   int planes = k->layout.planes;
   moire__tiles t = {.a = {.planes = 1,
+                          .narrow = k->layout.bf16,
                           .buffer = {f->scores},
                           .base = {zero},
                           .row = {moire__loop_index(b, 1)},
@@ -149,18 +152,6 @@ static void store_values(forward *f) {
   moire__loop_end(b);
 }
 
-static void store_statistics(forward *f) {
-  moire__lowering *l = f->k.l;
-  moire__loop_builder *b = &l->builder;
-  moire__loop_value first = moire__attend_row(&f->k, 0, f->k.first_query);
-  moire__loop_value m = moire__loop_for(b, moire__loop_index(b, 0), f->k.n_queries, 1, f->k.lanes);
-  int32_t result = l->node->first_result + f->k.layout.planes;
-  moire__loop_value row = moire__lower_add(l, first, m);
-  moire__lower_write(l, result, row, moire__loop_load(b, f->largest, m));
-  moire__lower_write(l, result + 1, row, moire__loop_load(b, f->sum, m));
-  moire__loop_end(b);
-}
-
 static void add_buffers(forward *f) {
   moire__lowering *l = f->k.l;
   const moire__attend_kernel *k = &f->k;
@@ -193,7 +184,7 @@ static void block_of_queries(forward *f) {
   moire__loop_end(b);
   moire__loop_end(b);
   store_values(f);
-  store_statistics(f);
+  moire__attend_store_statistics(k, f->largest, f->sum);
 }
 
 static void lower(moire__lowering *l) {
@@ -207,24 +198,14 @@ static void lower(moire__lowering *l) {
     moire__attend_lower_short(k);
     return;
   }
-  add_buffers(&f);
-  int64_t blocks = k->packed ? 1 : (k->queries + k->query_block - 1) / k->query_block;
-  moire_dim count = 0;
-  moire__dim_multiply(moire__attend_samples(k), k->heads * blocks, &count);
-  moire__lower_body(l, count, 1);
-  moire__loop_builder *b = &l->builder;
-  moire__loop_value piece = l->kernel->parallel, per_head = moire__loop_index(b, blocks);
-  moire__attend_place(k, moire__loop_binary(b, MOIRE__LOOP_div, piece, per_head));
-  if (k->packed) {
-    k->first_query = moire__loop_for(b, moire__loop_index(b, 0), k->all_queries, k->query_block, 1);
-    block_of_queries(&f);
-    moire__loop_end(b);
-  } else {
-    moire__loop_value block = moire__loop_binary(b, MOIRE__LOOP_mod, piece, per_head);
-    k->first_query = moire__lower_mul(l, block, moire__loop_index(b, k->query_block));
-    block_of_queries(&f);
+  if (moire__attend_is_tiled(k)) {
+    moire__attend_lower_tiled(k);
+    return;
   }
-  moire__lower_finish(l);
+  add_buffers(&f);
+  moire__attend_open_queries(k);
+  block_of_queries(&f);
+  moire__attend_close_queries(k);
 }
 
 void moire__attend_lower(moire__lowering *l) { lower(l); }

@@ -35,7 +35,7 @@ static int64_t drawn_elements(const moire__attend_kernel *k, int64_t width) {
 }
 
 bool moire__attend_is_short(const moire__attend_kernel *k) {
-  if (k->keys > k->key_block || k->queries > MOST_QUERIES) return false;
+  if (k->keys > k->key_block || k->queries > MOST_QUERIES || k->layout.bf16) return false;
   if (k->layout.rng < 0) return true;
   moire_dim width = moire__attend_mask_width(k);
   return moire__dim_is_static(width) && drawn_elements(k, moire__dim_factor(width)) <= MOST_DRAWN;

@@ -21,7 +21,9 @@ typedef struct single {
   moire__loop_buffer s[2], p, slope, kept; /* of these keys; slope: dp, then what s is multiplied by for ds */
 } single;
 
-bool moire__attend_is_single(const moire__attend_kernel *k) { return k->queries == 1 && k->keys <= MOST_KEYS; }
+bool moire__attend_is_single(const moire__attend_kernel *k) {
+  return k->queries == 1 && k->keys <= MOST_KEYS && !k->layout.bf16;
+}
 
 /* ---- words ---- */
 

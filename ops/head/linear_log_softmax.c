@@ -5,10 +5,10 @@
  * Of the results only y and lse have gradients; the others are for the backward op.
  */
 #include "ops/head/head.h"
+#include "ops/product/product.h"
 #include "ops/parts.h"
 #include "ops/sample_row.h"
 #include "ops/support.h"
-#include "runtime/base/bf16.h"
 
 #include <math.h>
 
@@ -160,11 +160,7 @@ void moire__linear_log_softmax_gradient(moire__gradient *c) {
 
 /* ---- reference ------------------------------------------------------------------------------------------- */
 
-/* The nearest bf16 where operands are rounded; below the normal range, where instructions may do as they like,
- * x itself. */
-static double rounded(bool bf16, double x) {
-  return !bf16 || fabs(x) < 0x1p-126 ? x : moire__bf16_to_double(moire__bf16_from_double(x));
-}
+static double rounded(bool bf16, double x) { return bf16 ? moire__product_narrowed(x) : x; }
 
 /* What both references read. */
 typedef struct row_scores {

@@ -76,8 +76,7 @@ static void product_axes(const moire__product_operand *x, int64_t extent[2], int
   stride[swapped] = x->shape->dims[rank - 1], stride[1 - swapped] = 1;
 }
 
-/* The nearest bf16; below the normal range, where instructions may do as they like, x itself. */
-static double narrowed(double x) {
+double moire__product_narrowed(double x) {
   return fabs(x) < 0x1p-126 ? x : moire__bf16_to_double(moire__bf16_from_double(x));
 }
 
@@ -85,7 +84,7 @@ static double narrowed(double x) {
 static double *narrowed_copy(const double *x, int64_t n) {
   if (!x) return NULL;
   double *copy = moire__allocate_array((size_t)n, sizeof *copy);
-  for (int64_t i = 0; i < n; i++) copy[i] = narrowed(x[i]);
+  for (int64_t i = 0; i < n; i++) copy[i] = moire__product_narrowed(x[i]);
   return copy;
 }
 

@@ -23,6 +23,10 @@ moire_value moire__product(moire_graph *g, moire_value a, moire_value b, moire__
 /* Inference: checks the flags of the node, and that operands number a and b fit; gives the product's shape. */
 moire_status moire__product_shape(moire__infer *c, int a, int b, moire_shape *shape);
 
+/* What a product with bf16 = 1 multiplies of x, in double: the nearest bf16; below the normal range, where
+ * instructions may do as they like, x itself. */
+double moire__product_narrowed(double x);
+
 /* y = a b in double; where im is null, the operand is real. `y_re` and `y_im` are zeroed, `y_im` may be NULL.
  */
 typedef struct moire__product_operand {

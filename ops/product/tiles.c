@@ -51,10 +51,16 @@ moire__loop_value moire__tile_address(moire__lowering *l, const moire__tile_matr
   return moire__lower_add(l, base, at);
 }
 
+static moire__loop_value element_at(moire__lowering *l, const moire__tile_matrix *x, int plane,
+                                    moire__loop_value at) {
+  moire__loop_value value = moire__loop_load(&l->builder, x->buffer[plane], at);
+  return x->narrow ? moire__loop_unary(&l->builder, MOIRE__LOOP_narrow, value) : value;
+}
+
 moire__loop_value moire__tile_element(moire__lowering *l, const moire__tile_matrix *x, int plane,
                                       moire__loop_value i, moire__loop_value j) {
   moire__loop_builder *b = &l->builder;
-  moire__loop_value value = moire__loop_load(b, x->buffer[plane], moire__tile_address(l, x, plane, i, j));
+  moire__loop_value value = element_at(l, x, plane, moire__tile_address(l, x, plane, i, j));
   return plane == 1 && x->conjugate ? moire__loop_unary(b, MOIRE__LOOP_neg, value) : value;
 }
 
@@ -62,7 +68,7 @@ moire__loop_value moire__tile_element(moire__lowering *l, const moire__tile_matr
 static moire__loop_value load(moire__lowering *l, const moire__tile_matrix *x, int plane, moire__loop_value at,
                               int rows) {
   moire__loop_value down = moire__lower_mul(l, moire__loop_index(&l->builder, rows), x->row[plane]);
-  return moire__loop_load(&l->builder, x->buffer[plane], moire__lower_add(l, at, down));
+  return element_at(l, x, plane, moire__lower_add(l, at, down));
 }
 
 static void accumulate(moire__loop_builder *b, moire__loop_var sum, bool negative, moire__loop_value x,

@@ -20,9 +20,11 @@ typedef struct moire__tile_matrix {
   bool conjugate;
   int64_t group, group_step; /* 0: no groups */
   moire__loop_value first;   /* row of group 0 */
+  bool narrow; /* elements are rounded to bf16 as they are read */
 } moire__tile_matrix;
 
-/* The address of element (i, j) of a plane, and the element, negated where a conjugation says so. */
+/* The address of element (i, j) of a plane, and the element, as `narrow` says, negated where a conjugation says
+ * so. */
 moire__loop_value moire__tile_address(moire__lowering *l, const moire__tile_matrix *x, int plane,
                                       moire__loop_value i, moire__loop_value j);
 moire__loop_value moire__tile_element(moire__lowering *l, const moire__tile_matrix *x, int plane,

@@ -75,6 +75,8 @@ static bool read_goal_word(char *word, moire__goal *goal, const char **outputs) 
     goal->pack = true;
   else if (strcmp(word, "bf16") == 0)
     goal->bf16 = true;
+  else if (strcmp(word, "tiles") == 0)
+    goal->tiles = true;
   else if (strcmp(word, "int8") == 0)
     goal->int8 = true;
   else if (!value)
