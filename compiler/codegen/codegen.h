@@ -33,14 +33,18 @@ typedef struct moire__target {
   int vector_bits;      /* 512, 256 or 128 */
   int n_vector_registers;
   bool has_fma;
-  bool has_bf16;  /* AVX512-BF16: products of pairs */
+  bool has_bf16;  /* AVX512-BF16: rounding, and products of pairs */
+  bool has_dots;  /* products of bf16 are made of pairs: for processors where that pays */
   bool has_tiles; /* AMX-BF16: products of tiles of pairs */
 } moire__target;
 
-/* The best level that this machine runs: x86-64-v4-amx (v4, AVX512-BF16 and AMX-BF16), x86-64-v4-bf16 (v4 and
- * AVX512-BF16), x86-64-v4 (AVX-512 F, BW, DQ, VL, CD), x86-64-v3 (AVX2, FMA), its architecture's baseline
- * x86-64 or aarch64 (NEON), or generic. */
+/* The best level for this machine: x86-64-v4-amx (v4, AVX512-BF16 and AMX-BF16), x86-64-v4-bf16 (v4 and
+ * AVX512-BF16, where products of pairs are fast: runtime/base/dot_rate.h), x86-64-v4 (AVX-512 F, BW, DQ, VL,
+ * CD), x86-64-v3 (AVX2, FMA), its architecture's baseline x86-64 or aarch64 (NEON), or generic. */
 moire__target moire__target_host(void);
+/* The same for a machine of this architecture with LLVM's `features`, such as "+avx2,-avx512f": its products of
+ * pairs are fast, or not, and its system permits tiles, or not. */
+moire__target moire__target_best(const char *features, bool fast_dots, bool tiles);
 /* "x86-64-v4-amx", "x86-64-v4-bf16", "x86-64-v4", "x86-64-v3", "x86-64", "aarch64", "generic" (this machine's
  * architecture without optional features) or "host". */
 moire_status moire__target_named(const char *name, moire__target *target, moire_error *error);

@@ -1,6 +1,8 @@
 /* Targets: levels of instruction sets by feature bits, and a generic one for this machine's architecture. */
 #include "compiler/codegen/codegen.h"
 
+#include "runtime/base/dot_rate.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -16,13 +18,17 @@
 #define BF16_FEATURES V4_FEATURES ",+avx512bf16"
 #define AMX_FEATURES BF16_FEATURES ",+amx-tile,+amx-bf16"
 
+#define X86 "x86_64-unknown-linux-gnu"
+
 static const moire__target levels[] = {
-    {"x86-64-v4-amx", "x86_64-unknown-linux-gnu", "x86-64-v4", AMX_FEATURES, 512, 32, true, true, true},
-    {"x86-64-v4-bf16", "x86_64-unknown-linux-gnu", "x86-64-v4", BF16_FEATURES, 512, 32, true, true, false},
-    {"x86-64-v4", "x86_64-unknown-linux-gnu", "x86-64-v4", V4_FEATURES, 512, 32, true, false, false},
-    {"x86-64-v3", "x86_64-unknown-linux-gnu", "x86-64-v3", V3_FEATURES, 256, 16, true, false, false},
-    {"x86-64", "x86_64-unknown-linux-gnu", "x86-64", "", 128, 16, false, false, false},
-    {"aarch64", "aarch64-unknown-linux-gnu", "generic", "+neon", 128, 32, true, false, false},
+    {"x86-64-v4-amx", X86, "x86-64-v4", AMX_FEATURES, 512, 32, .has_fma = true, .has_bf16 = true,
+     .has_tiles = true},
+    {"x86-64-v4-bf16", X86, "x86-64-v4", BF16_FEATURES, 512, 32, .has_fma = true, .has_bf16 = true,
+     .has_dots = true},
+    {"x86-64-v4", X86, "x86-64-v4", V4_FEATURES, 512, 32, .has_fma = true},
+    {"x86-64-v3", X86, "x86-64-v3", V3_FEATURES, 256, 16, .has_fma = true},
+    {"x86-64", X86, "x86-64", "", 128, 16, .has_fma = false},
+    {"aarch64", "aarch64-unknown-linux-gnu", "generic", "+neon", 128, 32, .has_fma = true},
 };
 enum { N_LEVELS = sizeof levels / sizeof *levels };
 #define NAMES "x86-64-v4-amx, x86-64-v4-bf16, x86-64-v4, x86-64-v3, x86-64, aarch64, generic and host"
@@ -94,11 +100,22 @@ moire_status moire__target_runs_here(const moire__target *target, moire_error *e
                     target->name);
 }
 
-moire__target moire__target_host(void) {
+moire__target moire__target_best(const char *features, bool fast_dots, bool tiles) {
   for (int i = 0; i < N_LEVELS; i++) {
-    if (moire__target_runs_here(&levels[i], NULL) == MOIRE_OK) return levels[i];
+    const moire__target *level = &levels[i];
+    const char *missing = NULL;
+    bool pays = (!level->has_dots || fast_dots) && (!level->has_tiles || tiles);
+    if (pays && is_native(level->triple) && !missing_feature(level->features, features, &missing))
+      return *level;
   }
   return generic();
+}
+
+moire__target moire__target_host(void) {
+  char *features = LLVMGetHostCPUFeatures();
+  moire__target best = moire__target_best(features, moire__dots_are_fast(), tiles_are_permitted());
+  LLVMDisposeMessage(features);
+  return best;
 }
 
 moire_status moire__target_named(const char *name, moire__target *target, moire_error *error) {

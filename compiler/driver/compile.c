@@ -54,7 +54,7 @@ moire__module *moire__driver_lower(const moire_graph *graph, const moire_compile
   }
   moire__lower_target shape = {.lanes = target->vector_bits / 32,
                                .registers = target->n_vector_registers,
-                               .pairs = target->has_bf16,
+                               .pairs = target->has_dots,
                                .tiles = target->has_tiles,
                                .pieces = count_pieces(options)};
 #ifdef MOIRE_HOSTILE

@@ -47,10 +47,11 @@ static int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit 
 
 moire__narrow moire__narrow_choose(const moire__lowering *l, const moire__tiles *t, moire_dim m, moire_dim k,
                                    int64_t most_rows, bool along_k) {
-  moire__narrow n = {.step = l->target.pairs ? 2 : 1, .planes = t->b.planes, .along_k = along_k};
+  moire__narrow n = {.planes = t->b.planes, .along_k = along_k};
   bool fixed = moire__dim_is_static(k);
   if (moire__dim_is_static(t->n_extent)) n.columns = moire__dim_factor(t->n_extent);
   n.tiles = fills_tiles(l, t, m, k);
+  n.step = n.tiles || l->target.pairs ? 2 : 1;
   if (n.tiles)
     choose_tiles(&n);
   else

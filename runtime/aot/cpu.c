@@ -5,6 +5,8 @@
  */
 #include "runtime/aot/cpu.h"
 
+#include "runtime/base/dot_rate.h"
+
 #include <stdatomic.h>
 
 #if defined(__x86_64__)
@@ -12,11 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static uint64_t enabled_registers(void) {
-  uint32_t low = 0, high = 0;
-  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-  return (uint64_t)high << 32 | low;
-}
+__attribute__((target("xsave"))) static uint64_t enabled_registers(void) { return __builtin_ia32_xgetbv(0); }
 
 static int has(unsigned word, unsigned bits) { return (word & bits) == bits; }
 
@@ -46,6 +44,7 @@ static unsigned find_features(unsigned wanted) {
   const int has_amx = has(d, amx);
   if (a < 1 || !__get_cpuid_count(7, 1, &a, &b, &c, &d) || !has(a, avx512_bf16)) return found;
   found |= MOIRE__AOT_CPU_X86_BF16;
+  if (moire__dots_are_fast()) found |= MOIRE__AOT_CPU_X86_DOTS;
   if (has_amx && wanted & MOIRE__AOT_CPU_X86_AMX && tiles_are_permitted()) found |= MOIRE__AOT_CPU_X86_AMX;
   return found;
 }
@@ -55,6 +54,15 @@ static unsigned find_features(unsigned wanted) {
   return 0;
 }
 #endif
+
+static const moire__aot_level *first_with(const moire__aot_tables *tables, unsigned features, bool pays) {
+  for (int i = 0; i < tables->n_levels; i++) {
+    const moire__aot_level *level = &tables->levels[i];
+    unsigned wanted = level->features | (pays ? level->pays : 0);
+    if ((features & wanted) == wanted) return level;
+  }
+  return NULL;
+}
 
 static const moire__aot_level *moire__aot_choose_level(const moire__aot_tables *tables) {
   /* Asking is slow on virtual machines. All threads that ask find the same. */
@@ -67,8 +75,6 @@ static const moire__aot_level *moire__aot_choose_level(const moire__aot_tables *
     features = find_features(wanted) | asked;
     atomic_store_explicit(&known, features, memory_order_relaxed);
   }
-  for (int i = 0; i < tables->n_levels; i++) {
-    if ((features & tables->levels[i].features) == tables->levels[i].features) return &tables->levels[i];
-  }
-  return NULL;
+  const moire__aot_level *level = first_with(tables, features, true);
+  return level ? level : first_with(tables, features, false);
 }

@@ -99,6 +99,7 @@ enum { MOIRE__AOT_MOST_SERVED = 4 };
 typedef struct moire__aot_level {
   const char *name;
   unsigned features;     /* MOIRE__AOT_CPU_*: what the processor must have */
+  unsigned pays;         /* likewise: what it should have, lest a level below be the faster one */
   int64_t weights;       /* offset of the model's block in the weights */
   int64_t block_bytes;   /* of the block that the served plans read */
   int64_t prepare_bytes; /* of the block while `prepare` makes it, at least block_bytes */

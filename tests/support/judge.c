@@ -127,7 +127,7 @@ static bool make_way(test_subject *s, const moire_compile_options *options, test
     return true;
   }
   moire__lower_target shape = {
-      target.vector_bits / 32, target.n_vector_registers, target.has_bf16, true, target.has_tiles, 0};
+      target.vector_bits / 32, target.n_vector_registers, target.has_dots, true, target.has_tiles, 0};
   moire__module *module = fused ? moire__pass_lower(fused, shape, &error) : NULL;
   moire_program *program = module && !way.loops_only ? moire_compile(s->model, &o, &error) : NULL;
   s->modules[s->n_ways] = module;

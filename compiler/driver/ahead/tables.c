@@ -126,8 +126,10 @@ static void add_level_tables(const moire__ahead *a, moire__text *out) {
   moire__text_add(out, "\nstatic const moire__aot_level levels[] = {\n");
   for (int l = 0; l < a->n_levels; l++) {
     const moire__ahead_level *level = &a->levels[l];
-    moire__text_add(out, "    {.name = \"%s\",\n     .features = %s,\n     .weights = %" PRId64 ",\n",
-                    level->target.name, features_of(level->target.name), level->weights);
+    moire__text_add(
+        out, "    {.name = \"%s\",\n     .features = %s,\n     .pays = %s,\n     .weights = %" PRId64 ",\n",
+        level->target.name, features_of(level->target.name),
+        level->target.has_dots ? "MOIRE__AOT_CPU_X86_DOTS" : "0", level->weights);
     moire__text_add(out, "     .block_bytes = %" PRId64 ",\n     .prepare_bytes = %" PRId64 ",\n",
                     level->block_bytes, level->prepare_bytes);
     add_plans(a, l, out);

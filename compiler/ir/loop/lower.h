@@ -15,7 +15,7 @@
 typedef struct moire__lower_target {
   int lanes;         /* f32 elements of a vector register: 16, 8 or 4 */
   int registers;     /* vector registers: 32 or 16 */
-  bool pairs;        /* `dot` is one instruction */
+  bool pairs;        /* `dot` is one instruction, as fast as `fma` */
   bool small_blocks; /* blocks of odd sizes, about the square root of the usual: for tests, where little data
                         shall fill several blocks and leave a rest */
   bool tiles;        /* statements on tiles are instructions */
