@@ -41,7 +41,7 @@ static int count_pieces(const moire_compile_options *options) {
 moire__module *moire__driver_lower(const moire_graph *graph, const moire_compile_options *options,
                                    const moire__target *target, moire_error *error) {
   if (moire_graph_status(graph, error) != MOIRE_OK) return NULL;
-  moire__goal goal = moire__goal_from_options(options);
+  moire__goal goal = moire__goal_for_target(options, target);
   moire__text remarks = {0};
   goal.remarks = &remarks;
   goal.tiles = target->has_tiles;
@@ -275,7 +275,9 @@ char *moire_compile_print(const moire_graph *graph, const moire_compile_options 
     unknown_pass(after, error);
     return NULL;
   }
-  moire__goal goal = moire__goal_from_options(options);
+  moire__target target;
+  if (moire__target_named(options->target ? options->target : "host", &target, error)) return NULL;
+  moire__goal goal = moire__goal_for_target(options, &target);
   moire_graph *g = moire__driver_run_passes(graph, &goal, after, NULL, error);
   if (!g) return NULL;
   char *text = moire_graph_print(g);

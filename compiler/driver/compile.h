@@ -7,7 +7,10 @@
 #include "compiler/pass/pass.h"
 #include "moire/compile.h"
 
+/* Of the graph's meaning; and with what the target decides of the form in which it is computed. options->target
+ * is not read. */
 moire__goal moire__goal_from_options(const moire_compile_options *options);
+moire__goal moire__goal_for_target(const moire_compile_options *options, const moire__target *target);
 
 /* All passes, then loop nests and plan: what there is before code. Owned, NULL with a sentence. options->target
  * is not read. */

@@ -34,3 +34,9 @@ moire__goal moire__goal_from_options(const moire_compile_options *options) {
                        .n_fixed = options->n_fixed,
                        .pack = true};
 }
+
+moire__goal moire__goal_for_target(const moire_compile_options *options, const moire__target *target) {
+  moire__goal goal = moire__goal_from_options(options);
+  goal.by_fma = !target->has_dots && !target->has_tiles;
+  return goal;
+}

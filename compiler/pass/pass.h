@@ -22,6 +22,7 @@ typedef struct moire__goal {
   bool pack;    /* padding may be left out: the runtime then computes some inputs (compiler/pass/pack/pack.c) */
   bool bf16;    /* operands of products are rounded to bf16 */
   bool tiles;   /* the target multiplies whole tiles of bf16 */
+  bool by_fma;  /* the target has nothing for bf16: these products go the ways of float32 */
   bool int8;    /* weights of linear maps that depend on states alone become numbers of 8 bits */
   unsigned off; /* as in moire_compile_options; passes of these names are not run, but for fuse, which puts
                    every node, views included, in a kernel of its own */

@@ -12,6 +12,8 @@
  * that a tile of one vector of columns has too few sums to fill the pipeline. With shorter vectors the form
  * pays a little earlier than that. Named extents, of which batches are made, count as large.
  *
+ * A product of bf16 is marked where the target makes it as float32's, of rounded numbers.
+ *
  * Requires: split. Ensures: a marked product is of float32, and both of its results are needed. Breaks: results
  * differ by rounding, the imaginary part by some that is of the size of both planes.
  */
@@ -37,19 +39,18 @@ static bool pays(const moire_graph *g, const moire__node *node) {
   return extra < 1;
 }
 
-static bool can_be(const moire_graph *g, const moire__node *node, const int *uses) {
+static bool can_be(const moire_graph *g, const moire__node *node, const int *uses, bool by_fma) {
   return node->op == MOIRE__OP_cmatmul && g->values[node->first_result].dtype == MOIRE_F32 &&
-         uses[node->first_result] && uses[node->first_result + 1] && !moire__node_int_or(node, "bf16", 0) &&
-         !moire__node_int_or(node, "triple", 0);
+         uses[node->first_result] && uses[node->first_result + 1] &&
+         (by_fma || !moire__node_int_or(node, "bf16", 0)) && !moire__node_int_or(node, "triple", 0);
 }
 
 moire_graph *moire__pass_triple(const moire_graph *g, const moire__goal *goal, moire_error *error) {
-  (void)goal;
   moire__arena arena = {0};
   const int *uses = moire__graph_count_uses(g, &arena);
   moire__rewrite r = moire__rewrite_begin(g);
   for (int i = 0; i < g->n_nodes; i++) {
-    if (can_be(g, &g->nodes[i], uses) && pays(g, &g->nodes[i]))
+    if (can_be(g, &g->nodes[i], uses, goal->by_fma) && pays(g, &g->nodes[i]))
       moire__rewrite_mark(&r, &g->nodes[i], "triple");
     else
       moire__rewrite_clone(&r, &g->nodes[i]);

@@ -32,6 +32,7 @@ static moire__blocked_form form_of_b(const moire__blocked *n, const moire__block
   bool unit = s->b_column == 1 || s->n == 1;
   moire_dim depth = is_at_least(s->k, DEPTH) ? DEPTH : s->k;
   bool far = s->cut && is_at_least(s->b_row, FAR);
+  if (s->rounds) return s->batched || s->cut || !n->columns ? MOIRE__BLOCKED_BY_PANEL : MOIRE__BLOCKED_FIRST;
   if (unit && !far &&
       (s->cut || !is_at_least(s->m, 2 * n->tile) || moire__blocked_stays(depth, s->b_row, n->lanes)))
     return MOIRE__BLOCKED_AS_IT_LIES;
@@ -42,6 +43,7 @@ static moire__blocked_form form_of_b(const moire__blocked *n, const moire__block
 /* Copying rows takes two accesses for a vector of numbers, each of which every panel reads. */
 static bool copies_rows(const moire__blocked *n, const moire__blocked_shape *s) {
   enum { PANELS = 4, MANY_PANELS = 16, LONG = 512 };
+  if (s->rounds) return true;
   if (s->cut || !is_at_least(s->n, PANELS * n->lanes)) return false;
   if (is_at_least(s->n, MANY_PANELS * n->lanes) && is_at_least(s->k, LONG)) return true;
   if (n->along_k) return !moire__blocked_stays(n->tile, s->a_row, 16);
@@ -65,6 +67,7 @@ static bool b_lies_along_k(const moire__blocked_shape *s) { return s->b_row == 1
  * dots, k must be known. */
 static moire__blocked_nest nest_of(const moire__blocked *n, const moire__blocked_shape *s, moire_dim columns) {
   enum { SHORT = 32, LONG = 1 << 14, MANY = 32 };
+  if (s->rounds) return MOIRE__BLOCKED_TILES;
   bool many = is_at_least(s->m, MANY), b_along = b_lies_along_k(s);
   bool dots = n->along_k && (s->cut || is_at_least(s->k, SHORT)) && !s->batched;
   bool can_be_copied = moire__dim_is_static(s->k) && s->k * moire__dim_factor(columns) <= LONG;
@@ -145,6 +148,7 @@ moire__blocked moire__blocked_choose(const moire__lowering *l, const moire__bloc
   if (l->target.small_blocks) n.rows = moire__lower_block(l, n.rows);
   n.b_form = form_of_b(&n, s);
   n.copies_a = copies_rows(&n, s);
+  n.halves = s->rounds && n.b_form == MOIRE__BLOCKED_FIRST && l->g->mode != MOIRE_TRAINING;
   choose_nests(&n, s);
   if (n.nest == MOIRE__BLOCKED_DOTS && is_few(s->m, MANY_ROWS)) n.rows = s->m; /* copies columns once */
   n.depth = moire__lower_block(l, DEPTH);
@@ -172,8 +176,9 @@ const char *moire__blocked_say(const moire__lowering *l, const moire__blocked *n
   if (n->resumes) parts = moire__arena_printf(l->arena, ", k in parts of %lld", (long long)n->depth);
   if (n->left)
     left = moire__arena_printf(l->arena, ", %d columns that are left by %s", n->left, words_of_nest(n->rest));
-  return moire__arena_printf(l->arena, "%s%s%s, tiles of %d x %d%s", forms[n->b_form],
-                             n->copies_a ? ", rows copied" : "", parts, n->tile, n->lanes, left);
+  return moire__arena_printf(l->arena, "%s%s%s%s, tiles of %d x %d%s", forms[n->b_form],
+                             n->halves ? " as bf16" : "", n->copies_a ? ", rows copied" : "", parts, n->tile,
+                             n->lanes, left);
 }
 
 int64_t moire__blocked_panels(const moire__blocked *n) { return (n->columns + n->lanes - 1) / n->lanes; }
@@ -199,6 +204,12 @@ static void fetch_line(moire__lowering *l, const moire__tile_matrix *x, moire__l
 /* ---- packing b --------------------------------------------------------------------------------------------
  */
 
+/* A store into a buffer of bf16 rounds by itself. */
+static moire__loop_value number_of_b(moire__lowering *l, const moire__tiles *t, const moire__blocked *n,
+                                     moire__loop_value x) {
+  return n->halves ? x : moire__panel_number(l, t, x);
+}
+
 /* Rows of k and columns, vectors of columns. */
 static void copy_numbers(moire__lowering *l, const moire__tiles *t, const moire__blocked *n,
                          moire__loop_value at, moire__panel_range k, moire__panel_range columns) {
@@ -207,7 +218,21 @@ static void copy_numbers(moire__lowering *l, const moire__tiles *t, const moire_
   if (moire__panel_ahead(l)) fetch_line(l, &t->b, i, columns.low, true);
   moire__loop_value j = moire__loop_for(b, columns.low, columns.high, 1, n->lanes);
   moire__loop_store(b, n->b, moire__panel_place(l, t, n->lanes, at, i, j),
-                    moire__tile_element(l, &t->b, 0, i, j));
+                    number_of_b(l, t, n, moire__tile_element(l, &t->b, 0, i, j)));
+  moire__loop_end(b);
+  moire__loop_end(b);
+}
+
+/* The same of a square that is turned first, by way of a local one. */
+static void round_square(moire__lowering *l, const moire__tiles *t, const moire__blocked *n,
+                         moire__loop_buffer square, moire__loop_value place, int side) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value row = moire__loop_for(b, moire__loop_index(b, 0), moire__loop_index(b, side), 1, 1);
+  moire__loop_value lane = moire__loop_for(b, moire__loop_index(b, 0), moire__loop_index(b, side), 1, side);
+  moire__loop_value from = moire__lower_add(l, moire__panel_times(l, row, side), lane);
+  moire__loop_value to =
+      moire__lower_add(l, place, moire__lower_add(l, moire__panel_times(l, row, n->lanes), lane));
+  moire__loop_store(b, n->b, to, number_of_b(l, t, n, moire__loop_load(b, square, from)));
   moire__loop_end(b);
   moire__loop_end(b);
 }
@@ -217,12 +242,17 @@ static void turn_numbers(moire__lowering *l, const moire__tiles *t, const moire_
                          moire__loop_value at, moire__panel_range k, moire__panel_range columns) {
   moire__loop_builder *b = &l->builder;
   int side = l->target.lanes < n->lanes ? l->target.lanes : n->lanes;
+  moire__loop_buffer square = 0;
+  if (t->rounds) square = moire__loop_add_local(l->kernel, "square", t->type, (int64_t)side * side);
   moire__panel_range whole[2];
   moire__panel_squares(l, side, k, columns, whole);
   moire__loop_value j = moire__loop_for(b, whole[1].low, whole[1].high, side, 1);
   moire__loop_value i = moire__loop_for(b, whole[0].low, whole[0].high, side, 1);
-  moire__loop_turn(b, n->b, moire__panel_place(l, t, n->lanes, at, i, j), n->lanes, t->b.buffer[0],
-                   moire__tile_address(l, &t->b, 0, i, j), t->b.column[0], side);
+  moire__loop_value place = moire__panel_place(l, t, n->lanes, at, i, j);
+  moire__loop_turn(b, t->rounds ? square : n->b, t->rounds ? moire__loop_index(b, 0) : place,
+                   t->rounds ? side : n->lanes, t->b.buffer[0], moire__tile_address(l, &t->b, 0, i, j),
+                   t->b.column[0], side);
+  if (t->rounds) round_square(l, t, n, square, place, side);
   moire__loop_end(b);
   moire__loop_end(b);
   copy_numbers(l, t, n, at, (moire__panel_range){whole[0].high, k.high}, columns);
@@ -319,7 +349,7 @@ static void copy_rows(moire__lowering *l, moire__tiles *t, const moire__blocked 
   at[outer] = moire__loop_for(b, low[outer], high[outer], 1, 1);
   at[inner] = moire__loop_for(b, low[inner], high[inner], 1, 2 * l->target.lanes);
   moire__loop_store(b, n->a, moire__tile_address(l, &copy, 0, at[0], at[1]),
-                    moire__tile_element(l, &t->a, 0, at[0], at[1]));
+                    moire__panel_number(l, t, moire__tile_element(l, &t->a, 0, at[0], at[1])));
   moire__loop_end(b);
   moire__loop_end(b);
   t->a = copy;

@@ -34,6 +34,7 @@ typedef struct moire__blocked_shape {
   moire_dim m, k, n;
   moire_dim a_row, a_column, b_row, b_column; /* strides */
   bool batched, cut;                          /* leading axes; along k, with small results */
+  bool rounds;                                /* to bf16: nothing is read as it lies */
 } moire__blocked_shape;
 
 typedef struct moire__blocked {
@@ -41,6 +42,7 @@ typedef struct moire__blocked {
   moire__blocked_nest nest, rest; /* of all columns; of the `left` that fill no panel */
   int few_rows, few_columns;      /* of dots: how many there are, 0: many; of columns across */
   int left;                       /* 0: `rest` is for none */
+  bool halves;                    /* what is packed before is stored as bf16 */
   bool copies_columns;            /* of dots: few columns of b, which do not lie along k */
   bool copies_a, along_k;         /* rows of a are copied; its memory runs along k */
   bool by_tile;                   /* copied rows lie by tiles, [tile][k][rows of it] */

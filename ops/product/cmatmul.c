@@ -17,8 +17,8 @@ moire_status moire__cmatmul_infer(moire__infer *c) {
   MOIRE__TRY(moire__product_shape(c, 0, 2, &shape));
   int64_t triple;
   MOIRE__TRY(moire__infer_int_or(c, "triple", 0, 0, 1, &triple));
-  if (triple && (moire__product_flags_of(c->node).bf16 || c->operands[0]->dtype != MOIRE_F32))
-    return moire_fail(c->error, MOIRE_ERROR_TYPE, "triple: wanted operands of f32 that stay so");
+  if (triple && c->operands[0]->dtype != MOIRE_F32)
+    return moire_fail(c->error, MOIRE_ERROR_TYPE, "triple: wanted operands of f32");
   moire__infer_result(c, 0, c->operands[0]->dtype, shape);
   return moire__infer_result(c, 1, c->operands[0]->dtype, shape);
 }

@@ -61,6 +61,8 @@ static product describe(moire__lowering *l) {
   bool whole = !p.tiles.skip[0] && !p.tiles.skip[1];
   p.is_triple = moire__node_int_or(node, "triple", 0) != 0 && whole;
   p.is_blocked = moire__node_int_or(node, "blocks", 0) != 0;
+  p.tiles.rounds = p.bf16 && (p.is_triple || p.is_blocked); /* as float32's, of rounded numbers */
+  if (p.tiles.rounds) p.bf16 = false;
   p.n_packed = p.bf16 ? p.planes : 1;
   int rank = p.a[0].rank;
   p.m = p.a[0].dims[rank - 2];
@@ -264,7 +266,8 @@ static void choose_blocks(product *p, bool cut) {
                                       .b_row = b->strides[row],
                                       .b_column = b->strides[column],
                                       .batched = p->batch != 1,
-                                      .cut = cut};
+                                      .cut = cut,
+                                      .rounds = p->tiles.rounds};
   p->blocked = moire__blocked_choose(p->l, &shape);
   p->tiles.rows = p->blocked.tile;
   p->tiles.lanes = p->blocked.lanes;
@@ -301,7 +304,9 @@ static bool is_packed_first(product *p) {
 }
 
 static int new_packed(product *p) {
-  if (p->is_blocked) return moire__lower_new_extra(p->l, moire__blocked_elements(&p->blocked));
+  if (p->is_blocked)
+    return moire__lower_new_extra_of(p->l, p->blocked.halves ? MOIRE_BF16 : MOIRE_F32,
+                                     moire__blocked_elements(&p->blocked));
   if (p->is_triple) return moire__lower_new_extra(p->l, moire__triple_elements(&p->triple));
   return moire__lower_new_extra_of(p->l, moire__narrow_dtype(&p->narrow), moire__narrow_elements(&p->narrow));
 }
@@ -337,8 +342,11 @@ static void pack_first(product *p) {
 
 /* For a profile: which of the ways of docs/products.md. */
 static const char *say_way(const product *p) {
-  if (p->is_blocked) return moire__blocked_say(p->l, &p->blocked);
+  const char *rounded = p->tiles.rounds ? "rounded to bf16, " : "";
+  if (p->is_blocked)
+    return moire__arena_printf(p->l->arena, "%s%s", rounded, moire__blocked_say(p->l, &p->blocked));
   if (p->bf16) return p->narrow.tiles ? "bf16, tiles of AMX" : "bf16, packed";
+  if (p->tiles.rounds) return "rounded to bf16, three real products";
   return p->is_triple ? "three real products" : "tiles on operands as they lie";
 }
 

@@ -87,7 +87,7 @@ static int64_t panel_pitch(const moire__narrow *n) {
 
 int64_t moire__narrow_elements(const moire__narrow *n) { return moire__narrow_panels(n) * panel_pitch(n); }
 
-moire_dtype moire__narrow_dtype(const moire__narrow *n) { return n->step == 2 ? MOIRE_I32 : MOIRE_F32; }
+moire_dtype moire__narrow_dtype(const moire__narrow *n) { return n->step == 2 ? MOIRE_I32 : MOIRE_BF16; }
 
 /* ---- a tile -----------------------------------------------------------------------------------------------
  */

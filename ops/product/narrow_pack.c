@@ -67,10 +67,11 @@ static void copy_rows(moire__lowering *l, const moire__tiles *t, const moire__na
 /* ---- anything along the other axis ------------------------------------------------------------------------
  */
 
-static moire__loop_value packed(moire__lowering *l, const moire__narrow *n, moire__loop_value first,
-                                moire__loop_value second) {
-  return n->step == 1 ? moire__loop_unary(&l->builder, MOIRE__LOOP_narrow, first)
-                      : moire__loop_binary(&l->builder, MOIRE__LOOP_pair, first, second);
+static moire__loop_value packed(moire__lowering *l, const moire__narrow *n, moire__loop_buffer to,
+                                moire__loop_value first, moire__loop_value second) {
+  if (n->step == 2) return moire__loop_binary(&l->builder, MOIRE__LOOP_pair, first, second);
+  bool rounds = l->kernel->buffers[to].type == MOIRE__LOOP_BF16; /* a store does */
+  return rounds ? first : moire__loop_unary(&l->builder, MOIRE__LOOP_narrow, first);
 }
 
 static moire__loop_value minus(moire__lowering *l, moire__loop_value x) {
@@ -91,8 +92,8 @@ static void pack_element(moire__lowering *l, const moire__tiles *t, const moire_
                       second = zero(l);
     if (both)
       second = is_a ? moire__tile_element(l, x, p, other, next) : moire__tile_element(l, x, p, next, other);
-    moire__loop_store(b, to[p], at, packed(l, n, first, second));
-    if (is_a && p == 1) moire__loop_store(b, to[2], at, packed(l, n, minus(l, first), minus(l, second)));
+    moire__loop_store(b, to[p], at, packed(l, n, to[p], first, second));
+    if (is_a && p == 1) moire__loop_store(b, to[2], at, packed(l, n, to[2], minus(l, first), minus(l, second)));
   }
 }
 

@@ -51,6 +51,7 @@ typedef struct moire__tiles {
   bool all_rests; /* rows left over are taken by tiles of fewer and fewer rows, where sums of one wait for each
                      other */
   moire__loop_type type;
+  bool rounds; /* operands are to be bf16: whoever copies or packs them rounds them; tiles read what is there */
   bool skip[2]; /* planes of the result that nobody wants */
   bool apart; /* of a complex product whose real plane alone is wanted: two sums of half as many products, which
                  wait less for each other */

@@ -118,7 +118,7 @@ static bool make_way(test_subject *s, const moire_compile_options *options, test
       way.off | 1u << MOIRE_OPTIMIZATION_flush; /* samples have numbers below the normal range, which count */
   if (moire__target_named(way.target, &target, &error) != MOIRE_OK) return false;
   if (moire__target_runs_here(&target, &error) != MOIRE_OK) return true;
-  moire__goal goal = moire__goal_from_options(&o);
+  moire__goal goal = moire__goal_for_target(&o, &target);
   moire_graph *fused = moire__driver_run_passes(s->model, &goal, NULL, NULL, &error);
   char *text = fused ? moire_graph_print(fused) : NULL;
   if (text && is_made(s, way, text)) {

@@ -119,7 +119,7 @@ static bool takes_epilogue(const moire__fuse *f, const moire__node *node) {
       y->shape.rank == 2 && moire__dim_is_static(a->shape.dims[1]) && moire__dim_is_static(y->shape.dims[1]);
   bool parts = moire__node_int_or(node, "triple", 0) || moire__node_int_or(node, "blocks", 0);
   if (parts && moire__dim_factor(a->shape.dims[1]) > MOIRE__PRODUCT_WHOLE) return false;
-  return whole && y->dtype == MOIRE_F32 && !moire__node_int_or(node, "bf16", 0);
+  return whole && y->dtype == MOIRE_F32 && (parts || !moire__node_int_or(node, "bf16", 0));
 }
 
 static bool fits_product(const moire__fuse *f, const moire__node *node, int group) {
