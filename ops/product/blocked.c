@@ -427,6 +427,32 @@ moire__tiles moire__blocked_begin(moire__lowering *l, const moire__tiles *t, moi
   return block;
 }
 
+/* Where a block has only a few rows, several panels at once. Returns the column from which on they are taken
+ * one by one: of more rows the first. */
+static moire__loop_value panels_of_few_rows(moire__lowering *l, const moire__tiles *t,
+                                            const moire__blocked *n) {
+  enum { PANELS = 4, FEW = 3 };
+  moire__loop_builder *b = &l->builder;
+  bool packed = n->b_form == MOIRE__BLOCKED_FIRST && n->columns >= (int64_t)PANELS * n->lanes;
+  if (!packed || n->tile <= FEW || l->g->mode == MOIRE_TRAINING) return t->n_low;
+  moire__loop_value rows = moire__panel_minus(l, t->m_high, t->m_low);
+  moire__loop_value few = moire__loop_binary(b, MOIRE__LOOP_le, rows, moire__loop_index(b, FEW));
+  int64_t wide = (int64_t)PANELS * n->lanes;
+  moire__loop_value all = moire__lower_add(l, t->n_low, moire__loop_index(b, n->columns / wide * wide));
+  moire__loop_value end = moire__loop_ternary(b, MOIRE__LOOP_select, few, all, t->n_low);
+  moire__tiles group = *t;
+  group.n_low = moire__loop_for(b, t->n_low, end, wide, 1);
+  group.lanes = n->lanes;
+  group.is_first = n->is_first;
+  moire__loop_value number =
+      moire__loop_binary(b, MOIRE__LOOP_div, group.n_low, moire__loop_index(b, n->lanes));
+  moire__loop_value panel = moire__panel_times(l, moire__loop_extent(b, n->k), n->lanes);
+  group.b = moire__panel_matrix(l, &group, n->b, n->lanes, moire__lower_mul(l, number, panel));
+  moire__tiles_emit_side_by_side(l, &group, PANELS, panel);
+  moire__loop_end(b);
+  return end;
+}
+
 void moire__blocked_emit(moire__lowering *l, const moire__tiles *whole, moire__blocked *n) {
   moire__loop_builder *b = &l->builder;
   moire__tiles t = *whole;
@@ -445,7 +471,7 @@ void moire__blocked_emit(moire__lowering *l, const moire__tiles *whole, moire__b
   t.m_high = moire__lower_add(l, t.m_low, moire__loop_index(b, n->rows));
   t.m_high = moire__loop_binary(b, MOIRE__LOOP_min, t.m_high, whole->m_high);
   if (n->copies_a) copy_rows(l, &t, n);
-  t.n_low = moire__loop_for(b, whole->n_low, whole->n_high, n->lanes, 1);
+  t.n_low = moire__loop_for(b, panels_of_few_rows(l, &t, n), whole->n_high, n->lanes, 1);
   t.n_high = moire__lower_add(l, t.n_low, moire__loop_index(b, n->lanes));
   if (!n->columns || n->columns % n->lanes)
     t.n_high = moire__loop_binary(b, MOIRE__LOOP_min, t.n_high, whole->n_high);

@@ -3,8 +3,8 @@
  *   re = sum_k ar br - sa sb ai bi,   im = sum_k sb ar bi + sa ai br        sa, sb = -1 where conjugated
  *
  * A complex product is one loop over k that loads each plane of both operands once. Rows of a tile: as many as
- * the registers hold beside the stretch of b and the scalars of a; rows left over make a tile half as high, or
- * are taken one by one.
+ * the registers hold beside the stretch of b and the scalars of a; rows left over make a lower tile, or are
+ * taken one by one.
  */
 #include "ops/product/tiles.h"
 
@@ -150,7 +150,7 @@ void moire__tiles_emit_rows(moire__lowering *l, const moire__tiles *t, moire__lo
   for (int rows = smaller_rest(t->rows); t->all_rests && rows; rows = smaller_rest(rows))
     next = tiles_of(l, t, next, rows, n);
   if (t->all_rests) return;
-  if (t->rows > 3 && !t->single_rest) next = tiles_of(l, t, next, t->rows / 2, n);
+  if (t->rows > 3 && !t->single_rest) next = tiles_of(l, t, next, t->rest ? t->rest : t->rows / 2, n);
   if (t->rows > 1) tiles_of(l, t, next, 1, n);
 }
 
@@ -170,4 +170,29 @@ void moire__tiles_emit(moire__lowering *l, const moire__tiles *t) {
   moire__loop_value n = moire__loop_for(&l->builder, t->n_low, t->n_high, 1, lanes);
   moire__tiles_emit_rows(l, &sized, n);
   moire__loop_end(&l->builder);
+}
+
+void moire__tiles_emit_side_by_side(moire__lowering *l, const moire__tiles *t, int stretches,
+                                    moire__loop_value distance) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value m = moire__loop_for(b, t->m_low, t->m_high, 1, 1);
+  moire__loop_value end = moire__lower_add(l, t->n_low, moire__loop_index(b, t->lanes));
+  moire__loop_value n[MAX_ROWS] = {moire__loop_for(b, t->n_low, end, 1, t->lanes)};
+  moire__loop_var sum[MAX_ROWS];
+  for (int i = 0; i < stretches; i++) {
+    n[i] = moire__lower_add(l, n[0], moire__loop_index(b, (int64_t)i * t->lanes));
+    sum[i] = moire__loop_declare(b, start(l, t, 0, m, n[i]));
+  }
+  moire__loop_value k = moire__loop_for(b, t->k_low, t->k_high, 1, 1);
+  moire__loop_value x = moire__tile_element(l, &t->a, 0, m, k), at = moire__tile_address(l, &t->b, 0, k, n[0]);
+  for (int i = 0; i < stretches; i++) {
+    moire__loop_value y = moire__loop_load(b, t->b.buffer[0], at);
+    accumulate(b, sum[i], false, x, y);
+    at = moire__lower_add(l, at, distance);
+  }
+  moire__loop_end(b);
+  for (int i = 0; i < stretches; i++)
+    t->finish(t->context, m, n[i], (const moire__loop_value[2]){moire__loop_get(b, sum[i]), 0});
+  moire__loop_end(b);
+  moire__loop_end(b);
 }

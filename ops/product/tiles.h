@@ -46,6 +46,7 @@ typedef struct moire__tiles {
   moire_dim k_extent; /* that of k_high - k_low, or 0 */
   int rows, lanes;    /* of a tile; 0: as many as the registers hold, and as n_extent says */
   int ahead;          /* of so many elements of k ahead b's line is fetched: of panels in memory; 0: none is */
+  int rest;           /* rows of the tile for what is left over; 0: half as many */
   bool single_rest; /* rows left over are taken one by one, without a tile of half the height before: less code
                      */
   bool all_rests; /* rows left over are taken by tiles of fewer and fewer rows, where sums of one wait for each
@@ -66,6 +67,11 @@ typedef struct moire__tiles {
 int moire__tiles_rows(const moire__lowering *l, const moire__tiles *t);
 
 void moire__tiles_emit(moire__lowering *l, const moire__tiles *t);
+/* One stretch after the other leaves a single row waiting for its own sums. This takes `stretches` of them at
+ * once, of t->lanes columns each from t->n_low on, row by row; b's columns of a stretch begin `distance`
+ * elements behind those of the one before. Real products. */
+void moire__tiles_emit_side_by_side(moire__lowering *l, const moire__tiles *t, int stretches,
+                                    moire__loop_value distance);
 /* Inside a vector loop over the columns, whose variable is n: the loops over rows and k. */
 void moire__tiles_emit_rows(moire__lowering *l, const moire__tiles *t, moire__loop_value n);
 /* How many rows fill the registers beside `width` vectors of each plane of b: a power of two up to 8. */

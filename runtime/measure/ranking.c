@@ -53,16 +53,19 @@ static void sift_up(const float *scores, int32_t *heap, int child) {
 
 int moire__top_k(const float *scores, int64_t item_size, int k, int32_t *items) {
   int n = 0;
-  for (int64_t i = 0; i < item_size && k > 0; i++) {
-    int32_t item = (int32_t)i;
+  int64_t i = 0;
+  for (; i < item_size && n < k; i++) {
     if (isnan(scores[i])) continue;
-    if (n < k) {
-      items[n] = item;
-      sift_up(scores, items, n++);
-    } else if (ahead(scores, item, items[0])) {
-      items[0] = item;
-      sift_down(scores, items, n);
-    }
+    items[n] = (int32_t)i;
+    sift_up(scores, items, n++);
+  }
+  /* Of equal scores those that are listed have the lower numbers, and a NaN is above none. */
+  float lowest = n ? scores[items[0]] : 0;
+  for (; i < item_size && n; i++) {
+    if (!(scores[i] > lowest)) continue;
+    items[0] = (int32_t)i;
+    sift_down(scores, items, n);
+    lowest = scores[items[0]];
   }
   /* The worst of what is left goes to the end of it, over and over. */
   for (int left = n; left > 1; left--) {
