@@ -13,7 +13,8 @@
  * packed at once ends in zeros: k is a multiple of that of a tile.
  *
  * b is packed beforehand by a kernel of its own where it is a matrix of fixed size, so that weights are packed
- * once in a step, or while a library is made; else a panel at a time, right before it is used.
+ * once in a step, or while a library is made, rounded floats as bf16; else a panel at a time, right before it
+ * is used.
  */
 #ifndef MOIRE_OPS_PRODUCT_NARROW_H
 #define MOIRE_OPS_PRODUCT_NARROW_H
