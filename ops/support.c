@@ -57,15 +57,21 @@ moire_status moire__infer_scalar(moire__infer *c, int operand, moire_dtype dtype
   return moire__infer_rank(c, operand, 0, 0);
 }
 
+static moire_status differ(moire__infer *c, int a, int b, moire_status status, const char *in) {
+  return moire_fail(c->error, status, "operands differ in %s: operand %d is %s, operand %d is %s", in, a,
+                    moire__operand_type(c, a).text, b, moire__operand_type(c, b).text);
+}
+
+moire_status moire__infer_same_shape(moire__infer *c, int a, int b) {
+  const moire__value_info *x = c->operands[a], *y = c->operands[b];
+  if (x && y && moire__shape_equal(&x->shape, &y->shape)) return MOIRE_OK;
+  return differ(c, a, b, MOIRE_ERROR_SHAPE, "shape");
+}
+
 moire_status moire__infer_alike(moire__infer *c, int a, int b) {
   const moire__value_info *x = c->operands[a], *y = c->operands[b];
-  bool same_type = x && y && x->dtype == y->dtype;
-  bool same_shape = x && y && moire__shape_equal(&x->shape, &y->shape);
-  if (same_type && same_shape) return MOIRE_OK;
-  return moire_fail(c->error, same_type ? MOIRE_ERROR_SHAPE : MOIRE_ERROR_TYPE,
-                    "operands differ in %s: operand %d is %s, operand %d is %s",
-                    same_type ? "shape" : "element type", a, moire__operand_type(c, a).text, b,
-                    moire__operand_type(c, b).text);
+  if (!x || !y || x->dtype != y->dtype) return differ(c, a, b, MOIRE_ERROR_TYPE, "element type");
+  return moire__infer_same_shape(c, a, b);
 }
 
 static moire_status find_attr(moire__infer *c, const char *name, moire__attr_kind kind, const char *wanted,

@@ -42,6 +42,7 @@ moire_status moire__infer_dtype(moire__infer *c, int operand,
                                 unsigned set); /* "operand 1 is …, wanted f32 or f64" */
 moire_status moire__infer_rank(moire__infer *c, int operand, int low, int high);
 moire_status moire__infer_alike(moire__infer *c, int a, int b); /* same element type and same shape */
+moire_status moire__infer_same_shape(moire__infer *c, int a, int b);
 
 /* A scalar of that type. */
 moire_status moire__infer_scalar(moire__infer *c, int operand, moire_dtype dtype);

@@ -3,7 +3,8 @@
  * A bf16 is the upper half of a float. Where the target has AVX512-BF16 (target->has_bf16), whole registers of
  * 16 lanes are rounded and multiplied by its instructions, which take numbers below the normal range as zero;
  * elsewhere rounding is done on the bits, and a pair's two products are two fused multiply-adds. A word that is
- * the same in all lanes is broadcast by the multiplication itself.
+ * the same in all lanes is broadcast by the multiplication itself. What has just been read from a bf16, or is
+ * that negated, is not rounded again.
  */
 #include "compiler/codegen/emit.h"
 
@@ -39,6 +40,27 @@ static LLVMValueRef round_bits(const moire__ir *ir, LLVMValueRef x) {
   return LLVMBuildSelect(ir->at, is_nan, quiet, LLVMBuildAdd(ir->at, bits, bias, ""), "");
 }
 
+static bool is_made_by(LLVMValueRef x, LLVMOpcode opcode) {
+  return LLVMIsAInstruction(x) && LLVMGetInstructionOpcode(x) == opcode;
+}
+
+/* The bf16 that x was widened from by moire__emit_from_bf16, or NULL: there is nothing to round. */
+static LLVMValueRef widened_from(const moire__ir *ir, LLVMValueRef x) {
+  if (!is_made_by(x, LLVMBitCast)) return NULL;
+  LLVMValueRef shifted = LLVMGetOperand(x, 0);
+  if (!is_made_by(shifted, LLVMShl)) return NULL;
+  LLVMValueRef whole = LLVMGetOperand(shifted, 0);
+  if (!is_made_by(whole, LLVMZExt)) return NULL;
+  LLVMValueRef half = LLVMGetOperand(whole, 0);
+  return LLVMTypeOf(half) == halves_like(ir, LLVMTypeOf(x)) ? half : NULL;
+}
+
+/* Likewise of what may be negated; `minus` says whether it is. */
+static LLVMValueRef exact_half(const moire__ir *ir, LLVMValueRef x, bool *minus) {
+  *minus = is_made_by(x, LLVMFNeg);
+  return widened_from(ir, *minus ? LLVMGetOperand(x, 0) : x);
+}
+
 /* A register of 16 lanes. */
 static LLVMValueRef round_register(const moire__ir *ir, LLVMValueRef x) {
   LLVMValueRef half = moire__ir_intrinsic(ir, "llvm.x86.avx512bf16.cvtneps2bf16.512", NULL, 0, &x, 1);
@@ -56,6 +78,12 @@ static LLVMValueRef round_registers(const moire__ir *ir, LLVMValueRef low, LLVMV
 LLVMValueRef moire__emit_to_bf16(moire__emitter *e, LLVMValueRef x) {
   const moire__ir *ir = &e->ir;
   LLVMTypeRef type = LLVMTypeOf(x), word = words_like(ir, type);
+  bool minus = false;
+  LLVMValueRef half = exact_half(ir, x, &minus);
+  if (half) {
+    LLVMValueRef sign = moire__ir_integer(LLVMTypeOf(half), 0x8000);
+    return minus ? LLVMBuildXor(ir->at, half, sign, "") : half;
+  }
   if (!in_hardware(e, type)) {
     LLVMValueRef upper = LLVMBuildLShr(ir->at, round_bits(ir, x), moire__ir_integer(word, 16), "");
     return LLVMBuildTrunc(ir->at, upper, halves_like(ir, type), "");
@@ -79,6 +107,8 @@ LLVMValueRef moire__emit_from_bf16(moire__emitter *e, LLVMValueRef x) {
 
 LLVMValueRef moire__emit_narrow(moire__emitter *e, LLVMValueRef x) {
   const moire__ir *ir = &e->ir;
+  bool minus = false;
+  if (exact_half(ir, x, &minus)) return x;
   LLVMTypeRef word = words_like(ir, LLVMTypeOf(x));
   LLVMValueRef upper = LLVMBuildAnd(ir->at, round_bits(ir, x), moire__ir_integer(word, -0x10000), "");
   return LLVMBuildBitCast(ir->at, upper, LLVMTypeOf(x), "");

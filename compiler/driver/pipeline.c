@@ -34,6 +34,7 @@
   PASS(dce, "drops what nothing needs")                                                                        \
   PASS(triple, "complex products become three real ones where that is less work")                              \
   PASS(blocking, "real products may be made by blocks that stay in caches")                                    \
+  PASS(halve, "what products round to bf16 is stored so")                                                      \
   PASS(layout, "operands of products and outputs as the loop nests need them")                                 \
   PASS(fuse, "nodes are gathered into kernels")
 
@@ -93,6 +94,11 @@
   ORDER(dce, triple, "a plane that nobody needs any more is no reason to compute both")                        \
   ORDER(split, blocking, "real products of complex values show only then")                                     \
   ORDER(narrow, blocking, "products of bf16 are packed in their own way")                                      \
+  ORDER(narrow, halve, "products that round are marked")                                                       \
+  ORDER(split, halve, "planes of complex values are rounded")                                                  \
+  ORDER(dce, halve, "what nobody needs is no reader")                                                          \
+  ORDER(halve, layout, "it looks through the permutations of transposed operands as attributes")               \
+  ORDER(halve, fuse, "rounding joins the kernel that computes a value")                                        \
   ORDER(simplify, layout, "it folds permutations into products, which layout undoes for all alike")            \
   ORDER(cse, layout, "an output that holds what another holds is a copy, which must stay one")                 \
   ORDER(layout, fuse, "fusion decides which permutations are copied")                                          \

@@ -57,6 +57,7 @@ moire__graph_pass moire__pass_cse;
 moire__graph_pass moire__pass_dce;
 moire__graph_pass moire__pass_triple;   /* complex products become three real ones */
 moire__graph_pass moire__pass_blocking; /* real products may be made by blocks */
+moire__graph_pass moire__pass_halve;    /* what products round to bf16 is stored so */
 moire__graph_pass moire__pass_flatten;  /* reshapes move down, below element-wise ops and rows */
 moire__graph_pass moire__pass_layout;   /* writes the transpositions of products as permutations; outputs get
                                            values of their own */

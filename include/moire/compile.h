@@ -41,6 +41,7 @@ extern "C" {
   X(coarse, "the nearest codes are looked for in bf16 first, where products are of bf16")                      \
   X(triple, "complex products are made of three real ones")                                                    \
   X(blocking, "real products are made by blocks that stay in caches")                                          \
+  X(halve, "what products round to bf16 is stored so")                                                         \
   X(fuse, "operations share kernels")                                                                          \
   X(epilogue, "what is done to each element of a product is done in its kernel")                               \
   X(flush, "numbers below the normal range, 1.2e-38, count as zero")

@@ -1,26 +1,36 @@
 /* cmatmul: the product of two complex matrices given as planes; operands ar, ai, br, bi, results re, im.
  *
  * Written by split in place of a matmul of two complex operands, after autodiff, so that one kernel loads each
- * plane once for both results. Attributes and shapes are matmul's.
+ * plane once for both results. Attributes, element types and shapes are matmul's.
  */
 #include "ops/parts.h"
 #include "ops/product/product.h"
 #include "ops/sample_row.h"
 #include "ops/support.h"
 
+/* The planes of an operand, of which one alone may be stored as it is rounded. */
+static moire_status infer_planes(moire__infer *c, int re, unsigned set) {
+  MOIRE__TRY(moire__infer_dtype(c, re, set));
+  if (!(set & MOIRE__SET_BF16)) return moire__infer_alike(c, re, re + 1);
+  MOIRE__TRY(moire__infer_dtype(c, re + 1, set));
+  return moire__infer_same_shape(c, re, re + 1);
+}
+
 moire_status moire__cmatmul_infer(moire__infer *c) {
-  MOIRE__TRY(moire__infer_dtype(c, 0, MOIRE__SET_REAL));
-  MOIRE__TRY(moire__infer_dtype(c, 2, 1u << c->operands[0]->dtype));
-  MOIRE__TRY(moire__infer_alike(c, 0, 1));
-  MOIRE__TRY(moire__infer_alike(c, 2, 3));
+  unsigned set = moire__product_planes(c->node);
+  MOIRE__TRY(infer_planes(c, 0, set));
+  moire_dtype dtype = moire__product_dtype(c->operands[0]);
+  MOIRE__TRY(infer_planes(c, 2, set & (1u << dtype | MOIRE__SET_BF16)));
   moire_shape shape;
   MOIRE__TRY(moire__product_shape(c, 0, 2, &shape));
   int64_t triple;
   MOIRE__TRY(moire__infer_int_or(c, "triple", 0, 0, 1, &triple));
-  if (triple && c->operands[0]->dtype != MOIRE_F32)
-    return moire_fail(c->error, MOIRE_ERROR_TYPE, "triple: wanted operands of f32");
-  moire__infer_result(c, 0, c->operands[0]->dtype, shape);
-  return moire__infer_result(c, 1, c->operands[0]->dtype, shape);
+  for (int i = 0; triple && i < 4; i++) {
+    if (c->operands[i]->dtype != MOIRE_F32)
+      return moire_fail(c->error, MOIRE_ERROR_TYPE, "triple: wanted operands of f32");
+  }
+  moire__infer_result(c, 0, dtype, shape);
+  return moire__infer_result(c, 1, dtype, shape);
 }
 
 void moire__cmatmul_reference(moire__reference *c) {
@@ -51,7 +61,8 @@ static bool cmatmul_wrong(moire__sampler *s) {
   return moire__sample_refuse(s, cases[s->index].expected);
 }
 
-/* Every combination of flags and every form, plain, bf16 and triple, for each row of extents. */
+/* Every combination of flags and every form, plain, bf16 (of what is stored so, too) and triple, for each row
+ * of extents. */
 bool moire__cmatmul_sample(moire__sampler *s) {
   if (s->kind == MOIRE__SAMPLE_WRONG) return cmatmul_wrong(s);
   moire_dim b = moire__sample_batch(s);
@@ -72,8 +83,11 @@ bool moire__cmatmul_sample(moire__sampler *s) {
   moire_shape a = ta ? MOIRE_SHAPE(cases[i].lead, k, m) : MOIRE_SHAPE(cases[i].lead, m, k);
   moire_shape w = tb ? MOIRE_SHAPE(cases[i].lead, n, k) : MOIRE_SHAPE(cases[i].lead, k, n);
   moire_value x[4];
-  for (int j = 0; j < 4; j++) x[j] = moire__sample_input(s, MOIRE_F32, j < 2 ? a : w, -1, 1);
   int form = s->index / 16 % 3;
+  for (int j = 0; j < 4; j++) {
+    bool half = form == 1 && s->index >> j & 1; /* of one plane or both */
+    x[j] = moire__sample_input(s, half ? MOIRE_BF16 : MOIRE_F32, j < 2 ? a : w, -1, 1);
+  }
   moire__attr attrs[MOIRE__PRODUCT_ATTRS + 1];
   int n_attrs = moire__product_attrs(
       (moire__product_flags){ta, (s->index & 4) != 0, tb, (s->index & 8) != 0, form == 1}, attrs);

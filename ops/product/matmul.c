@@ -10,8 +10,9 @@
 #include "ops/support.h"
 
 moire_status moire__matmul_infer(moire__infer *c) {
-  for (int i = 0; i < 2; i++) MOIRE__TRY(moire__infer_dtype(c, i, MOIRE__SET_REAL | MOIRE__SET_COMPLEX));
-  moire_dtype a = c->operands[0]->dtype, b = c->operands[1]->dtype;
+  unsigned set = moire__product_planes(c->node) | MOIRE__SET_COMPLEX;
+  for (int i = 0; i < 2; i++) MOIRE__TRY(moire__infer_dtype(c, i, set));
+  moire_dtype a = moire__product_dtype(c->operands[0]), b = moire__product_dtype(c->operands[1]);
   bool mixed = (a == MOIRE_C64 && b == MOIRE_F32) || (a == MOIRE_F32 && b == MOIRE_C64);
   if (a != b && !mixed)
     return moire_fail(c->error, MOIRE_ERROR_TYPE, "element types differ: a is %s, b is %s",

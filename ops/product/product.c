@@ -39,6 +39,14 @@ moire_value moire__product(moire_graph *g, moire_value a, moire_value b, moire__
   return moire__graph_emit(g, MOIRE_HERE, MOIRE__OP_matmul, (moire_value[]){a, b}, 2, attrs, n);
 }
 
+unsigned moire__product_planes(const moire__node *node) {
+  return moire__product_flags_of(node).bf16 ? MOIRE__SET_REAL | MOIRE__SET_BF16 : MOIRE__SET_REAL;
+}
+
+moire_dtype moire__product_dtype(const moire__value_info *operand) {
+  return operand->dtype == MOIRE_BF16 ? MOIRE_F32 : operand->dtype;
+}
+
 moire_status moire__product_shape(moire__infer *c, int a, int b, moire_shape *shape) {
   static const char *const names[] = {"transpose_a", "transpose_b", "conj_a", "conj_b", "bf16"};
   for (int i = 0; i < MOIRE__PRODUCT_ATTRS; i++) {

@@ -20,6 +20,11 @@ int moire__product_attrs(moire__product_flags flags, moire__attr attrs[MOIRE__PR
 /* matmul(a, b) with the flags; a conjugation of a real operand is left out. */
 moire_value moire__product(moire_graph *g, moire_value a, moire_value b, moire__product_flags flags);
 
+/* Inference: the element types that an operand or its planes may have. Where operands are rounded they may be
+ * stored so, which counts as f32. */
+unsigned moire__product_planes(const moire__node *node);
+moire_dtype moire__product_dtype(const moire__value_info *operand);
+
 /* Inference: checks the flags of the node, and that operands number a and b fit; gives the product's shape. */
 moire_status moire__product_shape(moire__infer *c, int a, int b, moire_shape *shape);
 

@@ -1,8 +1,9 @@
 /* Products whose operands are bf16: every way to compute them means what the reference does.
  *
  * Odd extents, one row or column, nothing to sum up, sums that come in parts, blocks with a rest, leading axes,
- * all flags. Native code of each target is held against bounds of float32, so that targets with and without
- * instructions for bf16 agree; loop nests are interpreted; 1, 2 and 3 threads give the same bits.
+ * all flags, operands that are stored as bf16. Native code of each target is held against bounds of float32, so
+ * that targets with and without instructions for bf16 agree; loop nests are interpreted; 1, 2 and 3 threads
+ * give the same bits.
  */
 #include <criterion/criterion.h>
 
@@ -51,6 +52,7 @@ static void check_all(bool complex) {
   for (int i = 0; i < CASES; i++) {
     int all = complex ? 16 : 4;
     for (int j = 0; j < 2; j++) check(&cases[i], (j * 7 + i) % all, complex, ways, 3, &pools);
+    check(&cases[i], (i * 3 + 1) % all | TEST_PRODUCT_COMPUTED, complex, ways, 3, &pools);
   }
   test_pools_free(&pools);
 }

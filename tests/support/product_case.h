@@ -14,8 +14,11 @@ typedef struct test_product {
 void test_product_operand(moire_graph *g, const char *name, const test_product *c, int64_t rows,
                           int64_t columns, bool transposed, bool complex, moire_value planes[2]);
 
+enum { TEST_PRODUCT_COMPUTED = 16 }; /* a flag: operands are made by an element-wise op */
+
 /* y = a b: the output "y", of a complex product its real plane, with "z" the imaginary one; or "y" the
- * imaginary one alone. Bits of `flags`: a transposed, b transposed, a conjugated, b conjugated. Owned. */
+ * imaginary one alone. Bits of `flags`: a transposed, b transposed, a conjugated, b conjugated, and
+ * TEST_PRODUCT_COMPUTED. Owned. */
 moire_graph *test_product_graph(const test_product *c, int flags, bool complex, bool only_im);
 
 /* Compiles the outputs in these ways and judges them at each of the sizes of B; the loop nests too where B is
