@@ -304,6 +304,12 @@ static void add_locals(moire__lowering *l, const moire__tiles *t, moire__blocked
     n->few = moire__loop_add_local(l->kernel, "columns", t->type, n->depth * n->few_columns);
 }
 
+/* Element (m, k) of what is copied. */
+static moire__loop_value number_of_a(moire__lowering *l, const moire__tiles *t, moire__loop_value m,
+                                     moire__loop_value k) {
+  return moire__panel_number(l, t, moire__tile_element(l, &t->a, 0, m, k));
+}
+
 /* Rows [m, m + n->tile) at k: vectors of powers of two of them. */
 static void copy_tile(moire__lowering *l, const moire__tiles *t, const moire__blocked *n,
                       const moire__tile_matrix *copy, moire__loop_value m, moire__loop_value k) {
@@ -314,8 +320,7 @@ static void copy_tile(moire__lowering *l, const moire__tiles *t, const moire__bl
     for (width = l->target.lanes; width > n->tile - done;) width /= 2;
     moire__loop_value r =
         moire__loop_for(b, moire__loop_index(b, done), moire__loop_index(b, done + width), 1, width);
-    moire__loop_store(b, n->a, moire__lower_add(l, to, r),
-                      moire__tile_element(l, &t->a, 0, moire__lower_add(l, m, r), k));
+    moire__loop_store(b, n->a, moire__lower_add(l, to, r), number_of_a(l, t, moire__lower_add(l, m, r), k));
     moire__loop_end(b);
   }
 }
@@ -330,7 +335,7 @@ static void copy_by_tiles(moire__lowering *l, moire__tiles *t, const moire__bloc
   copy_tile(l, t, n, &copy, moire__loop_for(b, rows.low, whole[0].high, n->tile, 1), i);
   moire__loop_end(b);
   moire__loop_value m = moire__loop_for(b, whole[0].high, rows.high, 1, 1);
-  moire__loop_store(b, n->a, moire__tile_address(l, &copy, 0, m, i), moire__tile_element(l, &t->a, 0, m, i));
+  moire__loop_store(b, n->a, moire__tile_address(l, &copy, 0, m, i), number_of_a(l, t, m, i));
   moire__loop_end(b);
   moire__loop_end(b);
   t->a = copy;
@@ -348,8 +353,7 @@ static void copy_rows(moire__lowering *l, moire__tiles *t, const moire__blocked 
   moire__tile_matrix copy = moire__panel_rows(l, t, n->a, n->along_k, pitch(l, n));
   at[outer] = moire__loop_for(b, low[outer], high[outer], 1, 1);
   at[inner] = moire__loop_for(b, low[inner], high[inner], 1, 2 * l->target.lanes);
-  moire__loop_store(b, n->a, moire__tile_address(l, &copy, 0, at[0], at[1]),
-                    moire__panel_number(l, t, moire__tile_element(l, &t->a, 0, at[0], at[1])));
+  moire__loop_store(b, n->a, moire__tile_address(l, &copy, 0, at[0], at[1]), number_of_a(l, t, at[0], at[1]));
   moire__loop_end(b);
   moire__loop_end(b);
   t->a = copy;

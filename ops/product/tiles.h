@@ -20,7 +20,7 @@ typedef struct moire__tile_matrix {
   bool conjugate;
   int64_t group, group_step; /* 0: no groups */
   moire__loop_value first;   /* row of group 0 */
-  bool narrow; /* elements are rounded to bf16 as they are read */
+  bool narrow;               /* elements are rounded to bf16 as they are read */
 } moire__tile_matrix;
 
 /* The address of element (i, j) of a plane, and the element, as `narrow` says, negated where a conjugation says
