@@ -13,7 +13,7 @@
 #include "compiler/pass/walk.h"
 
 static bool can_be(const moire_graph *g, const moire__node *node, bool by_fma) {
-  return node->op == MOIRE__OP_matmul && g->values[node->first_result].dtype == MOIRE_F32 &&
+  return node->op == MOIRE__OP_matmul && moire__reads_floats(g, node) &&
          (by_fma || !moire__node_int_or(node, "bf16", 0)) && !moire__node_int_or(node, "blocks", 0);
 }
 

@@ -40,9 +40,9 @@ static bool pays(const moire_graph *g, const moire__node *node) {
 }
 
 static bool can_be(const moire_graph *g, const moire__node *node, const int *uses, bool by_fma) {
-  return node->op == MOIRE__OP_cmatmul && g->values[node->first_result].dtype == MOIRE_F32 &&
-         uses[node->first_result] && uses[node->first_result + 1] &&
-         (by_fma || !moire__node_int_or(node, "bf16", 0)) && !moire__node_int_or(node, "triple", 0);
+  return node->op == MOIRE__OP_cmatmul && moire__reads_floats(g, node) && uses[node->first_result] &&
+         uses[node->first_result + 1] && (by_fma || !moire__node_int_or(node, "bf16", 0)) &&
+         !moire__node_int_or(node, "triple", 0);
 }
 
 moire_graph *moire__pass_triple(const moire_graph *g, const moire__goal *goal, moire_error *error) {

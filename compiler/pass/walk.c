@@ -83,6 +83,13 @@ bool moire__gradient_is_absent(const moire_graph *g, int32_t gradient) {
   return node->op == MOIRE__OP_constant && node->phase == MOIRE__PHASE_FORWARD;
 }
 
+bool moire__reads_floats(const moire_graph *g, const moire__node *node) {
+  for (int i = 0; i < node->n_operands; i++) {
+    if (g->values[node->operands[i]].dtype != MOIRE_F32) return false;
+  }
+  return true;
+}
+
 bool moire__takes_places(const moire__node *node) {
   return (moire__op_get(node->op)->traits & MOIRE__TRAIT_IN_PLACE) != 0;
 }

@@ -31,6 +31,9 @@ bool moire__gradient_is_absent(const moire_graph *g, int32_t gradient);
 /* Whether results of the node stand where its operands did (MOIRE__TRAIT_IN_PLACE). */
 bool moire__takes_places(const moire__node *node);
 
+/* Whether all operands of the node are f32: of a product that rounds some may be stored as bf16. */
+bool moire__reads_floats(const moire_graph *g, const moire__node *node);
+
 /* Whether the value is a `constant` that is a plain number (not divided by named extents), and which. */
 bool moire__constant_number(const moire_graph *g, int32_t value, double *number);
 

@@ -73,6 +73,7 @@ static bool sample(moire__sampler *s, moire__op op, bool backward) {
   moire_shape shapes[] = {
       S(row.samples, row.heads, row.queries, row.d), S(row.samples, row.heads, row.keys, row.d),
       S(row.samples, row.heads, row.keys, row.e), S(row.samples, row.heads, row.queries, row.e)};
+  s->no_gradient_check = row.bf16 != 0; /* steps of rounding */
   moire_value x[MOIRE__ATTEND_OPERANDS];
   int n = 0, planes = planes_of(op);
   for (; n < 3 * planes; n++)
