@@ -16,6 +16,7 @@ cmp -s first.txt second.txt || complain "the second time it does not say the sam
 
 "$MOIRE" peaks --threads 1 --json >peaks.json 2>/dev/null || complain "--json fails"
 grep -qF '"fma_unit"' peaks.json || complain "--json does not name the unit"
+grep -qF '"matrix_unit": ""' peaks.json && sed -i '/"matrix": \[/,/\]/d' peaks.json # this processor has none
 if grep -qE '(: |^ *)-?0(\.0*)?,?$' <(grep -v -e bytes -e sharers peaks.json); then complain "a rate is zero"; fi
 
 # A file that is damaged counts as empty and is written anew.
