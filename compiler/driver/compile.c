@@ -44,7 +44,6 @@ moire__module *moire__driver_lower(const moire_graph *graph, const moire_compile
   moire__goal goal = moire__goal_for_target(options, target);
   moire__text remarks = {0};
   goal.remarks = &remarks;
-  goal.tiles = target->has_tiles;
   if (goal.off >> MOIRE_OPTIMIZATION_pack & 1)
     moire__text_add(&remarks, "padding is computed, too: pack is off\n");
   moire_graph *fused = moire__driver_run_passes(graph, &goal, NULL, NULL, error);

@@ -37,6 +37,7 @@ moire__goal moire__goal_from_options(const moire_compile_options *options) {
 
 moire__goal moire__goal_for_target(const moire_compile_options *options, const moire__target *target) {
   moire__goal goal = moire__goal_from_options(options);
+  goal.tiles = target->has_tiles;
   goal.by_fma = !target->has_dots && !target->has_tiles;
   return goal;
 }
