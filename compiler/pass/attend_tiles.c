@@ -15,10 +15,6 @@
 
 enum { LEAST_LENGTH = 128, LEAST_WIDTH = 16 };
 
-static bool is_at_least(moire_dim dim, int64_t n) {
-  return !moire__dim_is_static(dim) || moire__dim_factor(dim) >= n;
-}
-
 static bool is_attention(moire__op op) {
   return op == MOIRE__OP_attend || op == MOIRE__OP_attend_real || op == MOIRE__OP_attend_backward ||
          op == MOIRE__OP_attend_real_backward;
@@ -34,8 +30,8 @@ static bool pays(const moire_graph *g, const moire__node *node) {
     keys = moire__node_int(node, "length");
     if (!moire__node_int_or(node, "last", 0)) queries = keys;
   }
-  return is_at_least(queries, LEAST_LENGTH) && is_at_least(keys, LEAST_LENGTH) &&
-         is_at_least(q[3], LEAST_WIDTH) && is_at_least(v[3], LEAST_WIDTH);
+  return moire__dim_is_at_least(queries, LEAST_LENGTH) && moire__dim_is_at_least(keys, LEAST_LENGTH) &&
+         moire__dim_is_at_least(q[3], LEAST_WIDTH) && moire__dim_is_at_least(v[3], LEAST_WIDTH);
 }
 
 moire_graph *moire__pass_attend_tiles(const moire_graph *g, const moire__goal *goal, moire_error *error) {

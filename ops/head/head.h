@@ -38,7 +38,6 @@ enum { MOIRE__HEAD_SOFTMAXES = 2 };
 /* The least `power`, of rows whose every word has -infinity; and that of a row: at least `a`, in powers of two.
  */
 #define MOIRE__HEAD_LEAST (-0x1p100)
-#define MOIRE__HEAD_LOG2_E 1.4426950408889634
 #define MOIRE__HEAD_LN_2 0.6931471805599453
 
 /* The number of the operand that is the bias, or -1. */

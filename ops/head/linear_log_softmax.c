@@ -213,7 +213,7 @@ static void soften_row(const row_scores *s, int64_t n, int number) {
   moire__tensor *const *y = s->c->results;
   const double *w = s->c->operands[MOIRE__HEAD_W]->re, *ids = s->c->operands[MOIRE__HEAD_IDS]->re;
   int64_t at = n * s->softmaxes.n + number;
-  double power = MOIRE__HEAD_LEAST, sum = 0, scale = MOIRE__HEAD_LOG2_E / s->softmaxes.temperature[number];
+  double power = MOIRE__HEAD_LEAST, sum = 0, scale = M_LOG2E / s->softmaxes.temperature[number];
   for (int64_t v = 0; v < s->words; v++) power = fmax(power, ceil(s->z[v] * scale));
   double *mean = y[MOIRE__HEAD_OF_MEAN]->re + at * s->width;
   for (int64_t v = 0; v < s->words; v++) {
@@ -257,7 +257,7 @@ static void differentiate_scores(const row_scores *s, int64_t n) {
     int64_t at = n * s->softmaxes.n + i;
     double t = s->softmaxes.temperature[i], power = x[MOIRE__HEAD_POWER]->re[at];
     double factor = -x[MOIRE__HEAD_SHARE]->re[at] / t / x[MOIRE__HEAD_SUM]->re[at];
-    for (int64_t v = 0; v < s->words; v++) s->a[v] += exp2(s->z[v] * MOIRE__HEAD_LOG2_E / t - power) * factor;
+    for (int64_t v = 0; v < s->words; v++) s->a[v] += exp2(s->z[v] * M_LOG2E / t - power) * factor;
   }
   for (int64_t k = 0; k < s->ids; k++) {
     int64_t id = (int64_t)x[MOIRE__HEAD_IDS]->re[n * s->ids + k];
@@ -308,7 +308,7 @@ static void join_softmax(const row_scores *s, int64_t n, int number, double *g) 
   int64_t at = n * s->softmaxes.n + number, first = number ? s->softmaxes.first : 0;
   double power = MOIRE__HEAD_LEAST, sum = 0, per = 1 / s->softmaxes.temperature[number];
   for (int64_t v = 0; v < s->words; v++) {
-    s->a[v] = s->z[v] * per * MOIRE__HEAD_LOG2_E;
+    s->a[v] = s->z[v] * per * M_LOG2E;
     power = fmax(power, ceil(s->a[v]));
   }
   for (int64_t v = 0; v < s->words; v++) sum += exp2(s->a[v] - power);

@@ -2,10 +2,10 @@
 #include "ops/head/head.h"
 #include "ops/product/narrow.h"
 
+#include <math.h>
+
 /* Blocks are smaller where rows are so long that local memory would grow beyond this. */
 enum { ROW_BLOCK = 64, WORD_BLOCK = 64, PACKED_WORDS = 128, LOCAL_BYTES = 600 << 10 };
-
-static int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
 /* An odd number of vectors: columns meet all sets of a cache. */
 static int64_t odd_vectors(int64_t n, int lanes) { return n / lanes % 2 ? n : n + lanes; }
@@ -13,7 +13,7 @@ static int64_t odd_vectors(int64_t n, int lanes) { return n / lanes % 2 ? n : n 
 /* What a line of D numbers takes, in blocks of so many rows and words: x and the means; or w and x. */
 static int64_t local_bytes(const moire__head *h, int64_t rows, int64_t words, bool backward) {
   int lanes = h->l->target.lanes;
-  int64_t lines = backward ? odd_vectors(round_up(words, lanes), lanes) + rows
+  int64_t lines = backward ? odd_vectors(moire__lower_round_up(words, lanes), lanes) + rows
                            : (1 + h->softmaxes.n) * odd_vectors(rows, lanes);
   return lines * h->width * 4;
 }
@@ -25,10 +25,10 @@ static void choose_blocks(moire__head *h, bool backward) {
     rows /= 2;
     if (words > rows) words = rows;
   }
-  h->row_block = round_up(moire__lower_block(h->l, rows), lanes);
+  h->row_block = moire__lower_round_up(moire__lower_block(h->l, rows), lanes);
   h->word_block = moire__lower_block(h->l, words);
   h->row_stride = odd_vectors(h->row_block, lanes);
-  h->word_stride = odd_vectors(round_up(h->word_block, lanes), lanes);
+  h->word_stride = odd_vectors(moire__lower_round_up(h->word_block, lanes), lanes);
 }
 
 moire__head moire__head_describe(moire__lowering *l, int bias) {
@@ -43,7 +43,7 @@ moire__head moire__head_describe(moire__lowering *l, int bias) {
   h.bf16 = moire__node_int_or(node, "bf16", 0) != 0;
   h.ignores = moire__node_int(node, "ignores") != 0;
   h.softmaxes = moire__head_softmaxes_of(node, h.ids);
-  for (int s = 0; s < h.softmaxes.n; s++) h.scale[s] = MOIRE__HEAD_LOG2_E / h.softmaxes.temperature[s];
+  for (int s = 0; s < h.softmaxes.n; s++) h.scale[s] = M_LOG2E / h.softmaxes.temperature[s];
   choose_blocks(&h, node->n_operands >= MOIRE__HEAD_BACKWARD_OPERANDS);
   return h;
 }

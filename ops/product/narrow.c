@@ -14,15 +14,11 @@ enum { TILES_DEPTH = 1024, TILES_PACKED = 1 << 16, TILES_OF_B = 1 << 19 }; /* wi
 /* ---- sizes ------------------------------------------------------------------------------------------------
  */
 
-static bool is_at_least(moire_dim dim, int64_t n) {
-  return !moire__dim_is_static(dim) || moire__dim_factor(dim) >= n;
-}
-
 /* Whether a product takes up enough of a tile to be worth the rest. */
 static bool fills_tiles(const moire__lowering *l, const moire__tiles *t, moire_dim m, moire_dim k) {
   enum { LEAST_ROWS = 4, LEAST_COLUMNS = 8, LEAST_DEPTH = 16 };
-  return l->target.tiles && is_at_least(m, LEAST_ROWS) && is_at_least(t->n_extent, LEAST_COLUMNS) &&
-         is_at_least(k, LEAST_DEPTH);
+  return l->target.tiles && moire__dim_is_at_least(m, LEAST_ROWS) &&
+         moire__dim_is_at_least(t->n_extent, LEAST_COLUMNS) && moire__dim_is_at_least(k, LEAST_DEPTH);
 }
 
 /* As many accumulators as there are tiles beside the operands: see ops/product/narrow_tiles.c. */
@@ -43,8 +39,6 @@ static void choose_tile(const moire__lowering *l, moire__narrow *n) {
   if (n->tile < 1) n->tile = 1;
 }
 
-static int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
-
 moire__narrow moire__narrow_choose(const moire__lowering *l, const moire__tiles *t, moire_dim m, moire_dim k,
                                    int64_t most_rows, bool along_k) {
   moire__narrow n = {.planes = t->b.planes, .along_k = along_k};
@@ -57,12 +51,12 @@ moire__narrow moire__narrow_choose(const moire__lowering *l, const moire__tiles 
   else
     choose_tile(l, &n);
   n.rows = most_rows > 0 && most_rows < MOST_ROWS ? most_rows : moire__lower_block(l, MOST_ROWS);
-  if (!l->target.small_blocks) n.rows = round_up(n.rows, n.tile);
+  if (!l->target.small_blocks) n.rows = moire__lower_round_up(n.rows, n.tile);
   int64_t unit = n.tiles ? MOIRE__NARROW_TILE_DEPTH : 2;
   int64_t most = n.tiles ? TILES_PACKED : PACKED, deep = n.tiles && fixed ? TILES_DEPTH : DEPTH;
   n.depth = most / n.rows < deep ? most / n.rows : deep;
-  n.depth = round_up(moire__lower_block(l, n.depth), unit);
-  if (fixed && moire__dim_factor(k) <= n.depth) n.depth = round_up(moire__dim_factor(k), unit);
+  n.depth = moire__lower_round_up(moire__lower_block(l, n.depth), unit);
+  if (fixed && moire__dim_factor(k) <= n.depth) n.depth = moire__lower_round_up(moire__dim_factor(k), unit);
   if (n.depth < unit) n.depth = unit;
   n.resumes = !fixed || moire__dim_factor(k) > n.depth;
   int64_t bytes = n.columns * n.depth * 2 * moire__narrow_tile_planes(&n, false);
@@ -73,7 +67,7 @@ moire__narrow moire__narrow_choose(const moire__lowering *l, const moire__tiles 
 bool moire__narrow_pack_first(moire__narrow *n, const moire__tiles *t, moire_dim k) {
   if (!moire__dim_is_static(k) || !moire__dim_is_static(t->n_extent) || !n->columns) return false;
   n->elements = (moire__dim_factor(k) + n->step - 1) / n->step;
-  if (n->tiles) n->elements = round_up(n->elements, MOIRE__LOOP_TILE_SIDE);
+  if (n->tiles) n->elements = moire__lower_round_up(n->elements, MOIRE__LOOP_TILE_SIDE);
   return n->elements > 0;
 }
 
@@ -224,7 +218,7 @@ static void panels(moire__lowering *l, const moire__narrow_part *p, moire__loop_
 }
 
 static void add_tile_locals(moire__lowering *l, moire__narrow *n) {
-  int64_t rows = round_up(n->rows, MOIRE__LOOP_TILE_SIDE) / MOIRE__LOOP_TILE_SIDE;
+  int64_t rows = moire__lower_round_up(n->rows, MOIRE__LOOP_TILE_SIDE) / MOIRE__LOOP_TILE_SIDE;
   int64_t words = rows * moire__narrow_tile_pitch(n, true);
   n->a[0] = moire__loop_add_local(l->kernel, "a_tiles", n->along_k ? MOIRE__LOOP_BF16 : MOIRE__LOOP_I32,
                                   n->along_k ? 2 * words : words);

@@ -121,7 +121,7 @@ void moire__thin_across(moire__lowering *l, const moire__tiles *t, int columns) 
   moire__loop_builder *b = &l->builder;
   moire__loop_var sum[MOIRE__THIN_ACROSS];
   int width = columns <= 4 ? 4 : 2;
-  if (l->target.registers <= 16 && width > 1) width /= 2;
+  if (moire__lower_few_registers(l) && width > 1) width /= 2;
   moire__loop_value m = moire__loop_for(b, t->m_low, t->m_high, 1, width * l->target.lanes);
   for (int c = 0; c < columns; c++) {
     moire__loop_value first = moire__loop_const(b, t->type, 0);

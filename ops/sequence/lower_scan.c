@@ -2,6 +2,8 @@
 #include "ops/sequence/lower_scan.h"
 #include "ops/parts.h"
 
+#include <math.h>
+
 enum { X = MOIRE__SCAN_X, DT, A, B, C };
 
 scan moire__scan_describe(moire__lowering *l, int registers, int together) {
@@ -34,8 +36,7 @@ value moire__scan_offset(scan *s, value t, value j, int64_t width) {
 }
 
 value moire__scan_rate(scan *s, value n, value d) {
-  const double per_ln2 = 1.4426950408889634;
-  return times(s, moire__scan_operand(s, A, n, d), real(s, per_ln2));
+  return times(s, moire__scan_operand(s, A, n, d), real(s, M_LOG2E));
 }
 
 void moire__scan_each_state(scan *s, moire__scan_run *run, void *context) {

@@ -16,7 +16,7 @@
 enum { X = MOIRE__SCAN_X, DT, A, B, C, DY };
 /* Four states share more of what is loaded; of short vectors their arrays fit into the first-level cache, too.
  */
-enum { REGISTERS = 1, MANY_REGISTERS = 32, TOGETHER = 2, TOGETHER_SHORT = 4 };
+enum { REGISTERS = 1, TOGETHER = 2, TOGETHER_SHORT = 4 };
 enum { ROW_DT, ROW_U, ROW_DY, SHARED, SUM_G = 0, SUM_H, SUMS };
 
 typedef struct backward {
@@ -263,7 +263,7 @@ static moire__loop_buffer add_pieces(scan *s, int64_t elements, int *extra) {
 void moire__selective_scan_gradient_lower(moire__lowering *l) {
   const moire__node *node = l->node;
   moire__lower_add_reads_of(l, node);
-  int together = l->target.registers < MANY_REGISTERS ? TOGETHER_SHORT : TOGETHER;
+  int together = moire__lower_few_registers(l) ? TOGETHER_SHORT : TOGETHER;
   backward k = {.s = moire__scan_describe(l, REGISTERS, together)};
   scan *s = &k.s;
   int64_t states = s->states * s->channels, rows = s->blocks * s->rows * s->lanes;

@@ -39,6 +39,10 @@ static inline moire_dim moire__dim_make(int64_t factor, int extents) {
   return factor | ((int64_t)extents << 48);
 }
 static inline bool moire__dim_is_static(moire_dim d) { return moire__dim_extents(d) == 0; }
+/* What is not static is taken for large. */
+static inline bool moire__dim_is_at_least(moire_dim d, int64_t n) {
+  return !moire__dim_is_static(d) || moire__dim_factor(d) >= n;
+}
 /* Its named extents are among 1 to n, in order. */
 bool moire__dim_is_sound(moire_dim d, int n_extents);
 /* False if there are more named extents than a dim has room for, or the factor does not fit in 48 bits. */

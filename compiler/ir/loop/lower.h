@@ -132,6 +132,9 @@ moire__view moire__lower_view(const moire__lowering *l, int32_t value);
 
 /* The size of blocks where `usual` pays. */
 int64_t moire__lower_block(const moire__lowering *l, int64_t usual);
+static inline int64_t moire__lower_round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
+/* 16 registers, where others have 32. */
+static inline bool moire__lower_few_registers(const moire__lowering *l) { return l->target.registers <= 16; }
 
 /* How a long reduction is cut so that the result does not depend on the number of threads: moire__lower_pieces
  * parts of ceil(extent / parts) each. low and high are part p's bounds. */
