@@ -83,6 +83,8 @@ void moire__attend_place(moire__attend_kernel *k, moire__loop_value number);
  * packed sample all blocks, one by one. Closing finishes the kernel. */
 void moire__attend_open_queries(moire__attend_kernel *k);
 void moire__attend_close_queries(moire__attend_kernel *k);
+/* Opens the loop over blocks of the keys that the block of queries looks at; ended by one end. */
+void moire__attend_open_keys(moire__attend_kernel *k);
 /* How many from `first` on, below `end`, of at most `block`. */
 moire__loop_value moire__attend_block(const moire__attend_kernel *k, moire__loop_value end,
                                       moire__loop_value first, int64_t block);

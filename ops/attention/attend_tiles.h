@@ -29,8 +29,6 @@ enum {
   MOIRE__ATTEND_PART = 2 * MOIRE__ATTEND_SIDE, /* queries of a part, and numbers along k of a tile */
 };
 
-static inline int64_t moire__attend_round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
-
 /* Whether the kernel shall be made of tiles, and the same kernel with their lanes and blocks. */
 bool moire__attend_is_tiled(const moire__attend_kernel *k);
 moire__attend_kernel moire__attend_tiled(const moire__attend_kernel *k, int64_t query_block);
@@ -56,6 +54,9 @@ typedef struct moire__attend_product {
 } moire__attend_product;
 
 void moire__attend_multiply(const moire__attend_kernel *k, const moire__attend_product *p);
+/* Opens a loop over keys that the part looks at, 32 at a time: their products with the part's queries, keys x
+ * queries, along rows `width` wide. Of its terms the buffers are missing, and `to`. */
+moire__attend_product moire__attend_open_products(const moire__attend_kernel *k, int64_t width);
 
 /* Packs `n` rows of an operand, `width` wide, from row `first` of the sample on; planes apart. `turned`: f32
  * [width][32], a local. */

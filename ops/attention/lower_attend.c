@@ -7,9 +7,10 @@
  */
 #include "ops/attention/attend.h"
 
+#include <math.h>
+
 enum { QUERY_BLOCK = 128, KEY_BLOCK = 64, NO_KEY = 1 << 30, COPIED_AT_ONCE = 16 };
 enum { LEAST_SIDE = 4, MOST_SIDE = 16 }; /* of squares that are turned */
-static const double PER_LN2 = 1.4426950408889634;
 
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -32,7 +33,7 @@ moire__attend_kernel moire__attend_describe(moire__lowering *l) {
   k.mask_value = moire__node_real(node, "mask_value");
   k.dropout = moire__node_real(node, "dropout");
   k.causal = moire__node_int(node, "causal") != 0;
-  k.per_unit = k.layout.bf16 ? PER_LN2 : 1;
+  k.per_unit = k.layout.bf16 ? M_LOG2E : 1;
   return k;
 }
 
@@ -269,6 +270,13 @@ void moire__attend_range(const moire__attend_kernel *k, moire__loop_value *low, 
   moire__loop_value all_see = sees(k), zero = moire__loop_index(b, 0);
   *low = all_see ? moire__loop_ternary(b, MOIRE__LOOP_select, all_see, k->first_seen, zero) : zero;
   *high = moire__attend_end(k, k->n_queries);
+}
+
+void moire__attend_open_keys(moire__attend_kernel *k) {
+  moire__loop_value low = 0, high = 0;
+  moire__attend_range(k, &low, &high);
+  k->first_key = moire__loop_for(&k->l->builder, low, high, k->key_block, 1);
+  k->n_keys = moire__attend_block(k, high, k->first_key, k->key_block);
 }
 
 void moire__attend_open_part(moire__attend_kernel *k) {

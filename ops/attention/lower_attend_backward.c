@@ -206,7 +206,6 @@ static void block_of_keys(backward *f) {
 static void lower(moire__lowering *l) {
   backward f = {.k = moire__attend_describe(l)};
   moire__attend_kernel *k = &f.k;
-  moire__loop_value low = 0, high = 0;
   if (moire__attend_is_single(k)) {
     moire__attend_lower_single_backward(k);
     return;
@@ -231,9 +230,7 @@ static void lower(moire__lowering *l) {
   moire__attend_transpose(k, 0, k->d, k->first_query, k->n_queries, f.q);
   moire__attend_transpose(k, k->layout.g, k->e, k->first_query, k->n_queries, f.g);
   moire__attend_load_rows(k, &f.rows);
-  moire__attend_range(k, &low, &high);
-  k->first_key = moire__loop_for(b, low, high, k->key_block, 1);
-  k->n_keys = moire__attend_block(k, high, k->first_key, k->key_block);
+  moire__attend_open_keys(k);
   block_of_keys(&f);
   moire__loop_end(b);
   moire__loop_end(b);

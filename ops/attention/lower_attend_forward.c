@@ -171,13 +171,10 @@ static void add_buffers(forward *f) {
 static void block_of_queries(forward *f) {
   moire__attend_kernel *k = &f->k;
   moire__loop_builder *b = &k->l->builder;
-  moire__loop_value low = 0, high = 0;
   k->n_queries = moire__attend_block(k, k->all_queries, k->first_query, k->query_block);
   moire__attend_transpose(k, 0, k->d, k->first_query, k->n_queries, f->q);
-  moire__attend_range(k, &low, &high);
   start_rows(f);
-  k->first_key = moire__loop_for(b, low, high, k->key_block, 1);
-  k->n_keys = moire__attend_block(k, high, k->first_key, k->key_block);
+  moire__attend_open_keys(k);
   moire__attend_open_part(k);
   weights(f);
   value_tiles(f);

@@ -24,8 +24,7 @@ enum {
   MOST_QUERIES = 128,
   MOST_DRAWN = 1 << 14,
   NO_KEY = 1 << 30,
-  LEAST_WIDE_ROWS = 4, /* of tiles of two vectors */
-  MANY_REGISTERS = 32
+  LEAST_WIDE_ROWS = 4 /* of tiles of two vectors */
 };
 
 /* ---- what is shared ---- */
@@ -49,7 +48,7 @@ moire__attend_short moire__attend_short_begin(const moire__attend_kernel *k) {
   int64_t vectors = (k->keys + k->lanes - 1) / k->lanes;
   f.width = f.k.stride = (vectors + 1 - vectors % 2) * k->lanes;
   f.height = moire__tiles_fit_rows(k->l, k->layout.planes, k->packed ? 0 : k->queries);
-  f.two_vectors = k->l->target.registers < MANY_REGISTERS;
+  f.two_vectors = moire__lower_few_registers(k->l);
   if (hides_keys(k)) f.ordinal = moire__loop_add_local(k->l->kernel, "ordinal", MOIRE__LOOP_I32, f.width);
   f.beyond = moire__loop_add_local(k->l->kernel, "beyond", MOIRE__LOOP_F32, f.width);
   if (k->layout.rng < 0) return f;

@@ -10,7 +10,7 @@ bool moire__attend_is_tiled(const moire__attend_kernel *k) {
 
 static int64_t block_of(const moire__attend_kernel *k, int64_t usual, int64_t all) {
   int64_t block = moire__lower_block(k->l, usual);
-  return moire__attend_round_up(block < all ? block : all > 0 ? all : 1, PART);
+  return moire__lower_round_up(block < all ? block : all > 0 ? all : 1, PART);
 }
 
 /* The scores of a part and a block of keys, with their weights, stay in the first cache; what is packed
@@ -77,7 +77,7 @@ void moire__attend_pack_rows(const moire__attend_kernel *k, int operand, int64_t
   moire__lowering *l = k->l;
   moire__loop_builder *b = &l->builder;
   moire__tile_matrix x = moire__attend_rows(k, operand, first);
-  int64_t depth = moire__attend_round_up(width, DEPTH);
+  int64_t depth = moire__lower_round_up(width, DEPTH);
   x.narrow = false; /* by storing it in a buffer of bf16 */
   moire__loop_value row = moire__loop_for(b, moire__loop_index(b, 0), n, 1, 1);
   moire__loop_value to = moire__lower_mul(l, row, moire__loop_index(b, depth));
@@ -111,7 +111,7 @@ void moire__attend_pack_turned(const moire__attend_kernel *k, int operand, int64
                                moire__loop_buffer to, int64_t pitch) {
   moire__lowering *l = k->l;
   moire__loop_builder *b = &l->builder;
-  int64_t rows = moire__attend_round_up(width, SIDE);
+  int64_t rows = moire__lower_round_up(width, SIDE);
   moire__loop_value part = turn_part(k, operand, width, first, n, turned);
   moire__loop_value c = moire__loop_for(b, moire__loop_index(b, 0), moire__loop_index(b, width), 1, 1);
   moire__loop_value from = moire__lower_mul(l, c, moire__loop_index(b, PART));
@@ -163,7 +163,7 @@ void moire__attend_pack_words(const moire__attend_kernel *k, int operand, int64_
                               const moire__loop_buffer *words) {
   moire__lowering *l = k->l;
   moire__loop_builder *b = &l->builder;
-  int64_t depth = moire__attend_round_up(width, DEPTH);
+  int64_t depth = moire__lower_round_up(width, DEPTH);
   moire__loop_value at = turn_part(k, operand, width, first, n, turned);
   at = moire__lower_mul(l, at, moire__loop_index(b, depth / 2));
   moire__loop_value whole = moire__loop_index(b, width / 2), end = moire__loop_index(b, (width + 1) / 2);
@@ -183,7 +183,7 @@ static void pairs_of(const moire__attend_kernel *k, const moire__tile_matrix *x,
   moire__lowering *l = k->l;
   moire__loop_builder *b = &l->builder;
   moire__loop_value row = moire__lower_mul(l, r, moire__loop_index(b, 2));
-  moire__loop_value to = moire__lower_mul(l, r, moire__loop_index(b, moire__attend_round_up(width, SIDE)));
+  moire__loop_value to = moire__lower_mul(l, r, moire__loop_index(b, moire__lower_round_up(width, SIDE)));
   moire__loop_value c = moire__loop_for(b, moire__loop_index(b, 0), moire__loop_index(b, width), 1, PART);
   for (int p = 0; p < x->planes; p++) {
     moire__loop_value pair[2], at = moire__lower_add(l, to, c);
@@ -215,15 +215,11 @@ void moire__attend_pack_pairs(const moire__attend_kernel *k, int operand, int64_
 
 /* ---- scores ---- */
 
-/* re = kr qr + ki qi, im = kr qi - ki qr */
-void moire__attend_tile_scores(const moire__attend_kernel *k, const moire__loop_buffer *rows,
-                               const moire__loop_buffer *words, const moire__loop_buffer *scores) {
+moire__attend_product moire__attend_open_products(const moire__attend_kernel *k, int64_t width) {
   moire__lowering *l = k->l;
   moire__loop_builder *b = &l->builder;
-  int64_t depth = moire__attend_round_up(k->d, DEPTH);
+  int64_t depth = moire__lower_round_up(width, DEPTH);
   moire__loop_value key = moire__loop_for(b, moire__loop_index(b, 0), k->part_keys, PART, 1);
-  moire__loop_value a = moire__lower_mul(l, key, moire__loop_index(b, depth));
-  moire__loop_value right = moire__lower_mul(l, k->part, moire__loop_index(b, depth / 2));
   moire__attend_product p = {.n_terms = k->layout.planes,
                              .rows = 2,
                              .columns = 2,
@@ -232,22 +228,34 @@ void moire__attend_tile_scores(const moire__attend_kernel *k, const moire__loop_
                              .to_pitch = PART,
                              .steps = moire__loop_index(b, depth / DEPTH),
                              .to_at = moire__lower_mul(l, key, moire__loop_index(b, PART))};
+  for (int i = 0; i < p.n_terms; i++) {
+    p.terms[i].a_at = moire__lower_mul(l, key, moire__loop_index(b, depth));
+    p.terms[i].b_at = moire__lower_mul(l, k->part, moire__loop_index(b, depth / 2));
+  }
+  return p;
+}
+
+/* re = kr qr + ki qi, im = kr qi - ki qr */
+void moire__attend_tile_scores(const moire__attend_kernel *k, const moire__loop_buffer *rows,
+                               const moire__loop_buffer *words, const moire__loop_buffer *scores) {
+  moire__attend_product p = moire__attend_open_products(k, k->d);
   for (int plane = 0; plane < k->layout.planes; plane++) {
     p.to = scores[plane];
     for (int i = 0; i < p.n_terms; i++) {
       int of_q = plane ? 1 + i : i; /* qi and -qr; qr and qi */
-      p.terms[i] = (moire__attend_term){rows[i], words[of_q], a, right};
+      p.terms[i].a = rows[i];
+      p.terms[i].b = words[of_q];
     }
     moire__attend_multiply(k, &p);
   }
-  moire__loop_end(b);
+  moire__loop_end(&k->l->builder);
 }
 
 /* ---- sums of a block of queries ---- */
 
 moire__attend_sums moire__attend_add_sums(const moire__attend_kernel *k, int64_t width) {
   moire__loop_kernel *kernel = k->l->kernel;
-  moire__attend_sums s = {.width = width, .channels = k->layout.planes * moire__attend_round_up(width, SIDE)};
+  moire__attend_sums s = {.width = width, .channels = k->layout.planes * moire__lower_round_up(width, SIDE)};
   s.y = moire__loop_add_local(kernel, "y", MOIRE__LOOP_F32, k->query_block * s.channels);
   s.sums = moire__loop_add_local(kernel, "sums", MOIRE__LOOP_F32, s.channels * PART);
   s.by_query = moire__loop_add_local(kernel, "by_query", MOIRE__LOOP_F32, s.channels * PART);

@@ -36,24 +36,14 @@ static moire__loop_value part_at(const backward *f, moire__loop_value part) {
 /* dp = Re(g conj v) */
 static void weight_gradients(const backward *f) {
   const moire__attend_kernel *k = &f->k;
-  moire__lowering *l = k->l;
-  moire__loop_builder *b = &l->builder;
-  int64_t depth = moire__attend_round_up(k->e, PART);
-  moire__loop_value key = moire__loop_for(b, moire__loop_index(b, 0), k->part_keys, PART, 1);
-  moire__loop_value a = moire__lower_mul(l, key, moire__loop_index(b, depth));
-  moire__loop_value right = moire__lower_mul(l, k->part, moire__loop_index(b, depth / 2));
-  moire__attend_product p = {.n_terms = k->layout.planes,
-                             .rows = 2,
-                             .columns = 2,
-                             .a_pitch = depth,
-                             .b_pitch = PART,
-                             .to_pitch = PART,
-                             .steps = moire__loop_index(b, depth / PART),
-                             .to = f->dp,
-                             .to_at = line(f, key, moire__loop_index(b, 0))};
-  for (int i = 0; i < p.n_terms; i++) p.terms[i] = (moire__attend_term){f->values[i], f->g[i], a, right};
+  moire__attend_product p = moire__attend_open_products(k, k->e);
+  p.to = f->dp;
+  for (int i = 0; i < p.n_terms; i++) {
+    p.terms[i].a = f->values[i];
+    p.terms[i].b = f->g[i];
+  }
   moire__attend_multiply(k, &p);
-  moire__loop_end(b);
+  moire__loop_end(&k->l->builder);
 }
 
 /* What the lanes of the part have in common for all keys. */
@@ -199,7 +189,7 @@ static void key_product(const backward *f, const moire__attend_term *terms, int 
   moire__lowering *l = k->l;
   moire__loop_builder *b = &l->builder;
   moire__loop_value part = moire__loop_index(b, PART), zero = moire__loop_index(b, 0);
-  int64_t columns = moire__attend_round_up(width, SIDE);
+  int64_t columns = moire__lower_round_up(width, SIDE);
   moire__attend_product p = {.n_terms = n_terms,
                              .rows = 2,
                              .a_pitch = PART,
@@ -268,7 +258,6 @@ static void block_of_keys(backward *f) {
 static void block_of_queries(backward *f) {
   moire__attend_kernel *k = &f->k;
   moire__loop_builder *b = &k->l->builder;
-  moire__loop_value low = 0, high = 0;
   k->n_queries = moire__attend_block(k, k->all_queries, k->first_query, k->query_block);
   moire__attend_pack_words(k, 0, k->d, k->first_query, k->n_queries, f->turned, f->q);
   moire__attend_pack_words(k, k->layout.g, k->e, k->first_query, k->n_queries, f->turned, f->g);
@@ -276,9 +265,7 @@ static void block_of_queries(backward *f) {
   moire__attend_pack_pairs(k, k->layout.g, k->e, k->first_query, k->n_queries, f->g_pairs);
   moire__attend_load_rows(k, &f->rows);
   moire__attend_start_sums(k, &f->dq);
-  moire__attend_range(k, &low, &high);
-  k->first_key = moire__loop_for(b, low, high, k->key_block, 1);
-  k->n_keys = moire__attend_block(k, high, k->first_key, k->key_block);
+  moire__attend_open_keys(k);
   block_of_keys(f);
   moire__loop_end(b);
   moire__attend_store_sums(k, &f->dq, 0, 0);
@@ -292,15 +279,15 @@ static void add_buffers(backward *f) {
   moire__lowering *l = f->k.l;
   const moire__attend_kernel *k = &f->k;
   int planes = k->layout.planes;
-  int64_t depth = moire__attend_round_up(k->d, PART), depth_e = moire__attend_round_up(k->e, PART);
+  int64_t depth = moire__lower_round_up(k->d, PART), depth_e = moire__lower_round_up(k->e, PART);
   int64_t pairs = k->key_block * PART, all = k->key_block * k->query_block, half = k->query_block / 2;
   for (int i = 0; i < l->node->n_operands; i++) moire__lower_add_reads(l, l->node->operands[i]);
   for (int i = 0; i < k->layout.y; i++) moire__lower_add_write(l, l->node->first_result + i);
   for (int p = 0; p < (planes == 2 ? 3 : 1); p++) {
     f->q[p] = local(f, "q", MOIRE__LOOP_I32, half * depth);
     f->g[p] = local(f, "g", MOIRE__LOOP_I32, half * depth_e);
-    f->q_pairs[p] = local(f, "q_pairs", MOIRE__LOOP_I32, half * moire__attend_round_up(k->d, SIDE));
-    f->g_pairs[p] = local(f, "g_pairs", MOIRE__LOOP_I32, half * moire__attend_round_up(k->e, SIDE));
+    f->q_pairs[p] = local(f, "q_pairs", MOIRE__LOOP_I32, half * moire__lower_round_up(k->d, SIDE));
+    f->g_pairs[p] = local(f, "g_pairs", MOIRE__LOOP_I32, half * moire__lower_round_up(k->e, SIDE));
     f->words[p] = local(f, "words", MOIRE__LOOP_I32, pairs / 2);
   }
   for (int p = 0; p < planes; p++) {

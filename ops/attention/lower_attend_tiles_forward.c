@@ -141,14 +141,11 @@ static void start_rows(const forward *f) {
 static void block_of_queries(forward *f) {
   moire__attend_kernel *k = &f->k;
   moire__loop_builder *b = &k->l->builder;
-  moire__loop_value low = 0, high = 0;
   k->n_queries = moire__attend_block(k, k->all_queries, k->first_query, k->query_block);
   moire__attend_pack_words(k, 0, k->d, k->first_query, k->n_queries, f->turned, f->q);
   start_rows(f);
   moire__attend_start_sums(k, &f->y);
-  moire__attend_range(k, &low, &high);
-  k->first_key = moire__loop_for(b, low, high, k->key_block, 1);
-  k->n_keys = moire__attend_block(k, high, k->first_key, k->key_block);
+  moire__attend_open_keys(k);
   block_of_keys(f);
   moire__loop_end(b);
   moire__attend_store_sums(k, &f->y, 0, f->sum);
@@ -158,7 +155,7 @@ static void block_of_queries(forward *f) {
 static void add_buffers(forward *f) {
   moire__lowering *l = f->k.l;
   const moire__attend_kernel *k = &f->k;
-  int64_t depth = moire__attend_round_up(k->d, PART), widest = k->d > k->e ? k->d : k->e;
+  int64_t depth = moire__lower_round_up(k->d, PART), widest = k->d > k->e ? k->d : k->e;
   int planes = k->layout.planes;
   for (int i = 0; i < l->node->n_operands; i++) moire__lower_add_reads(l, l->node->operands[i]);
   for (int i = 0; i < planes + 2; i++) moire__lower_add_write(l, l->node->first_result + i);
