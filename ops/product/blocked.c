@@ -11,10 +11,6 @@ enum { TILES = 8, FEW_TILES = 4, DEPTH = MOIRE__PRODUCT_WHOLE, MANY_ROWS = 1024 
 /* ---- what pays --------------------------------------------------------------------------------------------
  */
 
-static bool is_at_least(moire_dim d, int64_t n) {
-  return !moire__dim_is_static(d) || moire__dim_factor(d) >= n;
-}
-
 bool moire__blocked_stays(moire_dim lines, moire_dim stride, int64_t run) {
   enum { LINE = 16, SETS = 64, WAYS = 6, PAGES = 48, PAGE = 1024 };
   if (!moire__dim_is_static(lines) || !moire__dim_is_static(stride)) return false;
@@ -30,13 +26,13 @@ bool moire__blocked_stays(moire_dim lines, moire_dim stride, int64_t run) {
 static moire__blocked_form form_of_b(const moire__blocked *n, const moire__blocked_shape *s) {
   enum { FAR = 512 }; /* rows of which a page holds two */
   bool unit = s->b_column == 1 || s->n == 1;
-  moire_dim depth = is_at_least(s->k, DEPTH) ? DEPTH : s->k;
-  bool far = s->cut && is_at_least(s->b_row, FAR);
+  moire_dim depth = moire__dim_is_at_least(s->k, DEPTH) ? DEPTH : s->k;
+  bool far = s->cut && moire__dim_is_at_least(s->b_row, FAR);
   if (s->rounds) return s->batched || s->cut || !n->columns ? MOIRE__BLOCKED_BY_PANEL : MOIRE__BLOCKED_FIRST;
   if (unit && !far &&
-      (s->cut || !is_at_least(s->m, 2 * n->tile) || moire__blocked_stays(depth, s->b_row, n->lanes)))
+      (s->cut || !moire__dim_is_at_least(s->m, 2 * n->tile) || moire__blocked_stays(depth, s->b_row, n->lanes)))
     return MOIRE__BLOCKED_AS_IT_LIES;
-  bool shared = !s->batched && !s->cut && n->columns && is_at_least(s->m, n->rows + 1);
+  bool shared = !s->batched && !s->cut && n->columns && moire__dim_is_at_least(s->m, n->rows + 1);
   return shared ? MOIRE__BLOCKED_FIRST : MOIRE__BLOCKED_BY_PANEL;
 }
 
@@ -44,10 +40,10 @@ static moire__blocked_form form_of_b(const moire__blocked *n, const moire__block
 static bool copies_rows(const moire__blocked *n, const moire__blocked_shape *s) {
   enum { PANELS = 4, MANY_PANELS = 16, LONG = 512 };
   if (s->rounds) return true;
-  if (s->cut || !is_at_least(s->n, PANELS * n->lanes)) return false;
-  if (is_at_least(s->n, MANY_PANELS * n->lanes) && is_at_least(s->k, LONG)) return true;
+  if (s->cut || !moire__dim_is_at_least(s->n, PANELS * n->lanes)) return false;
+  if (moire__dim_is_at_least(s->n, MANY_PANELS * n->lanes) && moire__dim_is_at_least(s->k, LONG)) return true;
   if (n->along_k) return !moire__blocked_stays(n->tile, s->a_row, 16);
-  return !moire__blocked_stays(is_at_least(s->k, DEPTH) ? DEPTH : s->k, s->a_column, n->tile);
+  return !moire__blocked_stays(moire__dim_is_at_least(s->k, DEPTH) ? DEPTH : s->k, s->a_column, n->tile);
 }
 
 /* Where little is added up, storing takes most of the time: rows of one tile then, since each row of the result
@@ -56,7 +52,7 @@ static int tiles_of_block(const moire__blocked_shape *s) {
   enum { SHALLOW = 64, WIDE = 1024, NEAR = 1 << 20 };
   bool fixed = moire__dim_is_static(s->k) && moire__dim_is_static(s->n);
   if (fixed && s->k <= SHALLOW && s->n >= WIDE && s->k * s->n <= NEAR) return 1;
-  return is_at_least(s->m, MANY_ROWS) ? TILES : FEW_TILES;
+  return moire__dim_is_at_least(s->m, MANY_ROWS) ? TILES : FEW_TILES;
 }
 
 static bool is_few(moire_dim d, int64_t most) { return moire__dim_is_static(d) && d > 0 && d <= most; }
@@ -68,8 +64,8 @@ static bool b_lies_along_k(const moire__blocked_shape *s) { return s->b_row == 1
 static moire__blocked_nest nest_of(const moire__blocked *n, const moire__blocked_shape *s, moire_dim columns) {
   enum { SHORT = 32, LONG = 1 << 14, MANY = 32 };
   if (s->rounds) return MOIRE__BLOCKED_TILES;
-  bool many = is_at_least(s->m, MANY), b_along = b_lies_along_k(s);
-  bool dots = n->along_k && (s->cut || is_at_least(s->k, SHORT)) && !s->batched;
+  bool many = moire__dim_is_at_least(s->m, MANY), b_along = b_lies_along_k(s);
+  bool dots = n->along_k && (s->cut || moire__dim_is_at_least(s->k, SHORT)) && !s->batched;
   bool can_be_copied = moire__dim_is_static(s->k) && s->k * moire__dim_factor(columns) <= LONG;
   if (dots && is_few(s->m, MOIRE__THIN_DOTS) && b_along) return MOIRE__BLOCKED_DOTS;
   if (dots && is_few(columns, MOIRE__THIN_DOTS) && many && (b_along || can_be_copied))
@@ -82,7 +78,8 @@ static moire__blocked_nest nest_of(const moire__blocked *n, const moire__blocked
  * for each other. */
 static int lanes_of(const moire__lowering *l, const moire__blocked_shape *s) {
   int vector = l->target.lanes, lanes = 2 * vector;
-  if (is_few(s->m, 3) && is_at_least(s->n, 2 * lanes) && 5 * (s->m + 1) < l->target.registers) return 2 * lanes;
+  if (is_few(s->m, 3) && moire__dim_is_at_least(s->n, 2 * lanes) && 5 * (s->m + 1) < l->target.registers)
+    return 2 * lanes;
   while (lanes > 4 && is_few(s->n, lanes / 2)) lanes /= 2;
   return lanes;
 }
@@ -135,15 +132,13 @@ static void choose_nests(moire__blocked *n, const moire__blocked_shape *s) {
   n->copies_columns = dots && !n->few_rows && !b_lies_along_k(s);
 }
 
-static int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
-
 moire__blocked moire__blocked_choose(const moire__lowering *l, const moire__blocked_shape *s) {
   moire__blocked n = {.along_k = s->a_column == 1 || s->k == 1, .k = s->k};
   if (moire__dim_is_static(s->n)) n.columns = moire__dim_factor(s->n);
   n.lanes = lanes_of(l, s);
   n.tile = rows_of(l, s, n.lanes);
   n.rows = n.tile * tiles_of_block(s);
-  if (!is_at_least(s->m, n.rows)) n.rows = round_up(moire__dim_factor(s->m), n.tile);
+  if (!moire__dim_is_at_least(s->m, n.rows)) n.rows = moire__lower_round_up(moire__dim_factor(s->m), n.tile);
   if (n.rows < 1) n.rows = 1;
   if (l->target.small_blocks) n.rows = moire__lower_block(l, n.rows);
   n.b_form = form_of_b(&n, s);
@@ -154,7 +149,7 @@ moire__blocked moire__blocked_choose(const moire__lowering *l, const moire__bloc
   n.depth = moire__lower_block(l, DEPTH);
   n.by_tile = n.copies_a && !n.along_k && moire__panel_ahead(l);
   bool moves = n.copies_a || n.b_form != MOIRE__BLOCKED_AS_IT_LIES;
-  n.resumes = moves && is_at_least(s->k, n.depth + 1);
+  n.resumes = moves && moire__dim_is_at_least(s->k, n.depth + 1);
   if (!n.resumes && moire__dim_is_static(s->k)) n.depth = moire__dim_factor(s->k);
   if (n.depth < 1) n.depth = 1;
   return n;
@@ -204,12 +199,6 @@ static void fetch_line(moire__lowering *l, const moire__tile_matrix *x, moire__l
 /* ---- packing b --------------------------------------------------------------------------------------------
  */
 
-/* A store into a buffer of bf16 rounds by itself. */
-static moire__loop_value number_of_b(moire__lowering *l, const moire__tiles *t, const moire__blocked *n,
-                                     moire__loop_value x) {
-  return n->halves ? x : moire__panel_number(l, t, x);
-}
-
 /* Rows of k and columns, vectors of columns. */
 static void copy_numbers(moire__lowering *l, const moire__tiles *t, const moire__blocked *n,
                          moire__loop_value at, moire__panel_range k, moire__panel_range columns) {
@@ -218,7 +207,7 @@ static void copy_numbers(moire__lowering *l, const moire__tiles *t, const moire_
   if (moire__panel_ahead(l)) fetch_line(l, &t->b, i, columns.low, true);
   moire__loop_value j = moire__loop_for(b, columns.low, columns.high, 1, n->lanes);
   moire__loop_store(b, n->b, moire__panel_place(l, t, n->lanes, at, i, j),
-                    number_of_b(l, t, n, moire__tile_element(l, &t->b, 0, i, j)));
+                    moire__tile_element(l, &t->b, 0, i, j));
   moire__loop_end(b);
   moire__loop_end(b);
 }
@@ -232,7 +221,7 @@ static void round_square(moire__lowering *l, const moire__tiles *t, const moire_
   moire__loop_value from = moire__lower_add(l, moire__panel_times(l, row, side), lane);
   moire__loop_value to =
       moire__lower_add(l, place, moire__lower_add(l, moire__panel_times(l, row, n->lanes), lane));
-  moire__loop_store(b, n->b, to, number_of_b(l, t, n, moire__loop_load(b, square, from)));
+  moire__loop_store(b, n->b, to, moire__tile_number(l, &t->b, moire__loop_load(b, square, from)));
   moire__loop_end(b);
   moire__loop_end(b);
 }
@@ -243,16 +232,17 @@ static void turn_numbers(moire__lowering *l, const moire__tiles *t, const moire_
   moire__loop_builder *b = &l->builder;
   int side = l->target.lanes < n->lanes ? l->target.lanes : n->lanes;
   moire__loop_buffer square = 0;
-  if (t->rounds) square = moire__loop_add_local(l->kernel, "square", t->type, (int64_t)side * side);
+  bool rounds = n->halves || t->b.narrow;
+  if (rounds) square = moire__loop_add_local(l->kernel, "square", t->type, (int64_t)side * side);
   moire__panel_range whole[2];
   moire__panel_squares(l, side, k, columns, whole);
   moire__loop_value j = moire__loop_for(b, whole[1].low, whole[1].high, side, 1);
   moire__loop_value i = moire__loop_for(b, whole[0].low, whole[0].high, side, 1);
   moire__loop_value place = moire__panel_place(l, t, n->lanes, at, i, j);
-  moire__loop_turn(b, t->rounds ? square : n->b, t->rounds ? moire__loop_index(b, 0) : place,
-                   t->rounds ? side : n->lanes, t->b.buffer[0], moire__tile_address(l, &t->b, 0, i, j),
+  moire__loop_turn(b, rounds ? square : n->b, rounds ? moire__loop_index(b, 0) : place,
+                   rounds ? side : n->lanes, t->b.buffer[0], moire__tile_address(l, &t->b, 0, i, j),
                    t->b.column[0], side);
-  if (t->rounds) round_square(l, t, n, square, place, side);
+  if (rounds) round_square(l, t, n, square, place, side);
   moire__loop_end(b);
   moire__loop_end(b);
   copy_numbers(l, t, n, at, (moire__panel_range){whole[0].high, k.high}, columns);
@@ -274,6 +264,7 @@ static void pack_panel(moire__lowering *l, const moire__tiles *t, const moire__b
 
 void moire__blocked_emit_packing(moire__lowering *l, const moire__tiles *t, const moire__blocked *n) {
   moire__tiles one = moire__panel_of_piece(l, t, n->columns, n->lanes);
+  if (n->halves) one.b.narrow = false; /* a store into a buffer of bf16 rounds by itself */
   moire__loop_value of_panel = moire__panel_times(l, moire__loop_extent(&l->builder, n->k), n->lanes);
   pack_panel(l, &one, n, moire__lower_mul(l, l->kernel->parallel, of_panel));
 }
@@ -304,12 +295,6 @@ static void add_locals(moire__lowering *l, const moire__tiles *t, moire__blocked
     n->few = moire__loop_add_local(l->kernel, "columns", t->type, n->depth * n->few_columns);
 }
 
-/* Element (m, k) of what is copied. */
-static moire__loop_value number_of_a(moire__lowering *l, const moire__tiles *t, moire__loop_value m,
-                                     moire__loop_value k) {
-  return moire__panel_number(l, t, moire__tile_element(l, &t->a, 0, m, k));
-}
-
 /* Rows [m, m + n->tile) at k: vectors of powers of two of them. */
 static void copy_tile(moire__lowering *l, const moire__tiles *t, const moire__blocked *n,
                       const moire__tile_matrix *copy, moire__loop_value m, moire__loop_value k) {
@@ -320,7 +305,8 @@ static void copy_tile(moire__lowering *l, const moire__tiles *t, const moire__bl
     for (width = l->target.lanes; width > n->tile - done;) width /= 2;
     moire__loop_value r =
         moire__loop_for(b, moire__loop_index(b, done), moire__loop_index(b, done + width), 1, width);
-    moire__loop_store(b, n->a, moire__lower_add(l, to, r), number_of_a(l, t, moire__lower_add(l, m, r), k));
+    moire__loop_store(b, n->a, moire__lower_add(l, to, r),
+                      moire__tile_element(l, &t->a, 0, moire__lower_add(l, m, r), k));
     moire__loop_end(b);
   }
 }
@@ -335,7 +321,7 @@ static void copy_by_tiles(moire__lowering *l, moire__tiles *t, const moire__bloc
   copy_tile(l, t, n, &copy, moire__loop_for(b, rows.low, whole[0].high, n->tile, 1), i);
   moire__loop_end(b);
   moire__loop_value m = moire__loop_for(b, whole[0].high, rows.high, 1, 1);
-  moire__loop_store(b, n->a, moire__tile_address(l, &copy, 0, m, i), number_of_a(l, t, m, i));
+  moire__loop_store(b, n->a, moire__tile_address(l, &copy, 0, m, i), moire__tile_element(l, &t->a, 0, m, i));
   moire__loop_end(b);
   moire__loop_end(b);
   t->a = copy;
@@ -353,7 +339,8 @@ static void copy_rows(moire__lowering *l, moire__tiles *t, const moire__blocked 
   moire__tile_matrix copy = moire__panel_rows(l, t, n->a, n->along_k, pitch(l, n));
   at[outer] = moire__loop_for(b, low[outer], high[outer], 1, 1);
   at[inner] = moire__loop_for(b, low[inner], high[inner], 1, 2 * l->target.lanes);
-  moire__loop_store(b, n->a, moire__tile_address(l, &copy, 0, at[0], at[1]), number_of_a(l, t, at[0], at[1]));
+  moire__loop_store(b, n->a, moire__tile_address(l, &copy, 0, at[0], at[1]),
+                    moire__tile_element(l, &t->a, 0, at[0], at[1]));
   moire__loop_end(b);
   moire__loop_end(b);
   t->a = copy;

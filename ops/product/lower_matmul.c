@@ -61,8 +61,9 @@ static product describe(moire__lowering *l) {
   bool whole = !p.tiles.skip[0] && !p.tiles.skip[1];
   p.is_triple = moire__node_int_or(node, "triple", 0) != 0 && whole;
   p.is_blocked = moire__node_int_or(node, "blocks", 0) != 0;
-  p.tiles.rounds = p.bf16 && (p.is_triple || p.is_blocked); /* as float32's, of rounded numbers */
-  if (p.tiles.rounds) p.bf16 = false;
+  bool rounds = p.bf16 && (p.is_triple || p.is_blocked); /* as float32's, of rounded numbers */
+  p.tiles.a.narrow = p.tiles.b.narrow = rounds;
+  if (rounds) p.bf16 = false;
   p.n_packed = p.bf16 ? p.planes : 1;
   int rank = p.a[0].rank;
   p.m = p.a[0].dims[rank - 2];
@@ -267,7 +268,7 @@ static void choose_blocks(product *p, bool cut) {
                                       .b_column = b->strides[column],
                                       .batched = p->batch != 1,
                                       .cut = cut,
-                                      .rounds = p->tiles.rounds};
+                                      .rounds = p->tiles.a.narrow};
   p->blocked = moire__blocked_choose(p->l, &shape);
   p->tiles.rows = p->blocked.tile;
   p->tiles.lanes = p->blocked.lanes;
@@ -342,11 +343,11 @@ static void pack_first(product *p) {
 
 /* For a profile: which of the ways of docs/products.md. */
 static const char *say_way(const product *p) {
-  const char *rounded = p->tiles.rounds ? "rounded to bf16, " : "";
+  const char *rounded = p->tiles.a.narrow ? "rounded to bf16, " : "";
   if (p->is_blocked)
     return moire__arena_printf(p->l->arena, "%s%s", rounded, moire__blocked_say(p->l, &p->blocked));
   if (p->bf16) return p->narrow.tiles ? "bf16, tiles of AMX" : "bf16, packed";
-  if (p->tiles.rounds) return "rounded to bf16, three real products";
+  if (p->tiles.a.narrow) return "rounded to bf16, three real products";
   return p->is_triple ? "three real products" : "tiles on operands as they lie";
 }
 

@@ -21,11 +21,8 @@ static inline moire__loop_value moire__panel_times(moire__lowering *l, moire__lo
 /* How many elements of k before it is read a panel in memory is fetched; 0: it is not. With 16 registers a tile
  * takes 6 cycles for an element of k, of which 64 bytes come from a panel and 24 from rows: as much as a second
  * cache gives, so that nothing is left for waiting. With 32 a tile has more than twice the rows. */
-static inline int moire__panel_ahead(const moire__lowering *l) { return l->target.registers <= 16 ? 32 : 0; }
-/* `x`, of an operand that is copied or packed: rounded to bf16 where t's operands are. */
-static inline moire__loop_value moire__panel_number(moire__lowering *l, const moire__tiles *t,
-                                                    moire__loop_value x) {
-  return t->rounds ? moire__loop_unary(&l->builder, MOIRE__LOOP_narrow, x) : x;
+static inline int moire__panel_ahead(const moire__lowering *l) {
+  return moire__lower_few_registers(l) ? 32 : 0;
 }
 
 /* Opens the loop over the parts of `depth` elements of k, at least one, which stores zeros if k is empty; `t`

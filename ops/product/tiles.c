@@ -26,8 +26,8 @@ int moire__tiles_even_rows(const moire__lowering *l, int planes_a, int planes_b,
 }
 
 int moire__tiles_fit_rows(const moire__lowering *l, int planes, int64_t count) {
-  enum { ENOUGH = 32, SUMS = 12 }; /* sums that 16 registers hold beside two vectors of b and a scalar of a */
-  if (l->target.registers >= ENOUGH) return moire__tiles_even_rows(l, planes, planes, 1);
+  enum { SUMS = 12 }; /* sums that 16 registers hold beside two vectors of b and a scalar of a */
+  if (!moire__lower_few_registers(l)) return moire__tiles_even_rows(l, planes, planes, 1);
   int most = SUMS / 2;
   for (int rows = most; count > 0 && rows > most / 2; rows--) {
     if (count % rows == 0) return rows;
@@ -51,10 +51,14 @@ moire__loop_value moire__tile_address(moire__lowering *l, const moire__tile_matr
   return moire__lower_add(l, base, at);
 }
 
+moire__loop_value moire__tile_number(moire__lowering *l, const moire__tile_matrix *x,
+                                     moire__loop_value number) {
+  return x->narrow ? moire__loop_unary(&l->builder, MOIRE__LOOP_narrow, number) : number;
+}
+
 static moire__loop_value element_at(moire__lowering *l, const moire__tile_matrix *x, int plane,
                                     moire__loop_value at) {
-  moire__loop_value value = moire__loop_load(&l->builder, x->buffer[plane], at);
-  return x->narrow ? moire__loop_unary(&l->builder, MOIRE__LOOP_narrow, value) : value;
+  return moire__tile_number(l, x, moire__loop_load(&l->builder, x->buffer[plane], at));
 }
 
 moire__loop_value moire__tile_element(moire__lowering *l, const moire__tile_matrix *x, int plane,

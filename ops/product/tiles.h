@@ -23,10 +23,11 @@ typedef struct moire__tile_matrix {
   bool narrow;               /* elements are rounded to bf16 as they are read */
 } moire__tile_matrix;
 
-/* The address of element (i, j) of a plane, and the element, as `narrow` says, negated where a conjugation says
- * so. */
+/* The address of element (i, j) of a plane; a number that was loaded from there, as `narrow` says; and the
+ * element, so, negated where a conjugation says so. */
 moire__loop_value moire__tile_address(moire__lowering *l, const moire__tile_matrix *x, int plane,
                                       moire__loop_value i, moire__loop_value j);
+moire__loop_value moire__tile_number(moire__lowering *l, const moire__tile_matrix *x, moire__loop_value number);
 moire__loop_value moire__tile_element(moire__lowering *l, const moire__tile_matrix *x, int plane,
                                       moire__loop_value i, moire__loop_value j);
 
@@ -52,7 +53,6 @@ typedef struct moire__tiles {
   bool all_rests; /* rows left over are taken by tiles of fewer and fewer rows, where sums of one wait for each
                      other */
   moire__loop_type type;
-  bool rounds; /* operands are to be bf16: whoever copies or packs them rounds them; tiles read what is there */
   bool skip[2]; /* planes of the result that nobody wants */
   bool apart; /* of a complex product whose real plane alone is wanted: two sums of half as many products, which
                  wait less for each other */

@@ -20,8 +20,7 @@ enum { MOST_ROWS = 128, DEPTH = 256, LONG = 512, LONG_ROWS = 32 };
 /* Rows of a tile. A tile of 4 by 2 vectors loads three numbers for four multiply-adds, and has as many sums as
  * hide their latency and none to spare: where another thread shares the core, 6 rows are a tenth faster. */
 static int rows_of_tile(const moire__lowering *l, int width) {
-  enum { FEW_REGISTERS = 16 };
-  return width == 2 && l->target.registers == FEW_REGISTERS ? 6 : moire__tiles_even_rows(l, 1, 1, width);
+  return width == 2 && moire__lower_few_registers(l) ? 6 : moire__tiles_even_rows(l, 1, 1, width);
 }
 
 moire__triple moire__triple_choose(const moire__lowering *l, const moire__tiles *t, moire_dim k,
@@ -37,7 +36,7 @@ moire__triple moire__triple_choose(const moire__lowering *l, const moire__tiles 
   n.depth = n.resumes ? moire__lower_block(l, DEPTH) : moire__dim_factor(k);
   if (n.depth < 1) n.depth = 1;
   bool share = along_k && n.depth >= LONG && !moire__blocked_stays(n.tile, pitch, l->target.lanes);
-  n.copies = share || t->rounds;
+  n.copies = share || t->a.narrow;
   if (n.copies && n.depth >= LONG && n.rows > LONG_ROWS && !l->target.small_blocks) n.rows = LONG_ROWS;
   return n;
 }
@@ -67,7 +66,8 @@ static moire__tile_matrix plane_of(const moire__tile_matrix *x, int plane) {
                               .buffer = {x->buffer[plane]},
                               .base = {x->base[plane]},
                               .row = {x->row[plane]},
-                              .column = {x->column[plane]}};
+                              .column = {x->column[plane]},
+                              .narrow = x->narrow};
 }
 
 /* ---- packing ----------------------------------------------------------------------------------------------
@@ -76,8 +76,8 @@ static moire__tile_matrix plane_of(const moire__tile_matrix *x, int plane) {
 static void pack_element(moire__lowering *l, const moire__tiles *t, const moire__triple *n,
                          moire__loop_value at, moire__loop_value k, moire__loop_value column) {
   moire__loop_value to = moire__panel_place(l, t, n->lanes, at, k, column);
-  moire__loop_value u = moire__panel_number(l, t, moire__tile_element(l, &t->b, 0, k, column)),
-                    v = moire__panel_number(l, t, moire__tile_element(l, &t->b, 1, k, column));
+  moire__loop_value u = moire__tile_element(l, &t->b, 0, k, column),
+                    v = moire__tile_element(l, &t->b, 1, k, column);
   const moire__loop_value matrices[] = {u, v, moire__lower_add(l, u, v)};
   for (int i = 0; i < 3; i++) {
     moire__loop_value of_matrix = moire__loop_index(&l->builder, i * distance(n));
@@ -111,11 +111,11 @@ static void turn_square(moire__lowering *l, const moire__tiles *t, const moire__
   moire__loop_value of_u =
       moire__lower_add(l, moire__lower_add(l, at, moire__panel_times(l, row, n->lanes)), lane);
   moire__loop_value of_v = moire__lower_add(l, of_u, moire__loop_index(b, distance(n)));
-  moire__loop_value u = moire__panel_number(l, t, moire__loop_load(b, n->b, of_u)),
-                    v = moire__panel_number(l, t, moire__loop_load(b, n->b, of_v));
-  if (t->rounds) moire__loop_store(b, n->b, of_u, u);
+  moire__loop_value u = moire__tile_number(l, &t->b, moire__loop_load(b, n->b, of_u)),
+                    v = moire__tile_number(l, &t->b, moire__loop_load(b, n->b, of_v));
+  if (t->b.narrow) moire__loop_store(b, n->b, of_u, u);
   if (t->b.conjugate) v = moire__loop_unary(b, MOIRE__LOOP_neg, v);
-  if (t->b.conjugate || t->rounds) moire__loop_store(b, n->b, of_v, v);
+  if (t->b.conjugate || t->b.narrow) moire__loop_store(b, n->b, of_v, v);
   moire__loop_store(b, n->b, moire__lower_add(l, of_u, moire__loop_index(b, 2 * distance(n))),
                     moire__lower_add(l, u, v));
   moire__loop_end(b);
@@ -178,8 +178,8 @@ static void sum_rows(moire__lowering *l, const moire__tiles *t, const moire__tri
       moire__lower_add(l, moire__panel_times(l, moire__panel_minus(l, at[outer], low[outer]), pitch(l, n)),
                        moire__panel_minus(l, at[inner], low[inner]));
   const moire__tile_matrix plane = plane_of(&t->a, 1); /* without the sign of a conjugate */
-  moire__loop_value x = moire__panel_number(l, t, moire__tile_element(l, &t->a, 0, at[0], at[1])),
-                    y = moire__panel_number(l, t, moire__tile_element(l, &plane, 0, at[0], at[1]));
+  moire__loop_value x = moire__tile_element(l, &t->a, 0, at[0], at[1]),
+                    y = moire__tile_element(l, &plane, 0, at[0], at[1]);
   moire__loop_op both = t->a.conjugate ? MOIRE__LOOP_sub : MOIRE__LOOP_add;
   moire__loop_store(b, n->sum, to, moire__loop_binary(b, both, x, y));
   if (n->copies) {
