@@ -149,7 +149,7 @@ moire__blocked moire__blocked_choose(const moire__lowering *l, const moire__bloc
   n.depth = moire__lower_block(l, DEPTH);
   n.by_tile = n.copies_a && !n.along_k && moire__panel_ahead(l);
   bool moves = n.copies_a || n.b_form != MOIRE__BLOCKED_AS_IT_LIES;
-  n.resumes = moves && moire__dim_is_at_least(s->k, n.depth + 1);
+  n.resumes = moves && moire__dim_is_at_least(s->k, MOIRE__PRODUCT_WHOLE + 1); /* fuse relies on it */
   if (!n.resumes && moire__dim_is_static(s->k)) n.depth = moire__dim_factor(s->k);
   if (n.depth < 1) n.depth = 1;
   return n;
