@@ -73,13 +73,14 @@ static void expect(const char *text, double flop, double bytes) {
   cr_expect_eq(got.touched, bytes, "%s: %.0f bytes by hand, but %.0f", text, bytes, got.touched);
 }
 
-/* x w: a multiplication and an addition for each of 37 * 20 * 48 pairs; x, w and y once. */
+/* x w: a multiplication and an addition for each of 37 * 24 * 48 pairs; x, w and y once. Columns that fill
+ * no panel would be dots, whose lanes are added up in the end. */
 Test(loop_work, a_product) {
   expect("graph @g inference {\n extent B\n"
          " %1 = input {name = \"x\", dtype = f32, shape = [B,48]} : f32[B,48]\n"
-         " %2 = input {name = \"w\", dtype = f32, shape = [48,20]} : f32[48,20]\n"
-         " %3 = matmul(%1, %2) : f32[B,20]\n output \"y\" = %3\n}\n",
-         2.0 * 37 * 48 * 20, 4.0 * (37 * 48 + 48 * 20 + 37 * 20));
+         " %2 = input {name = \"w\", dtype = f32, shape = [48,24]} : f32[48,24]\n"
+         " %3 = matmul(%1, %2) : f32[B,24]\n output \"y\" = %3\n}\n",
+         2.0 * 37 * 48 * 24, 4.0 * (37 * 48 + 48 * 24 + 37 * 24));
 }
 
 static const char complex_product[] = "graph @g inference {\n extent B\n"
