@@ -6,6 +6,7 @@
  * equal. */
 #include "tools/golden.h"
 
+#include "compiler/ir/graph/graph.h"
 #include "runtime/base/planes.h"
 
 #include <inttypes.h>
@@ -17,12 +18,9 @@ static bool begins(const char *text, const char *prefix) { return !strncmp(text,
 /* ---- Comparing --------------------------------------------------------------------------------------------
  */
 
-double tool_class_limit(tool_class class, tool_engine engine, moire_precision precision) {
+double tool_class_limit(tool_class class, tool_engine engine) {
   static const double single[] = {
       [TOOL_OUTPUTS] = 2e-4, [TOOL_LOSSES] = 2e-4, [TOOL_GRADIENTS] = 5e-4, [TOOL_TRAINED] = 8e-3};
-  static const double narrow[] = {
-      [TOOL_OUTPUTS] = 1e-2, [TOOL_LOSSES] = 1e-2, [TOOL_GRADIENTS] = 6e-2, [TOOL_TRAINED] = 3e-2};
-  if (precision == MOIRE_PRECISION_BF16) return narrow[class];
   return engine == TOOL_ENGINE_INTERPRETER ? 1e-9 : single[class];
 }
 
@@ -56,26 +54,47 @@ static const double *without_infinities(tool_golden *g, double *want, const doub
   return copy;
 }
 
+/* The same angles, in a copy: each by so many turns that it is the nearest to what is wanted. */
+static const double *turned(tool_golden *g, const double *want, const double *got, int64_t n) {
+  double *copy = moire__arena_array(&g->arena, (size_t)n + 1, sizeof *copy);
+  for (int64_t i = 0; i < n; i++) copy[i] = want[i] + remainder(got[i] - want[i], 2 * M_PI);
+  return copy;
+}
+
+static bool is_angle(const tool_golden *g, const moire__st_tensor *want) {
+  for (int i = 0; i < g->n_angles; i++) {
+    if (begins(want->name, "output/") && !strcmp(want->name + strlen("output/"), g->angles[i])) return true;
+  }
+  return false;
+}
+
+void tool_golden_find(tool_golden *g, tool_finding f) {
+  if (g->precision == MOIRE_PRECISION_BF16 && !f.noise && f.limit > 0)
+    f.limit = tool_golden_reach_limit(g, f.class);
+  f.good = f.error <= f.limit;
+  MOIRE__PUSH(&g->arena, g->findings, g->n, g->capacity, f);
+}
+
 void tool_golden_compare(tool_golden *g, tool_class class, tool_engine engine,
                          const moire__st_tensor *want_tensor, const double *got) {
   double *want = golden_values(g, want_tensor);
   if (g->from_torch) got = without_infinities(g, want, got, want_tensor->count);
-  double size = norm(want, NULL, want_tensor->count), off = norm(got, want, want_tensor->count);
+  if (is_angle(g, want_tensor)) got = turned(g, want, got, want_tensor->count);
+  const double *origin = tool_golden_origin(g, want, got, want_tensor->count);
+  double size = norm(want, NULL, want_tensor->count), off = norm(got, origin, want_tensor->count);
   tool_finding f = {.class = class,
                     .name = want_tensor->name,
                     .error = size > 0 ? off / size : off,
-                    .limit = tool_class_limit(class, engine, g->precision)};
+                    .limit = tool_class_limit(class, engine)};
   bool single = want_tensor->dtype == MOIRE__ST_F32; /* PyTorch's own float32: no more can be asked of double */
-  if (g->from_torch && g->precision == MOIRE_PRECISION_F32 && (f.limit > torch_limit || single))
-    f.limit = torch_limit;
+  if (g->from_torch && (f.limit > torch_limit || single)) f.limit = torch_limit;
   if (want_tensor->dtype == MOIRE__ST_I64) f.limit = 0;
   if (class == TOOL_GRADIENTS && size < noise_floor * g->largest_gradient) {
     f.noise = true;
     f.error = norm(got, NULL, want_tensor->count) / g->largest_gradient;
     f.limit = small_enough;
   }
-  f.good = f.error <= f.limit;
-  MOIRE__PUSH(&g->arena, g->findings, g->n, g->capacity, f);
+  tool_golden_find(g, f);
 }
 
 /* Sums of thousands of doubles are all that these have. */
@@ -133,7 +152,9 @@ static moire_status set_states(tool_golden *g, tool_session *s, moire_error *err
     const moire__st_tensor *t = NULL;
     moire_status status = need_like(g, "param/", &state, &t, error);
     if (status) return status;
-    tool_session_set_state(s, state.name, golden_values(g, t));
+    double *values = golden_values(g, t);
+    tool_golden_shift(g, &state, values, t->count);
+    tool_session_set_state(s, state.name, values);
   }
   return MOIRE_OK;
 }
@@ -191,6 +212,26 @@ moire_status tool_golden_compare_output(tool_golden *g, tool_class class, tool_e
   return MOIRE_OK;
 }
 
+/* Whether each element is an angle, or a constant in place of one. */
+static bool gives_angles(const moire_graph *graph, int32_t value) {
+  const moire__node *node = moire__node_of(graph, value);
+  if (node->op == MOIRE__OP_where) {
+    bool angles[2], constant[2];
+    for (int i = 0; i < 2; i++) {
+      angles[i] = gives_angles(graph, node->operands[1 + i]);
+      constant[i] = moire__node_of(graph, node->operands[1 + i])->op == MOIRE__OP_constant;
+    }
+    return (angles[0] && (angles[1] || constant[1])) || (angles[1] && constant[0]);
+  }
+  return node->op == MOIRE__OP_atan2;
+}
+
+static void note_angle(tool_golden *g, const moire_graph *graph, const char *name) {
+  int32_t value = moire__graph_find_output(graph, name);
+  if (value && gives_angles(graph, value))
+    MOIRE__PUSH(&g->arena, g->angles, g->n_angles, g->angle_capacity, name);
+}
+
 /* The outputs of the model that the file has tensors of: of a complex one, of a plane or of both. */
 static int named_outputs(tool_golden *g, const char *only, const char **names, moire_error *error) {
   moire_graph *graph = moire__setup_graph(&g->setup, MOIRE_INFERENCE, error);
@@ -207,7 +248,9 @@ static int named_outputs(tool_golden *g, const char *only, const char **names, m
     }
     bool known = only && strcmp(name, only) != 0;
     for (int k = 0; k < n; k++) known = known || !strcmp(names[k], name);
-    if (!known) names[n++] = name;
+    if (known) continue;
+    names[n++] = name;
+    note_angle(g, graph, name);
   }
   moire_graph_destroy(graph);
   return graph ? n : -1;

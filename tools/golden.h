@@ -50,6 +50,13 @@ typedef struct tool_golden {
   bool from_torch;           /* of format golden/pt2/1: of a program of torch.export */
   moire_precision precision; /* to be set before the check, */
   unsigned off;              /* as what the compiler does not do */
+  bool measures;             /* float32 says how far its numbers go, instead of being judged: golden_unit.c */
+  int draw;                  /* of that: the number of what weights are shifted by; 0: by nothing */
+  const double **unshifted;  /* what draw 0 gave for each finding */
+  int n_unshifted, unshifted_capacity;
+  const double *reach; /* of each finding, in bf16 */
+  const char **angles; /* outputs that are angles: 2 pi makes no difference */
+  int n_angles, angle_capacity;
   double largest_gradient;
   moire__arena arena;
   tool_finding *findings;
@@ -82,6 +89,23 @@ moire_status tool_golden_torch(tool_golden *golden, tool_engine engine, moire_th
 void tool_golden_compare(tool_golden *golden, tool_class class, tool_engine engine,
                          const moire__st_tensor *want, const double *got);
 
+/* Appends a finding, good or not by its limit. In bf16 the limit is what was measured, but for what is a whole
+ * number or noise. */
+void tool_golden_find(tool_golden *golden, tool_finding finding);
+
+/* golden_unit.c: how far each number of the golden goes if weights move by bf16's unit, which is what bf16 is
+ * judged by. `check` is what compares this golden. To be called before it. */
+typedef moire_status (*tool_golden_checker)(tool_golden *, tool_engine, moire_threads *, moire_error *);
+moire_status tool_golden_measure(tool_golden *golden, tool_golden_checker check, tool_engine engine,
+                                 moire_threads *threads, moire_error *error);
+/* Moves the values [n] of a state of floating point, while the golden is measured. */
+void tool_golden_shift(const tool_golden *golden, const moire_plan_state *state, double *values, int64_t n);
+/* What the next finding's `got` [n] is compared with: `want`, or, while the golden is measured, what unshifted
+ * weights gave. */
+const double *tool_golden_origin(tool_golden *golden, const double *want, const double *got, int64_t n);
+/* The limit in bf16 of the next finding. */
+double tool_golden_reach_limit(const tool_golden *golden, tool_class class);
+
 /* Compares the output of a session that has run. */
 moire_status tool_golden_compare_output(tool_golden *golden, tool_class class, tool_engine engine,
                                         const tool_session *session, const char *output,
@@ -96,6 +120,6 @@ void tool_golden_add(void *golden, const moire__st_tensor *want, double off);
 /* Puts the assignments of --set on top of the table. */
 moire_status tool_golden_assign(tool_golden *golden, moire_error *error);
 
-double tool_class_limit(tool_class class, tool_engine engine, moire_precision precision);
+double tool_class_limit(tool_class class, tool_engine engine);
 
 #endif

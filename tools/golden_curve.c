@@ -65,7 +65,11 @@ static moire_status fill(curve *c, moire_error *error) {
     if (t->count != n || state.dtype != MOIRE_F32)
       return moire_fail(error, MOIRE_ERROR_SHAPE, "%s: %s: has another shape than the model's", c->g->path,
                         name);
-    moire__st_to_float(t, data);
+    double *values = moire__allocate_array((size_t)n + 1, sizeof *values);
+    moire__st_to_double(t, values);
+    tool_golden_shift(c->g, &state, values, n);
+    for (int64_t k = 0; k < n; k++) data[k] = (float)values[k];
+    moire__release(values);
   }
   return MOIRE_OK;
 }
@@ -115,13 +119,12 @@ static moire_status run_step(curve *c, int64_t step, int64_t *rows, moire_error 
 static void judge(tool_golden *g, const moire__st_tensor *t, const double *got) {
   double *want = moire__arena_array(&g->arena, (size_t)t->count + 1, sizeof *want), worst = 0;
   moire__st_to_double(t, want);
+  const double *origin = tool_golden_origin(g, want, got, t->count);
   for (int64_t i = 0; i < t->count; i++) {
-    double off = fabs(got[i] - want[i]) / fmax(1, fabs(want[i]));
+    double off = fabs(got[i] - origin[i]) / fmax(1, fabs(want[i]));
     worst = off <= worst ? worst : off;
   }
-  tool_finding f = {
-      .class = TOOL_LOSSES, .name = t->name, .error = worst, .limit = 1e-3, .good = worst <= 1e-3};
-  MOIRE__PUSH(&g->arena, g->findings, g->n, g->capacity, f);
+  tool_golden_find(g, (tool_finding){.class = TOOL_LOSSES, .name = t->name, .error = worst, .limit = 1e-3});
 }
 
 static moire_status run_curve(curve *c, const char *tensor, moire_error *error) {

@@ -126,11 +126,13 @@ moire_status tool_golden_open_torch(tool_golden *g, const char *path, const char
 
 static void set_states(const tool_golden *g, tool_session *s) {
   for (int i = 0; i < tool_session_state_count(s); i++) {
-    const char *name = tool_session_state(s, i).name;
+    moire_plan_state state = tool_session_state(s, i);
+    const char *name = state.name;
     int64_t n = moire_import_state(g->setup.imported, name, NULL);
     if (n < 0 || n != tool_session_state_elements(s, name)) continue;
     double *values = moire__allocate_array((size_t)n + 1, sizeof *values);
     moire_import_state(g->setup.imported, name, values);
+    tool_golden_shift(g, &state, values, n);
     tool_session_set_state(s, name, values);
     moire__release(values);
   }

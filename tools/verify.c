@@ -29,7 +29,8 @@ static const struct argp_option options[] = {
      "Where the data of a golden of reading lie (../data/movielens, from the golden's folder)", 0},
     {"engine", ENGINE, "jit|interpreter", 0,
      "What computes: native code in float32, or the interpreter in double", 0},
-    {"precision", PRECISION, "f32|bf16", 0, "Of what products multiply (f32); bf16 has wider limits", 0},
+    {"precision", PRECISION, "f32|bf16", 0, "Of what products multiply (f32); the limits of bf16 are measured",
+     0},
     {"set", SET, "KEY=VALUE", 0,
      "Replace a value of the configuration, or say whether the compiler makes an optimization (`moire models` "
      "lists them), as in fuse=false; may come often",
@@ -158,11 +159,13 @@ static int verify_file(const arguments *a, const char *path, moire_threads *thre
                               : tool_golden_open(&golden, path, a->model, a->data, &error);
   golden.precision = a->precision;
   golden.off = a->off;
-  if (!status)
-    status = torch              ? tool_golden_torch(&golden, a->engine, threads, &error)
-             : golden.generates ? tool_golden_generate(&golden, a->engine, threads, &error)
-             : golden.is_curve  ? tool_golden_curve(&golden, a->engine, threads, &error)
-                                : tool_golden_check(&golden, a->engine, threads, &error);
+  tool_golden_checker check = torch              ? tool_golden_torch
+                              : golden.generates ? tool_golden_generate
+                              : golden.is_curve  ? tool_golden_curve
+                                                 : tool_golden_check;
+  if (!status && a->precision == MOIRE_PRECISION_BF16 && !golden.compared)
+    status = tool_golden_measure(&golden, check, a->engine, threads, &error);
+  if (!status) status = check(&golden, a->engine, threads, &error);
   int result = status || count_failures(&golden) ? TOOL_FAILURE : 0;
   if (status) {
     tool_fail("verify", &error);

@@ -9,6 +9,7 @@ for engine in jit interpreter; do
   "$MOIRE" verify --engine "$engine" "${goldens[@]}" || complain "verify --engine $engine"
 done
 "$MOIRE" verify --threads 1 "${goldens[@]}" || complain 'verify --threads 1'
+"$MOIRE" verify --precision bf16 "${goldens[@]}" || complain 'verify --precision bf16'
 for engine in jit interpreter; do
   "$MOIRE" verify --engine "$engine" --set tables=false "${goldens[@]}" || complain "verify without tables, $engine"
 done

@@ -13,6 +13,7 @@ need_shared checkpoints/llama_stories260k.safetensors
 for engine in jit interpreter; do
   "$MOIRE" verify --engine "$engine" "${files[@]}" || complain "verify --engine $engine"
 done
+"$MOIRE" verify --precision bf16 "${files[@]}" || complain 'verify --precision bf16'
 need_shared goldens/curve_indra_tok512.safetensors data/tok512/stories_train.safetensors
 "$MOIRE" verify "$shared/goldens/curve_indra_tok512.safetensors" || complain 'verify curve_indra_tok512'
 refused 1 'native code' -- "$MOIRE" verify --engine interpreter "$shared/goldens/curve_indra_tok512.safetensors"

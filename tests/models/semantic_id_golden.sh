@@ -8,6 +8,8 @@ for engine in jit interpreter; do
   "$MOIRE" verify --engine "$engine" "$shared"/goldens/semantic_id_*.safetensors || complain "verify --engine $engine"
 done
 
+"$MOIRE" verify --precision bf16 "$shared"/goldens/semantic_id_*.safetensors || complain 'verify --precision bf16'
+
 # offset_of FILE TENSOR: where its first byte is.
 offset_of() {
   local length begin
