@@ -57,7 +57,7 @@ moire__module *moire__driver_lower(const moire_graph *graph, const moire_compile
                                .tiles = target->has_tiles,
                                .pieces = count_pieces(options)};
 #ifdef MOIRE_HOSTILE
-  shape.lanes = 4; /* tiles of odd sizes, with rows and lanes left over everywhere */
+  if (!target->has_tiles) shape.lanes = 4; /* tiles of odd sizes, with rows and lanes left over everywhere */
   shape.registers = 13;
   shape.small_blocks = true;
 #endif
