@@ -115,18 +115,26 @@ static word small_power(const moire__math *m, word r) {
   return fma3(m, r, POLYNOMIAL(m, r, tail), real(r, 1.0));
 }
 
-/* 1.2 ulp. */
+/* 2 2^r for |r| <= 1/2, 1 ulp before rounding: what takes 2^x has rounded x, mostly by more. Its halves do not
+ * wait for each other, which shortens the chain from 24 cycles to 16. */
+static word small_power_twice(const moire__math *m, word r) {
+  static const double c[] = {2.0,
+                             1.386293649673462,
+                             0.4804447591304779,
+                             0.11101792007684708,
+                             0.01934344321489334,
+                             0.0026449132710695267};
+  word square = mul(m, r, r);
+  word low = fma_c(m, r, c[2], real(r, c[1])), high = fma_c(m, r, c[4], real(r, c[3]));
+  high = fma_c(m, square, c[5], high);
+  return fma3(m, r, fma3(m, square, high, low), real(r, c[0]));
+}
+
+/* 1.9 ulp. */
 static word exp2_flushed(const moire__math *m, word x) {
-  static const double twice[] = {2.0,
-                                 1.3862944841384888,
-                                 0.48045310378074646,
-                                 0.11100544780492783,
-                                 0.01923412643373013,
-                                 0.0026836406905204058,
-                                 0.00031641015084460378};
   x = clamp(m, x, -126.0, 128.0);
   word shifted = add_c(m, x, flush_shifter), n = sub_c(m, shifted, flush_shifter);
-  return scale_flushed(m, POLYNOMIAL(m, sub(m, x, n), twice), shifted);
+  return scale_flushed(m, small_power_twice(m, sub(m, x, n)), shifted);
 }
 
 /* 1.1 ulp. */

@@ -39,6 +39,11 @@ value moire__scan_rate(scan *s, value n, value d) {
   return times(s, moire__scan_operand(s, A, n, d), real(s, M_LOG2E));
 }
 
+value moire__scan_slot(scan *s, int i, value t, value lane) {
+  value row = plus(s, minus(s, t, s->start), number(s, (int64_t)i * s->rows));
+  return plus(s, times(s, row, number(s, s->lanes)), lane);
+}
+
 void moire__scan_each_state(scan *s, moire__scan_run *run, void *context) {
   int64_t middle = s->states / s->together * s->together;
   if (middle) {
@@ -66,18 +71,24 @@ void moire__scan_clear(scan *s, moire__loop_buffer buffer, value base, int64_t e
 /* ---- selective_scan ---------------------------------------------------------------------------------------
  */
 
-enum { REGISTERS = 2, TOGETHER = 2 };
+enum { REGISTERS = 2, TOGETHER = 2, REGISTERS_APART = 1, TOGETHER_APART = 4 };
 
 typedef struct forward {
   scan s;
   moire__loop_buffer dt, u, y; /* of a chunk, u = dt x: [rows, lanes] */
-  moire__loop_buffer carried;  /* states between chunks, [N, lanes]; 0: one chunk */
+  moire__loop_buffer decay; /* of states that run together, [together, rows, lanes]; 0: computed as they run */
+  moire__loop_buffer carried; /* states between chunks, [N, lanes]; 0: one chunk */
   value d, lane;
 } forward;
 
-static value slot(forward *f, value t) {
+static value slot(forward *f, value t) { return moire__scan_slot(&f->s, 0, t, f->lane); }
+
+/* decay[i] of the chunk. */
+static void note_decays(forward *f, int i, value rate) {
   scan *s = &f->s;
-  return plus(s, times(s, minus(s, t, s->start), number(s, s->lanes)), f->lane);
+  value t = each(s, s->start, s->stop), decay = decay_of(s, load(s, f->dt, slot(f, t)), rate);
+  store(s, f->decay, moire__scan_slot(s, i, t, f->lane), decay);
+  end(s);
 }
 
 static void run_states(void *context, value n, int together) {
@@ -90,12 +101,14 @@ static void run_states(void *context, value n, int together) {
     rate[i] = moire__scan_rate(s, state[i], f->d);
     kept[i] = plus(s, times(s, state[i], number(s, s->lanes)), f->lane);
     h[i] = moire__loop_declare(s->b, f->carried ? load(s, f->carried, kept[i]) : real(s, 0));
+    if (f->decay) note_decays(f, i, rate[i]);
   }
   value t = each(s, s->start, s->stop), at = slot(f, t);
   value dt = load(s, f->dt, at), u = load(s, f->u, at), y = load(s, f->y, at);
   for (int i = 0; i < together; i++) {
     value into = times(s, u, moire__scan_operand(s, B, t, state[i]));
-    value now = fma3(s, decay_of(s, dt, rate[i]), get(s, h[i]), into);
+    value decay = f->decay ? load(s, f->decay, moire__scan_slot(s, i, t, f->lane)) : decay_of(s, dt, rate[i]);
+    value now = fma3(s, decay, get(s, h[i]), into);
     set(s, h[i], now);
     y = fma3(s, moire__scan_operand(s, C, t, state[i]), now, y);
   }
@@ -127,7 +140,9 @@ static void run_block(forward *f, value low) {
 void moire__selective_scan_lower(moire__lowering *l) {
   moire__lower_add_reads_of(l, l->node);
   moire__lower_add_write(l, l->node->first_result);
-  forward f = {.s = moire__scan_describe(l, REGISTERS, TOGETHER)};
+  bool apart = moire__scan_decays_apart(l);
+  forward f = {
+      .s = moire__scan_describe(l, apart ? REGISTERS_APART : REGISTERS, apart ? TOGETHER_APART : TOGETHER)};
   scan *s = &f.s;
   moire_dim count = 0;
   moire__dim_multiply(s->batch, s->blocks, &count);
@@ -135,6 +150,8 @@ void moire__selective_scan_lower(moire__lowering *l) {
   static const char *const names[] = {"dt", "u", "y"};
   for (int i = 0; i < 3; i++)
     *rows[i] = moire__loop_add_local(l->kernel, names[i], MOIRE__LOOP_F32, s->rows * s->lanes);
+  if (apart)
+    f.decay = moire__loop_add_local(l->kernel, "decay", MOIRE__LOOP_F32, s->together * s->rows * s->lanes);
   if (s->chunks > 1)
     f.carried = moire__loop_add_local(l->kernel, "state", MOIRE__LOOP_F32, s->states * s->lanes);
   moire__lower_body(l, count, 1);

@@ -33,6 +33,10 @@ typedef struct scan {
   value start, stop; /* positions of the chunk at hand */
 } scan;
 
+/* Whether decays are computed by loops of their own, a state at a time, before the states run: where registers
+ * are few, they just hold the constants of one exponential, which would else be loaded anew for each. */
+static inline bool moire__scan_decays_apart(const moire__lowering *l) { return moire__lower_few_registers(l); }
+
 /* Blocks of `registers` vectors. */
 scan moire__scan_describe(moire__lowering *l, int registers, int together);
 
@@ -40,6 +44,8 @@ scan moire__scan_describe(moire__lowering *l, int registers, int together);
 value moire__scan_operand(scan *s, int i, value t, value j);
 /* Row-major offset of [sample, t, j], the last extent being `width`. */
 value moire__scan_offset(scan *s, value t, value j, int64_t width);
+/* Place of state i of those that run together at position t in an array [together, rows, lanes] of a chunk. */
+value moire__scan_slot(scan *s, int i, value t, value lane);
 /* a / ln 2. */
 value moire__scan_rate(scan *s, value n, value d);
 

@@ -30,6 +30,7 @@ typedef struct backward {
   moire__loop_buffer result[5];
   value shared_base, sums_base, da_base, starts_base, carried_base;
   value chunk, block, lane, d;
+  bool decays_apart;
 } backward;
 
 static value state_at(backward *k, value base, value n) {
@@ -40,13 +41,6 @@ static value state_at(backward *k, value base, value n) {
 static value start_at(backward *k, value chunk, value n) {
   scan *s = &k->s;
   return state_at(k, plus(s, k->starts_base, times(s, chunk, number(s, s->states * s->channels))), n);
-}
-
-/* Slot of state i of those at once at position t in the arrays of a chunk. */
-static value slot_of(backward *k, int i, value t, value lane) {
-  scan *s = &k->s;
-  value row = plus(s, minus(s, t, s->start), number(s, (int64_t)i * s->rows));
-  return plus(s, times(s, row, number(s, s->lanes)), lane);
 }
 
 /* Of position t in `shared` or `sums`, whose rows hold `n` kinds. */
@@ -73,6 +67,19 @@ static void end_channels(backward *k) {
   end(&k->s);
 }
 
+/* decay[i] of the chunk. */
+static void note_decays(backward *k, int i, value rate) {
+  scan *s = &k->s;
+  value t = each(s, s->start, s->stop), decay = decay_of(s, load(s, k->shared, shared_at(k, ROW_DT, t)), rate);
+  store(s, k->decay, moire__scan_slot(s, i, t, k->lane), decay);
+  end(s);
+}
+
+static value decay_at(backward *k, int i, value t, value dt, value rate) {
+  scan *s = &k->s;
+  return k->decays_apart ? load(s, k->decay, moire__scan_slot(s, i, t, k->lane)) : decay_of(s, dt, rate);
+}
+
 /* ---- the states at the starts of chunks ---------------------------------------------------------------------
  */
 
@@ -85,12 +92,13 @@ static void run_to_next(void *context, value n, int together) {
     state[i] = plus(s, n, number(s, i));
     rate[i] = moire__scan_rate(s, state[i], k->d);
     h[i] = moire__loop_declare(s->b, load(s, k->starts, start_at(k, k->chunk, state[i])));
+    if (k->decays_apart) note_decays(k, i, rate[i]);
   }
   value t = each(s, s->start, s->stop);
   value dt = load(s, k->shared, shared_at(k, ROW_DT, t)), u = load(s, k->shared, shared_at(k, ROW_U, t));
   for (int i = 0; i < together; i++) {
     value into = times(s, u, moire__scan_operand(s, B, t, state[i]));
-    set(s, h[i], fma3(s, decay_of(s, dt, rate[i]), get(s, h[i]), into));
+    set(s, h[i], fma3(s, decay_at(k, i, t, dt, rate[i]), get(s, h[i]), into));
   }
   end(s);
   value next = plus(s, k->chunk, number(s, 1));
@@ -150,10 +158,10 @@ static void step_forth(backward *k, const states_at_once *now, value t) {
   value dt = load(s, k->shared, shared_at(k, ROW_DT, t)), u = load(s, k->shared, shared_at(k, ROW_U, t));
   value dy = load(s, k->shared, shared_at(k, ROW_DY, t));
   for (int i = 0; i < now->n; i++) {
-    value slot = slot_of(k, i, t, k->lane), decay = decay_of(s, dt, now->rate[i]);
+    value slot = moire__scan_slot(s, i, t, k->lane), decay = decay_at(k, i, t, dt, now->rate[i]);
     value before = get(s, now->h[i]);
     value h = fma3(s, decay, before, times(s, u, moire__scan_operand(s, B, t, now->state[i])));
-    store(s, k->decay, slot, decay);
+    if (!k->decays_apart) store(s, k->decay, slot, decay);
     store(s, k->before, slot, before);
     store(s, k->dc, slot, fma3(s, dy, h, load(s, k->dc, slot)));
     set(s, now->h[i], h);
@@ -166,7 +174,7 @@ static void step_back(backward *k, const states_at_once *now, value t) {
   value dy = load(s, k->shared, shared_at(k, ROW_DY, t));
   value sum_g = load(s, k->sums, sum_at(k, SUM_G, t)), sum_h = load(s, k->sums, sum_at(k, SUM_H, t));
   for (int i = 0; i < now->n; i++) {
-    value slot = slot_of(k, i, t, k->lane);
+    value slot = moire__scan_slot(s, i, t, k->lane);
     value g = fma3(s, moire__scan_operand(s, C, t, now->state[i]), dy, get(s, now->next[i]));
     value next = times(s, g, load(s, k->decay, slot)), gp = times(s, next, load(s, k->before, slot));
     sum_g = fma3(s, g, moire__scan_operand(s, B, t, now->state[i]), sum_g);
@@ -194,7 +202,7 @@ static void sum_lanes(backward *k, int result, moire__loop_buffer sums, int i, v
   value t = each(s, s->start, s->stop);
   moire__loop_var sum = moire__loop_declare(s->b, real(s, 0));
   value lane = each_lane(s, number(s, s->lanes));
-  moire__loop_reduce(s->b, sum, MOIRE__LOOP_add, load(s, sums, slot_of(k, i, t, lane)));
+  moire__loop_reduce(s->b, sum, MOIRE__LOOP_add, load(s, sums, moire__scan_slot(s, i, t, lane)));
   end(s);
   store(s, k->result[result], moire__scan_offset(s, t, n, s->states), get(s, sum));
   end(s);
@@ -207,6 +215,7 @@ static void run_gradient(void *context, value n, int together) {
   moire__scan_clear(s, k->dc, number(s, 0), together * s->rows * s->lanes);
   each_channel(k);
   states_at_once now = begin_states(k, n, together);
+  for (int i = 0; i < together && k->decays_apart; i++) note_decays(k, i, now.rate[i]);
   step_forth(k, &now, each(s, s->start, s->stop));
   end(s);
   value i = each(s, s->start, s->stop), last = plus(s, plus(s, s->start, s->stop), number(s, -1));
@@ -264,7 +273,7 @@ void moire__selective_scan_gradient_lower(moire__lowering *l) {
   const moire__node *node = l->node;
   moire__lower_add_reads_of(l, node);
   int together = moire__lower_few_registers(l) ? TOGETHER_SHORT : TOGETHER;
-  backward k = {.s = moire__scan_describe(l, REGISTERS, together)};
+  backward k = {.s = moire__scan_describe(l, REGISTERS, together), .decays_apart = moire__scan_decays_apart(l)};
   scan *s = &k.s;
   int64_t states = s->states * s->channels, rows = s->blocks * s->rows * s->lanes;
   int da = 0, unused = 0;
