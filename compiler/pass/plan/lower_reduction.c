@@ -14,6 +14,9 @@
 enum { CUT_RESULT = 1 << 16, CUT_LENGTH = 1024, NAMED_LENGTH = 1024 };
 /* So many numbers are added to an element one by one. */
 enum { ONE_BY_ONE = 256 };
+/* So many columns at most are summed at once, in at most eight registers: lines of a row that lie side by side.
+ */
+enum { STRETCH = 64 };
 
 typedef struct reduction {
   moire__lowering *l;
@@ -142,7 +145,9 @@ static void reduce_columns(reduction *r, moire__index *index, moire__loop_value 
   moire__loop_builder *b = &l->builder;
   int last = r->shape.rank - 1;
   moire__loop_value width = moire__loop_extent(b, r->shape.dims[last]);
-  int lanes = l->target.lanes * (moire__dim_factor(r->shape.dims[last]) > 2 * l->target.lanes ? 4 : 2);
+  int lanes = 2 * l->target.lanes;
+  while (lanes < moire__dim_factor(r->shape.dims[last]) && lanes < 8 * l->target.lanes && lanes < STRETCH)
+    lanes *= 2;
   moire__loop_value c = moire__loop_for(b, moire__loop_index(b, 0), width, 1, lanes);
   index->at[last] = c;
   moire__index inner = *index;
