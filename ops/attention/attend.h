@@ -153,6 +153,15 @@ void moire__attend_load_rows(const moire__attend_kernel *k, const moire__attend_
 /* The sample's rows of the gradients of q, k and v. */
 void moire__attend_zero_results(const moire__attend_kernel *k);
 
+/* ---- lowering: fetching (ops/attention/lower_attend_fetch.c) ----------------------------------------------
+ */
+
+/* Fetches of the piece after this one, the next head of the sample or the first of the next sample: rows [low,
+ * queries) of q and of y, rows [low, keys) of k and v; `backward`: of y's gradient and the gradients of all
+ * three. They may lie outside of the operands. */
+void moire__attend_fetch_next(const moire__attend_kernel *k, bool backward, moire__loop_value low,
+                              moire__loop_value queries, moire__loop_value keys);
+
 /* ---- lowering: short sequences (ops/attention/lower_attend_short.c)
  * -------------------------------------------------
  *
@@ -180,6 +189,8 @@ moire__attend_short moire__attend_short_begin(const moire__attend_kernel *k);
 void moire__attend_short_open(moire__attend_short *f);
 /* Opens the loop over parts. */
 void moire__attend_short_part(moire__attend_short *f);
+/* In a part: fetches as many rows of the next piece, of keys as of queries. */
+void moire__attend_short_fetch(const moire__attend_short *f, bool backward);
 /* Element (m, n) of an array of rows of keys, m counted from its first row. */
 moire__loop_value moire__attend_short_at(const moire__attend_short *f, moire__loop_value m,
                                          moire__loop_value n);

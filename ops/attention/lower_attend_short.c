@@ -203,6 +203,11 @@ void moire__attend_short_part(moire__attend_short *f) {
   f->lanes = moire__lower_add(k->l, f->low, vectors_of(f, keys));
 }
 
+void moire__attend_short_fetch(const moire__attend_short *f, bool backward) {
+  moire__loop_value end = moire__lower_add(f->k.l, f->first, f->rows);
+  moire__attend_fetch_next(&f->k, backward, f->first, end, end);
+}
+
 moire__loop_value moire__attend_short_keys(const moire__attend_short *f) {
   return moire__loop_for(&f->k.l->builder, f->low, f->lanes, 1, f->k.lanes);
 }
@@ -375,6 +380,7 @@ void moire__attend_lower_short(const moire__attend_kernel *k) {
   moire__attend_short_pairs(&f.s, 0, k->d, f.keys, false, store_score, &f);
   find_top(&f, moire__loop_for(b, zero, f.s.rows, 1, 1));
   moire__loop_end(b);
+  moire__attend_short_fetch(&f.s, false);
   soften(&f, moire__loop_for(b, zero, f.s.rows, 1, 1));
   moire__loop_end(b);
   values(&f);

@@ -225,6 +225,7 @@ static void parts(backward *f) {
   moire__attend_short_part(&f->s);
   moire__attend_short_pairs(&f->s, 0, k->d, f->keys, false, store_scores, f);
   moire__attend_short_pairs(&f->s, k->layout.g, k->e, f->values, true, store_slope, f);
+  moire__attend_short_fetch(&f->s, true);
   weigh(f, moire__loop_for(b, moire__loop_index(b, 0), f->s.rows, 1, 1));
   moire__loop_end(b);
   finish_slopes(f, moire__loop_for(b, moire__loop_index(b, 0), f->s.rows, 1, 1));

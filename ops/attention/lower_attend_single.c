@@ -278,8 +278,8 @@ static void add_buffers(single *f, int n_results) {
   f->p = moire__loop_add_local(l->kernel, "p", MOIRE__LOOP_F32, k->keys);
 }
 
-/* Opens the body: the query of a head of a sample, and its keys. */
-static void begin(single *f, moire__loop_value *low, moire__loop_value *high) {
+/* Opens the body: the query of a head of a sample, and its keys; fetches what is of the next. */
+static void begin(single *f, bool backward, moire__loop_value *low, moire__loop_value *high) {
   moire__attend_kernel *k = &f->k;
   moire_dim count = 0;
   moire__dim_multiply(moire__attend_samples(k), k->heads, &count);
@@ -289,6 +289,7 @@ static void begin(single *f, moire__loop_value *low, moire__loop_value *high) {
   moire__attend_place(k, k->l->kernel->parallel);
   k->first_query = moire__loop_index(b, 0);
   k->n_queries = moire__loop_index(b, 1);
+  moire__attend_fetch_next(k, backward, moire__loop_index(b, 0), k->n_queries, k->all_keys);
   moire__attend_range(k, low, high);
   moire__attend_of_query(k, k->first_query);
   if (k->layout.rng >= 0) k->mask_row = moire__attend_mask_row(k, k->first_query);
@@ -300,7 +301,7 @@ void moire__attend_lower_single(const moire__attend_kernel *k) {
   single f = {.k = *k};
   moire__loop_value low = 0, high = 0;
   add_buffers(&f, k->layout.planes + 2);
-  begin(&f, &low, &high);
+  begin(&f, false, &low, &high);
   moire__loop_value statistics = moire__attend_row(&f.k, 0, f.k.first_query);
   dots(&f, 0, k->layout.k, k->d, f.s, k->layout.planes);
   moire__loop_value sum = forward_weights(&f, statistics);
@@ -315,7 +316,7 @@ void moire__attend_lower_single_backward(const moire__attend_kernel *k) {
   f.slope = moire__loop_add_local(k->l->kernel, "slope", MOIRE__LOOP_F32, k->keys);
   f.kept = f.p;
   if (k->layout.rng >= 0) f.kept = moire__loop_add_local(k->l->kernel, "kept", MOIRE__LOOP_F32, k->keys);
-  begin(&f, &low, &high);
+  begin(&f, true, &low, &high);
   zero_gradients(&f, moire__loop_index(&k->l->builder, 0), low);
   zero_gradients(&f, high, f.k.all_keys);
   dots(&f, 0, k->layout.k, k->d, f.s, k->layout.planes);
