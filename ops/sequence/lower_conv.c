@@ -70,6 +70,19 @@ static void convolve_chunk(moire__conv *c, int first, int n, moire__loop_value b
   }
 }
 
+/* Fetches the next sample at the current channels: of every row a line, while the rows of this one are walked
+ * in the same way. Rows lie apart, so the processor would not foresee them. */
+static void fetch_next(moire__conv *c) {
+  moire__lowering *l = c->l;
+  moire__loop_builder *b = &l->builder;
+  if (c->x.strides[2] != 1) return;
+  moire__loop_value next = moire__lower_add(l, l->kernel->parallel, moire__loop_index(b, 1));
+  moire__loop_value t = moire__loop_for(b, moire__loop_index(b, 0), c->length, 1, 1);
+  moire__loop_value at[MOIRE_MAX_RANK] = {next, t, c->channel};
+  moire__loop_fetch(b, moire__lower_buffer(l, c->x.base), moire__lower_address(l, &c->x, at));
+  moire__loop_end(b);
+}
+
 void moire__depthwise_conv_lower(moire__lowering *l) {
   if (l->node->n_operands > 2) {
     moire__conv_lower_tokens(l);
@@ -83,6 +96,7 @@ void moire__depthwise_conv_lower(moire__lowering *l) {
   c.length = moire__loop_extent(b, c.x.dims[1]);
   moire__loop_value width = moire__loop_extent(b, c.x.dims[2]);
   c.channel = moire__loop_for(b, moire__loop_index(b, 0), width, 1, l->target.lanes);
+  fetch_next(&c);
   for (int first = 0; first < c.n_distinct; first += CHUNK) {
     int n = c.n_distinct - first < CHUNK ? c.n_distinct - first : CHUNK;
     convolve_chunk(&c, first, n, l->kernel->parallel, y);
