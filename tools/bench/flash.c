@@ -1,7 +1,7 @@
 /* Real attention, softmax(q k^T / sqrt d + mask) v, forward and with the gradients of q, k and v, beside
  * PyTorch's scaled_dot_product_attention, whose kernel on a CPU is flash attention.
  *
- *   bench/flash [THREADS]       (1)
+ *   bench/flash [THREADS [LENGTH]]       (1, every length)
  *
  * With MOIRE_PYTHON=PYTHON in the environment both take turns, PyTorch in a process of its own
  * (flash_torch.py); q, k and v lie by position on both sides, [heads, length, d] with one head a sample.
@@ -116,6 +116,7 @@ static void measure(const shape *s, moire_threads *threads, int n_threads, bench
 
 int main(int argc, char **argv) {
   int n = bench_pin(argc > 1 ? atoi(argv[1]) : 1);
+  int64_t length = argc > 2 ? atoi(argv[2]) : 0;
   moire_error error = {0};
   const char *python = getenv("MOIRE_PYTHON");
   bench_peer started, *peer = NULL;
@@ -126,7 +127,7 @@ int main(int argc, char **argv) {
   static const int64_t shapes[][3] = {
       {1024, 50, 16}, {1024, 50, 64}, {64, 512, 32}, {64, 512, 64}, {8, 4096, 64}};
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-    for (int kind = 0; kind < 4; kind++) {
+    for (int kind = 0; kind < 4 && (!length || length == shapes[i][1]); kind++) {
       shape s = {shapes[i][0], shapes[i][1], shapes[i][2], kind & 1, kind > 1};
       measure(&s, threads, n, peer);
     }
