@@ -7,6 +7,8 @@
 /* Rows of a block, in tiles; elements of k in a part. A block of rows and a part of k shall leave half of a
  * second cache of 1 MiB to the panels. */
 enum { TILES = 8, FEW_TILES = 4, DEPTH = MOIRE__PRODUCT_WHOLE, MANY_ROWS = 1024 };
+/* The same of a product that is cut along k, and whose b, read as it lies, shall stay in the first cache. */
+enum { CUT_TILES = 16, CUT_DEPTH = 64 };
 
 /* ---- what pays --------------------------------------------------------------------------------------------
  */
@@ -36,11 +38,14 @@ static moire__blocked_form form_of_b(const moire__blocked *n, const moire__block
   return shared ? MOIRE__BLOCKED_FIRST : MOIRE__BLOCKED_BY_PANEL;
 }
 
-/* Copying rows takes two accesses for a vector of numbers, each of which every panel reads. */
-static bool copies_rows(const moire__blocked *n, const moire__blocked_shape *s) {
-  enum { PANELS = 4, MANY_PANELS = 16, LONG = 512 };
+/* Copying rows takes two accesses for a vector of numbers, each of which every panel reads. A product that is
+ * cut has some hundred lines of a transposed a in a piece. */
+static bool copies_rows(const moire__lowering *l, const moire__blocked *n, const moire__blocked_shape *s) {
+  enum { PANELS = 4, MANY_PANELS = 16, LONG = 512, CUT_LINES = 256 };
   if (s->rounds) return true;
-  if (s->cut || !moire__dim_is_at_least(s->n, PANELS * n->lanes)) return false;
+  if (!moire__dim_is_at_least(s->n, PANELS * n->lanes)) return false;
+  if (s->cut)
+    return moire__panel_ahead(l) && !n->along_k && !moire__blocked_stays(CUT_LINES, s->a_column, n->tile);
   if (moire__dim_is_at_least(s->n, MANY_PANELS * n->lanes) && moire__dim_is_at_least(s->k, LONG)) return true;
   if (n->along_k) return !moire__blocked_stays(n->tile, s->a_row, 16);
   return !moire__blocked_stays(moire__dim_is_at_least(s->k, DEPTH) ? DEPTH : s->k, s->a_column, n->tile);
@@ -137,17 +142,17 @@ moire__blocked moire__blocked_choose(const moire__lowering *l, const moire__bloc
   if (moire__dim_is_static(s->n)) n.columns = moire__dim_factor(s->n);
   n.lanes = lanes_of(l, s);
   n.tile = rows_of(l, s, n.lanes);
-  n.rows = n.tile * tiles_of_block(s);
+  n.rows = n.tile * (s->cut && moire__panel_ahead(l) ? CUT_TILES : tiles_of_block(s));
   if (!moire__dim_is_at_least(s->m, n.rows)) n.rows = moire__lower_round_up(moire__dim_factor(s->m), n.tile);
   if (n.rows < 1) n.rows = 1;
   if (l->target.small_blocks) n.rows = moire__lower_block(l, n.rows);
   n.b_form = form_of_b(&n, s);
-  n.copies_a = copies_rows(&n, s);
+  n.copies_a = copies_rows(l, &n, s);
   n.halves = s->rounds && n.b_form == MOIRE__BLOCKED_FIRST && l->g->mode != MOIRE_TRAINING;
   choose_nests(&n, s);
   if (n.nest == MOIRE__BLOCKED_DOTS && is_few(s->m, MANY_ROWS)) n.rows = s->m; /* copies columns once */
-  n.depth = moire__lower_block(l, DEPTH);
   n.by_tile = n.copies_a && !n.along_k && moire__panel_ahead(l);
+  n.depth = moire__lower_block(l, n.by_tile && s->cut ? CUT_DEPTH : DEPTH);
   bool moves = n.copies_a || n.b_form != MOIRE__BLOCKED_AS_IT_LIES;
   n.resumes = moves && moire__dim_is_at_least(s->k, MOIRE__PRODUCT_WHOLE + 1); /* fuse relies on it */
   if (!n.resumes && moire__dim_is_static(s->k)) n.depth = moire__dim_factor(s->k);
@@ -184,18 +189,6 @@ moire_dim moire__blocked_elements(const moire__blocked *n) {
   return elements;
 }
 
-/* ---- fetching ---------------------------------------------------------------------------------------------
- */
-
-/* What is read some lines further on: rows of k of b, or of a where memory does not run along k. Each may be in
- * a page of its own, where the processor foresees nothing. */
-static void fetch_line(moire__lowering *l, const moire__tile_matrix *x, moire__loop_value i,
-                       moire__loop_value j, bool rows) {
-  moire__loop_value *k = rows ? &i : &j;
-  *k = moire__lower_add(l, *k, moire__loop_index(&l->builder, moire__panel_ahead(l) / 2));
-  moire__loop_fetch(&l->builder, x->buffer[0], moire__tile_address(l, x, 0, i, j));
-}
-
 /* ---- packing b --------------------------------------------------------------------------------------------
  */
 
@@ -204,7 +197,7 @@ static void copy_numbers(moire__lowering *l, const moire__tiles *t, const moire_
                          moire__loop_value at, moire__panel_range k, moire__panel_range columns) {
   moire__loop_builder *b = &l->builder;
   moire__loop_value i = moire__loop_for(b, k.low, k.high, 1, 1);
-  if (moire__panel_ahead(l)) fetch_line(l, &t->b, i, columns.low, true);
+  if (moire__panel_ahead(l)) moire__panel_fetch(l, &t->b, i, columns.low, true);
   moire__loop_value j = moire__loop_for(b, columns.low, columns.high, 1, n->lanes);
   moire__loop_store(b, n->b, moire__panel_place(l, t, n->lanes, at, i, j),
                     moire__tile_element(l, &t->b, 0, i, j));
@@ -277,13 +270,8 @@ static int64_t pitch(const moire__lowering *l, const moire__blocked *n) {
   return n->along_k ? n->depth + l->target.lanes : n->rows;
 }
 
-/* From a tile of the copy to the next: not a power of two of bytes, either. */
-static int64_t tile_step(const moire__lowering *l, const moire__blocked *n) {
-  return n->depth * n->tile + 2 * l->target.lanes;
-}
-
 static int64_t copied_elements(const moire__lowering *l, const moire__blocked *n) {
-  if (n->by_tile) return (n->rows + n->tile - 1) / n->tile * tile_step(l, n);
+  if (n->by_tile) return moire__panel_tiles_elements(l, n->tile, n->rows, n->depth);
   return (n->along_k ? n->rows : n->depth) * pitch(l, n);
 }
 
@@ -295,42 +283,24 @@ static void add_locals(moire__lowering *l, const moire__tiles *t, moire__blocked
     n->few = moire__loop_add_local(l->kernel, "columns", t->type, n->depth * n->few_columns);
 }
 
-/* Rows [m, m + n->tile) at k: vectors of powers of two of them. */
-static void copy_tile(moire__lowering *l, const moire__tiles *t, const moire__blocked *n,
-                      const moire__tile_matrix *copy, moire__loop_value m, moire__loop_value k) {
-  moire__loop_builder *b = &l->builder;
-  moire__loop_value to = moire__tile_address(l, copy, 0, m, k);
-  fetch_line(l, &t->a, m, k, false);
-  for (int done = 0, width; done < n->tile; done += width) {
-    for (width = l->target.lanes; width > n->tile - done;) width /= 2;
-    moire__loop_value r =
-        moire__loop_for(b, moire__loop_index(b, done), moire__loop_index(b, done + width), 1, width);
-    moire__loop_store(b, n->a, moire__lower_add(l, to, r),
-                      moire__tile_element(l, &t->a, 0, moire__lower_add(l, m, r), k));
-    moire__loop_end(b);
-  }
-}
+typedef struct copying {
+  const moire__tiles *t;
+  const moire__blocked *n;
+} copying;
 
-/* Copies t's rows and k by tiles, and has t read the copy. */
-static void copy_by_tiles(moire__lowering *l, moire__tiles *t, const moire__blocked *n) {
-  moire__loop_builder *b = &l->builder;
-  moire__tile_matrix copy = moire__panel_tiles(l, t, n->a, n->tile, tile_step(l, n));
-  moire__panel_range rows = {t->m_low, t->m_high}, k = {t->k_low, t->k_high}, whole[2];
-  moire__panel_squares(l, n->tile, rows, k, whole);
-  moire__loop_value i = moire__loop_for(b, k.low, k.high, 1, 1);
-  copy_tile(l, t, n, &copy, moire__loop_for(b, rows.low, whole[0].high, n->tile, 1), i);
-  moire__loop_end(b);
-  moire__loop_value m = moire__loop_for(b, whole[0].high, rows.high, 1, 1);
-  moire__loop_store(b, n->a, moire__tile_address(l, &copy, 0, m, i), moire__tile_element(l, &t->a, 0, m, i));
-  moire__loop_end(b);
-  moire__loop_end(b);
-  t->a = copy;
+static void put_number(moire__lowering *l, void *context, moire__loop_value m, moire__loop_value k,
+                       moire__loop_value to) {
+  const copying *c = context;
+  moire__loop_store(&l->builder, c->n->a, to, moire__tile_element(l, &c->t->a, 0, m, k));
 }
 
 /* Copies t's rows and k, and has t read the copy. */
 static void copy_rows(moire__lowering *l, moire__tiles *t, const moire__blocked *n) {
   if (n->by_tile) {
-    copy_by_tiles(l, t, n);
+    moire__tile_matrix tiles =
+        moire__panel_tiles(l, t, n->a, n->tile, moire__panel_tile_step(l, n->tile, n->depth));
+    moire__panel_copy_tiles(l, t, &tiles, put_number, &(copying){t, n});
+    t->a = tiles;
     return;
   }
   moire__loop_builder *b = &l->builder;

@@ -26,7 +26,14 @@
 #include "ops/product/tiles.h"
 #include "ops/product/triple.h"
 
-enum { ROW_BLOCK = 64, CUT_RESULT = 1 << 16, CUT_SUM = 1 << 13, PARTS_BYTES = 1 << 20, LEAST_PIECES = 8 };
+enum {
+  ROW_BLOCK = 64,
+  CUT_RESULT = 1 << 16,
+  CUT_SUM = 1 << 13,
+  PARTS_BYTES = 1 << 20,
+  LEAST_PIECES = 8,
+  LEAST_PART = 64
+};
 
 typedef struct product {
   moire__lowering *l;
@@ -427,54 +434,48 @@ static void lower_by_rows(product *p) {
   if (batched) moire__loop_end(b);
 }
 
-/* With tiles fewer, where their sums would take more than PARTS_BYTES, since these are written and read. */
-static int64_t cut_pieces(const product *p) {
-  int64_t pieces = moire__lower_pieces(p->l), elements = moire__dim_factor(p->m) * moire__dim_factor(p->n);
-  if (!p->bf16 || !p->narrow.tiles || elements < 1) return pieces;
+/* How k is cut. The parts of a short k are not too short: each has all sums, which are written and read. With
+ * tiles a part begins with one, and there are fewer where their sums would take more than PARTS_BYTES. */
+static moire__lower_cut cut_of(const product *p) {
+  moire__lower_cut cut = {p->k, moire__lower_pieces(p->l), moire__lower_block(p->l, LEAST_PART), 1};
+  int64_t elements = moire__dim_factor(p->m) * moire__dim_factor(p->n);
+  if (!p->bf16 || !p->narrow.tiles || elements < 1) return cut;
+  cut.unit = MOIRE__NARROW_TILE_DEPTH;
   int64_t fit = PARTS_BYTES / (elements * p->planes * (int64_t)sizeof(float));
   if (fit < LEAST_PIECES) fit = LEAST_PIECES;
-  return fit < pieces ? fit : pieces;
+  if (fit < cut.n) cut.n = fit;
+  return cut;
 }
 
-/* The part of k that piece number l->kernel->parallel of n sums up; with tiles it begins with one. */
-static void cut_piece(product *p, int64_t n) {
+/* The rows that a piece has sums of: of one that is empty none, but for the first, which stores zeros. */
+static moire__loop_value rows_of_cut(product *p, const moire__lower_cut *cut) {
   moire__lowering *l = p->l;
   moire__loop_builder *b = &l->builder;
-  if (!p->bf16 || !p->narrow.tiles) {
-    moire__lower_piece(l, p->k, l->kernel->parallel, &p->tiles.k_low, &p->tiles.k_high);
-    return;
-  }
-  const int64_t deep = MOIRE__NARROW_TILE_DEPTH;
-  moire__loop_value whole = moire__loop_extent(b, p->k);
-  moire__loop_value size = moire__lower_add(l, whole, moire__loop_index(b, n * deep - 1));
-  size = moire__loop_binary(b, MOIRE__LOOP_div, size, moire__loop_index(b, n * deep));
-  size = moire__lower_mul(l, size, moire__loop_index(b, deep));
-  p->tiles.k_low = smaller(l, moire__lower_mul(l, l->kernel->parallel, size), whole);
-  p->tiles.k_high = smaller(l, moire__lower_add(l, p->tiles.k_low, size), whole);
+  moire__loop_value sums =
+      moire__loop_binary(b, MOIRE__LOOP_lt, l->kernel->parallel, moire__lower_cut_count(l, cut));
+  return moire__loop_ternary(b, MOIRE__LOOP_select, sums, moire__loop_extent(b, p->m), moire__loop_index(b, 0));
 }
 
 static void lower_cut(product *p) {
   moire__lowering *l = p->l;
-  const int usual = l->target.pieces;
   int extras[2] = {-1, -1};
-  int64_t elements = moire__dim_factor(p->m) * moire__dim_factor(p->n), pieces = cut_pieces(p);
-  l->target.pieces = (int)pieces; /* of this one */
+  int64_t elements = moire__dim_factor(p->m) * moire__dim_factor(p->n);
+  const moire__lower_cut cut = cut_of(p);
   for (int i = 0; i < p->planes; i++) {
     if (p->tiles.skip[i]) continue;
-    extras[i] = moire__lower_new_extra(l, elements * pieces);
+    extras[i] = moire__lower_new_extra(l, elements * cut.n);
     p->parts[i] = moire__lower_add_extra(l, extras[i], MOIRE__BUFFER_OUT);
   }
-  moire__lower_body(l, pieces, 1);
+  moire__lower_body(l, cut.n, 1);
   moire__loop_builder *b = &l->builder;
   place_batch(p, 0);
   p->offset_c = moire__lower_mul(l, l->kernel->parallel, moire__loop_index(b, elements));
-  cut_piece(p, pieces);
-  block_of_rows(p, moire__loop_index(b, 0), moire__loop_extent(b, p->m));
+  moire__lower_cut_bounds(l, &cut, l->kernel->parallel, &p->tiles.k_low, &p->tiles.k_high);
+  block_of_rows(p, moire__loop_index(b, 0), rows_of_cut(p, &cut));
   moire__lower_finish(l);
   for (int i = 0; i < p->planes; i++) {
-    if (extras[i] >= 0) moire__lower_sum_pieces(l, extras[i], l->node->first_result + i);
+    if (extras[i] >= 0) moire__lower_sum_cut(l, extras[i], l->node->first_result + i, &cut);
   }
-  l->target.pieces = usual;
 }
 
 static bool is_cut(const product *p) {

@@ -74,3 +74,48 @@ moire__tile_matrix moire__panel_tiles(moire__lowering *l, const moire__tiles *t,
   copy.base[0] = moire__panel_minus(l, moire__loop_index(b, 0), moire__lower_mul(l, t->k_low, copy.column[0]));
   return copy;
 }
+
+int64_t moire__panel_tile_step(const moire__lowering *l, int tile, int64_t depth) {
+  return depth * tile + 2 * l->target.lanes;
+}
+
+int64_t moire__panel_tiles_elements(const moire__lowering *l, int tile, int64_t rows, int64_t depth) {
+  return (rows + tile - 1) / tile * moire__panel_tile_step(l, tile, depth);
+}
+
+void moire__panel_fetch(moire__lowering *l, const moire__tile_matrix *x, moire__loop_value i,
+                        moire__loop_value j, bool rows) {
+  moire__loop_value *k = rows ? &i : &j;
+  *k = moire__lower_add(l, *k, moire__loop_index(&l->builder, moire__panel_ahead(l) / 2));
+  for (int p = 0; p < x->planes; p++)
+    moire__loop_fetch(&l->builder, x->buffer[p], moire__tile_address(l, x, p, i, j));
+}
+
+/* Rows [m, m + copy->group) at k: vectors of powers of two of them. */
+static void copy_tile(moire__lowering *l, const moire__tiles *t, const moire__tile_matrix *copy,
+                      moire__loop_value m, moire__loop_value k, moire__panel_put *put, void *context) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value to = moire__tile_address(l, copy, 0, m, k);
+  moire__panel_fetch(l, &t->a, m, k, false);
+  for (int64_t done = 0, width; done < copy->group; done += width) {
+    for (width = l->target.lanes; width > copy->group - done;) width /= 2;
+    moire__loop_value r =
+        moire__loop_for(b, moire__loop_index(b, done), moire__loop_index(b, done + width), 1, (int)width);
+    put(l, context, moire__lower_add(l, m, r), k, moire__lower_add(l, to, r));
+    moire__loop_end(b);
+  }
+}
+
+void moire__panel_copy_tiles(moire__lowering *l, const moire__tiles *t, const moire__tile_matrix *copy,
+                             moire__panel_put *put, void *context) {
+  moire__loop_builder *b = &l->builder;
+  moire__panel_range rows = {t->m_low, t->m_high}, k = {t->k_low, t->k_high}, whole[2];
+  moire__panel_squares(l, (int)copy->group, rows, k, whole);
+  moire__loop_value i = moire__loop_for(b, k.low, k.high, 1, 1);
+  copy_tile(l, t, copy, moire__loop_for(b, rows.low, whole[0].high, copy->group, 1), i, put, context);
+  moire__loop_end(b);
+  moire__loop_value m = moire__loop_for(b, whole[0].high, rows.high, 1, 1);
+  put(l, context, m, i, moire__tile_address(l, copy, 0, m, i));
+  moire__loop_end(b);
+  moire__loop_end(b);
+}

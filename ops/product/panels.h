@@ -53,4 +53,21 @@ moire__tile_matrix moire__panel_rows(moire__lowering *l, const moire__tiles *t, 
 moire__tile_matrix moire__panel_tiles(moire__lowering *l, const moire__tiles *t, moire__loop_buffer buffer,
                                       int tile, int64_t step);
 
+/* Puts element (m, k) of an operand at element `to` of its copy, or of several that lie alike. */
+typedef void moire__panel_put(moire__lowering *l, void *context, moire__loop_value m, moire__loop_value k,
+                              moire__loop_value to);
+
+/* Has all of t's rows and k put as such a copy lies, vectors of rows at once, and lines of t's operand fetched
+ * ahead, each of which may be in a page of its own. */
+void moire__panel_copy_tiles(moire__lowering *l, const moire__tiles *t, const moire__tile_matrix *copy,
+                             moire__panel_put *put, void *context);
+/* Fetches what element (i, j) will be some rows, or columns, further on. */
+void moire__panel_fetch(moire__lowering *l, const moire__tile_matrix *x, moire__loop_value i,
+                        moire__loop_value j, bool rows);
+
+/* From a tile of a copy of `depth` elements of k to the next: no power of two of bytes, so that tiles do not
+ * share few lines of the cache; and the elements of all. */
+int64_t moire__panel_tile_step(const moire__lowering *l, int tile, int64_t depth);
+int64_t moire__panel_tiles_elements(const moire__lowering *l, int tile, int64_t rows, int64_t depth);
+
 #endif

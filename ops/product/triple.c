@@ -11,8 +11,8 @@
 #include "ops/product/blocked.h"
 #include "ops/product/panels.h"
 
-/* Numbers of a row that are copied, and rows of such. */
-enum { MOST_ROWS = 128, DEPTH = 256, LONG = 512, LONG_ROWS = 32 };
+/* Numbers of a row that are copied, and rows of such; the same by tiles. */
+enum { MOST_ROWS = 128, DEPTH = 256, LONG = 512, LONG_ROWS = 32, TILES_DEPTH = 128, TILES_ROWS = 96 };
 
 /* ---- sizes ------------------------------------------------------------------------------------------------
  */
@@ -31,13 +31,17 @@ moire__triple moire__triple_choose(const moire__lowering *l, const moire__tiles 
   n.tile = rows_of_tile(l, n.lanes / l->target.lanes);
   n.rows = most_rows < MOST_ROWS ? most_rows : MOST_ROWS;
   if (n.rows < 1) n.rows = 1;
-  if (!l->target.small_blocks) n.rows = (n.rows + n.tile - 1) / n.tile * n.tile;
+  if (!l->target.small_blocks) n.rows = moire__lower_round_up(n.rows, n.tile);
   n.resumes = !moire__dim_is_static(k) || moire__dim_factor(k) > MOIRE__PRODUCT_WHOLE;
-  n.depth = n.resumes ? moire__lower_block(l, DEPTH) : moire__dim_factor(k);
+  n.by_tile = !along_k && moire__panel_ahead(l);
+  n.depth = n.resumes ? moire__lower_block(l, n.by_tile ? TILES_DEPTH : DEPTH) : moire__dim_factor(k);
   if (n.depth < 1) n.depth = 1;
   bool share = along_k && n.depth >= LONG && !moire__blocked_stays(n.tile, pitch, l->target.lanes);
-  n.copies = share || t->a.narrow;
-  if (n.copies && n.depth >= LONG && n.rows > LONG_ROWS && !l->target.small_blocks) n.rows = LONG_ROWS;
+  n.copies = share || t->a.narrow || n.by_tile;
+  if (n.copies && n.depth >= LONG && n.rows > LONG_ROWS && !l->target.small_blocks)
+    n.rows = moire__lower_round_up(LONG_ROWS, n.tile);
+  if (n.by_tile && n.depth <= TILES_DEPTH && n.rows > TILES_ROWS / 2 && !l->target.small_blocks)
+    n.rows = TILES_ROWS;
   return n;
 }
 
@@ -159,33 +163,55 @@ void moire__triple_emit_packing(moire__lowering *l, const moire__tiles *t, const
 }
 
 static void add_locals(moire__lowering *l, const moire__tiles *t, moire__triple *n) {
-  int64_t lines = n->along_k ? n->rows : n->depth;
-  n->sum = moire__loop_add_local(l->kernel, "sum", t->type, lines * pitch(l, n));
+  int64_t elements = (n->along_k ? n->rows : n->depth) * pitch(l, n);
+  if (n->by_tile) elements = moire__panel_tiles_elements(l, n->tile, n->rows, n->depth);
+  n->sum = moire__loop_add_local(l->kernel, "sum", t->type, elements);
   n->p = moire__loop_add_local(l->kernel, "p", t->type, n->rows * n->lanes);
   for (int i = 0; i < 2 && n->copies; i++)
-    n->rows_of[i] = moire__loop_add_local(l->kernel, i ? "y" : "x", t->type, lines * pitch(l, n));
+    n->rows_of[i] = moire__loop_add_local(l->kernel, i ? "y" : "x", t->type, elements);
   if (!n->elements) n->b = moire__loop_add_local(l->kernel, "b", t->type, 3 * distance(n));
 }
 
-/* x + y of t's rows and k; and x and y, if they are copied. */
+typedef struct summing {
+  const moire__tiles *t;
+  const moire__triple *n;
+} summing;
+
+/* x + y, and x and y, if they are copied. */
+static void put_sum(moire__lowering *l, void *context, moire__loop_value m, moire__loop_value k,
+                    moire__loop_value to) {
+  const summing *s = context;
+  moire__loop_builder *b = &l->builder;
+  const moire__tile_matrix plane = plane_of(&s->t->a, 1); /* without the sign of a conjugate */
+  moire__loop_value x = moire__tile_element(l, &s->t->a, 0, m, k), y = moire__tile_element(l, &plane, 0, m, k);
+  moire__loop_op both = s->t->a.conjugate ? MOIRE__LOOP_sub : MOIRE__LOOP_add;
+  moire__loop_store(b, s->n->sum, to, moire__loop_binary(b, both, x, y));
+  if (!s->n->copies) return;
+  moire__loop_store(b, s->n->rows_of[0], to, x);
+  moire__loop_store(b, s->n->rows_of[1], to, y);
+}
+
+/* A copy of t's rows and k, as it lies in one of the locals. */
+static moire__tile_matrix copied(moire__lowering *l, const moire__tiles *t, const moire__triple *n,
+                                 moire__loop_buffer buffer) {
+  if (!n->by_tile) return moire__panel_rows(l, t, buffer, n->along_k, pitch(l, n));
+  return moire__panel_tiles(l, t, buffer, n->tile, moire__panel_tile_step(l, n->tile, n->depth));
+}
+
+/* Of all of t's rows and k. */
 static void sum_rows(moire__lowering *l, const moire__tiles *t, const moire__triple *n) {
   moire__loop_builder *b = &l->builder;
+  moire__tile_matrix sum = copied(l, t, n, n->sum);
+  summing context = {t, n};
+  if (n->by_tile) {
+    moire__panel_copy_tiles(l, t, &sum, put_sum, &context);
+    return;
+  }
   moire__loop_value low[2] = {t->m_low, t->k_low}, high[2] = {t->m_high, t->k_high}, at[2];
   int inner = n->along_k ? 1 : 0, outer = 1 - inner;
   at[outer] = moire__loop_for(b, low[outer], high[outer], 1, 1);
   at[inner] = moire__loop_for(b, low[inner], high[inner], 1, 2 * l->target.lanes);
-  moire__loop_value to =
-      moire__lower_add(l, moire__panel_times(l, moire__panel_minus(l, at[outer], low[outer]), pitch(l, n)),
-                       moire__panel_minus(l, at[inner], low[inner]));
-  const moire__tile_matrix plane = plane_of(&t->a, 1); /* without the sign of a conjugate */
-  moire__loop_value x = moire__tile_element(l, &t->a, 0, at[0], at[1]),
-                    y = moire__tile_element(l, &plane, 0, at[0], at[1]);
-  moire__loop_op both = t->a.conjugate ? MOIRE__LOOP_sub : MOIRE__LOOP_add;
-  moire__loop_store(b, n->sum, to, moire__loop_binary(b, both, x, y));
-  if (n->copies) {
-    moire__loop_store(b, n->rows_of[0], to, x);
-    moire__loop_store(b, n->rows_of[1], to, y);
-  }
+  put_sum(l, &context, at[0], at[1], moire__tile_address(l, &sum, 0, at[0], at[1]));
   moire__loop_end(b);
   moire__loop_end(b);
 }
@@ -264,9 +290,7 @@ void moire__triple_panel(moire__lowering *l, const moire__tiles *t, const moire_
   one.skip[0] = one.skip[1] = false;
   static moire__tile_finish *const finish[] = {keep_p, finish_re, finish_im};
   for (int i = 0; i < 3; i++) {
-    one.a = i == 2      ? moire__panel_rows(l, t, n->sum, n->along_k, pitch(l, n))
-            : n->copies ? moire__panel_rows(l, t, n->rows_of[i], n->along_k, pitch(l, n))
-                        : plane_of(&t->a, i);
+    one.a = i == 2 ? copied(l, t, n, n->sum) : n->copies ? copied(l, t, n, n->rows_of[i]) : plane_of(&t->a, i);
     one.b = panel_matrix(l, t, n, i);
     one.finish = finish[i];
     moire__tiles_emit(l, &one);

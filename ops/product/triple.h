@@ -25,6 +25,7 @@ typedef struct moire__triple {
   int64_t columns;           /* of b, where fixed; else 0 */
   int64_t elements;          /* of k in a panel that was packed beforehand; else 0 */
   bool copies;               /* rows of x and y share few sets of the first cache: they are copied, too */
+  bool by_tile;              /* copies and sums lie by tiles, [tile][k][rows of it] */
   moire__loop_buffer sum, p; /* locals: x + y; p, then p + q of a panel */
   moire__loop_buffer rows_of[2];
   moire__loop_buffer b;       /* [panel][3][k][lanes] */

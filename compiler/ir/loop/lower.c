@@ -332,15 +332,43 @@ void moire__lower_piece(moire__lowering *l, moire_dim extent, moire__loop_value 
 
 void moire__lower_piece_of(moire__lowering *l, moire_dim extent, int64_t n, moire__loop_value p,
                            moire__loop_value *low, moire__loop_value *high) {
+  moire__lower_cut_bounds(l, &(moire__lower_cut){extent, n, 1, 1}, p, low, high);
+}
+
+static moire__loop_value quotient_up(moire__lowering *l, moire__loop_value x, moire__loop_value by) {
   moire__loop_builder *b = &l->builder;
-  moire__loop_value whole = moire__loop_extent(b, extent);
-  moire__loop_value rounded = moire__lower_add(l, whole, moire__loop_index(b, n - 1));
-  moire__loop_value size = moire__loop_binary(b, MOIRE__LOOP_div, rounded, moire__loop_index(b, n));
+  moire__loop_value less = moire__loop_binary(b, MOIRE__LOOP_sub, by, moire__loop_index(b, 1));
+  return moire__loop_binary(b, MOIRE__LOOP_div, moire__lower_add(l, x, less), by);
+}
+
+static moire__loop_value size_of_cut(moire__lowering *l, const moire__lower_cut *cut) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value size =
+      quotient_up(l, moire__loop_extent(b, cut->extent), moire__loop_index(b, cut->n * cut->unit));
+  size = moire__lower_mul(l, size, moire__loop_index(b, cut->unit));
+  return cut->least > 1 ? moire__loop_binary(b, MOIRE__LOOP_max, size, moire__loop_index(b, cut->least)) : size;
+}
+
+void moire__lower_cut_bounds(moire__lowering *l, const moire__lower_cut *cut, moire__loop_value p,
+                             moire__loop_value *low, moire__loop_value *high) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value whole = moire__loop_extent(b, cut->extent), size = size_of_cut(l, cut);
   *low = moire__loop_binary(b, MOIRE__LOOP_min, moire__lower_mul(l, p, size), whole);
   *high = moire__loop_binary(b, MOIRE__LOOP_min, moire__lower_add(l, *low, size), whole);
 }
 
+moire__loop_value moire__lower_cut_count(moire__lowering *l, const moire__lower_cut *cut) {
+  moire__loop_builder *b = &l->builder;
+  moire__loop_value one = moire__loop_index(b, 1);
+  moire__loop_value size = moire__loop_binary(b, MOIRE__LOOP_max, size_of_cut(l, cut), one);
+  return moire__loop_binary(b, MOIRE__LOOP_max, quotient_up(l, moire__loop_extent(b, cut->extent), size), one);
+}
+
 void moire__lower_sum_pieces(moire__lowering *l, int extra, int32_t value) {
+  moire__lower_sum_cut(l, extra, value, NULL);
+}
+
+void moire__lower_sum_cut(moire__lowering *l, int extra, int32_t value, const moire__lower_cut *cut) {
   static const char partial[] = ", partial sums";
   int64_t block = moire__lower_block(l, 1024);
   moire_dim elements = elements_of(l->g, value);
@@ -355,10 +383,11 @@ void moire__lower_sum_pieces(moire__lowering *l, int extra, int32_t value) {
   moire__loop_value whole = moire__loop_extent(b, elements);
   moire__loop_value high =
       moire__loop_binary(b, MOIRE__LOOP_min, moire__lower_add(l, low, moire__loop_index(b, block)), whole);
+  moire__loop_value pieces =
+      cut ? moire__lower_cut_count(l, cut) : moire__loop_index(b, moire__lower_pieces(l));
   moire__loop_value i = moire__loop_for(b, low, high, 1, l->target.lanes * 2);
   moire__loop_var sum = moire__loop_declare(b, moire__loop_const(b, MOIRE__LOOP_F32, 0));
-  moire__loop_value p =
-      moire__loop_for(b, moire__loop_index(b, 0), moire__loop_index(b, moire__lower_pieces(l)), 1, 1);
+  moire__loop_value p = moire__loop_for(b, moire__loop_index(b, 0), pieces, 1, 1);
   moire__loop_value address = moire__lower_add(l, moire__lower_mul(l, p, whole), i);
   moire__loop_value part = moire__loop_load(b, parts, address);
   moire__loop_set(b, sum, moire__loop_binary(b, MOIRE__LOOP_add, moire__loop_get(b, sum), part));

@@ -148,7 +148,18 @@ void moire__lower_piece(moire__lowering *l, moire_dim extent, moire__loop_value 
 /* The same of n parts. */
 void moire__lower_piece_of(moire__lowering *l, moire_dim extent, int64_t n, moire__loop_value p,
                            moire__loop_value *low, moire__loop_value *high);
-/* Adds the kernel out[i] = sum over p of extra[p * elements + i], p in order. */
+/* Or how many parts there are, of a size that is at least `least` and a multiple of `unit`: later ones may be
+ * empty. Of part p the bounds, and how many come before the empty ones: at least one. */
+typedef struct moire__lower_cut {
+  moire_dim extent;
+  int64_t n, least, unit;
+} moire__lower_cut;
+void moire__lower_cut_bounds(moire__lowering *l, const moire__lower_cut *cut, moire__loop_value p,
+                             moire__loop_value *low, moire__loop_value *high);
+moire__loop_value moire__lower_cut_count(moire__lowering *l, const moire__lower_cut *cut);
+/* Adds the kernel out[i] = sum over p of extra[p * elements + i], p in order; of a cut, those that are not
+ * empty. */
 void moire__lower_sum_pieces(moire__lowering *l, int extra, int32_t value);
+void moire__lower_sum_cut(moire__lowering *l, int extra, int32_t value, const moire__lower_cut *cut);
 
 #endif
