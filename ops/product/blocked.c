@@ -4,10 +4,19 @@
 #include "ops/product/panels.h"
 #include "ops/product/thin.h"
 
-/* Rows of a block, in tiles; elements of k in a part. A block of rows and a part of k shall leave half of a
- * second cache of 1 MiB to the panels. */
-enum { TILES = 8, FEW_TILES = 4, DEPTH = MOIRE__PRODUCT_WHOLE, MANY_ROWS = 1024 };
-/* The same of a product that is cut along k, and whose b, read as it lies, shall stay in the first cache. */
+/* Rows of a block, in tiles of at least a dozen rows, and in the low ones of 16 registers; elements of k in a
+ * part. A block of rows and a part of k shall leave half of a second cache of 1 MiB to the panels, and two
+ * fifths of one of 512 KiB beside low tiles. */
+enum {
+  TILES = 8,
+  FEW_TILES = 4,
+  LOW_TILES = 12,
+  FEW_LOW_TILES = 8,
+  DEPTH = MOIRE__PRODUCT_WHOLE,
+  MANY_ROWS = 1024
+};
+/* With low tiles, of a product that is cut along k, and whose b, read as it lies, shall stay in the first
+ * cache. */
 enum { CUT_TILES = 16, CUT_DEPTH = 64 };
 
 /* ---- what pays --------------------------------------------------------------------------------------------
@@ -53,11 +62,13 @@ static bool copies_rows(const moire__lowering *l, const moire__blocked *n, const
 
 /* Where little is added up, storing takes most of the time: rows of one tile then, since each row of the result
  * is a page of its own, if the panels that they all read anew stay near. */
-static int tiles_of_block(const moire__blocked_shape *s) {
+static int tiles_of_block(const moire__lowering *l, const moire__blocked_shape *s) {
   enum { SHALLOW = 64, WIDE = 1024, NEAR = 1 << 20 };
-  bool fixed = moire__dim_is_static(s->k) && moire__dim_is_static(s->n);
+  bool fixed = moire__dim_is_static(s->k) && moire__dim_is_static(s->n), low = moire__lower_few_registers(l);
+  if (s->cut && low) return CUT_TILES;
   if (fixed && s->k <= SHALLOW && s->n >= WIDE && s->k * s->n <= NEAR) return 1;
-  return moire__dim_is_at_least(s->m, MANY_ROWS) ? TILES : FEW_TILES;
+  if (moire__dim_is_at_least(s->m, MANY_ROWS)) return low ? LOW_TILES : TILES;
+  return low ? FEW_LOW_TILES : FEW_TILES;
 }
 
 static bool is_few(moire_dim d, int64_t most) { return moire__dim_is_static(d) && d > 0 && d <= most; }
@@ -89,24 +100,27 @@ static int lanes_of(const moire__lowering *l, const moire__blocked_shape *s) {
   return lanes;
 }
 
-/* Cycles for an element of k of m rows by tiles of `rows`, of half as many, and of one, if a multiply-add takes
- * one and waits four for its sum. */
-static int64_t cycles_of(int64_t m, int rows, int width) {
-  enum { LATENCY = 4 };
+/* For an element of k of m rows by tiles of `rows`, of half as many, and of one: multiply-adds that a processor
+ * starts meanwhile, `least` of them before a sum is there again. */
+static int64_t starts_of(int64_t m, int rows, int width, int64_t least) {
   const int heights[] = {rows, rows > 3 ? rows / 2 : 0, 1};
-  int64_t cycles = 0;
+  int64_t starts = 0;
   for (int i = 0; i < 3; i++) {
     if (!heights[i]) continue;
     int64_t sums = (int64_t)heights[i] * width;
-    cycles += m / heights[i] * (sums > LATENCY ? sums : LATENCY);
+    starts += m / heights[i] * (sums > least ? sums : least);
     m %= heights[i];
   }
-  return cycles;
+  return starts;
 }
 
-/* Rows of a tile: as many as the registers hold, or fewer, where fewer rows are left over then. */
+/* Rows of a tile: as many as the registers hold, or fewer, where less is left over then. A sum takes four
+ * cycles, of one multiply-add each with 32 registers (on some processors of two) and of two with 16; there four
+ * rows have just enough sums, and must gain a twentieth. */
 static int rows_of(const moire__lowering *l, const moire__blocked_shape *s, int lanes) {
-  enum { MANY = 256, FEWEST = 6, MOST = 16 };
+  enum { MANY = 256, FEWEST = 6, FEWEST_LOW = 4, MOST = 16, LATENCY = 4 };
+  bool low = moire__lower_few_registers(l);
+  int64_t least = low ? 2 * LATENCY : LATENCY;
   int width = (lanes + l->target.lanes - 1) / l->target.lanes;
   int most = (l->target.registers - width - 1) / width, best;
   if (most > MOST) most = MOST;
@@ -114,8 +128,10 @@ static int rows_of(const moire__lowering *l, const moire__blocked_shape *s, int 
   if (!is_few(s->m, MANY)) return most;
   if (s->m <= most) return (int)s->m;
   best = most;
-  for (int rows = most - 1; rows >= FEWEST; rows--)
-    if (cycles_of(s->m, rows, width) < cycles_of(s->m, best, width)) best = rows;
+  for (int rows = most - 1; rows >= (low ? FEWEST_LOW : FEWEST); rows--) {
+    int64_t starts = starts_of(s->m, rows, width, least), before = starts_of(s->m, best, width, least);
+    if (low ? 20 * starts < 19 * before : starts < before) best = rows;
+  }
   return best;
 }
 
@@ -142,7 +158,7 @@ moire__blocked moire__blocked_choose(const moire__lowering *l, const moire__bloc
   if (moire__dim_is_static(s->n)) n.columns = moire__dim_factor(s->n);
   n.lanes = lanes_of(l, s);
   n.tile = rows_of(l, s, n.lanes);
-  n.rows = n.tile * (s->cut && moire__panel_ahead(l) ? CUT_TILES : tiles_of_block(s));
+  n.rows = n.tile * tiles_of_block(l, s);
   if (!moire__dim_is_at_least(s->m, n.rows)) n.rows = moire__lower_round_up(moire__dim_factor(s->m), n.tile);
   if (n.rows < 1) n.rows = 1;
   if (l->target.small_blocks) n.rows = moire__lower_block(l, n.rows);
