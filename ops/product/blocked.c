@@ -18,6 +18,8 @@ enum {
 /* With low tiles, of a product that is cut along k, and whose b, read as it lies, shall stay in the first
  * cache. */
 enum { CUT_TILES = 16, CUT_DEPTH = 64 };
+/* Rows of b that are read beside each other where a has few rows. */
+enum { STREAMS = 8 };
 
 /* ---- what pays --------------------------------------------------------------------------------------------
  */
@@ -47,12 +49,14 @@ static moire__blocked_form form_of_b(const moire__blocked *n, const moire__block
   return shared ? MOIRE__BLOCKED_FIRST : MOIRE__BLOCKED_BY_PANEL;
 }
 
+static bool is_few(moire_dim d, int64_t most) { return moire__dim_is_static(d) && d > 0 && d <= most; }
+
 /* Copying rows takes two accesses for a vector of numbers, each of which every panel reads. A product that is
  * cut has some hundred lines of a transposed a in a piece. */
 static bool copies_rows(const moire__lowering *l, const moire__blocked *n, const moire__blocked_shape *s) {
-  enum { PANELS = 4, MANY_PANELS = 16, LONG = 512, CUT_LINES = 256 };
+  enum { PANELS = 4, MANY_PANELS = 16, LONG = 512, CUT_LINES = 256, FEW = 3 };
   if (s->rounds) return true;
-  if (!moire__dim_is_at_least(s->n, PANELS * n->lanes)) return false;
+  if (!moire__dim_is_at_least(s->n, PANELS * n->lanes) || is_few(s->m, FEW)) return false;
   if (s->cut)
     return moire__panel_ahead(l) && !n->along_k && !moire__blocked_stays(CUT_LINES, s->a_column, n->tile);
   if (moire__dim_is_at_least(s->n, MANY_PANELS * n->lanes) && moire__dim_is_at_least(s->k, LONG)) return true;
@@ -70,8 +74,6 @@ static int tiles_of_block(const moire__lowering *l, const moire__blocked_shape *
   if (moire__dim_is_at_least(s->m, MANY_ROWS)) return low ? LOW_TILES : TILES;
   return low ? FEW_LOW_TILES : FEW_TILES;
 }
-
-static bool is_few(moire_dim d, int64_t most) { return moire__dim_is_static(d) && d > 0 && d <= most; }
 
 static bool b_lies_along_k(const moire__blocked_shape *s) { return s->b_row == 1 || s->k == 1; }
 
@@ -153,6 +155,16 @@ static void choose_nests(moire__blocked *n, const moire__blocked_shape *s) {
   n->copies_columns = dots && !n->few_rows && !b_lies_along_k(s);
 }
 
+/* A matrix that a few rows meet once is read from memory: a few of its rows at a time, each from end to end. A
+ * column of tiles would read a page for every line. */
+static bool streams(const moire__lowering *l, const moire__blocked *n, const moire__blocked_shape *s) {
+  enum { ROWS = 3, PAGE = 1024, LARGE = 1 << 18 };
+  bool tiles =
+      n->nest == MOIRE__BLOCKED_TILES && !n->left && n->b_form == MOIRE__BLOCKED_AS_IT_LIES && !n->copies_a;
+  bool fixed = moire__dim_is_static(s->k) && moire__dim_is_static(s->n) && moire__dim_is_static(s->b_row);
+  return tiles && fixed && is_few(s->m, ROWS) && s->b_row >= PAGE && s->k * s->n >= LARGE && !l->n_epilogue;
+}
+
 moire__blocked moire__blocked_choose(const moire__lowering *l, const moire__blocked_shape *s) {
   moire__blocked n = {.along_k = s->a_column == 1 || s->k == 1, .k = s->k};
   if (moire__dim_is_static(s->n)) n.columns = moire__dim_factor(s->n);
@@ -171,6 +183,10 @@ moire__blocked moire__blocked_choose(const moire__lowering *l, const moire__bloc
   n.depth = moire__lower_block(l, n.by_tile && s->cut ? CUT_DEPTH : DEPTH);
   bool moves = n.copies_a || n.b_form != MOIRE__BLOCKED_AS_IT_LIES;
   n.resumes = moves && moire__dim_is_at_least(s->k, MOIRE__PRODUCT_WHOLE + 1); /* fuse relies on it */
+  if (streams(l, &n, s)) {
+    n.depth = moire__lower_block(l, STREAMS);
+    n.resumes = true;
+  }
   if (!n.resumes && moire__dim_is_static(s->k)) n.depth = moire__dim_factor(s->k);
   if (n.depth < 1) n.depth = 1;
   return n;
@@ -439,7 +455,7 @@ void moire__blocked_emit(moire__lowering *l, const moire__tiles *whole, moire__b
     thin(l, &t, n, n->nest);
     return;
   }
-  if (!n->copies_a && n->b_form == MOIRE__BLOCKED_AS_IT_LIES) {
+  if (!n->copies_a && n->b_form == MOIRE__BLOCKED_AS_IT_LIES && !n->resumes) {
     as_it_lies(l, &t, n);
     return;
   }
