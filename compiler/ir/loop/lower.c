@@ -360,7 +360,8 @@ void moire__lower_cut_bounds(moire__lowering *l, const moire__lower_cut *cut, mo
 moire__loop_value moire__lower_cut_count(moire__lowering *l, const moire__lower_cut *cut) {
   moire__loop_builder *b = &l->builder;
   moire__loop_value one = moire__loop_index(b, 1);
-  moire__loop_value size = moire__loop_binary(b, MOIRE__LOOP_max, size_of_cut(l, cut), one);
+  moire__loop_value size = size_of_cut(l, cut);
+  if (cut->least <= 1) size = moire__loop_binary(b, MOIRE__LOOP_max, size, one);
   return moire__loop_binary(b, MOIRE__LOOP_max, quotient_up(l, moire__loop_extent(b, cut->extent), size), one);
 }
 
