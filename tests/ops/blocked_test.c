@@ -93,7 +93,8 @@ static void multiply(matrices *x, const test_product *c, int flags, bool goes_on
 Test(blocked, bits_are_those_without_blocks) {
   static const test_product large[] = {
       {1, 150, 1024, 200}, {1, 130, 2050, 161}, {1, 64, 2048, 64},  {1, 700, 40, 512},
-      {1, 33, 1500, 130},  {1, 100, 63, 72},    {1, 256, 256, 256},
+      {1, 33, 1500, 130},  {1, 100, 63, 72},    {1, 256, 256, 256}, {1, 3, 300, 1100},
+      {1, 1, 20, 16000},   {1, 2, 259, 1027},   {1, 16, 530, 260},
   };
   matrices *x = moire__allocate(sizeof *x);
   for (int i = 0; i < MOST; i++) {
@@ -103,6 +104,7 @@ Test(blocked, bits_are_those_without_blocks) {
   for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
     const test_product *c = &large[i];
     for (int flags = 0; flags < 4; flags++) {
+      if (c->m <= 4 && flags & 2) continue; /* dots, which have an order of their own */
       bool goes_on = (flags + (int)i) % 2;
       multiply(x, c, flags, goes_on, 0, x->y[0]);
       multiply(x, c, flags, goes_on, 1u << MOIRE_OPTIMIZATION_blocking, x->y[1]);
