@@ -24,9 +24,9 @@ static test_machine machine_of(const moire_graph *g, int threads) {
 /* The output after a run with these counters; valid until the machine is destroyed. */
 static const void *drawn(test_machine *m, const char *name, int32_t seed, int32_t step, int64_t batch) {
   moire_error error = {0};
+  const int32_t words[] = {seed, 0, step}; /* read by the run */
   moire_runner_set_extent(m->runner, "B", batch, &error);
-  if (moire_runner_has_input(m->runner, "rng"))
-    moire_runner_set_input(m->runner, "rng", (const int32_t[]){seed, 0, step}, 3, &error);
+  if (moire_runner_has_input(m->runner, "rng")) moire_runner_set_input(m->runner, "rng", words, 3, &error);
   cr_assert_eq(moire_runner_run(m->runner, &error), MOIRE_OK, "%s", error.message);
   return moire_runner_output(m->runner, name, NULL);
 }

@@ -22,8 +22,8 @@ static test_machine machine_of(moire_graph *g) {
 
 static void run(test_machine *m, int32_t step) {
   moire_error error = {0};
-  if (moire_runner_has_input(m->runner, "rng"))
-    moire_runner_set_input(m->runner, "rng", (const int32_t[]){11, 0, step}, 3, &error);
+  const int32_t words[] = {11, 0, step}; /* read by the run */
+  if (moire_runner_has_input(m->runner, "rng")) moire_runner_set_input(m->runner, "rng", words, 3, &error);
   cr_assert_eq(moire_runner_run(m->runner, &error), MOIRE_OK, "%s", error.message);
 }
 
