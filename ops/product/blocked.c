@@ -297,18 +297,14 @@ void moire__blocked_emit_packing(moire__lowering *l, const moire__tiles *t, cons
 /* ---- rows of a --------------------------------------------------------------------------------------------
  */
 
-/* From a row of the copy to the next; rows of a power of two of bytes would share few lines of the cache. */
-static int64_t pitch(const moire__lowering *l, const moire__blocked *n) {
-  return n->along_k ? n->depth + l->target.lanes : n->rows;
-}
-
-static int64_t copied_elements(const moire__lowering *l, const moire__blocked *n) {
-  if (n->by_tile) return moire__panel_tiles_elements(l, n->tile, n->rows, n->depth);
-  return (n->along_k ? n->rows : n->depth) * pitch(l, n);
+static moire__panel_copy copy_of(const moire__blocked *n) {
+  return (moire__panel_copy){n->along_k, n->by_tile, n->tile, n->rows, n->depth};
 }
 
 static void add_locals(moire__lowering *l, const moire__tiles *t, moire__blocked *n) {
-  if (n->copies_a) n->a = moire__loop_add_local(l->kernel, "rows", t->type, copied_elements(l, n));
+  const moire__panel_copy copy = copy_of(n);
+  if (n->copies_a)
+    n->a = moire__loop_add_local(l->kernel, "rows", t->type, moire__panel_copy_elements(l, &copy));
   if (n->b_form == MOIRE__BLOCKED_BY_PANEL)
     n->b = moire__loop_add_local(l->kernel, "panel", t->type, n->depth * n->lanes);
   if (n->copies_columns)
@@ -328,24 +324,10 @@ static void put_number(moire__lowering *l, void *context, moire__loop_value m, m
 
 /* Copies t's rows and k, and has t read the copy. */
 static void copy_rows(moire__lowering *l, moire__tiles *t, const moire__blocked *n) {
-  if (n->by_tile) {
-    moire__tile_matrix tiles =
-        moire__panel_tiles(l, t, n->a, n->tile, moire__panel_tile_step(l, n->tile, n->depth));
-    moire__panel_copy_tiles(l, t, &tiles, put_number, &(copying){t, n});
-    t->a = tiles;
-    return;
-  }
-  moire__loop_builder *b = &l->builder;
-  moire__loop_value low[2] = {t->m_low, t->k_low}, high[2] = {t->m_high, t->k_high}, at[2];
-  int inner = n->along_k ? 1 : 0, outer = 1 - inner;
-  moire__tile_matrix copy = moire__panel_rows(l, t, n->a, n->along_k, pitch(l, n));
-  at[outer] = moire__loop_for(b, low[outer], high[outer], 1, 1);
-  at[inner] = moire__loop_for(b, low[inner], high[inner], 1, 2 * l->target.lanes);
-  moire__loop_store(b, n->a, moire__tile_address(l, &copy, 0, at[0], at[1]),
-                    moire__tile_element(l, &t->a, 0, at[0], at[1]));
-  moire__loop_end(b);
-  moire__loop_end(b);
-  t->a = copy;
+  const moire__panel_copy copy = copy_of(n);
+  const moire__tile_matrix rows = moire__panel_copy_matrix(l, t, &copy, n->a);
+  moire__panel_copy_emit(l, t, &copy, &rows, put_number, &(copying){t, n});
+  t->a = rows;
 }
 
 /* ---- few rows or columns ----------------------------------------------------------------------------------

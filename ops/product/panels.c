@@ -51,36 +51,38 @@ moire__tile_matrix moire__panel_matrix(moire__lowering *l, const moire__tiles *t
   return m;
 }
 
-moire__tile_matrix moire__panel_rows(moire__lowering *l, const moire__tiles *t, moire__loop_buffer buffer,
-                                     bool along_k, int64_t pitch) {
+/* From a row of a copy to the next, and from a tile to the next: no power of two of bytes, of which rows would
+ * share few lines of the cache. */
+static int64_t pitch(const moire__lowering *l, const moire__panel_copy *c) {
+  return c->along_k ? c->depth + l->target.lanes : c->rows;
+}
+
+static int64_t tile_step(const moire__lowering *l, const moire__panel_copy *c) {
+  return c->depth * c->tile + 2 * l->target.lanes;
+}
+
+int64_t moire__panel_copy_elements(const moire__lowering *l, const moire__panel_copy *c) {
+  if (c->by_tile) return (c->rows + c->tile - 1) / c->tile * tile_step(l, c);
+  return (c->along_k ? c->rows : c->depth) * pitch(l, c);
+}
+
+moire__tile_matrix moire__panel_copy_matrix(moire__lowering *l, const moire__tiles *t,
+                                            const moire__panel_copy *c, moire__loop_buffer buffer) {
   moire__loop_builder *b = &l->builder;
-  moire__loop_value line = moire__loop_index(b, pitch), one = moire__loop_index(b, 1);
+  moire__loop_value line = moire__loop_index(b, pitch(l, c)), one = moire__loop_index(b, 1);
   moire__tile_matrix copy = {.planes = 1, .buffer = {buffer}};
-  copy.row[0] = along_k ? line : one;
-  copy.column[0] = along_k ? one : line;
-  moire__loop_value first = moire__lower_add(l, moire__lower_mul(l, t->m_low, copy.row[0]),
-                                             moire__lower_mul(l, t->k_low, copy.column[0]));
+  if (c->by_tile) {
+    copy.group = c->tile;
+    copy.group_step = tile_step(l, c);
+    copy.first = t->m_low;
+    line = moire__loop_index(b, c->tile);
+  }
+  copy.row[0] = c->along_k ? line : one;
+  copy.column[0] = c->along_k ? one : line;
+  moire__loop_value first = moire__lower_mul(l, t->k_low, copy.column[0]);
+  if (!c->by_tile) first = moire__lower_add(l, moire__lower_mul(l, t->m_low, copy.row[0]), first);
   copy.base[0] = moire__panel_minus(l, moire__loop_index(b, 0), first);
   return copy;
-}
-
-moire__tile_matrix moire__panel_tiles(moire__lowering *l, const moire__tiles *t, moire__loop_buffer buffer,
-                                      int tile, int64_t step) {
-  moire__loop_builder *b = &l->builder;
-  moire__tile_matrix copy = {
-      .planes = 1, .buffer = {buffer}, .group = tile, .group_step = step, .first = t->m_low};
-  copy.row[0] = moire__loop_index(b, 1);
-  copy.column[0] = moire__loop_index(b, tile);
-  copy.base[0] = moire__panel_minus(l, moire__loop_index(b, 0), moire__lower_mul(l, t->k_low, copy.column[0]));
-  return copy;
-}
-
-int64_t moire__panel_tile_step(const moire__lowering *l, int tile, int64_t depth) {
-  return depth * tile + 2 * l->target.lanes;
-}
-
-int64_t moire__panel_tiles_elements(const moire__lowering *l, int tile, int64_t rows, int64_t depth) {
-  return (rows + tile - 1) / tile * moire__panel_tile_step(l, tile, depth);
 }
 
 void moire__panel_fetch(moire__lowering *l, const moire__tile_matrix *x, moire__loop_value i,
@@ -106,8 +108,8 @@ static void copy_tile(moire__lowering *l, const moire__tiles *t, const moire__ti
   }
 }
 
-void moire__panel_copy_tiles(moire__lowering *l, const moire__tiles *t, const moire__tile_matrix *copy,
-                             moire__panel_put *put, void *context) {
+static void copy_tiles(moire__lowering *l, const moire__tiles *t, const moire__tile_matrix *copy,
+                       moire__panel_put *put, void *context) {
   moire__loop_builder *b = &l->builder;
   moire__panel_range rows = {t->m_low, t->m_high}, k = {t->k_low, t->k_high}, whole[2];
   moire__panel_squares(l, (int)copy->group, rows, k, whole);
@@ -116,6 +118,22 @@ void moire__panel_copy_tiles(moire__lowering *l, const moire__tiles *t, const mo
   moire__loop_end(b);
   moire__loop_value m = moire__loop_for(b, whole[0].high, rows.high, 1, 1);
   put(l, context, m, i, moire__tile_address(l, copy, 0, m, i));
+  moire__loop_end(b);
+  moire__loop_end(b);
+}
+
+void moire__panel_copy_emit(moire__lowering *l, const moire__tiles *t, const moire__panel_copy *c,
+                            const moire__tile_matrix *to, moire__panel_put *put, void *context) {
+  moire__loop_builder *b = &l->builder;
+  if (c->by_tile) {
+    copy_tiles(l, t, to, put, context);
+    return;
+  }
+  moire__loop_value low[2] = {t->m_low, t->k_low}, high[2] = {t->m_high, t->k_high}, at[2];
+  int inner = c->along_k ? 1 : 0, outer = 1 - inner;
+  at[outer] = moire__loop_for(b, low[outer], high[outer], 1, 1);
+  at[inner] = moire__loop_for(b, low[inner], high[inner], 1, 2 * l->target.lanes);
+  put(l, context, at[0], at[1], moire__tile_address(l, to, 0, at[0], at[1]));
   moire__loop_end(b);
   moire__loop_end(b);
 }

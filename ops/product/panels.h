@@ -44,30 +44,31 @@ void moire__panel_squares(moire__lowering *l, int side, moire__panel_range k, mo
 moire__tile_matrix moire__panel_matrix(moire__lowering *l, const moire__tiles *t, moire__loop_buffer buffer,
                                        int lanes, moire__loop_value at);
 
-/* t's rows and k as a local copy of them lies, a line of `pitch` elements along k or along the rows. */
-moire__tile_matrix moire__panel_rows(moire__lowering *l, const moire__tiles *t, moire__loop_buffer buffer,
-                                     bool along_k, int64_t pitch);
+/* How a block of rows and a part of k of an operand are copied: a line along k for each row, or along the rows
+ * for each of k; or by tiles, [tile][k][rows of it], where memory does not run along k. Several copies may lie
+ * alike. */
+typedef struct moire__panel_copy {
+  bool along_k, by_tile; /* memory of the operand runs along k */
+  int tile;              /* rows of one */
+  int64_t rows, depth;   /* at most */
+} moire__panel_copy;
 
-/* The same of a copy by tiles: the `tile` rows of one beside each other for each of k, `step` elements from a
- * tile to the next. */
-moire__tile_matrix moire__panel_tiles(moire__lowering *l, const moire__tiles *t, moire__loop_buffer buffer,
-                                      int tile, int64_t step);
+/* The elements of a copy, and t's rows and k as they lie in it. */
+int64_t moire__panel_copy_elements(const moire__lowering *l, const moire__panel_copy *c);
+moire__tile_matrix moire__panel_copy_matrix(moire__lowering *l, const moire__tiles *t,
+                                            const moire__panel_copy *c, moire__loop_buffer buffer);
 
 /* Puts element (m, k) of an operand at element `to` of its copy, or of several that lie alike. */
 typedef void moire__panel_put(moire__lowering *l, void *context, moire__loop_value m, moire__loop_value k,
                               moire__loop_value to);
 
-/* Has all of t's rows and k put as such a copy lies, vectors of rows at once, and lines of t's operand fetched
- * ahead, each of which may be in a page of its own. */
-void moire__panel_copy_tiles(moire__lowering *l, const moire__tiles *t, const moire__tile_matrix *copy,
-                             moire__panel_put *put, void *context);
+/* Has all of t's rows and k put, as `to` lies, which is c's matrix in one of the buffers; by tiles vectors of
+ * rows at once, and with lines of t's operand fetched ahead, each of which may be in a page of its own. */
+void moire__panel_copy_emit(moire__lowering *l, const moire__tiles *t, const moire__panel_copy *c,
+                            const moire__tile_matrix *to, moire__panel_put *put, void *context);
+
 /* Fetches what element (i, j) will be some rows, or columns, further on. */
 void moire__panel_fetch(moire__lowering *l, const moire__tile_matrix *x, moire__loop_value i,
                         moire__loop_value j, bool rows);
-
-/* From a tile of a copy of `depth` elements of k to the next: no power of two of bytes, so that tiles do not
- * share few lines of the cache; and the elements of all. */
-int64_t moire__panel_tile_step(const moire__lowering *l, int tile, int64_t depth);
-int64_t moire__panel_tiles_elements(const moire__lowering *l, int tile, int64_t rows, int64_t depth);
 
 #endif

@@ -60,9 +60,8 @@ int64_t moire__triple_elements(const moire__triple *n) {
 /* Elements from one of the matrices of a panel to the next. */
 static int64_t distance(const moire__triple *n) { return (n->elements ? n->elements : n->depth) * n->lanes; }
 
-/* From a row of x + y to the next; rows of a power of two of bytes would share few lines of the cache. */
-static int64_t pitch(const moire__lowering *l, const moire__triple *n) {
-  return n->along_k ? n->depth + l->target.lanes : n->rows;
+static moire__panel_copy copy_of(const moire__triple *n) {
+  return (moire__panel_copy){n->along_k, n->by_tile, n->tile, n->rows, n->depth};
 }
 
 static moire__tile_matrix plane_of(const moire__tile_matrix *x, int plane) {
@@ -163,8 +162,8 @@ void moire__triple_emit_packing(moire__lowering *l, const moire__tiles *t, const
 }
 
 static void add_locals(moire__lowering *l, const moire__tiles *t, moire__triple *n) {
-  int64_t elements = (n->along_k ? n->rows : n->depth) * pitch(l, n);
-  if (n->by_tile) elements = moire__panel_tiles_elements(l, n->tile, n->rows, n->depth);
+  const moire__panel_copy copy = copy_of(n);
+  int64_t elements = moire__panel_copy_elements(l, &copy);
   n->sum = moire__loop_add_local(l->kernel, "sum", t->type, elements);
   n->p = moire__loop_add_local(l->kernel, "p", t->type, n->rows * n->lanes);
   for (int i = 0; i < 2 && n->copies; i++)
@@ -191,29 +190,11 @@ static void put_sum(moire__lowering *l, void *context, moire__loop_value m, moir
   moire__loop_store(b, s->n->rows_of[1], to, y);
 }
 
-/* A copy of t's rows and k, as it lies in one of the locals. */
-static moire__tile_matrix copied(moire__lowering *l, const moire__tiles *t, const moire__triple *n,
-                                 moire__loop_buffer buffer) {
-  if (!n->by_tile) return moire__panel_rows(l, t, buffer, n->along_k, pitch(l, n));
-  return moire__panel_tiles(l, t, buffer, n->tile, moire__panel_tile_step(l, n->tile, n->depth));
-}
-
 /* Of all of t's rows and k. */
 static void sum_rows(moire__lowering *l, const moire__tiles *t, const moire__triple *n) {
-  moire__loop_builder *b = &l->builder;
-  moire__tile_matrix sum = copied(l, t, n, n->sum);
-  summing context = {t, n};
-  if (n->by_tile) {
-    moire__panel_copy_tiles(l, t, &sum, put_sum, &context);
-    return;
-  }
-  moire__loop_value low[2] = {t->m_low, t->k_low}, high[2] = {t->m_high, t->k_high}, at[2];
-  int inner = n->along_k ? 1 : 0, outer = 1 - inner;
-  at[outer] = moire__loop_for(b, low[outer], high[outer], 1, 1);
-  at[inner] = moire__loop_for(b, low[inner], high[inner], 1, 2 * l->target.lanes);
-  put_sum(l, &context, at[0], at[1], moire__tile_address(l, &sum, 0, at[0], at[1]));
-  moire__loop_end(b);
-  moire__loop_end(b);
+  const moire__panel_copy copy = copy_of(n);
+  const moire__tile_matrix sum = moire__panel_copy_matrix(l, t, &copy, n->sum);
+  moire__panel_copy_emit(l, t, &copy, &sum, put_sum, &(summing){t, n});
 }
 
 /* ---- three products ---------------------------------------------------------------------------------------
@@ -280,6 +261,7 @@ static moire__tile_matrix panel_matrix(moire__lowering *l, const moire__tiles *t
 
 void moire__triple_panel(moire__lowering *l, const moire__tiles *t, const moire__triple *n) {
   if (!n->elements) pack_panel(l, t, n, moire__loop_index(&l->builder, 0));
+  const moire__panel_copy copy = copy_of(n);
   panel context = {l, t, n, moire__lower_add(l, moire__panel_times(l, t->m_low, n->lanes), t->n_low)};
   moire__tiles one = *t;
   one.rows = n->tile;
@@ -290,7 +272,9 @@ void moire__triple_panel(moire__lowering *l, const moire__tiles *t, const moire_
   one.skip[0] = one.skip[1] = false;
   static moire__tile_finish *const finish[] = {keep_p, finish_re, finish_im};
   for (int i = 0; i < 3; i++) {
-    one.a = i == 2 ? copied(l, t, n, n->sum) : n->copies ? copied(l, t, n, n->rows_of[i]) : plane_of(&t->a, i);
+    bool is_copy = i == 2 || n->copies;
+    one.a =
+        is_copy ? moire__panel_copy_matrix(l, t, &copy, i == 2 ? n->sum : n->rows_of[i]) : plane_of(&t->a, i);
     one.b = panel_matrix(l, t, n, i);
     one.finish = finish[i];
     moire__tiles_emit(l, &one);
